@@ -1,0 +1,107 @@
+"""The architecture of a BERT, read from ``bert_config.json`` or from bert-japanese's ``config.ini``."""
+
+from __future__ import annotations
+
+import configparser
+import dataclasses
+import json
+from pathlib import Path
+
+from checkpoints_tools.errors import InputError
+
+INI_SECTION = "BERT-CONFIG"
+"""bert-japanese has no bert_config.json: the same keys stand in this section of its ``config.ini``."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BertConfig:
+    """What google-research/bert's ``BertConfig`` holds; keys it does not know are ignored, as there."""
+
+    vocab_size: int
+    hidden_size: int = 768
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 12
+    intermediate_size: int = 3072
+    hidden_act: str = "gelu"
+    hidden_dropout_prob: float = 0.1
+    attention_probs_dropout_prob: float = 0.1
+    max_position_embeddings: int = 512
+    type_vocab_size: int = 16
+    initializer_range: float = 0.02
+
+    @classmethod
+    def from_file(cls, path: str) -> BertConfig:
+        """Reads a JSON object or an ``.ini`` file with a ``[BERT-CONFIG]`` section.
+
+        Raises:
+            InputError: the file is missing, is neither format, or a value is missing, misshapen or impossible.
+        """
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such BERT config file; give bert_config.json or config.ini") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: cannot be read as a BERT config: {_one_line(error)}") from None
+        values = _parse_json(text, path) if text.lstrip().startswith(("{", "[{")) else _parse_ini(text, path)
+        return cls.from_values(values, path)
+
+    @classmethod
+    def from_values(cls, values: dict[str, object], where: str) -> BertConfig:
+        """Builds the config from raw values (strings from an ``.ini``); ``where`` names their file in errors."""
+        if "vocab_size" not in values:
+            raise InputError(f"{where}: vocab_size is missing; add the number of pieces in the .vocab file")
+        known = {}
+        for field in dataclasses.fields(cls):
+            if field.name in values:
+                known[field.name] = _convert(values[field.name], str(field.type), f"{where}: {field.name}")
+        config = cls(**known)
+        if config.hidden_size % config.num_attention_heads:
+            raise InputError(
+                f"{where}: hidden_size {config.hidden_size} is not a multiple of "
+                f"num_attention_heads {config.num_attention_heads}; correct one of them"
+            )
+        if config.hidden_act != "gelu":
+            raise InputError(f'{where}: hidden_act "{config.hidden_act}" is not supported; only "gelu" is')
+        return config
+
+
+def _parse_json(text: str, path: str) -> dict[str, object]:
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: not JSON at line {error.lineno}, column {error.colno}: {error.msg}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: a BERT config is one JSON object, not a {type(values).__name__}")
+    return values
+
+
+def _parse_ini(text: str, path: str) -> dict[str, object]:
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(text)
+    except configparser.Error as error:
+        raise InputError(f"{path}: neither a JSON object nor an .ini file: {_one_line(error)}") from None
+    if not parser.has_section(INI_SECTION):
+        raise InputError(f"{path}: no [{INI_SECTION}] section; give bert_config.json or bert-japanese's config.ini")
+    return dict(parser.items(INI_SECTION))
+
+
+def _convert(value: object, kind: str, where: str) -> int | float | str:
+    """Turns a raw value into the field's type; counts are at least 1, probabilities are below 1."""
+    if kind == "str":
+        return str(value)
+    try:
+        if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+            raise ValueError
+        number = int(str(value)) if kind == "int" else float(value)
+    except ValueError:
+        raise InputError(f"{where} is {value!r}; it must be a number") from None
+    if kind == "int" and number < 1:
+        raise InputError(f"{where} is {number}; it must be at least 1")
+    if kind == "float" and not 0.0 <= number < 1.0:
+        raise InputError(f"{where} is {number}; it must be at least 0 and below 1")
+    return number
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

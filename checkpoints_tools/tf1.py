@@ -1,0 +1,99 @@
+"""TF1 name-based checkpoints on disk: finding one from what the user typed, reading and writing its variables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from checkpoints_tools.errors import InputError
+
+_PART = re.compile(r"(?P<prefix>.+)\.(?:index|meta|data-\d{5}-of-\d{5})$")
+_SHOWN = 5
+
+
+def resolve_prefix(init_checkpoint: str) -> str:
+    """Turns a prefix, one of a checkpoint's files, or its folder into the prefix that TensorFlow wants.
+
+    Args:
+        init_checkpoint: ``DIR/model.ckpt-1400000``, ``DIR/model.ckpt-1400000.index`` (or ``.meta``, ``.data-...``),
+            or ``DIR``, which stands for its latest checkpoint.
+
+    Raises:
+        InputError: no checkpoint is there; the message says what was found instead.
+    """
+    path = init_checkpoint.rstrip("/") or init_checkpoint
+    if tf.io.gfile.isdir(path):
+        return _latest_in_folder(path)
+    part = _PART.match(path)
+    prefix = part["prefix"] if part else path
+    if not tf.io.gfile.exists(prefix + ".index"):
+        raise InputError(f"{init_checkpoint}: no checkpoint there ({_found_near(path)}); give its prefix or folder")
+    if not tf.io.gfile.glob(_escape(prefix) + ".data-*"):
+        raise InputError(f"{prefix}: the .index file is there but no .data file; copy {prefix}.data-* beside it")
+    return prefix
+
+
+def _latest_in_folder(folder: str) -> str:
+    """The checkpoint that the folder's state file names, else the one with the highest step."""
+    try:
+        named = tf.train.latest_checkpoint(folder)
+    except tf.errors.OpError:
+        named = None
+    prefixes = [path.removesuffix(".index") for path in tf.io.gfile.glob(_escape(folder) + "/*.index")]
+    # The state file often names a path of the machine that wrote it: then it counts only as a hint.
+    if named in prefixes:
+        return named
+    if not prefixes:
+        raise InputError(f"{folder}: no checkpoint (*.index) in this folder ({_listing(folder)})")
+    return max(prefixes, key=_step)
+
+
+def _step(prefix: str) -> tuple[int, str]:
+    digits = re.search(r"-(\d+)$", prefix)
+    return (int(digits[1]) if digits else -1, prefix)
+
+
+def _found_near(path: str) -> str:
+    folder = path.rpartition("/")[0] or "."
+    return _listing(folder) if tf.io.gfile.isdir(folder) else f"the folder {folder} does not exist"
+
+
+def _listing(folder: str) -> str:
+    names = sorted(name.rstrip("/") for name in tf.io.gfile.listdir(folder))
+    if not names:
+        return f"{folder} is empty"
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{folder} holds {', '.join(names[:_SHOWN])}{more}"
+
+
+def _escape(path: str) -> str:
+    return re.sub(r"([*?\[\]])", r"[\1]", path)
+
+
+def open_reader(prefix: str) -> tf.train.CheckpointReader:
+    """Opens a checkpoint lazily: tensors are read one by one on request.
+
+    Raises:
+        InputError: the files are damaged or no checkpoint.
+    """
+    try:
+        return tf.train.load_checkpoint(prefix)
+    except (tf.errors.OpError, RuntimeError, ValueError) as error:
+        raise InputError(f"{prefix}: not a readable checkpoint: {' '.join(str(error).split())[:200]}") from None
+
+
+def write_checkpoint(prefix: str, variables: Mapping[str, np.ndarray]) -> None:
+    """Writes a name-based checkpoint as TF1's ``Saver`` does, with the folder's ``checkpoint`` state file."""
+    names = sorted(variables)
+    tf.raw_ops.SaveV2(
+        prefix=prefix,
+        tensor_names=names,
+        shape_and_slices=[""] * len(names),
+        tensors=[tf.constant(variables[name]) for name in names],
+    )
+    folder, _, name = prefix.rpartition("/")
+    with tf.io.gfile.GFile(f"{folder or '.'}/checkpoint", "w") as state:
+        state.write(f'model_checkpoint_path: "{name}"\nall_model_checkpoint_paths: "{name}"\n')
