@@ -1,0 +1,122 @@
+"""What happens between the steps of ``model.fit`` and ``model.predict``."""
+
+from __future__ import annotations
+
+import time
+
+import tensorflow as tf
+import tf_keras
+
+from keras_negaposi.options import say
+
+
+class StopAfter(tf_keras.callbacks.Callback):
+    """Ends the training at an exact number of steps, which need not be whole passes over the data."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self._steps = steps
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Stops once the optimizer has made its last step."""
+        if int(self.model.optimizer.iterations.numpy()) >= self._steps:
+            self.model.stop_training = True
+
+
+class SaveCheckpoint(tf_keras.callbacks.Callback):
+    """Saves weights, moments and step every so many steps, and at the end."""
+
+    def __init__(self, manager: tf.train.CheckpointManager, every: int) -> None:
+        super().__init__()
+        self._manager = manager
+        self._every = every
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Saves when it is time."""
+        step = int(self.model.optimizer.iterations.numpy())
+        if step % self._every == 0:
+            self._manager.save(checkpoint_number=step)
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        """Saves the finished weights."""
+        self._manager.save(checkpoint_number=int(self.model.optimizer.iterations.numpy()))
+
+
+class Progress(tf_keras.callbacks.Callback):
+    """A line and a TensorBoard point every so many steps: loss and accuracy since the last one, rate, learning rate."""
+
+    def __init__(self, total_steps: int, batch_size: int, every: int, log_dir: str) -> None:
+        super().__init__()
+        self._total = total_steps
+        self._batch_size = batch_size
+        self._every = every
+        self._log_dir = log_dir
+        self.history: list[dict[str, float]] = []
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Opens the event file and starts the clock."""
+        self._writer = tf.summary.create_file_writer(self._log_dir)
+        self._since = time.perf_counter()
+        self._step = int(self.model.optimizer.iterations.numpy())
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Keras starts its running means anew."""
+        self._sums = dict.fromkeys(("loss", "accuracy"), 0.0)
+        self._batches = 0
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Reports when it is time."""
+        step = int(self.model.optimizer.iterations.numpy())
+        if logs is None or (step % self._every and step < self._total):
+            return
+        now = time.perf_counter()
+        pairs_per_second = (step - self._step) * self._batch_size / (now - self._since)
+        # The logs are means since the pass began; their differences give the means since the last line.
+        batches = batch + 1
+        sums = {name: logs[name] * batches for name in self._sums}
+        point = {name: (sums[name] - self._sums[name]) / (batches - self._batches) for name in sums}
+        point |= {
+            "learning_rate": float(self.model.optimizer.learning_rate.numpy()),
+            "pairs_per_second": pairs_per_second,
+        }
+        self._since, self._step, self._sums, self._batches = now, step, sums, batches
+        self.history.append({"step": step} | point)
+        with self._writer.as_default(step=step):
+            for name, value in point.items():
+                tf.summary.scalar(name, value)
+        left = (self._total - step) * self._batch_size / pairs_per_second
+        say(
+            f"step {step:,}/{self._total:,}  loss {point['loss']:.4f}  accuracy {point['accuracy']:.3f}  "
+            f"{pairs_per_second:.1f} pairs/s  {duration(left)} left"
+        )
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        """Closes the event file."""
+        self._writer.close()
+
+
+class PredictProgress(tf_keras.callbacks.Callback):
+    """A line every ten seconds or so while something long is computed without training."""
+
+    INTERVAL = 10.0
+
+    def __init__(self, total_steps: int, what: str) -> None:
+        super().__init__()
+        self._total = total_steps
+        self._what = what
+        self._next = time.perf_counter() + self.INTERVAL
+
+    def on_predict_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Reports when it is time."""
+        if time.perf_counter() >= self._next:
+            self._next = time.perf_counter() + self.INTERVAL
+            say(f"{self._what}: {(batch + 1) / self._total:.0%}")
+
+
+def duration(seconds: float) -> str:
+    """``1 h 02 min``, ``3 min 20 s`` or ``8 s``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -1,0 +1,109 @@
+"""What a run is told: one frozen dataclass a command, whose fields are also its flags."""
+
+from __future__ import annotations
+
+import dataclasses
+import glob
+import os
+
+from checkpoints_tools.errors import InputError
+from keras_negaposi.files import is_remote
+from keras_negaposi.options import above, at_least, between, option
+
+SHORTEST_PAIR = 5
+"""[CLS] A [SEP] B [SEP] with one piece of either text."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelFiles:
+    """The pre-trained BERT. What is not given is looked for beside the checkpoint."""
+
+    init_checkpoint: str | None = option(None, "TF1 BERT checkpoint: prefix (model.ckpt-1400000), one of its files, or folder")
+    bert_config_file: str | None = option(None, "bert_config.json, or bert-japanese's config.ini")
+    model_file: str | None = option(None, "SentencePiece .model of the pre-training")
+    vocab_file: str | None = option(None, "SentencePiece .vocab of the pre-training")
+    do_lower_case: bool = option(True, "lower-case the texts, as bert-japanese does")
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig(ModelFiles):
+    """The user's pairs, how they are cut, and how long they may be."""
+
+    honbun: str | None = option(None, "JSON object title -> text (honbun_data.json)")
+    negaposi: str | None = option(None, "JSON labelled pairs of titles (negaposi.json)")
+    max_seq_length: int = option(128, "pieces of [CLS] A [SEP] B [SEP]; longer pairs are cut", check=at_least(SHORTEST_PAIR))
+    split: str = option("random", "random: by pair; grouped: no document in both train and test", choices=("random", "grouped"))
+    test_share: float = option(0.25, "share of the pairs to test on", check=between(0.01, 1.0))
+    dev_share: float = option(0.0, "share of the training pairs set aside for choosing anything", check=between(0.0, 1.0))
+    group_pattern: str = option(r"^(.*),", "grouped split: regular expression whose group is the document in a title")
+    seed: int = option(0, "seed of the split, the initial weights, the order and the dropout", check=between(0, 2**32))
+
+
+@dataclasses.dataclass(frozen=True)
+class PrepareConfig(DataConfig):
+    """``keras_negaposi.prepare``."""
+
+    output_dir: str | None = option(None, "folder for the TFRecords, local or gs://")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig(DataConfig):
+    """``keras_negaposi.train``; names and meanings of ``run_classifier.py`` where it has them."""
+
+    records: str | None = option(None, "folder of TFRecords made by prepare, or to make (default: in the run's folder)")
+    train_batch_size: int = option(32, "pairs a step, over all devices", check=at_least(1))
+    eval_batch_size: int = option(32, "pairs a step in evaluation", check=at_least(1))
+    learning_rate: float = option(5e-5, "peak learning rate", check=above(0.0))
+    num_train_epochs: float = option(5.0, "passes over the training pairs; steps = int(pairs / batch * passes)", check=above(0.0))
+    warmup_proportion: float = option(0.1, "share of the steps in which the learning rate rises linearly", check=between(0.0, 1.0))
+    precision: str = option("auto", "arithmetic of the training; auto: bfloat16 where the hardware has it", choices=("auto", "float32", "bfloat16"))
+    save_checkpoints_steps: int = option(200, "steps between two checkpoints", check=at_least(1))
+    log_every_steps: int = option(25, "steps between two progress lines and TensorBoard points", check=at_least(1))
+    output_dir: str | None = option(None, "the run's folder (default: runs/ and the time)")
+    resume: bool = option(False, "go on with the run in --output_dir; other flags may then be left out")
+
+
+REQUIRED = ("honbun", "negaposi", "init_checkpoint", "bert_config_file", "model_file", "vocab_file")
+_BESIDE_CHECKPOINT = {
+    "bert_config_file": ("bert_config.json", "config.ini"),
+    "model_file": ("*.model",),
+    "vocab_file": ("*.vocab",),
+}
+
+
+def complete_model_files(values: dict[str, object]) -> dict[str, object]:
+    """Fills in the config, SentencePiece model and vocabulary that lie beside the checkpoint.
+
+    Raises:
+        InputError: a required option is neither given nor found.
+    """
+    checkpoint = values.get("init_checkpoint")
+    completed = dict(values)
+    if isinstance(checkpoint, str) and not is_remote(checkpoint):
+        folder = checkpoint if os.path.isdir(checkpoint) else os.path.dirname(checkpoint) or "."
+        for name, patterns in _BESIDE_CHECKPOINT.items():
+            if completed.get(name) is None:
+                completed[name] = _only_match(folder, patterns, name)
+    return completed
+
+
+def check_required(values: dict[str, object], names: tuple[str, ...] = REQUIRED) -> None:
+    """Refuses a configuration that lacks one of ``names``.
+
+    Raises:
+        InputError: names the flag.
+    """
+    for name in names:
+        if values.get(name) is None:
+            hint = " (nothing of the kind lies beside --init_checkpoint)" if name in _BESIDE_CHECKPOINT else ""
+            raise InputError(f"--{name} is missing{hint}; give its path")
+
+
+def _only_match(folder: str, patterns: tuple[str, ...], name: str) -> str | None:
+    for pattern in patterns:
+        found = sorted(glob.glob(os.path.join(glob.escape(folder), pattern)))
+        if len(found) > 1:
+            raise InputError(f"{folder}: {len(found)} files match {pattern}; say which one with --{name}")
+        if found:
+            return found[0]
+    return None

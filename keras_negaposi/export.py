@@ -1,0 +1,52 @@
+"""The SavedModel: one signature takes text and holds the tokenizer, one takes ids and needs no custom op."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+import tf_keras
+
+from keras_negaposi.evaluation import THRESHOLD
+from keras_negaposi.features import MODEL_INPUTS, Features, input_signature, pack_pairs
+from keras_negaposi.tokenizer import Tokenizer
+
+
+class PairScorer(tf.Module):
+    """A classifier with its tokenizer, as it is exported."""
+
+    def __init__(self, model: tf_keras.Model, tokenizer: Tokenizer, max_seq_length: int) -> None:
+        super().__init__()
+        self.model = model
+        self.table = tokenizer.table  # tracked, so that it is saved
+        self._tokenizer = tokenizer
+        self._max_seq_length = max_seq_length
+        text = [tf.TensorSpec([None], tf.string, name) for name in ("text_a", "text_b")]
+        self.serving_default = tf.function(self._score_texts, input_signature=text)
+        self.ids = tf.function(self._score_ids, input_signature=list(input_signature().values()))
+
+    def _score_texts(self, text_a: tf.Tensor, text_b: tf.Tensor) -> Features:
+        def tokenize() -> tuple[tf.Tensor, ...]:
+            packed = pack_pairs(self._tokenizer, text_a, text_b, self._max_seq_length)
+            return tuple(packed[feature.name] for feature in MODEL_INPUTS)
+
+        # A branch (always taken) is looked into only when it runs. So a program without tensorflow_text, such as
+        # saved_model_cli, can load this SavedModel and run the other signature.
+        packed = tf.switch_case(tf.rank(text_a) - 1, [tokenize])
+        return self._score_ids(*packed)
+
+    def _score_ids(self, input_word_ids: tf.Tensor, input_mask: tf.Tensor, input_type_ids: tf.Tensor) -> Features:
+        values = (input_word_ids, input_mask, input_type_ids)
+        inputs = {feature.name: value for feature, value in zip(MODEL_INPUTS, values, strict=True)}
+        probabilities = self.model(inputs, training=False)
+        label = tf.cast(probabilities[:, 1] > THRESHOLD, tf.int32)
+        return {"probabilities": probabilities, "label": label}
+
+
+def export(model: tf_keras.Model, tokenizer: Tokenizer, max_seq_length: int, path: str) -> None:
+    """Writes a SavedModel with two signatures.
+
+    ``serving_default``: ``text_a``, ``text_b``, ``string [batch]`` each (the program must have imported
+    tensorflow_text). ``ids``: ``input_word_ids``, ``input_mask``, ``input_type_ids``, ``int32 [batch, seq]`` each.
+    Both give ``probabilities``, ``float32 [batch, 2]``, and ``label``, ``int32 [batch]``.
+    """
+    scorer = PairScorer(model, tokenizer, max_seq_length)
+    tf.saved_model.save(scorer, path, signatures={"serving_default": scorer.serving_default, "ids": scorer.ids})

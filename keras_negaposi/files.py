@@ -1,0 +1,133 @@
+"""Reading and writing small files, local or on any path that ``tf.io.gfile`` takes, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from checkpoints_tools.errors import InputError
+
+
+def is_remote(path: str) -> bool:
+    """Whether the path has a scheme (``gs://...``) and so needs ``tf.io.gfile``."""
+    return "://" in path
+
+
+def join(folder: str, *names: str) -> str:
+    """Joins path parts; remote paths keep their slashes on every system."""
+    return "/".join([folder.rstrip("/"), *names]) if is_remote(folder) else os.path.join(folder, *names)
+
+
+def read_bytes(path: str) -> bytes:
+    """The file's content.
+
+    Raises:
+        InputError: it is missing, a folder, or cannot be read.
+    """
+    try:
+        if is_remote(path):
+            import tensorflow as tf
+
+            try:
+                with tf.io.gfile.GFile(path, "rb") as file:
+                    return file.read()
+            except tf.errors.OpError as error:
+                raise InputError(f"{path}: cannot be read: {error.message}") from None
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; check the path") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: is a folder; give the file in it") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def read_text(path: str) -> str:
+    """The file's content as UTF-8, a byte order mark dropped.
+
+    Raises:
+        InputError: as `read_bytes`, or the file is not UTF-8.
+    """
+    try:
+        return read_bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
+
+
+def write_text(path: str, text: str) -> None:
+    """Writes a file under a temporary name and renames it, so that a kill leaves the old file or the new one."""
+    if is_remote(path):  # an object store shows an object only when it is complete
+        import tensorflow as tf
+
+        with tf.io.gfile.GFile(path, "w") as file:
+            file.write(text)
+        return
+    temporary = f"{path}.tmp{os.getpid()}"
+    Path(temporary).write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def write_json(path: str, value: object) -> None:
+    """Writes ``value`` as JSON, Japanese left readable."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+
+
+def read_json(path: str) -> object:
+    """Parses a JSON file; an object that names a key twice is refused, since one of the two would be lost.
+
+    Raises:
+        InputError: as `read_text`, or the file is empty, not JSON, or repeats a key.
+    """
+
+    def unique(items: list[tuple[str, object]]) -> dict[str, object]:
+        result = dict(items)
+        if len(result) < len(items):
+            keys = [key for key, _ in items]
+            twice = next(key for i, key in enumerate(keys) if key in keys[:i])
+            raise InputError(f'{path}: the key "{twice}" appears twice in one object; keep one of the two')
+        return result
+
+    text = read_text(path)
+    if not text.strip():
+        raise InputError(f"{path}: the file is empty")
+    try:
+        return json.loads(text, object_pairs_hook=unique)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: not JSON at line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except RecursionError:
+        raise InputError(f"{path}: nested too deeply to be a file of pairs or texts") from None
+
+
+def exists(path: str) -> bool:
+    """Whether there is a file or folder."""
+    if is_remote(path):
+        import tensorflow as tf
+
+        return tf.io.gfile.exists(path)
+    return os.path.exists(path)
+
+
+def make_folder(path: str) -> None:
+    """Makes the folder and its parents; nothing happens where it exists."""
+    if is_remote(path):
+        import tensorflow as tf
+
+        tf.io.gfile.makedirs(path)
+    else:
+        os.makedirs(path, exist_ok=True)
+
+
+def list_folder(path: str) -> list[str]:
+    """Names in a folder; empty where it does not exist.
+
+    Raises:
+        InputError: the path is a file.
+    """
+    if is_remote(path):
+        import tensorflow as tf
+
+        return sorted(tf.io.gfile.listdir(path)) if tf.io.gfile.isdir(path) else []
+    if os.path.isfile(path):
+        raise InputError(f"{path}: is a file; give a folder")
+    return sorted(os.listdir(path)) if os.path.isdir(path) else []

@@ -1,0 +1,153 @@
+"""Turns a frozen dataclass into command-line flags, and bad input into one line and exit code 2.
+
+A command's configuration is a dataclass whose fields are made by `option`; the flags, their help, their checks and
+the ``config.json`` saved with a run all come from it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, TypeVar
+
+from checkpoints_tools.errors import InputError
+
+ConfigT = TypeVar("ConfigT")
+Check = Callable[[Any], "str | None"]
+
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+
+def option(default: object, text: str, *, choices: Sequence[str] | None = None, check: Check | None = None) -> Any:  # noqa: ANN401
+    """A dataclass field that is also a flag.
+
+    Args:
+        default: the value without the flag; ``None`` stands for an optional string.
+        text: the flag's help.
+        choices: the only strings allowed.
+        check: gives what is wrong with a value, or ``None``.
+    """
+    return dataclasses.field(default=default, metadata={"help": text, "choices": choices, "check": check})
+
+
+def at_least(low: float) -> Check:
+    """A check that a number is not below ``low``."""
+    return lambda value: None if value >= low else f"must be at least {low}"
+
+
+def above(low: float) -> Check:
+    """A check that a number is above ``low`` and finite."""
+    return lambda value: None if low < value < float("inf") else f"must be above {low}"
+
+
+def between(low: float, high: float) -> Check:
+    """A check that a number is at least ``low`` and below ``high``."""
+    return lambda value: None if low <= value < high else f"must be at least {low} and below {high}"
+
+
+class _OneLineParser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_BAD_INPUT, f"{self.prog}: error: {message} (--help lists the flags)\n")
+
+
+def make_parser(command: str, description: str) -> argparse.ArgumentParser:
+    """A parser for ``python -m keras_negaposi.<command>`` whose errors are one line."""
+    return _OneLineParser(
+        prog=f"python -m {command}",
+        description=description,
+        allow_abbrev=False,
+    )
+
+
+def add_flags(parser: argparse.ArgumentParser, config_class: type) -> None:
+    """Adds one flag a field of ``config_class``; what the user does not give is absent from the parsed result."""
+    for field in dataclasses.fields(config_class):
+        shown = "" if field.default is None else f" (default: {field.default})"
+        flag: dict[str, Any] = {"help": field.metadata["help"].replace("%", "%%") + shown, "default": argparse.SUPPRESS}
+        if isinstance(field.default, bool):
+            flag |= {"type": _parse_bool, "nargs": "?", "const": True, "metavar": "true|false"}
+        elif field.metadata["choices"]:
+            flag |= {"choices": field.metadata["choices"]}
+        else:
+            flag |= {"type": type(field.default) if field.default is not None else str}
+        parser.add_argument(f"--{field.name}", **flag)
+
+
+def given_flags(config_class: type, arguments: argparse.Namespace) -> dict[str, Any]:
+    """The fields of ``config_class`` that the user gave, with their values."""
+    given = vars(arguments)
+    return {field.name: given[field.name] for field in dataclasses.fields(config_class) if field.name in given}
+
+
+def make_config(config_class: type[ConfigT], values: dict[str, Any]) -> ConfigT:
+    """Builds and checks a configuration; fields that ``values`` lacks keep their defaults.
+
+    Raises:
+        InputError: a value is unknown or out of range.
+    """
+    unknown = values.keys() - {field.name for field in dataclasses.fields(config_class)}  # type: ignore[arg-type]
+    if unknown:
+        raise InputError(f"unknown option in the configuration: {', '.join(sorted(unknown))}")
+    config = config_class(**values)
+    check_config(config)
+    return config
+
+
+def check_config(config: object) -> None:
+    """Runs every field's check.
+
+    Raises:
+        InputError: a value is out of range; the message names its flag.
+    """
+    for field in dataclasses.fields(config):  # type: ignore[arg-type]
+        value = getattr(config, field.name)
+        problem = field.metadata["check"](value) if field.metadata["check"] and value is not None else None
+        if problem:
+            raise InputError(f"--{field.name} {value}: {problem}")
+
+
+def run_command(parser: argparse.ArgumentParser, work: Callable[[argparse.Namespace], None], argv: list[str] | None) -> int:
+    """Parses ``argv`` and calls ``work``; gives the exit code.
+
+    What the user can mend (`InputError`, a path that cannot be read or written) becomes one line on stderr and exit
+    code 2; anything else is our bug and keeps its traceback.
+    """
+    arguments = parser.parse_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    try:
+        work(arguments)
+    except InputError as error:
+        return _fail(parser, str(error))
+    except BrokenPipeError:  # the reader of our output (head, less) has gone
+        sys.stderr.close()
+        return 0
+    except OSError as error:
+        if error.filename is None:
+            raise
+        return _fail(parser, f"{error.filename}: {error.strerror}; give another path or mend its permissions")
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    return 0
+
+
+def say(line: str) -> None:
+    """Tells the user something, at once, also when stdout is a file."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _fail(parser: argparse.ArgumentParser, message: str) -> int:
+    sys.stderr.write(f"{parser.prog}: error: {' '.join(message.split())}\n")
+    return EXIT_BAD_INPUT
+
+
+def _parse_bool(text: str) -> bool:
+    if text.lower() in ("true", "1", "yes"):
+        return True
+    if text.lower() in ("false", "0", "no"):
+        return False
+    raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")

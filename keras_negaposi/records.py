@@ -1,0 +1,219 @@
+"""Sharded TFRecords of packed pairs, with a metadata file that says what they were made from."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from checkpoints_tools.errors import InputError
+from keras_negaposi.config import DataConfig
+from keras_negaposi.features import INDEX, LABEL, Features, pack_pairs, parse_examples, serialize_example
+from keras_negaposi.files import exists, join, make_folder, read_bytes, read_json, write_json
+from keras_negaposi.options import say
+from keras_negaposi.pairs import Pair, PairData, read_pairs
+from keras_negaposi.splits import Split, split_pairs
+from keras_negaposi.tokenizer import Tokenizer
+
+METADATA = "metadata.json"
+SPLIT = "split.json"
+FORMAT = 1
+"""Part of the fingerprint: raise it when the records' layout changes."""
+PAIRS_A_SHARD = 4096
+BATCH = 512
+
+
+@dataclasses.dataclass(frozen=True)
+class Records:
+    """A folder of TFRecords: pairs and truncated pairs by part (``train``, ``test``, ``dev``)."""
+
+    folder: str
+    fingerprint: str
+    max_seq_length: int
+    counts: dict[str, int]
+    truncated: dict[str, int]
+
+    def files(self, part: str) -> list[str]:
+        """Paths of the part's shards."""
+        return [join(self.folder, name) for name in _shard_names(part, self.counts[part])]
+
+    def describe(self) -> str:
+        """One line for the user."""
+        parts = ", ".join(
+            f"{part} {count:,} pairs ({self.truncated[part] / count:.1%} cut to {self.max_seq_length} pieces)"
+            for part, count in self.counts.items()
+        )
+        return f"records in {self.folder}: {parts}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """Everything that the records depend on, read and checked, nothing written yet."""
+
+    config: DataConfig
+    data: PairData
+    split: Split
+    tokenizer: Tokenizer
+    fingerprint: str
+
+
+def read_inputs(config: DataConfig) -> Inputs:
+    """Reads and checks pairs, split and tokenizer.
+
+    Raises:
+        InputError: whatever is wrong with them.
+    """
+    data = read_pairs(config.honbun, config.negaposi)
+    split = split_pairs(
+        data.pairs, config.split, config.test_share, config.dev_share, config.group_pattern, config.seed
+    )
+    tokenizer = Tokenizer(config.model_file, config.vocab_file, config.do_lower_case)
+    return Inputs(config, data, split, tokenizer, fingerprint(config))
+
+
+def fingerprint(config: DataConfig) -> str:
+    """A hash of the data, the tokenizer and every option that shapes the records."""
+    digest = hashlib.sha256()
+    for path in (config.honbun, config.negaposi, config.model_file, config.vocab_file):
+        digest.update(hashlib.sha256(read_bytes(path)).digest())
+    options = ("do_lower_case", "max_seq_length", "split", "test_share", "dev_share", "group_pattern", "seed")
+    digest.update(json.dumps([FORMAT, *(getattr(config, name) for name in options)]).encode())
+    return digest.hexdigest()
+
+
+def prepare(inputs: Inputs, folder: str) -> Records:
+    """Writes the records, or takes those in ``folder`` when they were made from exactly these inputs.
+
+    The metadata is written last: a folder without it is incomplete and made anew.
+
+    Raises:
+        InputError: a text cannot be tokenized, or the folder cannot be used.
+    """
+    existing = read_records(folder)
+    if existing and existing.fingerprint == inputs.fingerprint:
+        say(f"reused: {existing.describe()}")
+        return existing
+    make_folder(folder)
+    _clear(folder)
+    truncated = {part: _write_part(inputs, folder, part) for part in inputs.split.parts}
+    write_json(
+        join(folder, SPLIT),
+        {part: [[pair.a, pair.b, pair.label] for pair in pairs] for part, pairs in inputs.split.parts.items()},
+    )
+    counts = {part: len(pairs) for part, pairs in inputs.split.parts.items()}
+    records = Records(folder, inputs.fingerprint, inputs.config.max_seq_length, counts, truncated)
+    write_json(join(folder, METADATA), {k: v for k, v in dataclasses.asdict(records).items() if k != "folder"})
+    say(records.describe())
+    return records
+
+
+def read_records(folder: str) -> Records | None:
+    """The finished records in a folder, or ``None``."""
+    path = join(folder, METADATA)
+    if not exists(path):
+        return None
+    metadata = read_json(path)
+    try:
+        return Records(folder=folder, **metadata)  # type: ignore[arg-type]
+    except TypeError:
+        raise InputError(f"{path}: not the metadata of TFRecords; give another folder") from None
+
+
+def read_split(folder: str) -> dict[str, list[Pair]]:
+    """The pairs by part, as `prepare` wrote them beside the records."""
+    parts = read_json(join(folder, SPLIT))
+    return {part: [Pair(*row) for row in rows] for part, rows in parts.items()}  # type: ignore[attr-defined]
+
+
+def packed_batches(
+    tokenizer: Tokenizer, texts: dict[str, str], pairs: Sequence[Pair], max_seq_length: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """Packs pairs: yields `features.FEATURES` and ``truncated`` as arrays, `BATCH` pairs at a time, in order."""
+    text = tf.TensorSpec([None], tf.string)
+
+    @tf.function(input_signature=[text, text])
+    def pack(text_a: tf.Tensor, text_b: tf.Tensor) -> Features:
+        return pack_pairs(tokenizer, text_a, text_b, max_seq_length)
+
+    for start in range(0, len(pairs), BATCH):
+        batch = pairs[start : start + BATCH]
+        packed = pack(tf.constant([texts[p.a] for p in batch]), tf.constant([texts[p.b] for p in batch]))
+        arrays = {name: value.numpy() for name, value in packed.items()}
+        arrays[LABEL] = np.array([pair.label for pair in batch])
+        arrays[INDEX] = np.arange(start, start + len(batch))
+        yield arrays
+
+
+def train_dataset(records: Records, batch_size: int, seed: int, skip_steps: int = 0) -> tf.data.Dataset:
+    """Endless shuffled batches of (model inputs, labels), each pass in a new order fixed by ``seed``.
+
+    Args:
+        records: whose ``train`` part is read.
+        batch_size: over all devices; a batch may span two passes, so that its shape is static.
+        seed: of the order.
+        skip_steps: batches that a resumed run has seen already.
+    """
+    dataset = tf.data.TFRecordDataset(records.files("train"))
+    dataset = dataset.shuffle(records.counts["train"], seed=seed, reshuffle_each_iteration=True).repeat()
+    dataset = dataset.batch(batch_size, drop_remainder=True).skip(skip_steps)
+    return dataset.map(lambda batch: _split_label(parse_examples(batch, records.max_seq_length))).prefetch(2)
+
+
+def eval_dataset(records: Records, part: str, batch_size: int) -> tf.data.Dataset:
+    """Batches of all features in order, the last one filled up with examples of index -1: one static shape."""
+    dataset = tf.data.TFRecordDataset(records.files(part)).batch(batch_size)
+    dataset = dataset.map(lambda batch: parse_examples(batch, records.max_seq_length))
+
+    def fill(features: Features) -> Features:
+        missing = batch_size - tf.shape(features[INDEX])[0]
+
+        def widen(name: str, value: tf.Tensor) -> tf.Tensor:
+            padding = [[0, missing]] + [[0, 0]] * (value.shape.rank - 1)
+            wide = tf.pad(value, padding, constant_values=-1 if name == INDEX else 0)
+            return tf.ensure_shape(wide, [batch_size, *value.shape[1:]])
+
+        return {name: widen(name, value) for name, value in features.items()}
+
+    return dataset.map(fill).prefetch(2)
+
+
+def _split_label(features: Features) -> tuple[Features, tf.Tensor]:
+    inputs = dict(features)
+    label = inputs.pop(LABEL)
+    inputs.pop(INDEX)
+    return inputs, label
+
+
+def _write_part(inputs: Inputs, folder: str, part: str) -> int:
+    """Writes one part's shards; gives the number of truncated pairs."""
+    pairs = inputs.split.parts[part]
+    batches = packed_batches(inputs.tokenizer, inputs.data.texts, pairs, inputs.config.max_seq_length)
+    examples = (
+        {name: values[row] for name, values in batch.items()} for batch in batches for row in range(len(batch[INDEX]))
+    )
+    truncated = 0
+    names = _shard_names(part, len(pairs))
+    for number, name in enumerate(names):
+        size = len(range(number, len(pairs), len(names)))
+        with tf.io.TFRecordWriter(join(folder, name)) as writer:
+            for _ in range(size):
+                example = next(examples)
+                truncated += bool(example.pop("truncated"))
+                writer.write(serialize_example(example))
+    return truncated
+
+
+def _shard_names(part: str, count: int) -> list[str]:
+    shards = max(1, -(-count // PAIRS_A_SHARD))
+    return [f"{part}-{number:05d}-of-{shards:05d}.tfrecord" for number in range(shards)]
+
+
+def _clear(folder: str) -> None:
+    """Removes our own outdated files, the metadata first, and nothing else."""
+    for pattern in (METADATA, SPLIT, "*-of-*.tfrecord"):
+        for path in tf.io.gfile.glob(join(folder, pattern)):
+            tf.io.gfile.remove(path)

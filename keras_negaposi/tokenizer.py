@@ -1,0 +1,128 @@
+"""SentencePiece as bert-japanese uses it, as one graph for training, evaluation and the exported model.
+
+The segmentation is always tensorflow-text's, never Python sentencepiece's: their releases break exact score ties
+differently (17 of 31,007 real texts: runs of digits, dots or dashes), and only tensorflow-text's can go into a
+SavedModel. So there is one implementation and nothing to be skewed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sentencepiece
+import tensorflow as tf
+import tensorflow_text as tf_text
+
+from checkpoints_tools.errors import InputError
+from keras_negaposi.files import read_bytes, read_text
+
+PAD, CLS, SEP = "[PAD]", "[CLS]", "[SEP]"
+UNKNOWN_ID = 0
+"""bert-japanese gives id 0 to a piece that is not in the vocabulary; padding is 0 as well, so masks come from lengths."""
+PADDING_ID = 0
+_SPECIAL = ("<unk>", "<s>", "</s>", PAD, CLS, SEP, "[MASK]")
+_NUL_STAND_IN = "\uffff"
+"""TensorFlow's lower-casing ends a text at NUL. This noncharacter is as unknown to any vocabulary as NUL is."""
+
+
+class Tokenizer:
+    """Text to piece ids.
+
+    Python's ``str.lower`` and the graph's differ in 40 capital letters that Unicode added after version 13
+    (Vithkuqi, Glagolitic), which no vocabulary of that time holds.
+
+    Args:
+        model_file: SentencePiece model (``wiki-ja.model``).
+        vocab_file: its vocabulary, ``piece<TAB>score`` a line; a piece's id is its line, from 0.
+        do_lower_case: lower-case the text first (never the special pieces).
+
+    Raises:
+        InputError: a file cannot be read, the two do not belong together, or ``[CLS]`` or ``[SEP]`` is missing.
+    """
+
+    def __init__(self, model_file: str, vocab_file: str, do_lower_case: bool = True) -> None:
+        self.do_lower_case = do_lower_case
+        self.vocabulary = read_vocabulary(vocab_file)
+        self.cls_id, self.sep_id = (self._special_id(piece, vocab_file) for piece in (CLS, SEP))
+        self._model = read_bytes(model_file)
+        _check_model(self._model, model_file, self.vocabulary, vocab_file)
+        # A text that spells out a special piece stays ordinary text.
+        ordinary = {piece: number for piece, number in self.vocabulary.items() if piece not in _SPECIAL}
+        self.table = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(list(ordinary), list(ordinary.values()), tf.string, tf.int32),
+            UNKNOWN_ID,
+        )
+
+    @property
+    def vocab_size(self) -> int:
+        """One more than the highest id."""
+        return max(self.vocabulary.values()) + 1
+
+    def tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """Graph op: ``string [batch]`` (UTF-8) -> ragged ``int32 [batch, (pieces)]``, special ids not included."""
+        if self.do_lower_case:
+            texts = tf.strings.lower(tf.strings.regex_replace(texts, "\\x00", _NUL_STAND_IN), encoding="utf-8")
+        splitter = tf_text.SentencepieceTokenizer(model=self._model, out_type=tf.string)
+        pieces = splitter.tokenize(texts)
+        return pieces.with_values(self.table.lookup(pieces.values))
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of each text, special ids not included.
+
+        Raises:
+            InputError: a text holds half a surrogate pair.
+        """
+        if not texts:
+            return []
+        try:
+            raw = [text.encode("utf-8") for text in texts]
+        except UnicodeEncodeError as error:
+            raise InputError(f"text {error.object!r:.60}: half a surrogate pair in it; remove it") from None
+        return self._encode(tf.constant(raw)).to_list()
+
+    @property
+    def _encode(self) -> tf.types.experimental.PolymorphicFunction:
+        """`tokenize`, traced once so that the model is parsed once."""
+        if not hasattr(self, "_traced"):
+            self._traced = tf.function(self.tokenize, input_signature=[tf.TensorSpec([None], tf.string)])
+        return self._traced
+
+    def _special_id(self, piece: str, vocab_file: str) -> int:
+        if piece not in self.vocabulary:
+            raise InputError(f"{vocab_file}: no {piece} in it; give the .vocab file that BERT was pre-trained with")
+        return self.vocabulary[piece]
+
+
+def read_vocabulary(path: str) -> dict[str, int]:
+    """Reads ``piece<TAB>score`` lines: piece -> line number from 0.
+
+    Raises:
+        InputError: unreadable, empty, a line without a tab, or a piece that stands twice.
+    """
+    vocabulary: dict[str, int] = {}
+    # Not splitlines(): a piece may be one of the odd characters that it takes for a line's end.
+    for number, line in enumerate(read_text(path).removesuffix("\n").split("\n")):
+        piece, tab, _ = line.partition("\t")
+        piece = piece.strip()
+        if not tab:
+            raise InputError(f"{path}: line {number + 1} is not piece<TAB>score; give SentencePiece's .vocab file")
+        if piece in vocabulary:
+            raise InputError(f'{path}: line {number + 1} repeats the piece "{piece}"; each may stand once')
+        vocabulary[piece] = number
+    return vocabulary
+
+
+def _check_model(model: bytes, model_file: str, vocabulary: dict[str, int], vocab_file: str) -> None:
+    try:
+        processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+        pieces = [processor.id_to_piece(number) for number in range(processor.get_piece_size())]
+    except (RuntimeError, ValueError):
+        pieces = []
+    if not pieces:
+        raise InputError(f"{model_file}: not a SentencePiece model; give the .model file of the pre-training")
+    known = sum(piece.strip() in vocabulary for piece in pieces)
+    if 2 * known < len(pieces):
+        raise InputError(
+            f"{vocab_file}: only {known:,} of the {len(pieces):,} pieces of {model_file} are in it; "
+            "give the .model and .vocab files of one pre-training"
+        )
