@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import configparser
 import dataclasses
-import json
-from pathlib import Path
+import re
 
 from checkpoints_tools.errors import InputError
+from checkpoints_tools.files import read_json, read_text
 
 INI_SECTION = "BERT-CONFIG"
 """bert-japanese has no bert_config.json: the same keys stand in this section of its ``config.ini``."""
@@ -36,14 +36,9 @@ class BertConfig:
         Raises:
             InputError: the file is missing, is neither format, or a value is missing, misshapen or impossible.
         """
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except FileNotFoundError:
-            raise InputError(f"{path}: no such BERT config file; give bert_config.json or config.ini") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: cannot be read as a BERT config: {_one_line(error)}") from None
-        values = _parse_json(text, path) if text.lstrip().startswith(("{", "[{")) else _parse_ini(text, path)
-        return cls.from_values(values, path)
+        text = read_text(path)
+        is_ini = re.match(r"\s*([#;].*\s+)*\[[A-Za-z-]+\]", text)
+        return cls.from_values(_parse_ini(text, path) if is_ini else _parse_json(path), path)
 
     @classmethod
     def from_values(cls, values: dict[str, object], where: str) -> BertConfig:
@@ -65,13 +60,10 @@ class BertConfig:
         return config
 
 
-def _parse_json(text: str, path: str) -> dict[str, object]:
-    try:
-        values = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}: not JSON at line {error.lineno}, column {error.colno}: {error.msg}") from None
+def _parse_json(path: str) -> dict[str, object]:
+    values = read_json(path)
     if not isinstance(values, dict):
-        raise InputError(f"{path}: a BERT config is one JSON object, not a {type(values).__name__}")
+        raise InputError(f"{path}: a BERT config is one JSON object; give bert_config.json or config.ini")
     return values
 
 
@@ -80,7 +72,7 @@ def _parse_ini(text: str, path: str) -> dict[str, object]:
     try:
         parser.read_string(text)
     except configparser.Error as error:
-        raise InputError(f"{path}: neither a JSON object nor an .ini file: {_one_line(error)}") from None
+        raise InputError(f"{path}: not a readable .ini file: {_one_line(error)}") from None
     if not parser.has_section(INI_SECTION):
         raise InputError(f"{path}: no [{INI_SECTION}] section; give bert_config.json or bert-japanese's config.ini")
     return dict(parser.items(INI_SECTION))

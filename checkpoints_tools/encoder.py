@@ -65,65 +65,75 @@ def load_encoder(bert_config_file: str, init_checkpoint: str) -> networks.BertEn
             and misshapen variable is counted and named.
     """
     config = BertConfig.from_file(bert_config_file)
-    reader = check_checkpoint(config, init_checkpoint)
+    checkpoint = Checkpoint(config, init_checkpoint)
     encoder = build_encoder(config)
-    assign_weights(encoder, config, reader)
+    checkpoint.assign_to(encoder)
     return encoder
 
 
-def check_checkpoint(config: BertConfig, init_checkpoint: str) -> tf.train.CheckpointReader:
-    """Opens the checkpoint and checks names and shapes against ``config``, before anything is built.
+class Checkpoint:
+    """A TF1 checkpoint that fits a BERT config: names and shapes are checked and every value has been read.
+
+    Args:
+        config: the architecture.
+        init_checkpoint: prefix, file or folder.
 
     Raises:
         InputError: as `load_encoder`.
     """
-    prefix = tf1.resolve_prefix(init_checkpoint)
-    reader = tf1.open_reader(prefix)
-    shapes = {name: tuple(shape) for name, shape in reader.get_variable_to_shape_map().items()}
-    wanted = {entry.tf1: entry.tf1_shape for entry in name_map.entries(config)}
-    pooler = {row.tf1 for row in name_map.POOLER_ROWS}
-    if not pooler & shapes.keys():
-        wanted = {name: shape for name, shape in wanted.items() if name not in pooler}
 
-    missing = sorted(wanted.keys() - shapes.keys())
-    unexpected = sorted(name for name in shapes.keys() - wanted.keys() if not name_map.is_ignored(name))
-    misshapen = [
-        f"{name} is {list(shapes[name])} in the checkpoint, {list(wanted[name])} by the config"
-        for name in sorted(wanted.keys() & shapes.keys())
-        if shapes[name] != wanted[name]
-    ]
-    problems = [
-        f"{len(names)} {kind}: {_shorten(names)}"
-        for kind, names in (("missing", missing), ("unexpected", unexpected), ("misshapen", misshapen))
-        if names
-    ]
-    if problems:
-        raise InputError(f"{prefix}: the checkpoint does not fit the BERT config; {'; '.join(problems)}")
-    return reader
+    def __init__(self, config: BertConfig, init_checkpoint: str) -> None:
+        self.config = config
+        self.prefix = tf1.resolve_prefix(init_checkpoint)
+        self._reader = tf1.open_reader(self.prefix)
+        self._check_names()
+        for entry in name_map.entries(config):  # a file cut short must be found before anything is written
+            self._read(entry)
 
+    def assign_to(self, encoder: networks.BertEncoder) -> None:
+        """Assigns every variable of the encoder exactly once; a pooler that is missing stays freshly initialised."""
+        variables = {variable.name.removesuffix(":0"): variable for variable in encoder.variables}
+        for entry in name_map.entries(self.config):
+            variable = variables.pop(entry.encoder)
+            value = self._read(entry)
+            if value is None:
+                logger.warning("%s has no %s: freshly initialised", self.prefix, entry.tf1)
+            else:
+                variable.assign(np.reshape(value, entry.encoder_shape).astype(np.float32, copy=False))
+        if variables:  # a tf-models release with variables that the map does not know
+            raise RuntimeError(f"encoder variables without a row in the name map: {sorted(variables)}")
 
-def assign_weights(
-    encoder: networks.BertEncoder, config: BertConfig, reader: tf.train.CheckpointReader
-) -> None:
-    """Assigns every variable of the encoder exactly once from a checkpoint that `check_checkpoint` has passed."""
-    variables = {variable.name.removesuffix(":0"): variable for variable in encoder.variables}
-    for entry in name_map.entries(config):
-        variable = variables.pop(entry.encoder)
-        if reader.has_tensor(entry.tf1):
-            value = reader.get_tensor(entry.tf1)
-            variable.assign(np.reshape(value, entry.encoder_shape).astype(np.float32, copy=False))
-        else:  # only the pooler may be missing, and then all of it
-            logger.warning("the checkpoint has no %s: freshly initialised", entry.tf1)
-    if variables:  # a tf-models release with variables that the map does not know
-        raise RuntimeError(f"encoder variables without a row in the name map: {sorted(variables)}")
+    def _read(self, entry: name_map.Entry) -> np.ndarray | None:
+        return tf1.read_tensor(self._reader, self.prefix, entry.tf1) if self._reader.has_tensor(entry.tf1) else None
+
+    def _check_names(self) -> None:
+        shapes = {name: tuple(shape) for name, shape in self._reader.get_variable_to_shape_map().items()}
+        wanted = {entry.tf1: entry.tf1_shape for entry in name_map.entries(self.config)}
+        pooler = {row.tf1 for row in name_map.POOLER_ROWS}
+        if not pooler & shapes.keys():
+            wanted = {name: shape for name, shape in wanted.items() if name not in pooler}
+
+        missing = sorted(wanted.keys() - shapes.keys())
+        unexpected = sorted(name for name in shapes.keys() - wanted.keys() if not name_map.is_ignored(name))
+        misshapen = [
+            f"{name} is {list(shapes[name])} in the checkpoint, {list(wanted[name])} by the config"
+            for name in sorted(wanted.keys() & shapes.keys())
+            if shapes[name] != wanted[name]
+        ]
+        problems = [
+            f"{len(names)} {kind}: {_shorten(names)}"
+            for kind, names in (("missing", missing), ("unexpected", unexpected), ("misshapen", misshapen))
+            if names
+        ]
+        if problems:
+            raise InputError(f"{self.prefix}: the checkpoint does not fit the BERT config; {'; '.join(problems)}")
 
 
 def encoder_to_tf1(encoder: networks.BertEncoder, config: BertConfig) -> dict[str, np.ndarray]:
-    """The encoder's weights under their TF1 names and shapes: the inverse of `assign_weights`."""
+    """The encoder's weights under their TF1 names and shapes: the inverse of `Checkpoint.assign_to`."""
     variables = {variable.name.removesuffix(":0"): variable for variable in encoder.variables}
     return {
-        entry.tf1: np.reshape(variables[entry.encoder].numpy(), entry.tf1_shape)
-        for entry in name_map.entries(config)
+        entry.tf1: np.reshape(variables[entry.encoder].numpy(), entry.tf1_shape) for entry in name_map.entries(config)
     }
 
 

@@ -69,9 +69,7 @@ LAYER_ROWS = (
         ("hidden", "hidden"),
         ("heads", "head_size", "hidden"),
     ),
-    _same(
-        f"{_TF1_LAYER}/attention/output/dense/bias", f"{_LAYER}/self_attention/attention_output/bias", "hidden"
-    ),
+    _same(f"{_TF1_LAYER}/attention/output/dense/bias", f"{_LAYER}/self_attention/attention_output/bias", "hidden"),
     *_layer_norm(f"{_TF1_LAYER}/attention/output", f"{_LAYER}/self_attention_layer_norm"),
     _same(f"{_TF1_LAYER}/intermediate/dense/kernel", f"{_LAYER}/intermediate/kernel", "hidden", "intermediate"),
     _same(f"{_TF1_LAYER}/intermediate/dense/bias", f"{_LAYER}/intermediate/bias", "intermediate"),
@@ -136,8 +134,4 @@ def entries(config: BertConfig) -> Iterator[Entry]:
 
 def is_ignored(tf1_name: str) -> bool:
     """Whether a TF1 variable is no part of the encoder, and may be left out in silence."""
-    return (
-        tf1_name in IGNORED_NAMES
-        or tf1_name.startswith(IGNORED_PREFIXES)
-        or tf1_name.endswith(IGNORED_SUFFIXES)
-    )
+    return tf1_name in IGNORED_NAMES or tf1_name.startswith(IGNORED_PREFIXES) or tf1_name.endswith(IGNORED_SUFFIXES)

@@ -26,11 +26,12 @@ def resolve_prefix(init_checkpoint: str) -> str:
     """
     path = init_checkpoint.rstrip("/") or init_checkpoint
     if tf.io.gfile.isdir(path):
-        return _latest_in_folder(path)
-    part = _PART.match(path)
-    prefix = part["prefix"] if part else path
-    if not tf.io.gfile.exists(prefix + ".index"):
-        raise InputError(f"{init_checkpoint}: no checkpoint there ({_found_near(path)}); give its prefix or folder")
+        prefix = _latest_in_folder(path)
+    else:
+        part = _PART.match(path)
+        prefix = part["prefix"] if part else path
+        if not tf.io.gfile.exists(prefix + ".index"):
+            raise InputError(f"{init_checkpoint}: no checkpoint there ({_found_near(path)}); give its prefix or folder")
     if not tf.io.gfile.glob(_escape(prefix) + ".data-*"):
         raise InputError(f"{prefix}: the .index file is there but no .data file; copy {prefix}.data-* beside it")
     return prefix
@@ -83,6 +84,19 @@ def open_reader(prefix: str) -> tf.train.CheckpointReader:
         return tf.train.load_checkpoint(prefix)
     except (tf.errors.OpError, RuntimeError, ValueError) as error:
         raise InputError(f"{prefix}: not a readable checkpoint: {' '.join(str(error).split())[:200]}") from None
+
+
+def read_tensor(reader: tf.train.CheckpointReader, prefix: str, name: str) -> np.ndarray:
+    """One variable's value.
+
+    Raises:
+        InputError: its data is damaged or cut short.
+    """
+    try:
+        return reader.get_tensor(name)
+    except (tf.errors.OpError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{prefix}: {name} cannot be read; copy the checkpoint again: {reason}") from None
 
 
 def write_checkpoint(prefix: str, variables: Mapping[str, np.ndarray]) -> None:

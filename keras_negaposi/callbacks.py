@@ -7,6 +7,7 @@ import time
 import tensorflow as tf
 import tf_keras
 
+from checkpoints_tools.files import exists, read_json, write_json
 from keras_negaposi.options import say
 
 
@@ -45,19 +46,21 @@ class SaveCheckpoint(tf_keras.callbacks.Callback):
 class Progress(tf_keras.callbacks.Callback):
     """A line and a TensorBoard point every so many steps: loss and accuracy since the last one, rate, learning rate."""
 
-    def __init__(self, total_steps: int, batch_size: int, every: int, log_dir: str) -> None:
+    def __init__(self, total_steps: int, batch_size: int, every: int, log_dir: str, history_file: str) -> None:
         super().__init__()
         self._total = total_steps
         self._batch_size = batch_size
         self._every = every
         self._log_dir = log_dir
-        self.history: list[dict[str, float]] = []
+        self._history_file = history_file
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         """Opens the event file and starts the clock."""
         self._writer = tf.summary.create_file_writer(self._log_dir)
         self._since = time.perf_counter()
         self._step = int(self.model.optimizer.iterations.numpy())
+        before = read_json(self._history_file) if exists(self._history_file) else []
+        self._history = [point for point in before if point["step"] <= self._step]
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Keras starts its running means anew."""
@@ -80,7 +83,8 @@ class Progress(tf_keras.callbacks.Callback):
             "pairs_per_second": pairs_per_second,
         }
         self._since, self._step, self._sums, self._batches = now, step, sums, batches
-        self.history.append({"step": step} | point)
+        self._history.append({"step": step} | point)
+        write_json(self._history_file, self._history)
         with self._writer.as_default(step=step):
             for name, value in point.items():
                 tf.summary.scalar(name, value)
@@ -95,22 +99,35 @@ class Progress(tf_keras.callbacks.Callback):
         self._writer.close()
 
 
-class PredictProgress(tf_keras.callbacks.Callback):
-    """A line every ten seconds or so while something long is computed without training."""
+class Ticker:
+    """A line every ten seconds or so about long work."""
 
     INTERVAL = 10.0
 
-    def __init__(self, total_steps: int, what: str) -> None:
-        super().__init__()
-        self._total = total_steps
+    def __init__(self, what: str, total: int) -> None:
         self._what = what
-        self._next = time.perf_counter() + self.INTERVAL
+        self._total = total
+        self._started = self._last = time.perf_counter()
+
+    def __call__(self, done: int) -> None:
+        """Reports when it is time."""
+        now = time.perf_counter()
+        if now - self._last >= self.INTERVAL:
+            self._last = now
+            left = (now - self._started) * (self._total - done) / done
+            say(f"{self._what}: {done:,}/{self._total:,}, {duration(left)} left")
+
+
+class PredictProgress(tf_keras.callbacks.Callback):
+    """A `Ticker` for ``model.predict``, which counts batches."""
+
+    def __init__(self, ticker: Ticker) -> None:
+        super().__init__()
+        self._ticker = ticker
 
     def on_predict_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Reports when it is time."""
-        if time.perf_counter() >= self._next:
-            self._next = time.perf_counter() + self.INTERVAL
-            say(f"{self._what}: {(batch + 1) / self._total:.0%}")
+        self._ticker(batch + 1)
 
 
 def duration(seconds: float) -> str:

@@ -7,7 +7,7 @@ import glob
 import os
 
 from checkpoints_tools.errors import InputError
-from keras_negaposi.files import is_remote
+from checkpoints_tools.files import is_remote
 from keras_negaposi.options import above, at_least, between, option
 
 SHORTEST_PAIR = 5
@@ -18,7 +18,9 @@ SHORTEST_PAIR = 5
 class ModelFiles:
     """The pre-trained BERT. What is not given is looked for beside the checkpoint."""
 
-    init_checkpoint: str | None = option(None, "TF1 BERT checkpoint: prefix (model.ckpt-1400000), one of its files, or folder")
+    init_checkpoint: str | None = option(
+        None, "TF1 BERT checkpoint: prefix (model.ckpt-1400000), one of its files, or folder"
+    )
     bert_config_file: str | None = option(None, "bert_config.json, or bert-japanese's config.ini")
     model_file: str | None = option(None, "SentencePiece .model of the pre-training")
     vocab_file: str | None = option(None, "SentencePiece .vocab of the pre-training")
@@ -31,10 +33,16 @@ class DataConfig(ModelFiles):
 
     honbun: str | None = option(None, "JSON object title -> text (honbun_data.json)")
     negaposi: str | None = option(None, "JSON labelled pairs of titles (negaposi.json)")
-    max_seq_length: int = option(128, "pieces of [CLS] A [SEP] B [SEP]; longer pairs are cut", check=at_least(SHORTEST_PAIR))
-    split: str = option("random", "random: by pair; grouped: no document in both train and test", choices=("random", "grouped"))
+    max_seq_length: int = option(
+        128, "pieces of [CLS] A [SEP] B [SEP]; longer pairs are cut", check=at_least(SHORTEST_PAIR)
+    )
+    split: str = option(
+        "random", "random: by pair; grouped: no document in both train and test", choices=("random", "grouped")
+    )
     test_share: float = option(0.25, "share of the pairs to test on", check=between(0.01, 1.0))
-    dev_share: float = option(0.0, "share of the training pairs set aside for choosing anything", check=between(0.0, 1.0))
+    dev_share: float = option(
+        0.0, "share of the training pairs set aside for choosing anything", check=between(0.0, 1.0)
+    )
     group_pattern: str = option(r"^(.*),", "grouped split: regular expression whose group is the document in a title")
     seed: int = option(0, "seed of the split, the initial weights, the order and the dropout", check=between(0, 2**32))
 
@@ -54,13 +62,53 @@ class TrainConfig(DataConfig):
     train_batch_size: int = option(32, "pairs a step, over all devices", check=at_least(1))
     eval_batch_size: int = option(32, "pairs a step in evaluation", check=at_least(1))
     learning_rate: float = option(5e-5, "peak learning rate", check=above(0.0))
-    num_train_epochs: float = option(5.0, "passes over the training pairs; steps = int(pairs / batch * passes)", check=above(0.0))
-    warmup_proportion: float = option(0.1, "share of the steps in which the learning rate rises linearly", check=between(0.0, 1.0))
-    precision: str = option("auto", "arithmetic of the training; auto: bfloat16 where the hardware has it", choices=("auto", "float32", "bfloat16"))
+    num_train_epochs: float = option(
+        5.0, "passes over the training pairs; steps = int(pairs / batch * passes)", check=above(0.0)
+    )
+    warmup_proportion: float = option(
+        0.1, "share of the steps in which the learning rate rises linearly", check=between(0.0, 1.0)
+    )
+    precision: str = option(
+        "auto",
+        "arithmetic of the training; auto: bfloat16 where the hardware has it",
+        choices=("auto", "float32", "bfloat16"),
+    )
     save_checkpoints_steps: int = option(200, "steps between two checkpoints", check=at_least(1))
     log_every_steps: int = option(25, "steps between two progress lines and TensorBoard points", check=at_least(1))
     output_dir: str | None = option(None, "the run's folder (default: runs/ and the time)")
     resume: bool = option(False, "go on with the run in --output_dir; other flags may then be left out")
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateConfig:
+    """``keras_negaposi.evaluate``."""
+
+    honbun: str | None = option(None, "JSON object title -> text")
+    negaposi: str | None = option(None, "JSON labelled pairs of titles")
+    output_dir: str | None = option(None, "folder for the figures (default: in the run's folder)")
+    eval_batch_size: int = option(32, "pairs a step", check=at_least(1))
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictConfig:
+    """``keras_negaposi.predict``."""
+
+    input: str = option("-", "file of pairs, one a line; - for stdin")
+    output: str = option("-", "file for the scores; - for stdout")
+    batch_size: int = option(32, "pairs scored at once", check=at_least(1))
+
+
+@dataclasses.dataclass(frozen=True)
+class BaselineConfig(DataConfig):
+    """``keras_negaposi.baseline``."""
+
+    pooling: str = option(
+        "first", "vector of a text: the last layer's first token, or the mean of its tokens", choices=("first", "mean")
+    )
+    encode_batch_size: int = option(32, "texts a step", check=at_least(1))
+    precision: str = option("auto", "arithmetic of the encoder", choices=("auto", "float32", "bfloat16"))
+    vectors: str | None = option(None, "file that keeps the vectors for another call (default: in --output_dir)")
+    output_dir: str | None = option(None, "folder for the figures (default: runs/baseline- and the time)")
 
 
 REQUIRED = ("honbun", "negaposi", "init_checkpoint", "bert_config_file", "model_file", "vocab_file")

@@ -10,10 +10,15 @@ import tensorflow as tf
 import tf_keras
 from sklearn.metrics import classification_report, confusion_matrix
 
-from keras_negaposi.callbacks import PredictProgress
+from checkpoints_tools.errors import InputError
+from checkpoints_tools.files import exists, make_folder, read_json, write_json, write_text
+from keras_negaposi.callbacks import PredictProgress, Ticker
+from keras_negaposi.config import EvaluateConfig
 from keras_negaposi.features import INDEX, LABEL, MODEL_INPUTS, Features
-from keras_negaposi.pairs import Pair
+from keras_negaposi.options import say
+from keras_negaposi.pairs import Pair, read_pairs
 from keras_negaposi.records import Records, eval_dataset
+from keras_negaposi.run_folder import RunFolder
 
 THRESHOLD = 0.5
 CLASS_NAMES = ("0", "1")
@@ -81,7 +86,7 @@ def score_records(model: tf_keras.Model, records: Records, part: str, batch_size
     dataset = eval_dataset(records, part, batch_size)
     columns = list(dataset.map(lambda features: (features[INDEX], features[LABEL])).as_numpy_iterator())
     indices, labels = (np.concatenate(column) for column in zip(*columns, strict=True))
-    progress = PredictProgress(len(columns), f"scoring the {part} pairs")
+    progress = PredictProgress(Ticker(f"scoring the {part} pairs, batches", len(columns)))
     probabilities = model.predict(dataset.map(_model_inputs), verbose=0, callbacks=[progress])[:, 1]
     real = indices >= 0
     if not np.array_equal(indices[real], np.arange(records.counts[part])) or len(probabilities) != len(indices):
@@ -114,6 +119,44 @@ def scores_table(pairs: Sequence[Pair], scores: Scores) -> str:
         titles = (title.replace("\t", " ").replace("\n", " ") for title in (pair.a, pair.b))
         rows.append("\t".join([*titles, str(pair.label), f"{probability:.6f}", str(prediction)]))
     return "\n".join(rows) + "\n"
+
+
+def write_evaluation(folder: RunFolder, evaluations: dict[str, Evaluation]) -> None:
+    """Writes and tells the figures of the ``test`` part; those of ``dev`` go into ``metrics.json``."""
+    test = evaluations["test"]
+    figures = f"{test.report_text}\nconfusion matrix (rows: label 0, 1; columns: prediction 0, 1): {test.confusion}\n"
+    metrics = test.metrics()
+    if "dev" in evaluations:
+        metrics["dev"] = evaluations["dev"].metrics()
+    write_text(folder.eval_results, test.eval_results())
+    write_text(folder.classification_report, figures)
+    write_json(folder.metrics, metrics)
+    say(f"\n{figures}\n{test.eval_results()}")
+
+
+def evaluate_pair_file(run: str, config: EvaluateConfig) -> Evaluation:
+    """Scores the labelled pairs of a file with the model that a finished run exported.
+
+    Raises:
+        InputError: the run is not finished, or the files cannot be used.
+    """
+    data = read_pairs(config.honbun, config.negaposi)
+    say(f"data: {data.describe()}")
+    metrics = RunFolder(run).metrics
+    if not exists(metrics):
+        raise InputError(f"{run}: not the folder of a finished run (it has no metrics.json); finish it with --resume")
+    from keras_negaposi.scorer import Scorer
+
+    texts = ((data.texts[pair.a], data.texts[pair.b]) for pair in data.pairs)
+    probabilities = np.array([p for p, _ in Scorer(run).stream(texts, config.eval_batch_size)], np.float32)
+    labels = np.array([pair.label for pair in data.pairs], np.int32)
+    scores = Scores(labels, probabilities, config.eval_batch_size)
+    evaluation = evaluate(scores, read_json(metrics)["global_step"])
+    folder = RunFolder(config.output_dir)
+    make_folder(folder.path)
+    write_text(folder.scores("test"), scores_table(data.pairs, scores))
+    write_evaluation(folder, {"test": evaluation})
+    return evaluation
 
 
 def _model_inputs(features: Features) -> dict[str, tf.Tensor]:

@@ -40,9 +40,7 @@ def build_classifier(config: BertConfig, head: Head = pair_head) -> tf_keras.Mod
     Inputs are a dict of ``input_word_ids``, ``input_mask`` and ``input_type_ids``, ``int32 [batch, seq]`` each; the
     output is the head's. Another head is another function of the pooled output.
     """
-    inputs = {
-        feature.name: tf_keras.Input([None], dtype=tf.int32, name=feature.name) for feature in MODEL_INPUTS
-    }
+    inputs = {feature.name: tf_keras.Input([None], dtype=tf.int32, name=feature.name) for feature in MODEL_INPUTS}
     encoder = build_encoder(config)
     return tf_keras.Model(inputs, head(encoder(inputs)["pooled_output"], config), name="pair_classifier")
 

@@ -110,7 +110,9 @@ def check_config(config: object) -> None:
             raise InputError(f"--{field.name} {value}: {problem}")
 
 
-def run_command(parser: argparse.ArgumentParser, work: Callable[[argparse.Namespace], None], argv: list[str] | None) -> int:
+def run_command(
+    parser: argparse.ArgumentParser, work: Callable[[argparse.Namespace], None], argv: list[str] | None
+) -> int:
     """Parses ``argv`` and calls ``work``; gives the exit code.
 
     What the user can mend (`InputError`, a path that cannot be read or written) becomes one line on stderr and exit

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from checkpoints_tools.errors import InputError
-from keras_negaposi.files import read_json
+from checkpoints_tools.files import read_json
 
 LABELS = {0: 0, 1: 1, "0": 0, "1": 1}
 """What counts as a label; JSON's true and false equal 1 and 0 as keys."""

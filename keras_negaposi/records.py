@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from checkpoints_tools.errors import InputError
+from checkpoints_tools.files import exists, join, make_folder, read_bytes, read_json, write_json
 from keras_negaposi.config import DataConfig
 from keras_negaposi.features import INDEX, LABEL, Features, pack_pairs, parse_examples, serialize_example
-from keras_negaposi.files import exists, join, make_folder, read_bytes, read_json, write_json
 from keras_negaposi.options import say
 from keras_negaposi.pairs import Pair, PairData, read_pairs
 from keras_negaposi.splits import Split, split_pairs
@@ -24,6 +24,8 @@ SPLIT = "split.json"
 FORMAT = 1
 """Part of the fingerprint: raise it when the records' layout changes."""
 PAIRS_A_SHARD = 4096
+SHUFFLE_BUFFER = 100_000
+"""Pairs held in memory to be shuffled: all of them, in most users' data."""
 BATCH = 512
 
 
@@ -61,8 +63,8 @@ class Inputs:
     fingerprint: str
 
 
-def read_inputs(config: DataConfig) -> Inputs:
-    """Reads and checks pairs, split and tokenizer.
+def read_inputs(config: DataConfig, tokenizer: Tokenizer) -> Inputs:
+    """Reads and checks the pairs and splits them.
 
     Raises:
         InputError: whatever is wrong with them.
@@ -71,7 +73,8 @@ def read_inputs(config: DataConfig) -> Inputs:
     split = split_pairs(
         data.pairs, config.split, config.test_share, config.dev_share, config.group_pattern, config.seed
     )
-    tokenizer = Tokenizer(config.model_file, config.vocab_file, config.do_lower_case)
+    say(f"data: {data.describe()}")
+    say(f"split ({config.split}): {split.describe()}")
     return Inputs(config, data, split, tokenizer, fingerprint(config))
 
 
@@ -158,7 +161,8 @@ def train_dataset(records: Records, batch_size: int, seed: int, skip_steps: int 
         skip_steps: batches that a resumed run has seen already.
     """
     dataset = tf.data.TFRecordDataset(records.files("train"))
-    dataset = dataset.shuffle(records.counts["train"], seed=seed, reshuffle_each_iteration=True).repeat()
+    buffer = min(records.counts["train"], SHUFFLE_BUFFER)
+    dataset = dataset.shuffle(buffer, seed, reshuffle_each_iteration=True).repeat()
     dataset = dataset.batch(batch_size, drop_remainder=True).skip(skip_steps)
     return dataset.map(lambda batch: _split_label(parse_examples(batch, records.max_seq_length))).prefetch(2)
 

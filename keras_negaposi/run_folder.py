@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import platform
 from importlib.metadata import version
 from typing import Any
 
 from checkpoints_tools.errors import InputError
-from keras_negaposi.files import exists, join, list_folder, read_json
+from checkpoints_tools.files import exists, join, list_folder, read_json
 
 PACKAGES = ("tensorflow", "tf-keras", "tf-models-official", "tensorflow-text", "sentencepiece", "scikit-learn", "numpy")
 NOT_COMPARED = ("output_dir", "resume", "log_every_steps")
@@ -91,6 +90,16 @@ def check_same(saved: dict[str, Any], given: dict[str, Any], path: str) -> None:
             )
 
 
+def check_same_data(folder: RunFolder, fingerprint: str) -> None:
+    """Refuses to resume a run on data or a tokenizer that have changed since it began.
+
+    Raises:
+        InputError: they have.
+    """
+    if read_json(folder.config).get("fingerprint") != fingerprint:
+        raise InputError(f"{folder.path}: its data or tokenizer files have changed since it began; begin a new run")
+
+
 def environment(command: str) -> dict[str, object]:
     """What a result depends on besides its configuration."""
     return {
@@ -99,9 +108,3 @@ def environment(command: str) -> dict[str, object]:
         "machine": f"{platform.machine()}, {os.cpu_count()} processors",
         "packages": {name: version(name) for name in PACKAGES},
     }
-
-
-def file_hash(path: str) -> str:
-    """SHA-256 of a local file, read in pieces."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,11 +14,11 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 
 from checkpoints_tools.errors import InputError
-from keras_negaposi.files import read_bytes, read_text
+from checkpoints_tools.files import read_bytes, read_text
 
 PAD, CLS, SEP = "[PAD]", "[CLS]", "[SEP]"
 UNKNOWN_ID = 0
-"""bert-japanese gives id 0 to a piece that is not in the vocabulary; padding is 0 as well, so masks come from lengths."""
+"""bert-japanese gives id 0 to a piece outside the vocabulary. Padding is 0 too, so masks come from lengths."""
 PADDING_ID = 0
 _SPECIAL = ("<unk>", "<s>", "</s>", PAD, CLS, SEP, "[MASK]")
 _NUL_STAND_IN = "\uffff"

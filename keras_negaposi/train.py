@@ -1,4 +1,7 @@
-"""``python -m keras_negaposi.train``: trains, evaluates and exports a pair classifier."""
+"""``python -m keras_negaposi.train``: trains, evaluates and exports a pair classifier.
+
+Without a data or model flag it trains on the small sample that comes with the package.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,9 @@ import shlex
 import sys
 import time
 
-from keras_negaposi.config import TrainConfig, check_required, complete_model_files
-from keras_negaposi.options import add_flags, given_flags, make_config, make_parser, run_command
-from keras_negaposi.run_folder import check_same, check_unused, saved_config
+from keras_negaposi.config import REQUIRED, TrainConfig, check_required, complete_model_files
+from keras_negaposi.options import add_flags, given_flags, make_config, make_parser, run_command, say
+from keras_negaposi.run_folder import RunFolder, check_same, check_unused, saved_config
 
 
 def configure(arguments: argparse.Namespace) -> TrainConfig:
@@ -25,6 +28,8 @@ def configure(arguments: argparse.Namespace) -> TrainConfig:
         saved = saved_config(output_dir)
         check_same(saved, given, output_dir)
         return make_config(TrainConfig, saved | given)
+    if is_sample(given):
+        given = sample_options() | given
     values = complete_model_files(given)
     check_required(values)
     values["output_dir"] = output_dir or time.strftime("runs/%Y%m%d-%H%M%S")
@@ -33,12 +38,50 @@ def configure(arguments: argparse.Namespace) -> TrainConfig:
     return config
 
 
+def is_sample(given: dict[str, object]) -> bool:
+    """Whether neither data nor model is named, so that the sample is meant."""
+    return not given.keys() & set(REQUIRED)
+
+
+def sample_options() -> dict[str, object]:
+    """What the sample is trained with: its files, the cut that can be believed, and settings for a tiny BERT."""
+    from keras_negaposi.sample import FOLDER
+
+    return {
+        "honbun": str(FOLDER / "honbun_data.json"),
+        "negaposi": str(FOLDER / "negaposi.json"),
+        "init_checkpoint": str(FOLDER),
+        "split": "grouped",
+        "learning_rate": 5e-4,
+        "num_train_epochs": 5.0,
+        "precision": "float32",
+    }
+
+
 def train(arguments: argparse.Namespace) -> None:
-    """Configures and runs."""
+    """Configures, runs, and says what to do next."""
     config = configure(arguments)
     from keras_negaposi import training
 
-    training.run(config, command=shlex.join(["python", "-m", "keras_negaposi.train", *sys.argv[1:]]))
+    evaluation = training.run(config, command=shlex.join(["python", "-m", "keras_negaposi.train", *sys.argv[1:]]))
+    if config.honbun == sample_options()["honbun"]:
+        from keras_negaposi import baselines
+
+        baselines.compare(config, evaluation.eval_accuracy)
+    say(next_steps(config.output_dir))
+
+
+def next_steps(output_dir: str) -> str:
+    """Where the results are and what to type next."""
+    folder = RunFolder(output_dir)
+    return (
+        f"\nreport       {folder.report}\n"
+        f"TensorBoard  tensorboard --logdir {shlex.quote(folder.tensorboard)}\n"
+        f"SavedModel   {folder.saved_model}\n"
+        f"next         printf 'text A\\ttext B\\n' | python -m keras_negaposi.predict {shlex.quote(output_dir)}\n"
+        "your data    python -m keras_negaposi.train --honbun honbun_data.json --negaposi negaposi.json "
+        "--init_checkpoint FOLDER_OF_YOUR_BERT"
+    )
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -55,17 +55,22 @@ def read_text(path: str) -> str:
         raise InputError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
 
 
-def write_text(path: str, text: str) -> None:
+def write_bytes(path: str, content: bytes) -> None:
     """Writes a file under a temporary name and renames it, so that a kill leaves the old file or the new one."""
     if is_remote(path):  # an object store shows an object only when it is complete
         import tensorflow as tf
 
-        with tf.io.gfile.GFile(path, "w") as file:
-            file.write(text)
+        with tf.io.gfile.GFile(path, "wb") as file:
+            file.write(content)
         return
     temporary = f"{path}.tmp{os.getpid()}"
-    Path(temporary).write_text(text, encoding="utf-8")
+    Path(temporary).write_bytes(content)
     os.replace(temporary, path)
+
+
+def write_text(path: str, text: str) -> None:
+    """`write_bytes` of UTF-8."""
+    write_bytes(path, text.encode("utf-8"))
 
 
 def write_json(path: str, value: object) -> None:

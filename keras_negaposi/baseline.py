@@ -1,0 +1,32 @@
+"""``python -m keras_negaposi.baseline``: what the untouched encoder and simpler methods reach on the same split."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from keras_negaposi.config import BaselineConfig, check_required, complete_model_files
+from keras_negaposi.options import add_flags, given_flags, make_config, make_parser, run_command
+
+
+def baseline(arguments: argparse.Namespace) -> None:
+    """Configures and runs."""
+    values = complete_model_files(given_flags(BaselineConfig, arguments))
+    check_required(values)
+    values.setdefault("output_dir", time.strftime("runs/baseline-%Y%m%d-%H%M%S"))
+    config = make_config(BaselineConfig, values)
+    from keras_negaposi import baselines
+
+    baselines.run(config)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command; gives its exit code."""
+    parser = make_parser("keras_negaposi.baseline", __doc__)
+    add_flags(parser, BaselineConfig)
+    return run_command(parser, baseline, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

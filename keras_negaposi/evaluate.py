@@ -1,0 +1,34 @@
+"""``python -m keras_negaposi.evaluate``: scores a finished run on another file of labelled pairs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from keras_negaposi.config import EvaluateConfig, check_required
+from keras_negaposi.options import add_flags, given_flags, make_config, make_parser, run_command
+
+
+def evaluate(arguments: argparse.Namespace) -> None:
+    """Configures and evaluates."""
+    values = given_flags(EvaluateConfig, arguments)
+    check_required(values, ("honbun", "negaposi"))
+    stem = os.path.splitext(os.path.basename(values["negaposi"]))[0]
+    values.setdefault("output_dir", os.path.join(arguments.run, f"evaluation_{stem}"))
+    config = make_config(EvaluateConfig, values)
+    from keras_negaposi.evaluation import evaluate_pair_file
+
+    evaluate_pair_file(arguments.run, config)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command; gives its exit code."""
+    parser = make_parser("keras_negaposi.evaluate", __doc__)
+    parser.add_argument("run", metavar="RUN", help="the folder of a finished run")
+    add_flags(parser, EvaluateConfig)
+    return run_command(parser, evaluate, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

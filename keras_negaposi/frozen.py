@@ -1,0 +1,123 @@
+"""The frozen baseline: one vector a text from the untouched encoder, then logistic regression on pairs of vectors."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from checkpoints_tools.errors import InputError
+from checkpoints_tools.files import read_bytes
+from checkpoints_tools.tf1 import resolve_prefix
+from keras_negaposi.callbacks import Ticker
+from keras_negaposi.config import BaselineConfig
+from keras_negaposi.features import MODEL_INPUTS, pack_singles
+from keras_negaposi.model import choose_precision, precision
+from keras_negaposi.options import say
+from keras_negaposi.pairs import Pair
+from keras_negaposi.pretrained import Pretrained
+
+Vectors = dict[str, np.ndarray]
+LENGTH_STEP = 16
+"""Batches are padded to a multiple of this, so that few shapes are compiled."""
+
+
+def text_vectors(config: BaselineConfig, pretrained: Pretrained, texts: Sequence[str], path: str) -> Vectors:
+    """The vector of each text, ``float32 [hidden]``; vectors kept in ``path`` for the same model are not computed anew.
+
+    Args:
+        config: names the pooling, the precision and the longest length.
+        pretrained: the encoder and its tokenizer.
+        texts: repeats are encoded once.
+        path: ``.npz`` file of vectors by the text's hash, read if it exists and fits, then written.
+    """
+    key = _model_key(config)
+    vectors = _read_vectors(path, key)
+    wanted = {text_key(text): text for text in texts}
+    missing = {name: text for name, text in wanted.items() if name not in vectors}
+    if missing:
+        say(f"encoding {len(missing):,} texts ({len(wanted) - len(missing):,} are kept in {path})")
+        vectors |= _encode(config, pretrained, missing)
+        _write_vectors(path, key, vectors)
+    return {name: vectors[name] for name in wanted}
+
+
+def text_key(text: str) -> str:
+    """A short name of a text's content."""
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def pair_features(vectors: Vectors, texts: dict[str, str], pairs: Sequence[Pair]) -> np.ndarray:
+    """``float32 [pairs, 4 * hidden]``: u, v, |u - v| and u * v (InferSent, Conneau et al. 2017, arXiv 1705.02364).
+
+    A linear classifier on u and v alone could not compare them.
+    """
+    u = np.stack([vectors[text_key(texts[pair.a])] for pair in pairs])
+    v = np.stack([vectors[text_key(texts[pair.b])] for pair in pairs])
+    return np.concatenate([u, v, np.abs(u - v), u * v], axis=1)
+
+
+def _encode(config: BaselineConfig, pretrained: Pretrained, texts: dict[str, str]) -> Vectors:
+    """Encodes texts in batches of similar length, padded only to the longest of the batch."""
+    with precision(choose_precision(config.precision)):
+        encoder = pretrained.encoder()
+    tokenizer = pretrained.tokenizer
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string), tf.TensorSpec([], tf.int32)])
+    def encode(batch: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+        packed = pack_singles(tokenizer, batch, config.max_seq_length)
+        inputs = {feature.name: packed[feature.name][:, :length] for feature in MODEL_INPUTS}
+        states = tf.cast(encoder(inputs, training=False)["sequence_output"], tf.float32)
+        if config.pooling == "first":
+            return states[:, 0]
+        mask = tf.cast(inputs["input_mask"], tf.float32)[:, :, tf.newaxis]
+        return tf.reduce_sum(states * mask, axis=1) / tf.reduce_sum(mask, axis=1)
+
+    lengths = dict(zip(texts, map(len, tokenizer.encode(list(texts.values()))), strict=True))
+    order = sorted(texts, key=lambda name: lengths[name])
+    vectors: Vectors = {}
+    tick = Ticker("encoding", len(order))
+    for start in range(0, len(order), config.encode_batch_size):
+        names = order[start : start + config.encode_batch_size]
+        longest = lengths[names[-1]] + 2  # [CLS] and [SEP]
+        length = min(-(-longest // LENGTH_STEP) * LENGTH_STEP, config.max_seq_length)
+        rows = encode(tf.constant([texts[name] for name in names]), length).numpy()
+        vectors |= dict(zip(names, rows, strict=True))
+        tick(len(vectors))
+    return vectors
+
+
+def _model_key(config: BaselineConfig) -> str:
+    """A hash of everything that a vector depends on besides its text."""
+    digest = hashlib.sha256()
+    for path in (config.bert_config_file, config.model_file, config.vocab_file):
+        digest.update(hashlib.sha256(read_bytes(path)).digest())
+    prefix = resolve_prefix(config.init_checkpoint)
+    for path in sorted([prefix + ".index", *tf.io.gfile.glob(prefix + ".data-*")]):
+        digest.update(hashlib.sha256(read_bytes(path)).digest())
+    options = (config.do_lower_case, config.max_seq_length, config.pooling, choose_precision(config.precision))
+    digest.update(repr(options).encode())
+    return digest.hexdigest()
+
+
+def _read_vectors(path: str, key: str) -> Vectors:
+    if not os.path.exists(path):
+        return {}
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if str(file["key"]) != key:
+                say(f"{path}: vectors of another model or other options; made anew")
+                return {}
+            return dict(zip(file["names"].tolist(), file["vectors"], strict=True))
+    except (OSError, ValueError, KeyError):
+        raise InputError(f"{path}: not a file of vectors; give another --vectors") from None
+
+
+def _write_vectors(path: str, key: str, vectors: Vectors) -> None:
+    temporary = f"{path}.tmp{os.getpid()}"
+    with open(temporary, "wb") as file:
+        np.savez(file, key=np.array(key), names=np.array(list(vectors)), vectors=np.stack(list(vectors.values())))
+    os.replace(temporary, path)

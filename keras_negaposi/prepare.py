@@ -1,0 +1,34 @@
+"""``python -m keras_negaposi.prepare``: writes the TFRecords that ``train --records`` reads."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from keras_negaposi.config import PrepareConfig, check_required, complete_model_files
+from keras_negaposi.options import add_flags, given_flags, make_config, make_parser, run_command
+
+REQUIRED = ("honbun", "negaposi", "model_file", "vocab_file", "output_dir")
+
+
+def prepare(arguments: argparse.Namespace) -> None:
+    """Configures and writes."""
+    values = complete_model_files(given_flags(PrepareConfig, arguments))
+    check_required(values, REQUIRED)
+    config = make_config(PrepareConfig, values)
+    from keras_negaposi import records
+    from keras_negaposi.tokenizer import Tokenizer
+
+    tokenizer = Tokenizer(config.model_file, config.vocab_file, config.do_lower_case)
+    records.prepare(records.read_inputs(config, tokenizer), config.output_dir)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command; gives its exit code."""
+    parser = make_parser("keras_negaposi.prepare", __doc__)
+    add_flags(parser, PrepareConfig)
+    return run_command(parser, prepare, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

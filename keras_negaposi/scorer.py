@@ -1,0 +1,54 @@
+"""A finished model that scores texts: a run's SavedModel, loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_text  # noqa: F401 - registers the SavedModel's SentencePiece op
+
+from checkpoints_tools.errors import InputError
+from checkpoints_tools.files import exists, join
+from keras_negaposi.run_folder import RunFolder
+
+SIGNATURE = "serving_default"
+
+
+class Scorer:
+    """Scores pairs of texts.
+
+    Args:
+        path: a run's folder, or a SavedModel that `export` wrote.
+
+    Raises:
+        InputError: neither is there, or the SavedModel is another's.
+    """
+
+    def __init__(self, path: str) -> None:
+        folder = next((p for p in (path, RunFolder(path).saved_model) if exists(join(p, "saved_model.pb"))), None)
+        if folder is None:
+            raise InputError(f"{path}: neither a run's folder nor a SavedModel (no saved_model.pb in it)")
+        try:
+            self._loaded = tf.saved_model.load(folder)
+        except (tf.errors.OpError, OSError, ValueError, KeyError) as error:
+            raise InputError(f"{folder}: the SavedModel cannot be loaded: {str(error).splitlines()[0]}") from None
+        if SIGNATURE not in self._loaded.signatures:
+            raise InputError(f"{folder}: the SavedModel has no signature {SIGNATURE}; give one that train has written")
+        self._signature = self._loaded.signatures[SIGNATURE]
+        names = set(self._signature.structured_input_signature[1])
+        if names != {"text_a", "text_b"}:
+            raise InputError(f"{folder}: takes {sorted(names)}, not text_a and text_b; give one that train has written")
+
+    def score(self, text_a: Sequence[str], text_b: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Probability that B comes next, ``float32 [pairs]``, and label, ``int32 [pairs]``."""
+        result = self._signature(text_a=tf.constant(list(text_a)), text_b=tf.constant(list(text_b)))
+        return result["probabilities"].numpy()[:, 1], result["label"].numpy()
+
+    def stream(self, pairs: Iterable[tuple[str, str]], batch_size: int) -> Iterator[tuple[float, int]]:
+        """Scores pairs one batch after the other, in order, holding one batch in memory."""
+        iterator = iter(pairs)
+        while batch := list(islice(iterator, batch_size)):
+            probabilities, labels = self.score(*zip(*batch, strict=True))
+            yield from zip(probabilities.tolist(), labels.tolist(), strict=True)

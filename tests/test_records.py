@@ -1,0 +1,92 @@
+"""TFRecords: what is written is what is read, each pair once, and reuse only when nothing has changed."""
+
+import dataclasses
+import os
+
+import numpy as np
+import pytest
+
+from keras_negaposi.config import DataConfig
+from keras_negaposi.features import INDEX, LABEL, MODEL_INPUTS
+from keras_negaposi.records import eval_dataset, packed_batches, prepare, read_inputs, read_records, train_dataset
+from keras_negaposi.tokenizer import Tokenizer
+
+LENGTH = 37
+
+
+@pytest.fixture(scope="module")
+def inputs(tiny):
+    config = DataConfig(**tiny.flags, max_seq_length=LENGTH, dev_share=0.1)
+    return read_inputs(config, Tokenizer(config.model_file, config.vocab_file))
+
+
+@pytest.fixture(scope="module")
+def records(inputs, tmp_path_factory):
+    return prepare(inputs, str(tmp_path_factory.mktemp("records")))
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 60, 1000])
+@pytest.mark.parametrize("part", ["train", "dev", "test"])
+def test_every_pair_once_in_order_and_equal(inputs, records, part, batch_size):
+    pairs = inputs.split.parts[part]
+    batches = list(eval_dataset(records, part, batch_size).as_numpy_iterator())
+    assert {batch[INDEX].shape for batch in batches} == {(batch_size,)}  # one static shape
+    read = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+    real = read[INDEX] >= 0
+    np.testing.assert_array_equal(read[INDEX][real], np.arange(len(pairs)))
+    written = list(packed_batches(inputs.tokenizer, inputs.data.texts, pairs, LENGTH))
+    for name in (*(feature.name for feature in MODEL_INPUTS), LABEL):
+        assert read[name].dtype == np.int32
+        np.testing.assert_array_equal(read[name][real], np.concatenate([batch[name] for batch in written]))
+        assert not read[name][~real].any()
+
+
+def test_counts_and_truncation(inputs, records):
+    assert records.counts == {part: len(pairs) for part, pairs in inputs.split.parts.items()}
+    tokenizer = inputs.tokenizer
+    for part, pairs in inputs.split.parts.items():
+        ids = [tokenizer.encode([inputs.data.texts[p.a], inputs.data.texts[p.b]]) for p in pairs]
+        assert records.truncated[part] == sum(len(a) + len(b) > LENGTH - 3 for a, b in ids)
+    assert 0 < records.truncated["train"] < records.counts["train"]
+
+
+def test_training_order_is_seeded_and_differs_between_passes(records):
+    def labels(seed, skip=0):
+        dataset = train_dataset(records, 8, seed, skip).take(2 * records.counts["train"] // 8 - skip)
+        return [features["input_word_ids"].tolist() for features, _ in dataset.as_numpy_iterator()]
+
+    first = labels(0)
+    assert first == labels(0) != labels(1)
+    assert first[5:] == labels(0, skip=5)
+    half = len(first) // 2
+    assert first[:half] != first[half : 2 * half]
+
+
+def test_reused_only_with_the_same_fingerprint(inputs, records, capsys):
+    before = {name: os.path.getmtime(os.path.join(records.folder, name)) for name in os.listdir(records.folder)}
+    assert prepare(inputs, records.folder) == records
+    assert capsys.readouterr().out.startswith("reused")
+    assert before == {name: os.path.getmtime(os.path.join(records.folder, name)) for name in before}
+
+
+@pytest.mark.parametrize("change", [{"max_seq_length": 36}, {"seed": 1}, {"do_lower_case": False}])
+def test_any_change_makes_them_anew(inputs, tmp_path, change):
+    first = prepare(inputs, str(tmp_path))
+    config = dataclasses.replace(inputs.config, **change)
+    second = prepare(read_inputs(config, inputs.tokenizer), str(tmp_path))
+    assert second.fingerprint != first.fingerprint
+    assert read_records(str(tmp_path)) == second
+
+
+def test_changed_data_changes_the_fingerprint(inputs, tiny, tmp_path):
+    changed = tmp_path / "honbun.json"
+    changed.write_text(open(tiny.flags["honbun"], encoding="utf-8").read() + "\n", encoding="utf-8")
+    other = read_inputs(dataclasses.replace(inputs.config, honbun=str(changed)), inputs.tokenizer)
+    assert other.fingerprint != inputs.fingerprint
+
+
+def test_records_cut_short_are_made_anew(inputs, tmp_path):
+    records = prepare(inputs, str(tmp_path))
+    os.remove(tmp_path / "metadata.json")  # the metadata is written last
+    assert read_records(str(tmp_path)) is None
+    assert prepare(inputs, str(tmp_path)) == records

@@ -1,0 +1,129 @@
+"""SentencePiece as bert-japanese does it, and pairs packed as run_classifier.py does it."""
+
+import json
+import random
+
+import numpy as np
+import pytest
+import sentencepiece
+import tensorflow as tf
+
+from keras_negaposi.features import pack_pairs, pack_singles
+from keras_negaposi.tokenizer import Tokenizer
+
+ODD_TEXTS = [
+    "",
+    " ",
+    "ＡＢＣ ｱｲｳ",
+    "İstanbul ΑΣ",
+    "𠀋𠮷の家",
+    "[CLS] [SEP] <s> </s> <unk>",
+    "a\0B",
+    "…‥--- www 1111111",
+    "é É e\u0301",
+]
+
+
+def reference(folder, texts, lower=True):
+    """Python sentencepiece and a dictionary: bert-japanese's tokenization_sentencepiece.py in four lines."""
+    processor = sentencepiece.SentencePieceProcessor(model_file=str(folder / "wiki-ja.model"))
+    lines = (folder / "wiki-ja.vocab").read_text(encoding="utf-8").split("\n")
+    ids = {line.split("\t")[0]: number for number, line in enumerate(lines)}
+    return [[ids.get(p, 0) for p in processor.encode_as_pieces(t.lower() if lower else t)] for t in texts]
+
+
+def truncate_seq_pair(a, b, room):
+    """google-research/bert, run_classifier.py."""
+    a, b = list(a), list(b)
+    while len(a) + len(b) > room:
+        (a if len(a) > len(b) else b).pop()
+    return a, b
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny):
+    return Tokenizer(tiny.flags["model_file"], tiny.flags["vocab_file"])
+
+
+@pytest.mark.parametrize("lower", [True, False])
+def test_tiny_model_agrees_with_python_sentencepiece(tiny, corpus, lower):
+    tokenizer = Tokenizer(tiny.flags["model_file"], tiny.flags["vocab_file"], do_lower_case=lower)
+    texts = [*corpus.values(), *ODD_TEXTS]
+    expected = reference(tiny.folder, texts, lower)
+    special = {tokenizer.vocabulary[piece] for piece in ("[CLS]", "[SEP]", "[PAD]")}
+    for text, ours, theirs in zip(texts, tokenizer.encode(texts), expected, strict=True):
+        if "[CLS]" in text:
+            assert not special & set(ours)  # what a text spells out stays text
+        else:
+            assert ours == theirs, text
+
+
+@pytest.mark.shared
+def test_real_texts_agree_but_for_score_ties(shared):
+    folder = shared / "checkpoints/ja-e5-small"
+    texts = list(json.loads((shared / "data/slides/honbun_data.json").read_text(encoding="utf-8")).values())
+    ours = Tokenizer(str(folder / "wiki-ja.model"), str(folder / "wiki-ja.vocab")).encode(texts)
+    theirs = reference(folder, texts)
+    different = [i for i in range(len(texts)) if ours[i] != theirs[i]]
+    assert len(different) <= 0.002 * len(texts)
+    for i in different:  # the same pieces, so the same score, in another order
+        assert sorted(ours[i]) == sorted(theirs[i])
+
+
+@pytest.mark.shared
+def test_lower_casing_equals_pythons_up_to_unicode_13(shared):
+    folder = shared / "checkpoints/ja-e5-small"
+    tokenizer = Tokenizer(str(folder / "wiki-ja.model"), str(folder / "wiki-ja.vocab"))
+    characters = [chr(c) for c in range(1, 0x10000) if not 0xD800 <= c < 0xE000]
+    upper = [c for c in characters if c.lower() != c and not 0xA7C0 <= ord(c) <= 0xA7D8 and ord(c) != 0x2C2F]
+    assert len(upper) > 1000
+    assert tokenizer.encode(upper) == tokenizer.encode([c.lower() for c in upper])
+
+
+def test_special_ids_come_from_the_vocabulary_file(tiny, tokenizer, tmp_path):
+    lines = (tiny.folder / "wiki-ja.vocab").read_text(encoding="utf-8").rstrip("\n").split("\n")
+    shuffled = lines[:1] + random.Random(3).sample(lines[1:], len(lines) - 1)
+    (tmp_path / "v.vocab").write_text("\n".join(shuffled) + "\n", encoding="utf-8")
+    moved = Tokenizer(tiny.flags["model_file"], str(tmp_path / "v.vocab"))
+    assert moved.cls_id == [line.split("\t")[0] for line in shuffled].index("[CLS]") != tokenizer.cls_id
+    pieces = {number: piece for piece, number in moved.vocabulary.items()}
+    original = {number: piece for piece, number in tokenizer.vocabulary.items()}
+    text = "りんごを買う。"
+    assert [pieces[i] for i in moved.encode([text])[0]] == [original[i] for i in tokenizer.encode([text])[0]]
+
+
+def test_encode_of_nothing(tokenizer):
+    assert tokenizer.encode([]) == []
+    assert tokenizer.encode([""]) == [[]]
+
+
+@pytest.mark.parametrize("max_seq_length", [5, 6, 16, 23])
+def test_packing_is_the_originals(tokenizer, corpus, max_seq_length):
+    rng = random.Random(max_seq_length)
+    texts = [*corpus.values(), "", "りんご", *ODD_TEXTS]
+    pairs = [(rng.choice(texts), rng.choice(texts)) for _ in range(300)]
+    pairs += [(text, text) for text in texts]  # equal lengths: the tie
+    packed = pack_pairs(tokenizer, *(tf.constant(side) for side in zip(*pairs, strict=True)), max_seq_length)
+    ids = dict(zip(texts, tokenizer.encode(texts), strict=True))
+    for row, (text_a, text_b) in enumerate(pairs):
+        a, b = truncate_seq_pair(ids[text_a], ids[text_b], max_seq_length - 3)
+        word_ids = [tokenizer.cls_id, *a, tokenizer.sep_id, *b, tokenizer.sep_id]
+        padding = [0] * (max_seq_length - len(word_ids))
+        assert packed["input_word_ids"][row].numpy().tolist() == word_ids + padding
+        assert packed["input_mask"][row].numpy().tolist() == [1] * len(word_ids) + padding
+        assert packed["input_type_ids"][row].numpy().tolist() == [0] * (len(a) + 2) + [1] * (len(b) + 1) + padding
+        assert bool(packed["truncated"][row]) == (len(a) + len(b) < len(ids[text_a]) + len(ids[text_b]))
+
+
+def test_unknown_pieces_are_not_masked(tokenizer):
+    packed = pack_singles(tokenizer, tf.constant(["𠮷"]), 7)
+    length = int(np.sum(packed["input_mask"]))
+    assert 0 in packed["input_word_ids"][0, :length].numpy()
+    assert packed["input_word_ids"][0, length - 1] == tokenizer.sep_id
+
+
+def test_singles_are_cut(tokenizer, corpus):
+    text = max(corpus.values(), key=len)
+    packed = pack_singles(tokenizer, tf.constant([text]), 8)
+    expected = [tokenizer.cls_id, *tokenizer.encode([text])[0][:6], tokenizer.sep_id]
+    assert packed["input_word_ids"].numpy().tolist() == [expected]
