@@ -1,0 +1,78 @@
+"""The frozen and the trivial baselines."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_negaposi.baseline import main
+from keras_negaposi.config import BaselineConfig
+from keras_negaposi.features import MODEL_INPUTS, pack_singles
+from keras_negaposi.frozen import pair_features, text_key, text_vectors
+from keras_negaposi.pairs import Pair
+from keras_negaposi.pretrained import read_pretrained
+from keras_negaposi.trivial import majority_accuracy, tfidf_features
+
+LENGTH = 33
+
+
+@pytest.mark.parametrize("pooling", ["first", "mean"])
+def test_vectors_are_the_encoders_whatever_the_batch(tiny, corpus, tmp_path, pooling):
+    config = BaselineConfig(**tiny.flags, max_seq_length=LENGTH, pooling=pooling, precision="float32")
+    pretrained = read_pretrained(config)
+    texts = [*list(corpus.values())[:40], "", "りんご"]
+    vectors = text_vectors(config, pretrained, [*texts, *texts], str(tmp_path / "v.npz"))
+    assert len(vectors) == len(set(texts))
+    packed = pack_singles(pretrained.tokenizer, tf.constant(texts), LENGTH)
+    states = pretrained.encoder()({f.name: packed[f.name] for f in MODEL_INPUTS})["sequence_output"].numpy()
+    mask = packed["input_mask"].numpy()[:, :, np.newaxis]
+    expected = states[:, 0] if pooling == "first" else (states * mask).sum(axis=1) / mask.sum(axis=1)
+    np.testing.assert_allclose([vectors[text_key(text)] for text in texts], expected, atol=1e-5)
+
+
+def test_kept_vectors_are_reused_for_the_same_model_only(tiny, corpus, tmp_path, capsys):
+    path = str(tmp_path / "v.npz")
+    texts = list(corpus.values())[:10]
+    config = BaselineConfig(**tiny.flags, max_seq_length=LENGTH, precision="float32")
+    pretrained = read_pretrained(config)
+    first = text_vectors(config, pretrained, texts[:6], path)
+    capsys.readouterr()
+    again = text_vectors(config, pretrained, texts, path)
+    new = len(set(texts)) - len(set(texts[:6]))
+    assert f"encoding {new} texts" in capsys.readouterr().out
+    assert all((again[name] == vector).all() for name, vector in first.items())
+    other = BaselineConfig(**tiny.flags, max_seq_length=LENGTH, precision="float32", pooling="mean")
+    text_vectors(other, pretrained, texts[:6], path)
+    assert "made anew" in capsys.readouterr().out
+
+
+def test_pair_features():
+    texts = {"a": "x", "b": "y"}
+    vectors = {text_key("x"): np.array([1.0, 2.0]), text_key("y"): np.array([3.0, -1.0])}
+    features = pair_features(vectors, texts, [Pair("a", "b", 1)])
+    assert features.tolist() == [[1, 2, 3, -1, 2, 3, 3, -2]]
+
+
+def test_cosine_is_one_for_equal_texts_and_zero_for_strangers():
+    texts = {"a": "りんごを買う", "b": "りんごを買う", "c": "電車で話す", "d": "電車で話す"}
+    pairs = [Pair("a", "b", 1), Pair("a", "c", 0)]
+    features = tfidf_features(texts, [*pairs, Pair("c", "d", 1)], pairs)
+    np.testing.assert_allclose(features, [[1, 6, 6], [0, 6, 5]], atol=1e-9)
+
+
+def test_majority():
+    train = [Pair("a", "b", 1), Pair("a", "c", 1), Pair("a", "d", 0)]
+    assert majority_accuracy(train, [Pair("x", "y", 1), Pair("x", "z", 0), Pair("y", "z", 0)]) == pytest.approx(1 / 3)
+
+
+def test_the_command(tiny, tmp_path, capsys):
+    flags = [f"--{name}={value}" for name, value in tiny.flags.items()]
+    assert main([*flags, "--max_seq_length=33", "--split=grouped", f"--output_dir={tmp_path}/b"]) == 0
+    output = capsys.readouterr().out
+    metrics = json.loads((tmp_path / "b/baseline_metrics.json").read_text())
+    assert metrics["majority"] == pytest.approx(0.5, abs=0.02)
+    for name in ("majority", "tfidf_cosine", "frozen"):
+        assert f"{metrics[name]:.2%}" in output
+    # The corpus: a page's document is about one thing, so the cosine sees most of it.
+    assert metrics["tfidf_cosine"] > 0.7

@@ -1,0 +1,30 @@
+"""``--help`` of every command is quick, because TensorFlow is imported only when work starts."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+COMMANDS = ("train", "prepare", "evaluate", "predict", "baseline")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_quick_and_imports_no_tensorflow(command):
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = ['x', '--help']\n"
+        "try:\n"
+        f"    runpy.run_module('keras_negaposi.{command}', run_name='__main__')\n"
+        "finally:\n"
+        "    heavy = {'tensorflow', 'sklearn', 'numpy', 'tf_keras'} & set(sys.modules)\n"
+        "    assert not heavy, heavy\n"
+    )
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+        seconds.append(time.perf_counter() - started)
+        assert result.returncode == 0, result.stderr
+    assert "usage" in result.stdout and "--output" in result.stdout
+    assert min(seconds) < 1.0
