@@ -1,0 +1,152 @@
+"""Generates the sample's slide decks from the phrase book, and labelled pairs of slides from the decks.
+
+A deck walks through the aspects of one topic. Each slide says something about its own aspect and announces the next
+one; what it announces and what the next slide then says share no words. So B comes next after A where B speaks of
+what A announces, and the letters that both share tell nothing about it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import tomllib
+from collections.abc import Sequence
+from importlib import resources
+
+from keras_negaposi.pairs import Pair
+
+DECKS_A_SHELF = 12
+TOPICS_A_SHELF = 3
+"""Negatives are drawn within a shelf of decks, so that a cut between shelves crosses no pair."""
+HARD_SHARE = 2 / 3
+"""Part of the negatives whose B is from another deck on the same topic."""
+
+_OPENINGS = ("{}の話", "{}入門", "{}メモ", "はじめての{}", "{}の勉強会より", "")
+_ANNOUNCEMENTS = (
+    "次は{}です",
+    "では{}はどうでしょうか",
+    "続いて{}を取り上げます",
+    "残るのは{}です",
+    "そこで問題になるのが{}です",
+    "ここから{}へ話を進めます",
+    "よく聞かれるのは{}です",
+    "{}については次のページで",
+)
+_CLOSINGS = ("以上です", "ご清聴ありがとうございました", "質問があればどうぞ", "まずは一つ試してみてください")
+_WELCOMES = ("今日は気軽に聞いてください", "三か月やってみて分かったことをまとめます", "経験をもとに紹介します")
+
+
+@dataclasses.dataclass(frozen=True)
+class Slide:
+    """A slide's title, its text, the aspect it speaks of and the one it announces (``None`` where it does not)."""
+
+    title: str
+    text: str
+    aspect: str | None
+    announces: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Deck:
+    """The slides of one document, in order."""
+
+    topic: str
+    slides: tuple[Slide, ...]
+
+
+def make_decks(shelves: int, seed: int, taken: frozenset[str] = frozenset()) -> list[Deck]:
+    """Generates ``shelves * DECKS_A_SHELF`` decks, those of a shelf side by side.
+
+    Args:
+        shelves: how many groups of decks.
+        seed: of every draw.
+        taken: texts that no slide may have, beside those of the slides generated before it.
+    """
+    book = read_phrases()
+    rng = random.Random(seed)
+    used = set(taken)
+    decks = []
+    for _ in range(shelves):
+        topics = rng.sample(sorted(book), TOPICS_A_SHELF)
+        for place in range(DECKS_A_SHELF):
+            topic = topics[place % TOPICS_A_SHELF]
+            deck = _make_deck(topic, book[topic], f"{topic}{len(decks):04d}", rng, used)
+            used.update(slide.text for slide in deck.slides)
+            decks.append(deck)
+    return decks
+
+
+def read_phrases() -> dict[str, dict[str, dict[str, list[str]]]]:
+    """The phrase book: topic -> aspect -> ``cues`` and ``answers``."""
+    return tomllib.loads(resources.files("keras_negaposi.sample").joinpath("phrases.toml").read_text(encoding="utf-8"))
+
+
+def draw_pairs(decks: Sequence[Deck], seed: int) -> list[Pair]:
+    """Labelled pairs, as many of either class, shuffled.
+
+    Every slide that announces something is A once at most; half of them keep the slide that follows as B, the others
+    are given one that follows an A of another deck of their shelf. So every B is used once, and neither A nor B
+    alone tells the label.
+    """
+    rng = random.Random(seed)
+    pairs = []
+    for start in range(0, len(decks), DECKS_A_SHELF):
+        steps = [
+            (number, a, b)
+            for number, deck in enumerate(decks[start : start + DECKS_A_SHELF])
+            for a, b in zip(deck.slides, deck.slides[1:], strict=False)
+        ]
+        rng.shuffle(steps)
+        half = len(steps) // 2
+        topics = [deck.topic for deck in decks[start : start + DECKS_A_SHELF]]
+        negatives = _mismatch(steps[:half], topics, rng)
+        pairs += negatives
+        pairs += [Pair(a.title, b.title, 1) for _, a, b in steps[half : half + len(negatives)]]
+    rng.shuffle(pairs)
+    return pairs
+
+
+def _make_deck(
+    topic: str, aspects: dict[str, dict[str, list[str]]], name: str, rng: random.Random, used: set[str]
+) -> Deck:
+    order = rng.sample(sorted(aspects), len(aspects))
+    slides = []
+    for place, (aspect, announced) in enumerate(zip([None, *order], [*order, None], strict=True)):
+        for _ in range(1000):
+            text = _slide_text(topic, aspects, aspect, announced, rng)
+            if text not in used:
+                break
+        slides.append(Slide(f"{name},{place:03d}", text, aspect, announced))
+    return Deck(topic, tuple(slides))
+
+
+def _slide_text(
+    topic: str, aspects: dict[str, dict[str, list[str]]], aspect: str | None, announced: str | None, rng: random.Random
+) -> str:
+    body = rng.sample(aspects[aspect]["answers"], rng.choice((1, 2))) if aspect else [rng.choice(_WELCOMES)]
+    end = (
+        rng.choice(_ANNOUNCEMENTS).format(rng.choice(aspects[announced]["cues"]))
+        if announced
+        else rng.choice(_CLOSINGS)
+    )
+    return " ".join(filter(None, [rng.choice(_OPENINGS).format(topic), *body, end]))
+
+
+def _mismatch(steps: list[tuple[int, Slide, Slide]], topics: list[str], rng: random.Random) -> list[Pair]:
+    """Gives each A the B of another deck that says neither what A announces nor what A says."""
+    free = [(number, b) for number, _, b in steps]
+    pairs = []
+    for number, a, _ in steps:
+        fits = [
+            (other, b)
+            for other, b in free
+            if other != number and (topics[other] != topics[number] or b.aspect not in (a.aspect, a.announces))
+        ]
+        hard = [(other, b) for other, b in fits if topics[other] == topics[number]]
+        easy = [(other, b) for other, b in fits if topics[other] != topics[number]]
+        wanted = (hard or easy) if rng.random() < HARD_SHARE else (easy or hard)
+        if wanted:
+            chosen = rng.choice(wanted)
+            free.remove(chosen)
+            pairs.append(Pair(a.title, chosen[1].title, 0))
+    return pairs

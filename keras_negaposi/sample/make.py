@@ -1,0 +1,127 @@
+"""``python -m keras_negaposi.sample.make``: makes the package's sample anew: decks, pairs, SentencePiece model, BERT.
+
+The BERT is pre-trained on decks from the same phrase book; no slide of the sample is among theirs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import io
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from checkpoints_tools.files import join, make_folder, write_bytes, write_json
+from keras_negaposi.options import add_flags, at_least, given_flags, make_config, make_parser, option, run_command, say
+from keras_negaposi.sample import FOLDER
+from keras_negaposi.sample.corpus import draw_pairs, make_decks
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from keras_negaposi.tokenizer import Tokenizer
+
+MODEL_FILE, VOCAB_FILE, CHECKPOINT = "sample.model", "sample.vocab", "model.ckpt"
+CONTROL_SYMBOLS = ["[PAD]", "[CLS]", "[SEP]", "[MASK]"]
+"""Ids 3 to 6 in bert-japanese's vocabulary, after SentencePiece's own three."""
+SEQ_LENGTH = 64
+"""Longer than any pair of slides."""
+BERT = {
+    "hidden_size": 128,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 512,
+    "max_position_embeddings": 128,
+    "type_vocab_size": 2,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class MakeConfig:
+    """``keras_negaposi.sample.make``."""
+
+    output_dir: str = option(str(FOLDER), "folder for the sample")
+    shelves: int = option(30, "shelves of 12 decks in the sample", check=at_least(4))
+    pretrain_shelves: int = option(400, "shelves of 12 decks to pre-train on", check=at_least(4))
+    pieces: int = option(1500, "size of the SentencePiece vocabulary", check=at_least(300))
+    steps: int = option(4000, "pre-training steps", check=at_least(20))
+    batch_size: int = option(128, "pairs a step", check=at_least(1))
+    learning_rate: float = option(5e-4, "peak learning rate of the pre-training")
+    seed: int = option(0, "seed of everything", check=at_least(0))
+
+
+def make(config: MakeConfig) -> None:
+    """Writes the sample's files."""
+    make_folder(config.output_dir)
+    decks = make_decks(config.shelves, config.seed)
+    texts = {slide.title: slide.text for deck in decks for slide in deck.slides}
+    pairs = draw_pairs(decks, config.seed)
+    write_json(join(config.output_dir, "honbun_data.json"), texts)
+    write_json(join(config.output_dir, "negaposi.json"), [[pair.a, pair.b, pair.label] for pair in pairs])
+    say(f"sample: {len(decks):,} decks, {len(texts):,} slides, {len(pairs):,} pairs")
+    others = make_decks(config.pretrain_shelves, config.seed + 1, frozenset(texts.values()))
+    other_texts = {slide.title: slide.text for deck in others for slide in deck.slides}
+    _train_sentencepiece(list(other_texts.values()), config)
+
+    from checkpoints_tools.config import BertConfig
+    from checkpoints_tools.tf1 import write_checkpoint
+    from keras_negaposi.records import packed_batches
+    from keras_negaposi.sample.pretrain import pretrain
+    from keras_negaposi.tokenizer import Tokenizer
+
+    tokenizer = Tokenizer(join(config.output_dir, MODEL_FILE), join(config.output_dir, VOCAB_FILE))
+    bert_config = BertConfig(vocab_size=tokenizer.vocab_size, **BERT)
+    write_json(join(config.output_dir, "bert_config.json"), dataclasses.asdict(bert_config))
+
+    def passes(tokenizer: Tokenizer) -> Iterator[dict[str, np.ndarray]]:
+        number = 0
+        while True:  # other negatives in every pass
+            drawn = draw_pairs(others, config.seed + number)
+            yield from packed_batches(tokenizer, other_texts, drawn, SEQ_LENGTH)
+            number += 1
+
+    variables = pretrain(
+        bert_config,
+        tokenizer,
+        passes(tokenizer),
+        config.steps,
+        config.batch_size,
+        config.learning_rate,
+        config.seed,
+    )
+    write_checkpoint(join(config.output_dir, CHECKPOINT), variables)
+
+
+def _train_sentencepiece(texts: list[str], config: MakeConfig) -> None:
+    import sentencepiece
+
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(text.lower() for text in texts),
+        model_writer=model,
+        vocab_size=config.pieces,
+        character_coverage=1.0,
+        control_symbols=CONTROL_SYMBOLS,
+        num_threads=1,
+        minloglevel=2,
+    )
+    write_bytes(join(config.output_dir, MODEL_FILE), model.getvalue())
+    processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+    rows = (f"{processor.id_to_piece(i)}\t{processor.get_score(i):g}\n" for i in range(processor.get_piece_size()))
+    write_bytes(join(config.output_dir, VOCAB_FILE), "".join(rows).encode())
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command; gives its exit code."""
+    parser = make_parser("keras_negaposi.sample.make", __doc__)
+    add_flags(parser, MakeConfig)
+
+    def work(arguments: argparse.Namespace) -> None:
+        make(make_config(MakeConfig, given_flags(MakeConfig, arguments)))
+
+    return run_command(parser, work, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
