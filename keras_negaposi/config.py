@@ -61,7 +61,7 @@ class TrainConfig(DataConfig):
     records: str | None = option(None, "folder of TFRecords made by prepare, or to make (default: in the run's folder)")
     train_batch_size: int = option(32, "pairs a step, over all devices", check=at_least(1))
     eval_batch_size: int = option(32, "pairs a step in evaluation", check=at_least(1))
-    learning_rate: float = option(5e-5, "peak learning rate", check=above(0.0))
+    learning_rate: float = option(2e-5, "peak learning rate", check=above(0.0))
     num_train_epochs: float = option(
         5.0, "passes over the training pairs; steps = int(pairs / batch * passes)", check=above(0.0)
     )

@@ -27,6 +27,8 @@ DOINGS = ["を買う", "を洗う", "で話す", "を見る", "を直す", "に�
 
 
 def pytest_collection_modifyitems(items):
+    """Quick tests first; what needs ../shared is skipped where there is none."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
     for item in items:
         if item.get_closest_marker("shared") and not SHARED.is_dir():
             item.add_marker(pytest.mark.skip(reason=f"needs the real data and checkpoints in {SHARED.name}/"))

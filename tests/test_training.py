@@ -70,7 +70,9 @@ def test_tensorboard_has_the_curves_and_the_graph(finished):
         for event in tf.compat.v1.train.summary_iterator(str(path)):
             tags |= {value.tag for value in event.summary.value}
             graphs += bool(event.graph_def)
-            graphs += any(value.metadata.plugin_data.plugin_name == "graph_keras_model" for value in event.summary.value)
+            graphs += any(
+                value.metadata.plugin_data.plugin_name == "graph_keras_model" for value in event.summary.value
+            )
     assert {"loss", "accuracy", "learning_rate", "pairs_per_second"} <= tags
     assert graphs
 
@@ -144,7 +146,9 @@ def test_records_made_before_are_used(tiny, tmp_path, capsys):
     from keras_negaposi.prepare import main as prepare
 
     names = ("honbun", "negaposi", "model_file", "vocab_file")
-    assert prepare([*(f"--{n}={tiny.flags[n]}" for n in names), "--max_seq_length=37", f"--output_dir={tmp_path}/r"]) == 0
+    assert (
+        prepare([*(f"--{n}={tiny.flags[n]}" for n in names), "--max_seq_length=37", f"--output_dir={tmp_path}/r"]) == 0
+    )
     assert main(run_flags(tiny, tmp_path / "run", records=tmp_path / "r", num_train_epochs=0.2)) == 0
     assert f"reused: records in {tmp_path}/r" in capsys.readouterr().out
 
@@ -201,3 +205,25 @@ def test_loss_is_the_mean_of_batch_means():
     assert result.eval_loss == pytest.approx((2 * half + quarter) / 3)
     assert result.loss == pytest.approx((half + quarter) / 2)
     assert result.eval_accuracy == 0.0  # 0.5 is not above the threshold
+
+
+@pytest.mark.shared
+@pytest.mark.slow
+def test_real_pairs_and_a_real_checkpoint(shared, tmp_path, capsys):
+    """The plumbing only: four layers and a few steps learn nothing."""
+    rows = json.loads((shared / "data/slides/negaposi.json").read_text(encoding="utf-8"))
+    (tmp_path / "negaposi.json").write_text(json.dumps(rows[:240]))
+    flags = {
+        "honbun": shared / "data/slides/honbun_data.json",
+        "negaposi": tmp_path / "negaposi.json",
+        "init_checkpoint": shared / "checkpoints/ja-e5-small-l4/model.ckpt-1400000.index",
+        "output_dir": tmp_path / "run",
+        "max_seq_length": 64,
+        "num_train_epochs": 1,
+    }
+    assert main([f"--{name}={value}" for name, value in flags.items()]) == 0
+    assert "180 pairs" in capsys.readouterr().out
+    metrics = json.loads((tmp_path / "run/metrics.json").read_text())
+    assert metrics["pairs"] == 60 and metrics["global_step"] == 5
+    history = json.loads((tmp_path / "run/history.json").read_text())
+    assert history[-1]["loss"] == pytest.approx(np.log(2), abs=0.1)

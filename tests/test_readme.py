@@ -1,0 +1,29 @@
+"""What the README tells people to type exists."""
+
+import dataclasses
+import importlib.util
+import re
+from pathlib import Path
+
+from keras_negaposi import config
+from keras_negaposi.sample.make import MakeConfig
+
+README = Path(__file__).parents[1] / "README.md"
+CONFIGS = (config.TrainConfig, config.EvaluateConfig, config.PredictConfig, config.BaselineConfig, MakeConfig)
+
+
+def test_every_flag_is_one_of_ours():
+    ours = {field.name for config_class in CONFIGS for field in dataclasses.fields(config_class)}
+    mentioned = set(re.findall(r"(?<![\w-])--([a-z]+(?:_[a-z]+)*)", README.read_text(encoding="utf-8")))
+    assert {"honbun", "init_checkpoint", "resume"} <= mentioned
+    assert mentioned - ours <= {"help", "logdir", "dir", "tag", "signature", "inputs"}  # other programs' flags
+
+
+def test_every_module_is_there():
+    modules = set(re.findall(r"(?:keras_negaposi|checkpoints_tools)(?:\.[a-z]+)+", README.read_text(encoding="utf-8")))
+    modules = {name for name in modules if not name.endswith(".load")}
+    assert "keras_negaposi.train" in modules
+    for name in modules:
+        parent, _, last = name.rpartition(".")
+        if importlib.util.find_spec(name) is None:
+            assert hasattr(importlib.import_module(parent), last), name
