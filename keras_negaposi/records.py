@@ -100,6 +100,8 @@ def prepare(inputs: Inputs, folder: str) -> Records:
     if existing and existing.fingerprint == inputs.fingerprint:
         say(f"reused: {existing.describe()}")
         return existing
+    if existing:
+        say(f"{folder}: records of other data, tokenizer or options; made anew")
     make_folder(folder)
     _clear(folder)
     truncated = {part: _write_part(inputs, folder, part) for part in inputs.split.parts}

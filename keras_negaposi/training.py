@@ -24,7 +24,15 @@ from keras_negaposi.callbacks import Progress, SaveCheckpoint, StopAfter, durati
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.evaluation import Evaluation, evaluate, score_records, scores_table, write_evaluation
 from keras_negaposi.export import export
-from keras_negaposi.model import build_classifier, choose_precision, encoder_of, float32_copy, precision
+from keras_negaposi.model import (
+    Head,
+    build_classifier,
+    choose_precision,
+    encoder_of,
+    float32_copy,
+    pair_head,
+    precision,
+)
 from keras_negaposi.optimization import BertAdam, warmup_then_linear
 from keras_negaposi.options import say
 from keras_negaposi.pretrained import Pretrained, read_pretrained
@@ -60,13 +68,19 @@ def read_run_inputs(config: TrainConfig) -> RunInputs:
     return RunInputs(pretrained, inputs, total_steps)
 
 
-def run(config: TrainConfig, command: str = "", strategy: tf.distribute.Strategy | None = None) -> Evaluation:
+def run(
+    config: TrainConfig,
+    command: str = "",
+    strategy: tf.distribute.Strategy | None = None,
+    head: Head = pair_head,
+) -> Evaluation:
     """Trains, evaluates and exports; the run's folder then holds what `run_folder.LAYOUT` lists.
 
     Args:
         config: complete: every file named, ``output_dir`` empty or, with ``resume``, a run of the same options.
         command: the command line, kept with the run.
         strategy: where to train; the default strategy if ``None``.
+        head: what classifies the pooled output; see `model.pair_head`.
 
     Raises:
         InputError: something the user gave cannot be used; nothing has been written then.
@@ -79,10 +93,10 @@ def run(config: TrainConfig, command: str = "", strategy: tf.distribute.Strategy
     _begin_folder(folder, config, run_inputs, command)
     records = prepare(inputs, config.records or folder.records)
     with (strategy or tf.distribute.get_strategy()).scope():
-        model = _build_for_training(config, run_inputs)
+        model = _build_for_training(config, run_inputs, head)
     _fit(model, config, run_inputs.total_steps, records, folder)
 
-    trained = float32_copy(model, run_inputs.pretrained.bert_config)
+    trained = float32_copy(model, run_inputs.pretrained.bert_config, head)
     export(trained, inputs.tokenizer, config.max_seq_length, folder.saved_model)
     evaluations = evaluate_parts(trained, records, inputs, config.eval_batch_size, run_inputs.total_steps, folder)
     seconds = time.perf_counter() - started
@@ -127,11 +141,11 @@ def _begin_folder(folder: RunFolder, config: TrainConfig, run_inputs: RunInputs,
         write_bytes(target, read_bytes(source))
 
 
-def _build_for_training(config: TrainConfig, run_inputs: RunInputs) -> tf_keras.Model:
+def _build_for_training(config: TrainConfig, run_inputs: RunInputs, head: Head) -> tf_keras.Model:
     name = choose_precision(config.precision)
     say(f"training in {name}, {run_inputs.total_steps:,} steps of {config.train_batch_size} pairs")
     with precision(name):
-        model = build_classifier(run_inputs.pretrained.bert_config)
+        model = build_classifier(run_inputs.pretrained.bert_config, head)
     run_inputs.pretrained.checkpoint.assign_to(encoder_of(model))
     schedule = warmup_then_linear(config.learning_rate, run_inputs.total_steps, config.warmup_proportion)
     model.compile(

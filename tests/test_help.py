@@ -6,14 +6,14 @@ import time
 
 import pytest
 
-COMMANDS = ("train", "prepare", "evaluate", "predict", "baseline")
+COMMANDS = ("train", "prepare", "evaluate", "predict", "baseline", "sample.make")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_is_quick_and_imports_no_tensorflow(command):
     code = (
         "import runpy, sys\n"
-        f"sys.argv = ['x', '--help']\n"
+        "sys.argv = ['x', '--help']\n"
         "try:\n"
         f"    runpy.run_module('keras_negaposi.{command}', run_name='__main__')\n"
         "finally:\n"

@@ -90,3 +90,25 @@ def test_records_cut_short_are_made_anew(inputs, tmp_path):
     os.remove(tmp_path / "metadata.json")  # the metadata is written last
     assert read_records(str(tmp_path)) is None
     assert prepare(inputs, str(tmp_path)) == records
+
+
+@pytest.mark.parametrize("scheme", ["", "ram://"])
+def test_many_shards_on_any_path(inputs, tmp_path, monkeypatch, scheme):
+    """ram:// stands for every path that is not on this machine's disk: the same calls go to gs://."""
+    monkeypatch.setattr("keras_negaposi.records.PAIRS_A_SHARD", 11)
+    records = prepare(inputs, f"{scheme}{tmp_path}/deep/folder")
+    assert len(records.files("test")) == -(-records.counts["test"] // 11) > 1
+    assert read_records(records.folder) == records == prepare(inputs, records.folder)
+    batches = list(eval_dataset(records, "test", 13).as_numpy_iterator())
+    read = {name: np.concatenate([batch[name] for batch in batches]) for name in (INDEX, LABEL)}
+    real = read[INDEX] >= 0
+    np.testing.assert_array_equal(read[INDEX][real], np.arange(records.counts["test"]))
+    np.testing.assert_array_equal(read[LABEL][real], [pair.label for pair in inputs.split.parts["test"]])
+
+
+def test_outdated_records_are_said_to_be(inputs, tmp_path, capsys):
+    prepare(inputs, str(tmp_path))
+    other = read_inputs(dataclasses.replace(inputs.config, seed=1), inputs.tokenizer)
+    capsys.readouterr()
+    prepare(other, str(tmp_path))
+    assert "made anew" in capsys.readouterr().out

@@ -161,6 +161,18 @@ def test_a_strategy_object_can_be_given(tiny, tmp_path, batch_size):
     assert result.pairs == 60
 
 
+def test_another_head_can_be_given(tiny, tmp_path):
+    def deeper(pooled, config):
+        hidden = tf_keras.layers.Dense(5, activation="relu", name="mine")(pooled)
+        return tf_keras.layers.Dense(2, activation="softmax", dtype=tf.float32)(hidden)
+
+    config = TrainConfig(**tiny.flags, output_dir=str(tmp_path / "run"), num_train_epochs=0.2, max_seq_length=12)
+    result = training.run(config, head=deeper)
+    loaded = tf.saved_model.load(str(tmp_path / "run/saved_model"))
+    assert [variable.shape[1] for variable in loaded.model.variables if variable.name == "mine/kernel:0"] == [5]
+    assert result.pairs == 60
+
+
 @pytest.mark.parametrize("name", ["float32", "bfloat16"])
 def test_one_step_moves_every_weight(tiny, name):
     from checkpoints_tools.config import BertConfig
