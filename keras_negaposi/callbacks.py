@@ -44,10 +44,19 @@ class SaveCheckpoint(tf_keras.callbacks.Callback):
 
 
 class Progress(tf_keras.callbacks.Callback):
-    """A line and a TensorBoard point every so many steps: loss and accuracy since the last one, rate, learning rate."""
+    """A line and a TensorBoard point every so many steps: loss and accuracy since the last one, rate, learning rate.
 
-    def __init__(self, total_steps: int, batch_size: int, every: int, log_dir: str, history_file: str) -> None:
+    A run that is no better than ``chance_loss`` (nats) after a quarter of its steps is told so, once.
+    """
+
+    STILL_AT_CHANCE = 0.01
+
+    def __init__(
+        self, total_steps: int, batch_size: int, every: int, chance_loss: float, log_dir: str, history_file: str
+    ) -> None:
         super().__init__()
+        self._chance_loss = chance_loss
+        self._judged = False
         self._total = total_steps
         self._batch_size = batch_size
         self._every = every
@@ -93,6 +102,10 @@ class Progress(tf_keras.callbacks.Callback):
             f"step {step:,}/{self._total:,}  loss {point['loss']:.4f}  accuracy {point['accuracy']:.3f}  "
             f"{pairs_per_second:.1f} pairs/s  {duration(left)} left"
         )
+        if not self._judged and step >= self._total / 4:
+            self._judged = True
+            if point["loss"] > self._chance_loss - self.STILL_AT_CHANCE:
+                say(f"still at chance (loss {self._chance_loss:.4f}); if it stays there, halve --learning_rate")
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         """Closes the event file."""

@@ -112,6 +112,12 @@ def evaluate(scores: Scores, global_step: int) -> Evaluation:
     )
 
 
+def chance_loss(pairs: Sequence[Pair]) -> float:
+    """Cross-entropy in nats of always giving the classes' shares: what can be had without reading a text."""
+    share = sum(pair.label for pair in pairs) / len(pairs)
+    return float(-share * np.log(share) - (1 - share) * np.log(1 - share))
+
+
 def scores_table(pairs: Sequence[Pair], scores: Scores) -> str:
     """Tab-separated per-pair scores, a header first."""
     rows = ["a\tb\tlabel\tprobability\tprediction"]

@@ -22,7 +22,7 @@ from checkpoints_tools.files import (
 )
 from keras_negaposi.callbacks import Progress, SaveCheckpoint, StopAfter, duration
 from keras_negaposi.config import TrainConfig
-from keras_negaposi.evaluation import Evaluation, evaluate, score_records, scores_table, write_evaluation
+from keras_negaposi.evaluation import Evaluation, chance_loss, evaluate, score_records, scores_table, write_evaluation
 from keras_negaposi.export import export
 from keras_negaposi.model import (
     Head,
@@ -94,7 +94,7 @@ def run(
     records = prepare(inputs, config.records or folder.records)
     with (strategy or tf.distribute.get_strategy()).scope():
         model = _build_for_training(config, run_inputs, head)
-    _fit(model, config, run_inputs.total_steps, records, folder)
+    _fit(model, config, run_inputs, records, folder)
 
     trained = float32_copy(model, run_inputs.pretrained.bert_config, head)
     export(trained, inputs.tokenizer, config.max_seq_length, folder.saved_model)
@@ -156,8 +156,11 @@ def _build_for_training(config: TrainConfig, run_inputs: RunInputs, head: Head) 
     return model
 
 
-def _fit(model: tf_keras.Model, config: TrainConfig, total_steps: int, records: Records, folder: RunFolder) -> None:
+def _fit(
+    model: tf_keras.Model, config: TrainConfig, run_inputs: RunInputs, records: Records, folder: RunFolder
+) -> None:
     """Runs ``model.fit`` from the last checkpoint, if there is one, to the last step."""
+    total_steps = run_inputs.total_steps
     model.optimizer.build(model.trainable_variables)
     manager = tf.train.CheckpointManager(
         tf.train.Checkpoint(model=model, optimizer=model.optimizer), folder.checkpoints, max_to_keep=2
@@ -179,6 +182,7 @@ def _fit(model: tf_keras.Model, config: TrainConfig, total_steps: int, records: 
                 total_steps,
                 config.train_batch_size,
                 config.log_every_steps,
+                chance_loss(run_inputs.inputs.split.parts["train"]),
                 join(folder.tensorboard, "train"),
                 folder.history,
             ),

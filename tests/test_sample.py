@@ -1,6 +1,7 @@
 """The sample in the package: how its pairs are drawn, what pre-training hides, and the run that a newcomer sees."""
 
 import json
+import random
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from checkpoints_tools import InputError
 from keras_negaposi.sample import FOLDER
 from keras_negaposi.sample.corpus import DECKS_A_SHELF, draw_pairs, make_decks, read_phrases
 
@@ -73,6 +75,27 @@ def test_decks_are_seeded_and_no_text_comes_twice(decks):
     assert not {slide.text for deck in others for slide in deck.slides} & set(texts)
 
 
+def test_the_phrase_book_is_finite():
+    with pytest.raises(InputError, match="fewer shelves"):
+        make_decks(1000, seed=0)
+
+
+def test_word_vectors_put_neighbours_side_by_side():
+    from keras_negaposi.sample.pretrain import word_vectors
+
+    rng = random.Random(0)
+    groups = [range(3, 13), range(13, 23), range(23, 33)]  # 0 to 2 occur nowhere
+    neighbours = [(rng.sample(group, 4), rng.sample(group, 3)) for group in groups for _ in range(40)]
+    vectors = word_vectors(neighbours, vocab_size=33, width=7, scale=0.5)
+    assert vectors.shape == (33, 7) and vectors.dtype == np.float32
+    assert vectors[3:].std() == pytest.approx(0.5, abs=0.1)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosine = unit @ unit.T
+    for group in groups:
+        others = [number for number in range(3, 33) if number not in group]
+        assert cosine[np.ix_(group, group)].mean() > cosine[np.ix_(group, others)].mean() + 0.5
+
+
 def test_masking_follows_the_paper():
     from keras_negaposi.sample.pretrain import PREDICTIONS, mask_pieces
 
@@ -81,7 +104,8 @@ def test_masking_follows_the_paper():
     ids = rng.integers(6, vocab_size, shape).astype(np.int32)
     maskable = rng.random(shape) < 0.8
     maskable[:3] = False
-    masked, positions, targets, weights = mask_pieces(ids, maskable, mask_id, vocab_size, rng)
+    begins = rng.random(shape) < 0.2
+    masked, positions, targets, weights = mask_pieces(ids, maskable, begins, mask_id, vocab_size, rng)
     assert positions.shape == targets.shape == weights.shape == (2000, PREDICTIONS)
     np.testing.assert_array_equal(targets, np.take_along_axis(ids, positions, axis=1))
     drawn = np.zeros(shape, bool)
@@ -91,6 +115,10 @@ def test_masking_follows_the_paper():
     assert drawn.sum() / maskable.sum() == pytest.approx(0.15, abs=0.02)
     assert (masked[drawn] == mask_id).mean() == pytest.approx(0.8, abs=0.02)
     assert (masked[drawn] == ids[drawn]).mean() == pytest.approx(0.1, abs=0.02)
+    # In half of the rows neighbours are drawn together, unless a word begins between them.
+    both = drawn[3:, 1:] & drawn[3:, :-1]
+    within, across = (both[where].mean() for where in (~begins[3:, 1:], begins[3:, 1:]))
+    assert within > 2 * across
 
 
 def test_the_sample_is_small_and_the_script_makes_its_pairs_again():
@@ -110,7 +138,7 @@ def test_the_script_makes_a_bert_that_loads(tmp_path):
     from checkpoints_tools import load_encoder
     from keras_negaposi.sample.make import main
 
-    flags = ["--shelves=4", "--pretrain_shelves=4", "--pieces=900", "--steps=20", "--batch_size=16"]
+    flags = ["--shelves=4", "--pretrain_shelves=4", "--pieces=600", "--steps=20", "--batch_size=16"]
     assert main([*flags, f"--output_dir={tmp_path}"]) == 0
     encoder = load_encoder(str(tmp_path / "bert_config.json"), str(tmp_path))
     assert encoder.get_config()["hidden_size"] == 128
@@ -137,4 +165,5 @@ def test_without_arguments_the_sample_is_trained_and_explained(tmp_path):
     for path in ("report.html", "tensorboard", "saved_model"):
         assert str(folder.relative_to(tmp_path) / path) in result.stdout
     assert "keras_negaposi.predict" in result.stdout
+    assert "still at chance" not in result.stdout
     assert seconds < 180

@@ -13,9 +13,10 @@ from sklearn.metrics import accuracy_score, confusion_matrix
 
 from keras_negaposi import training
 from keras_negaposi.config import TrainConfig
-from keras_negaposi.evaluation import Scores, evaluate
+from keras_negaposi.evaluation import Scores, chance_loss, evaluate
 from keras_negaposi.model import build_classifier, encoder_of, float32_copy, precision
 from keras_negaposi.optimization import BertAdam
+from keras_negaposi.pairs import Pair
 from keras_negaposi.train import main
 
 EPOCHS = 1.7
@@ -88,6 +89,16 @@ def test_config_is_saved_with_what_it_depends_on(finished):
     saved = json.loads((finished / "config.json").read_text())
     assert TrainConfig(**saved["config"]).learning_rate == 0.003
     assert saved["packages"]["tensorflow"].startswith("2.20") and saved["fingerprint"] and saved["command"]
+
+
+def test_a_run_that_does_not_learn_is_told_so(tiny, tmp_path, capsys):
+    assert main(run_flags(tiny, tmp_path / "run", learning_rate=1e-9)) == 0
+    assert capsys.readouterr().out.count("still at chance (loss 0.6931); if it stays there, halve --learning_rate") == 1
+
+
+def test_chance_loss():
+    pairs = [Pair("a", str(number), int(number == 0)) for number in range(4)]
+    assert chance_loss(pairs) == pytest.approx(-(np.log(0.25) + 3 * np.log(0.75)) / 4)
 
 
 def test_one_seed_one_result(tiny, tmp_path):

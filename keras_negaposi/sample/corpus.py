@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Sequence
 from importlib import resources
 
+from checkpoints_tools.errors import InputError
 from keras_negaposi.pairs import Pair
 
 DECKS_A_SHELF = 12
@@ -21,19 +22,22 @@ TOPICS_A_SHELF = 3
 HARD_SHARE = 2 / 3
 """Part of the negatives whose B is from another deck on the same topic."""
 
-_OPENINGS = ("{}の話", "{}入門", "{}メモ", "はじめての{}", "{}の勉強会より", "")
 _ANNOUNCEMENTS = (
-    "次は{}です",
-    "では{}はどうでしょうか",
-    "続いて{}を取り上げます",
-    "残るのは{}です",
-    "そこで問題になるのが{}です",
-    "ここから{}へ話を進めます",
-    "よく聞かれるのは{}です",
-    "{}については次のページで",
+    "次は{}",
+    "続いて{}",
+    "では{}は",
+    "残るは{}",
+    "そこで{}",
+    "{}へ進む",
+    "{}も話したい",
+    "よく聞かれる{}",
 )
-_CLOSINGS = ("以上です", "ご清聴ありがとうございました", "質問があればどうぞ", "まずは一つ試してみてください")
-_WELCOMES = ("今日は気軽に聞いてください", "三か月やってみて分かったことをまとめます", "経験をもとに紹介します")
+_WELCOMES = ("{}の話", "{}入門", "{}メモ", "はじめての{}", "{}の勉強会より")
+_CLOSINGS = tuple(
+    thanks + end
+    for thanks in ("", "ありがとう、", "長くなりました、", "楽しかった、")
+    for end in ("以上です", "おわり", "質問をどうぞ", "ここまで", "解散です")
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +65,9 @@ def make_decks(shelves: int, seed: int, taken: frozenset[str] = frozenset()) -> 
         shelves: how many groups of decks.
         seed: of every draw.
         taken: texts that no slide may have, beside those of the slides generated before it.
+
+    Raises:
+        InputError: the phrase book is exhausted.
     """
     book = read_phrases()
     rng = random.Random(seed)
@@ -81,12 +88,12 @@ def read_phrases() -> dict[str, dict[str, dict[str, list[str]]]]:
     return tomllib.loads(resources.files("keras_negaposi.sample").joinpath("phrases.toml").read_text(encoding="utf-8"))
 
 
-def draw_pairs(decks: Sequence[Deck], seed: int) -> list[Pair]:
+def draw_pairs(decks: Sequence[Deck], seed: int, hard_share: float = HARD_SHARE) -> list[Pair]:
     """Labelled pairs, as many of either class, shuffled.
 
     Every slide that announces something is A once at most; half of them keep the slide that follows as B, the others
     are given one that follows an A of another deck of their shelf. So every B is used once, and neither A nor B
-    alone tells the label.
+    alone tells the label. ``hard_share`` of the negatives, where there is one, are from a deck on the same topic.
     """
     rng = random.Random(seed)
     pairs = []
@@ -99,7 +106,7 @@ def draw_pairs(decks: Sequence[Deck], seed: int) -> list[Pair]:
         rng.shuffle(steps)
         half = len(steps) // 2
         topics = [deck.topic for deck in decks[start : start + DECKS_A_SHELF]]
-        negatives = _mismatch(steps[:half], topics, rng)
+        negatives = _mismatch(steps[:half], topics, hard_share, rng)
         pairs += negatives
         pairs += [Pair(a.title, b.title, 1) for _, a, b in steps[half : half + len(negatives)]]
     rng.shuffle(pairs)
@@ -116,6 +123,8 @@ def _make_deck(
             text = _slide_text(topic, aspects, aspect, announced, rng)
             if text not in used:
                 break
+        else:
+            raise InputError(f"more decks than the phrase book has slides on {topic}; make fewer shelves")
         slides.append(Slide(f"{name},{place:03d}", text, aspect, announced))
     return Deck(topic, tuple(slides))
 
@@ -123,16 +132,15 @@ def _make_deck(
 def _slide_text(
     topic: str, aspects: dict[str, dict[str, list[str]]], aspect: str | None, announced: str | None, rng: random.Random
 ) -> str:
-    body = rng.sample(aspects[aspect]["answers"], rng.choice((1, 2))) if aspect else [rng.choice(_WELCOMES)]
-    end = (
-        rng.choice(_ANNOUNCEMENTS).format(rng.choice(aspects[announced]["cues"]))
-        if announced
-        else rng.choice(_CLOSINGS)
-    )
-    return " ".join(filter(None, [rng.choice(_OPENINGS).format(topic), *body, end]))
+    body = rng.choice(aspects[aspect]["answers"]) if aspect else rng.choice(_WELCOMES).format(topic)
+    if announced is None:
+        return f"{body} {rng.choice(_CLOSINGS)}"
+    return f"{body} {rng.choice(_ANNOUNCEMENTS).format(rng.choice(aspects[announced]['cues']))}"
 
 
-def _mismatch(steps: list[tuple[int, Slide, Slide]], topics: list[str], rng: random.Random) -> list[Pair]:
+def _mismatch(
+    steps: list[tuple[int, Slide, Slide]], topics: list[str], hard_share: float, rng: random.Random
+) -> list[Pair]:
     """Gives each A the B of another deck that says neither what A announces nor what A says."""
     free = [(number, b) for number, _, b in steps]
     pairs = []
@@ -144,7 +152,7 @@ def _mismatch(steps: list[tuple[int, Slide, Slide]], topics: list[str], rng: ran
         ]
         hard = [(other, b) for other, b in fits if topics[other] == topics[number]]
         easy = [(other, b) for other, b in fits if topics[other] != topics[number]]
-        wanted = (hard or easy) if rng.random() < HARD_SHARE else (easy or hard)
+        wanted = (hard or easy) if rng.random() < hard_share else (easy or hard)
         if wanted:
             chosen = rng.choice(wanted)
             free.remove(chosen)
