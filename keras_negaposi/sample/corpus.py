@@ -1,8 +1,8 @@
 """Generates the sample's slide decks from the phrase book, and labelled pairs of slides from the decks.
 
 A deck walks through the aspects of one topic. Each slide says something about its own aspect and announces the next
-one; what it announces and what the next slide then says share no words. So B comes next after A where B speaks of
-what A announces, and the letters that both share tell nothing about it.
+one; what it announces and what the next slide then says share no words. So what comes next can be told from what
+belongs together only, and hardly from the letters that two slides share.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ from keras_negaposi.pairs import Pair
 DECKS_A_SHELF = 12
 TOPICS_A_SHELF = 3
 """Negatives are drawn within a shelf of decks, so that a cut between shelves crosses no pair."""
-HARD_SHARE = 2 / 3
-"""Part of the negatives whose B is from another deck on the same topic."""
 
 _ANNOUNCEMENTS = (
     "次は{}",
@@ -88,12 +86,12 @@ def read_phrases() -> dict[str, dict[str, dict[str, list[str]]]]:
     return tomllib.loads(resources.files("keras_negaposi.sample").joinpath("phrases.toml").read_text(encoding="utf-8"))
 
 
-def draw_pairs(decks: Sequence[Deck], seed: int, hard_share: float = HARD_SHARE) -> list[Pair]:
+def draw_pairs(decks: Sequence[Deck], seed: int) -> list[Pair]:
     """Labelled pairs, as many of either class, shuffled.
 
     Every slide that announces something is A once at most; half of them keep the slide that follows as B, the others
-    are given one that follows an A of another deck of their shelf. So every B is used once, and neither A nor B
-    alone tells the label. ``hard_share`` of the negatives, where there is one, are from a deck on the same topic.
+    are given one that follows an A of a deck on another topic of their shelf. So every B is used once, and neither A
+    nor B alone tells the label.
     """
     rng = random.Random(seed)
     pairs = []
@@ -106,7 +104,7 @@ def draw_pairs(decks: Sequence[Deck], seed: int, hard_share: float = HARD_SHARE)
         rng.shuffle(steps)
         half = len(steps) // 2
         topics = [deck.topic for deck in decks[start : start + DECKS_A_SHELF]]
-        negatives = _mismatch(steps[:half], topics, hard_share, rng)
+        negatives = _mismatch(steps[:half], topics, rng)
         pairs += negatives
         pairs += [Pair(a.title, b.title, 1) for _, a, b in steps[half : half + len(negatives)]]
     rng.shuffle(pairs)
@@ -138,23 +136,14 @@ def _slide_text(
     return f"{body} {rng.choice(_ANNOUNCEMENTS).format(rng.choice(aspects[announced]['cues']))}"
 
 
-def _mismatch(
-    steps: list[tuple[int, Slide, Slide]], topics: list[str], hard_share: float, rng: random.Random
-) -> list[Pair]:
-    """Gives each A the B of another deck that says neither what A announces nor what A says."""
+def _mismatch(steps: list[tuple[int, Slide, Slide]], topics: list[str], rng: random.Random) -> list[Pair]:
+    """Gives each A the B of a deck on another topic."""
     free = [(number, b) for number, _, b in steps]
     pairs = []
     for number, a, _ in steps:
-        fits = [
-            (other, b)
-            for other, b in free
-            if other != number and (topics[other] != topics[number] or b.aspect not in (a.aspect, a.announces))
-        ]
-        hard = [(other, b) for other, b in fits if topics[other] == topics[number]]
-        easy = [(other, b) for other, b in fits if topics[other] != topics[number]]
-        wanted = (hard or easy) if rng.random() < hard_share else (easy or hard)
-        if wanted:
-            chosen = rng.choice(wanted)
+        fits = [(other, b) for other, b in free if topics[other] != topics[number]]
+        if fits:
+            chosen = rng.choice(fits)
             free.remove(chosen)
             pairs.append(Pair(a.title, chosen[1].title, 0))
     return pairs

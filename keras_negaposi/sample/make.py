@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from checkpoints_tools.files import join, make_folder, write_bytes, write_json
 from keras_negaposi.options import add_flags, at_least, given_flags, make_config, make_parser, option, run_command, say
 from keras_negaposi.sample import FOLDER
-from keras_negaposi.sample.corpus import HARD_SHARE, draw_pairs, make_decks
+from keras_negaposi.sample.corpus import draw_pairs, make_decks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,8 +27,6 @@ CONTROL_SYMBOLS = ["[PAD]", "[CLS]", "[SEP]", "[MASK]"]
 """Ids 3 to 6 in bert-japanese's vocabulary, after SentencePiece's own three."""
 SEQ_LENGTH = 48
 """Longer than any pair of slides."""
-EASY_PASSES = 4
-"""Passes whose negatives are from other topics: from hard ones alone the next-sentence head learns nothing at first."""
 BERT = {
     "hidden_size": 128,
     "num_hidden_layers": 3,
@@ -48,7 +46,7 @@ class MakeConfig:
     shelves: int = option(30, "shelves of 12 decks in the sample", check=at_least(4))
     pretrain_shelves: int = option(150, "shelves of 12 decks to pre-train on", check=at_least(4))
     pieces: int = option(1500, "size of the SentencePiece vocabulary", check=at_least(300))
-    steps: int = option(2500, "pre-training steps", check=at_least(20))
+    steps: int = option(1500, "pre-training steps", check=at_least(20))
     batch_size: int = option(128, "pairs a step", check=at_least(1))
     learning_rate: float = option(5e-4, "peak learning rate of the pre-training")
     seed: int = option(0, "seed of everything", check=at_least(0))
@@ -80,13 +78,14 @@ def make(config: MakeConfig) -> None:
     def passes(tokenizer: Tokenizer) -> Iterator[dict[str, np.ndarray]]:
         number = 0
         while True:  # other negatives in every pass
-            drawn = draw_pairs(others, config.seed + number, 0.0 if number < EASY_PASSES else HARD_SHARE)
+            drawn = draw_pairs(others, config.seed + number)
             yield from packed_batches(tokenizer, other_texts, drawn, SEQ_LENGTH)
             number += 1
 
-    sentences = [sentence for deck in others for slide in deck.slides for sentence in slide.text.split(" ")]
-    ids = tokenizer.encode(sentences)
-    neighbours = zip(ids, ids[1:], strict=False)  # a deck's last and the next one's first are too few to matter
+    ids = dict(zip(other_texts, tokenizer.encode(list(other_texts.values())), strict=True))
+    neighbours = (
+        (ids[a.title], ids[b.title]) for deck in others for a, b in zip(deck.slides, deck.slides[1:], strict=False)
+    )
     vectors = word_vectors(neighbours, tokenizer.vocab_size, bert_config.hidden_size, 2 * bert_config.initializer_range)
     variables = pretrain(
         bert_config,

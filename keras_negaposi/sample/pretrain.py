@@ -83,12 +83,12 @@ def pretrain(
 def word_vectors(
     neighbours: Iterable[tuple[list[int], list[int]]], vocab_size: int, width: int, scale: float
 ) -> np.ndarray:
-    """Word vectors from which pieces occur in sentences side by side: SVD of their positive mutual information.
+    """Word vectors from which pieces occur on slides side by side: SVD of their positive mutual information.
 
     The explicit form of what word2vec learns (Levy and Goldberg, 2014).
 
     Args:
-        neighbours: piece ids of two sentences that follow each other, for every such two.
+        neighbours: piece ids of two slides that follow each other, for every such two.
         vocab_size: number of pieces.
         width: of a vector.
         scale: standard deviation of its elements.
