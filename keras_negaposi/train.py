@@ -53,7 +53,7 @@ def sample_options() -> dict[str, object]:
         "init_checkpoint": str(FOLDER),
         "split": "grouped",
         "max_seq_length": 64,
-        "learning_rate": 5e-4,
+        "learning_rate": 2e-4,
         "num_train_epochs": 5.0,
         "precision": "float32",
     }

@@ -1,8 +1,8 @@
 """Generates the sample's slide decks from the phrase book, and labelled pairs of slides from the decks.
 
-A deck walks through the aspects of one topic. Each slide says something about its own aspect and announces the next
-one; what it announces and what the next slide then says share no words. So what comes next can be told from what
-belongs together only, and hardly from the letters that two slides share.
+A deck walks through the aspects of one topic. Each slide says at which place it stands, says something about its own
+aspect and announces the next one, in sentences that share no words with each other. So what comes next cannot be told
+from letters: a model has to know which sentences belong to one topic, and to count.
 """
 
 from __future__ import annotations
@@ -30,6 +30,15 @@ _ANNOUNCEMENTS = (
     "{}も話したい",
     "よく聞かれる{}",
 )
+_ORDINALS = (
+    ("一つ目は", "最初に", "第一に"),
+    ("二つ目は", "二番目に", "第二に"),
+    ("三つ目は", "三番目に", "第三に"),
+    ("四つ目は", "四番目に", "第四に"),
+    ("五つ目は", "五番目に", "第五に"),
+    ("六つ目は", "六番目に", "第六に"),
+)
+"""How the slides at places 1 to 6 begin."""
 _WELCOMES = ("{}の話", "{}入門", "{}メモ", "はじめての{}", "{}の勉強会より")
 _CLOSINGS = tuple(
     thanks + end
@@ -40,12 +49,11 @@ _CLOSINGS = tuple(
 
 @dataclasses.dataclass(frozen=True)
 class Slide:
-    """A slide's title, its text, the aspect it speaks of and the one it announces (``None`` where it does not)."""
+    """A slide's title, its text and its place in the deck, from 0."""
 
     title: str
     text: str
-    aspect: str | None
-    announces: str | None
+    place: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,8 +98,8 @@ def draw_pairs(decks: Sequence[Deck], seed: int) -> list[Pair]:
     """Labelled pairs, as many of either class, shuffled.
 
     Every slide that announces something is A once at most; half of them keep the slide that follows as B, the others
-    are given one that follows an A of a deck on another topic of their shelf. So every B is used once, and neither A
-    nor B alone tells the label.
+    are given one that follows an A of another deck of their shelf, on another topic or at another place. So every B is
+    used once, and neither A nor B alone tells the label.
     """
     rng = random.Random(seed)
     pairs = []
@@ -118,30 +126,44 @@ def _make_deck(
     slides = []
     for place, (aspect, announced) in enumerate(zip([None, *order], [*order, None], strict=True)):
         for _ in range(1000):
-            text = _slide_text(topic, aspects, aspect, announced, rng)
+            text = _slide_text(topic, aspects, place, aspect, announced, rng)
             if text not in used:
                 break
         else:
             raise InputError(f"more decks than the phrase book has slides on {topic}; make fewer shelves")
-        slides.append(Slide(f"{name},{place:03d}", text, aspect, announced))
+        slides.append(Slide(f"{name},{place:03d}", text, place))
     return Deck(topic, tuple(slides))
 
 
 def _slide_text(
-    topic: str, aspects: dict[str, dict[str, list[str]]], aspect: str | None, announced: str | None, rng: random.Random
+    topic: str,
+    aspects: dict[str, dict[str, list[str]]],
+    place: int,
+    aspect: str | None,
+    announced: str | None,
+    rng: random.Random,
 ) -> str:
-    body = rng.choice(aspects[aspect]["answers"]) if aspect else rng.choice(_WELCOMES).format(topic)
+    if aspect is None:
+        body = rng.choice(_WELCOMES).format(topic)
+    else:
+        body = f"{rng.choice(_ORDINALS[place - 1])} {rng.choice(aspects[aspect]['answers'])}"
     if announced is None:
         return f"{body} {rng.choice(_CLOSINGS)}"
     return f"{body} {rng.choice(_ANNOUNCEMENTS).format(rng.choice(aspects[announced]['cues']))}"
 
 
 def _mismatch(steps: list[tuple[int, Slide, Slide]], topics: list[str], rng: random.Random) -> list[Pair]:
-    """Gives each A the B of a deck on another topic."""
+    """Gives each A a B of another deck: at the right place but on another topic, or on its topic at another place."""
     free = [(number, b) for number, _, b in steps]
     pairs = []
     for number, a, _ in steps:
-        fits = [(other, b) for other, b in free if topics[other] != topics[number]]
+        elsewhere = [(other, b) for other, b in free if topics[other] != topics[number] and b.place == a.place + 1]
+        misplaced = [
+            (other, b)
+            for other, b in free
+            if other != number and topics[other] == topics[number] and b.place != a.place + 1
+        ]
+        fits = rng.choice((elsewhere, misplaced)) or elsewhere or misplaced
         if fits:
             chosen = rng.choice(fits)
             free.remove(chosen)
