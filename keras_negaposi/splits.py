@@ -55,13 +55,13 @@ def split_pairs(
     Raises:
         InputError: too few pairs, a bad pattern, or documents so entangled that a part would miss a class.
     """
-    documents = Documents(group_pattern) if method == "grouped" else None
+    documents = Documents(group_pattern)
     crossing = downsampled = 0
     parts = {"train": list(pairs)}
     for name, share in (("test", test_share), ("dev", dev_share)):
         if not share:
             continue
-        if documents is None:
+        if method == "random":
             parts["train"], parts[name] = _random(parts["train"], share, seed)
         else:
             cut = _grouped(parts["train"], share, documents, seed)

@@ -15,7 +15,7 @@ def tfidf_features(texts: dict[str, str], train: Sequence[Pair], pairs: Sequence
 
     The n-grams and their weights come from the training pairs' texts only.
     """
-    vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(2, 3), sublinear_tf=True, min_df=2)
+    vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(2, 3), sublinear_tf=True)
     vectorizer.fit(sorted({texts[title] for pair in train for title in (pair.a, pair.b)}))
     a = vectorizer.transform([texts[pair.a] for pair in pairs])
     b = vectorizer.transform([texts[pair.b] for pair in pairs])

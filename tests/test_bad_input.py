@@ -301,15 +301,14 @@ def test_predict_refuses(name, scorer_folder, tmp_path, capsys):
     assert not list(tmp_path.glob("out*"))
 
 
-@pytest.mark.parametrize("main", [predict.main, evaluate.main])
-def test_a_folder_without_a_model_is_refused(main, tiny, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("main", "words"), [(predict.main, "neither a run's folder nor a SavedModel"), (evaluate.main, "not the folder of")]
+)
+def test_a_folder_without_a_model_is_refused(main, words, tiny, tmp_path, capsys):
     (tmp_path / "in").write_text("a\tb\n")
-    flags = (
-        ["--input", f"{tmp_path}/in"]
-        if main is predict.main
-        else [f"--{n}={tiny.flags[n]}" for n in ("honbun", "negaposi")]
-    )
-    check(main, [str(tmp_path), *flags], ["not"], capsys)
+    pairs = [f"--{name}={tiny.flags[name]}" for name in ("honbun", "negaposi")]
+    flags = ["--input", f"{tmp_path}/in"] if main is predict.main else pairs
+    check(main, [str(tmp_path), *flags], [words], capsys)
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
@@ -329,7 +328,10 @@ def test_as_a_process_too(tiny):
     """stderr of the real thing: TensorFlow's own chatter must not bury the line."""
     command = [sys.executable, "-m", "keras_negaposi.train", "--honbun", "absent.json", "--negaposi", "absent.json"]
     result = subprocess.run(
-        [*command, "--init_checkpoint", str(tiny.folder)], capture_output=True, text=True, timeout=120
+        [*command, "--init_checkpoint", str(tiny.folder), "--max_seq_length", "20"],
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert result.returncode == 2
     assert "absent.json: no such file" in result.stderr.splitlines()[-1]

@@ -134,7 +134,7 @@ def test_the_script_makes_a_bert_that_loads(tmp_path):
     from checkpoints_tools import load_encoder
     from keras_negaposi.sample.make import main
 
-    flags = ["--shelves=4", "--pretrain_shelves=4", "--pieces=600", "--steps=20", "--batch_size=16"]
+    flags = ["--shelves=4", "--pretrain_shelves=4", "--pieces=800", "--steps=20", "--batch_size=16"]
     assert main([*flags, f"--output_dir={tmp_path}"]) == 0
     encoder = load_encoder(str(tmp_path / "bert_config.json"), str(tmp_path))
     assert encoder.get_config()["hidden_size"] == 128

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import join, make_folder, write_bytes, write_json
 from keras_negaposi.options import add_flags, at_least, given_flags, make_config, make_parser, option, run_command, say
 from keras_negaposi.sample import FOLDER
@@ -104,15 +105,18 @@ def _train_sentencepiece(texts: list[str], config: MakeConfig) -> None:
     import sentencepiece
 
     model = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(text.lower() for text in texts),
-        model_writer=model,
-        vocab_size=config.pieces,
-        character_coverage=1.0,
-        control_symbols=CONTROL_SYMBOLS,
-        num_threads=1,
-        minloglevel=2,
-    )
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(text.lower() for text in texts),
+            model_writer=model,
+            vocab_size=config.pieces,
+            character_coverage=1.0,
+            control_symbols=CONTROL_SYMBOLS,
+            num_threads=1,
+            minloglevel=2,
+        )
+    except RuntimeError as error:  # too many pieces for the texts, or too few for their letters
+        raise InputError(f"--pieces {config.pieces}: {error}") from None
     write_bytes(join(config.output_dir, MODEL_FILE), model.getvalue())
     processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
     rows = (f"{processor.id_to_piece(i)}\t{processor.get_score(i):g}\n" for i in range(processor.get_piece_size()))

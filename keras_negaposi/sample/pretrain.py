@@ -184,9 +184,12 @@ def _with_heads(encoder: networks.BertEncoder, config: BertConfig) -> tf_keras.M
     inputs = {feature.name: tf_keras.Input([None], dtype=tf.int32, name=feature.name) for feature in MODEL_INPUTS}
     positions = tf_keras.Input([PREDICTIONS], dtype=tf.int32, name="masked_positions")
     states = encoder(inputs)
-    initializer = tf_keras.initializers.TruncatedNormal(stddev=config.initializer_range)
-    masked = layers.MaskedLM(encoder.get_embedding_table(), tanh_gelu, initializer, name="masked")
-    following = tf_keras.layers.Dense(2, kernel_initializer=initializer, name="next")
+
+    def initializer() -> tf_keras.initializers.Initializer:
+        return tf_keras.initializers.TruncatedNormal(stddev=config.initializer_range)
+
+    masked = layers.MaskedLM(encoder.get_embedding_table(), tanh_gelu, initializer(), name="masked")
+    following = tf_keras.layers.Dense(2, kernel_initializer=initializer(), name="next")
     outputs = {"masked": masked(states["sequence_output"], positions), "next": following(states["pooled_output"])}
     return tf_keras.Model({**inputs, "masked_positions": positions}, outputs)
 
