@@ -83,8 +83,7 @@ def open_reader(prefix: str) -> tf.train.CheckpointReader:
     try:
         return tf.train.load_checkpoint(prefix)
     except (tf.errors.OpError, RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{prefix}.index: not a readable checkpoint; copy it again: {reason}") from None
+        raise InputError(f"{prefix}.index: not a readable checkpoint; copy it again: {_reason(error)}") from None
 
 
 def read_tensor(reader: tf.train.CheckpointReader, prefix: str, name: str) -> np.ndarray:
@@ -96,10 +95,13 @@ def read_tensor(reader: tf.train.CheckpointReader, prefix: str, name: str) -> np
     try:
         return reader.get_tensor(name)
     except (tf.errors.OpError, RuntimeError, ValueError, IndexError) as error:
-        reason = " ".join(str(error).split())[:200]
         files = tf.io.gfile.glob(_escape(prefix) + ".data-*")
         place = files[0] if len(files) == 1 else f"{prefix}.data-*"
-        raise InputError(f"{place}: {name} cannot be read; copy the checkpoint again: {reason}") from None
+        raise InputError(f"{place}: {name} cannot be read; copy the checkpoint again: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def write_checkpoint(prefix: str, variables: Mapping[str, np.ndarray]) -> None:

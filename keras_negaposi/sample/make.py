@@ -14,20 +14,31 @@ from typing import TYPE_CHECKING
 
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import join, make_folder, write_bytes, write_json
-from keras_negaposi.options import add_flags, at_least, given_flags, make_config, make_parser, option, run_command, say
+from keras_negaposi.options import (
+    above,
+    add_flags,
+    at_least,
+    between,
+    given_flags,
+    make_config,
+    make_parser,
+    option,
+    run_command,
+    say,
+)
 from keras_negaposi.sample import FOLDER
 from keras_negaposi.sample.corpus import draw_pairs, make_decks
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from keras_negaposi.tokenizer import Tokenizer
-
 MODEL_FILE, VOCAB_FILE, CHECKPOINT = "sample.model", "sample.vocab", "model.ckpt"
 CONTROL_SYMBOLS = ["[PAD]", "[CLS]", "[SEP]", "[MASK]"]
 """Ids 3 to 6 in bert-japanese's vocabulary, after SentencePiece's own three."""
 SEQ_LENGTH = 48
-"""Longer than any pair of slides."""
+"""A step's cost grows with it; one pair in eleven is a little longer and is cut."""
+MOST_PAIRS_A_STEP = 256
+"""A step takes its pairs from one chunk of a pass, and the smallest pass has few more than that."""
 BERT = {
     "hidden_size": 128,
     "num_hidden_layers": 3,
@@ -48,8 +59,8 @@ class MakeConfig:
     pretrain_shelves: int = option(150, "shelves of 12 decks to pre-train on", check=at_least(4))
     pieces: int = option(1500, "size of the SentencePiece vocabulary", check=at_least(300))
     steps: int = option(1500, "pre-training steps", check=at_least(20))
-    batch_size: int = option(128, "pairs a step", check=at_least(1))
-    learning_rate: float = option(5e-4, "peak learning rate of the pre-training")
+    batch_size: int = option(128, "pairs a step", check=between(1, MOST_PAIRS_A_STEP + 1))
+    learning_rate: float = option(5e-4, "peak learning rate of the pre-training", check=above(0.0))
     seed: int = option(0, "seed of everything", check=at_least(0))
 
 
@@ -76,7 +87,7 @@ def make(config: MakeConfig) -> None:
     bert_config = BertConfig(vocab_size=tokenizer.vocab_size, **BERT)
     write_json(join(config.output_dir, "bert_config.json"), dataclasses.asdict(bert_config))
 
-    def passes(tokenizer: Tokenizer) -> Iterator[dict[str, np.ndarray]]:
+    def passes() -> Iterator[dict[str, np.ndarray]]:
         number = 0
         while True:  # other negatives in every pass
             drawn = draw_pairs(others, config.seed + number)
@@ -92,7 +103,7 @@ def make(config: MakeConfig) -> None:
         bert_config,
         tokenizer,
         vectors,
-        passes(tokenizer),
+        passes(),
         config.steps,
         config.batch_size,
         config.learning_rate,
