@@ -36,6 +36,12 @@ class DataConfig(ModelFiles):
     max_seq_length: int = option(
         128, "pieces of [CLS] A [SEP] B [SEP]; longer pairs are cut", check=at_least(SHORTEST_PAIR)
     )
+    truncate_a: str = option(
+        "end",
+        "where a pair's long A is cut (a long B always at its end). end: as run_classifier.py does; "
+        "start: keeps the words that B would come next to",
+        choices=("end", "start"),
+    )
     split: str = option(
         "random", "random: by pair; grouped: no document in both train and test", choices=("random", "grouped")
     )

@@ -6,26 +6,24 @@ import tensorflow as tf
 import tf_keras
 
 from keras_negaposi.evaluation import THRESHOLD
-from keras_negaposi.features import MODEL_INPUTS, Features, input_signature, pack_pairs
-from keras_negaposi.tokenizer import Tokenizer
+from keras_negaposi.features import MODEL_INPUTS, Features, PairPacker, input_signature
 
 
 class PairScorer(tf.Module):
     """A classifier with its tokenizer, as it is exported."""
 
-    def __init__(self, model: tf_keras.Model, tokenizer: Tokenizer, max_seq_length: int) -> None:
+    def __init__(self, model: tf_keras.Model, packer: PairPacker) -> None:
         super().__init__()
         self.model = model
-        self.table = tokenizer.table  # tracked, so that it is saved
-        self._tokenizer = tokenizer
-        self._max_seq_length = max_seq_length
+        self.table = packer.tokenizer.table  # tracked, so that it is saved
+        self._packer = packer
         text = [tf.TensorSpec([None], tf.string, name) for name in ("text_a", "text_b")]
         self.serving_default = tf.function(self._score_texts, input_signature=text)
         self.ids = tf.function(self._score_ids, input_signature=list(input_signature().values()))
 
     def _score_texts(self, text_a: tf.Tensor, text_b: tf.Tensor) -> Features:
         def tokenize() -> tuple[tf.Tensor, ...]:
-            packed = pack_pairs(self._tokenizer, text_a, text_b, self._max_seq_length)
+            packed = self._packer(text_a, text_b)
             return tuple(packed[feature.name] for feature in MODEL_INPUTS)
 
         # A branch (always taken) is looked into only when it runs. So a program without tensorflow_text, such as
@@ -41,12 +39,12 @@ class PairScorer(tf.Module):
         return {"probabilities": probabilities, "label": label}
 
 
-def export(model: tf_keras.Model, tokenizer: Tokenizer, max_seq_length: int, path: str) -> None:
+def export(model: tf_keras.Model, packer: PairPacker, path: str) -> None:
     """Writes a SavedModel with two signatures.
 
     ``serving_default``: ``text_a``, ``text_b``, ``string [batch]`` each (the program must have imported
     tensorflow_text). ``ids``: ``input_word_ids``, ``input_mask``, ``input_type_ids``, ``int32 [batch, seq]`` each.
     Both give ``probabilities``, ``float32 [batch, 2]``, and ``label``, ``int32 [batch]``.
     """
-    scorer = PairScorer(model, tokenizer, max_seq_length)
+    scorer = PairScorer(model, packer)
     tf.saved_model.save(scorer, path, signatures={"serving_default": scorer.serving_default, "ids": scorer.ids})

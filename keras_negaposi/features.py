@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 import tensorflow as tf
@@ -63,31 +64,53 @@ def input_signature() -> dict[str, tf.TensorSpec]:
     return {feature.name: tf.TensorSpec([None, None], tf.int32, feature.name) for feature in MODEL_INPUTS}
 
 
-def pack_pairs(tokenizer: Tokenizer, text_a: tf.Tensor, text_b: tf.Tensor, max_seq_length: int) -> Features:
-    """Graph op: ``[CLS] A [SEP] B [SEP]``, the longer text cut from its end until the pair fits.
+@dataclasses.dataclass(frozen=True)
+class PairPacker:
+    """Graph op: ``[CLS] A [SEP] B [SEP]``, the longer text cut until the pair fits.
 
     Equal lengths lose B's last piece first: google-research/bert's ``_truncate_seq_pair``.
 
     Args:
         tokenizer: for both texts.
-        text_a: ``string [batch]``.
-        text_b: ``string [batch]``.
         max_seq_length: length of the result in pieces.
-
-    Returns:
-        ``int32 [batch, max_seq_length]`` by model input, and ``truncated``, ``bool [batch]``.
+        truncate_a: where A is cut; at its ``"end"`` as in the original, or at its ``"start"``, so that the pieces
+            next to B stay. The numbers of pieces are the same. B is always cut at its end.
     """
-    segments = [tokenizer.tokenize(text_a), tokenizer.tokenize(text_b)]
-    room = max_seq_length - SPECIAL_IDS_OF_PAIR
-    trimmed = tf_text.RoundRobinTrimmer(max_seq_length=room).trim(segments)
-    before = segments[0].row_lengths() + segments[1].row_lengths()
-    return _pack(trimmed, tokenizer, max_seq_length) | {"truncated": before > room}
+
+    tokenizer: Tokenizer
+    max_seq_length: int
+    truncate_a: str = "end"
+
+    def __call__(self, text_a: tf.Tensor, text_b: tf.Tensor) -> Features:
+        """Packs ``string [batch]`` twice.
+
+        Returns:
+            ``int32 [batch, max_seq_length]`` by model input, and ``truncated``, ``bool [batch]``.
+        """
+        a, b = self.tokenizer.tokenize(text_a), self.tokenizer.tokenize(text_b)
+        room = self.max_seq_length - SPECIAL_IDS_OF_PAIR
+        kept_a, kept_b = tf_text.RoundRobinTrimmer(max_seq_length=room).trim([a, b])
+        if self.truncate_a == "start":
+            kept_a = _last_pieces(a, kept_a.row_lengths())
+        truncated = a.row_lengths() + b.row_lengths() > room
+        return _pack([kept_a, kept_b], self.tokenizer, self.max_seq_length) | {"truncated": truncated}
+
+    @functools.cached_property
+    def traced(self) -> tf.types.experimental.PolymorphicFunction:
+        """The same, traced once for batches of any size."""
+        return tf.function(self.__call__, input_signature=[tf.TensorSpec([None], tf.string)] * 2)
 
 
 def pack_singles(tokenizer: Tokenizer, texts: tf.Tensor, max_seq_length: int) -> Features:
     """Graph op: ``[CLS] text [SEP]``; ``string [batch]`` -> ``int32 [batch, seq]`` by model input."""
     segment = tokenizer.tokenize(texts)[:, : max_seq_length - 2]
     return _pack([segment], tokenizer, max_seq_length)
+
+
+def _last_pieces(pieces: tf.RaggedTensor, counts: tf.Tensor) -> tf.RaggedTensor:
+    """The last ``counts`` (``int64 [batch]``) pieces of each row."""
+    lengths = pieces.row_lengths()
+    return tf.gather(pieces, tf.ragged.range(lengths - counts, lengths), batch_dims=1)
 
 
 def _pack(segments: list[tf.RaggedTensor], tokenizer: Tokenizer, max_seq_length: int) -> Features:

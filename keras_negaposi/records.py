@@ -13,7 +13,7 @@ import tensorflow as tf
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import exists, join, make_folder, read_bytes, read_json, write_json
 from keras_negaposi.config import DataConfig
-from keras_negaposi.features import INDEX, LABEL, Features, pack_pairs, parse_examples, serialize_example
+from keras_negaposi.features import INDEX, LABEL, Features, PairPacker, parse_examples, serialize_example
 from keras_negaposi.options import say
 from keras_negaposi.pairs import Pair, PairData, read_pairs
 from keras_negaposi.splits import Split, split_pairs
@@ -23,6 +23,16 @@ METADATA = "metadata.json"
 SPLIT = "split.json"
 FORMAT = 1
 """Part of the fingerprint: raise it when the records' layout changes."""
+FINGERPRINTED = (
+    "do_lower_case",
+    "max_seq_length",
+    "truncate_a",
+    "split",
+    "test_share",
+    "dev_share",
+    "group_pattern",
+    "seed",
+)
 PAIRS_A_SHARD = 4096
 SHUFFLE_BUFFER = 100_000
 """Pairs held in memory to be shuffled: all of them, in most users' data."""
@@ -59,7 +69,7 @@ class Inputs:
     config: DataConfig
     data: PairData
     split: Split
-    tokenizer: Tokenizer
+    packer: PairPacker
     fingerprint: str
 
 
@@ -75,7 +85,8 @@ def read_inputs(config: DataConfig, tokenizer: Tokenizer) -> Inputs:
     )
     say(f"data: {data.describe()}")
     say(f"split ({config.split}): {split.describe()}")
-    return Inputs(config, data, split, tokenizer, fingerprint(config))
+    packer = PairPacker(tokenizer, config.max_seq_length, config.truncate_a)
+    return Inputs(config, data, split, packer, fingerprint(config))
 
 
 def fingerprint(config: DataConfig) -> str:
@@ -83,8 +94,7 @@ def fingerprint(config: DataConfig) -> str:
     digest = hashlib.sha256()
     for path in (config.honbun, config.negaposi, config.model_file, config.vocab_file):
         digest.update(hashlib.sha256(read_bytes(path)).digest())
-    options = ("do_lower_case", "max_seq_length", "split", "test_share", "dev_share", "group_pattern", "seed")
-    digest.update(json.dumps([FORMAT, *(getattr(config, name) for name in options)]).encode())
+    digest.update(json.dumps([FORMAT, *(getattr(config, name) for name in FINGERPRINTED)]).encode())
     return digest.hexdigest()
 
 
@@ -134,19 +144,11 @@ def read_split(folder: str) -> dict[str, list[Pair]]:
     return {part: [Pair(*row) for row in rows] for part, rows in parts.items()}  # type: ignore[attr-defined]
 
 
-def packed_batches(
-    tokenizer: Tokenizer, texts: dict[str, str], pairs: Sequence[Pair], max_seq_length: int
-) -> Iterator[dict[str, np.ndarray]]:
+def packed_batches(packer: PairPacker, texts: dict[str, str], pairs: Sequence[Pair]) -> Iterator[dict[str, np.ndarray]]:
     """Packs pairs: yields `features.FEATURES` and ``truncated`` as arrays, `BATCH` pairs at a time, in order."""
-    text = tf.TensorSpec([None], tf.string)
-
-    @tf.function(input_signature=[text, text])
-    def pack(text_a: tf.Tensor, text_b: tf.Tensor) -> Features:
-        return pack_pairs(tokenizer, text_a, text_b, max_seq_length)
-
     for start in range(0, len(pairs), BATCH):
         batch = pairs[start : start + BATCH]
-        packed = pack(tf.constant([texts[p.a] for p in batch]), tf.constant([texts[p.b] for p in batch]))
+        packed = packer.traced(tf.constant([texts[p.a] for p in batch]), tf.constant([texts[p.b] for p in batch]))
         arrays = {name: value.numpy() for name, value in packed.items()}
         arrays[LABEL] = np.array([pair.label for pair in batch])
         arrays[INDEX] = np.arange(start, start + len(batch))
@@ -197,7 +199,7 @@ def _split_label(features: Features) -> tuple[Features, tf.Tensor]:
 def _write_part(inputs: Inputs, folder: str, part: str) -> int:
     """Writes one part's shards; gives the number of truncated pairs."""
     pairs = inputs.split.parts[part]
-    batches = packed_batches(inputs.tokenizer, inputs.data.texts, pairs, inputs.config.max_seq_length)
+    batches = packed_batches(inputs.packer, inputs.data.texts, pairs)
     examples = (
         {name: values[row] for name, values in batch.items()} for batch in batches for row in range(len(batch[INDEX]))
     )

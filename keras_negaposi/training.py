@@ -97,7 +97,7 @@ def run(
     _fit(model, config, run_inputs, records, folder)
 
     trained = float32_copy(model, run_inputs.pretrained.bert_config, head)
-    export(trained, inputs.tokenizer, config.max_seq_length, folder.saved_model)
+    export(trained, inputs.packer, folder.saved_model)
     evaluations = evaluate_parts(trained, records, inputs, config.eval_batch_size, run_inputs.total_steps, folder)
     seconds = time.perf_counter() - started
     write_text(folder.report, render_report(evaluations["test"], config, read_json(folder.history), command, seconds))

@@ -61,12 +61,12 @@ def test_ids_signature_with_plain_saved_model_cli(finished, scored, text_pairs, 
     """No tensorflow_text in that process: the command is the one TensorFlow installs."""
     import tensorflow as tf
 
-    from keras_negaposi.features import MODEL_INPUTS, pack_pairs
+    from keras_negaposi.features import MODEL_INPUTS, PairPacker
     from keras_negaposi.tokenizer import Tokenizer
 
     tokenizer = Tokenizer(tiny.flags["model_file"], tiny.flags["vocab_file"])
     text_a, text_b = zip(*text_pairs, strict=True)
-    packed = pack_pairs(tokenizer, tf.constant(text_a[:3]), tf.constant(text_b[:3]), LENGTH)
+    packed = PairPacker(tokenizer, LENGTH)(tf.constant(text_a[:3]), tf.constant(text_b[:3]))
     values = ";".join(f"{f.name}={packed[f.name].numpy().tolist()}" for f in MODEL_INPUTS)
     command = [os.path.join(os.path.dirname(sys.executable), "saved_model_cli"), "run", "--tag_set", "serve"]
     command += ["--dir", str(finished / "saved_model"), "--signature_def", "ids", "--input_exprs", values]
@@ -81,7 +81,7 @@ def test_padding_more_changes_no_score(finished, text_pairs, tiny):
     import tensorflow as tf
     import tensorflow_text  # noqa: F401
 
-    from keras_negaposi.features import MODEL_INPUTS, pack_pairs
+    from keras_negaposi.features import MODEL_INPUTS, PairPacker
     from keras_negaposi.tokenizer import Tokenizer
 
     tokenizer = Tokenizer(tiny.flags["model_file"], tiny.flags["vocab_file"])
@@ -89,7 +89,7 @@ def test_padding_more_changes_no_score(finished, text_pairs, tiny):
     text_a, text_b = zip(*text_pairs, strict=True)
     scores = []
     for length in (25, 40):
-        packed = pack_pairs(tokenizer, tf.constant(text_a), tf.constant(text_b), length)
+        packed = PairPacker(tokenizer, length)(tf.constant(text_a), tf.constant(text_b))
         fits = ~packed["truncated"].numpy()
         scores.append((fits, ids(**{f.name: packed[f.name] for f in MODEL_INPUTS})["probabilities"].numpy()))
     (fits, short), (_, long) = scores

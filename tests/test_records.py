@@ -34,7 +34,7 @@ def test_every_pair_once_in_order_and_equal(inputs, records, part, batch_size):
     read = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
     real = read[INDEX] >= 0
     np.testing.assert_array_equal(read[INDEX][real], np.arange(len(pairs)))
-    written = list(packed_batches(inputs.tokenizer, inputs.data.texts, pairs, LENGTH))
+    written = list(packed_batches(inputs.packer, inputs.data.texts, pairs))
     for name in (*(feature.name for feature in MODEL_INPUTS), LABEL):
         assert read[name].dtype == np.int32
         np.testing.assert_array_equal(read[name][real], np.concatenate([batch[name] for batch in written]))
@@ -43,7 +43,7 @@ def test_every_pair_once_in_order_and_equal(inputs, records, part, batch_size):
 
 def test_counts_and_truncation(inputs, records):
     assert records.counts == {part: len(pairs) for part, pairs in inputs.split.parts.items()}
-    tokenizer = inputs.tokenizer
+    tokenizer = inputs.packer.tokenizer
     for part, pairs in inputs.split.parts.items():
         ids = [tokenizer.encode([inputs.data.texts[p.a], inputs.data.texts[p.b]]) for p in pairs]
         assert records.truncated[part] == sum(len(a) + len(b) > LENGTH - 3 for a, b in ids)
@@ -69,11 +69,13 @@ def test_reused_only_with_the_same_fingerprint(inputs, records, capsys):
     assert before == {name: os.path.getmtime(os.path.join(records.folder, name)) for name in before}
 
 
-@pytest.mark.parametrize("change", [{"max_seq_length": 36}, {"seed": 1}, {"do_lower_case": False}])
+@pytest.mark.parametrize(
+    "change", [{"max_seq_length": 36}, {"truncate_a": "start"}, {"seed": 1}, {"do_lower_case": False}]
+)
 def test_any_change_makes_them_anew(inputs, tmp_path, change):
     first = prepare(inputs, str(tmp_path))
     config = dataclasses.replace(inputs.config, **change)
-    second = prepare(read_inputs(config, inputs.tokenizer), str(tmp_path))
+    second = prepare(read_inputs(config, inputs.packer.tokenizer), str(tmp_path))
     assert second.fingerprint != first.fingerprint
     assert read_records(str(tmp_path)) == second
 
@@ -81,7 +83,7 @@ def test_any_change_makes_them_anew(inputs, tmp_path, change):
 def test_changed_data_changes_the_fingerprint(inputs, tiny, tmp_path):
     changed = tmp_path / "honbun.json"
     changed.write_text(open(tiny.flags["honbun"], encoding="utf-8").read() + "\n", encoding="utf-8")
-    other = read_inputs(dataclasses.replace(inputs.config, honbun=str(changed)), inputs.tokenizer)
+    other = read_inputs(dataclasses.replace(inputs.config, honbun=str(changed)), inputs.packer.tokenizer)
     assert other.fingerprint != inputs.fingerprint
 
 
@@ -108,7 +110,7 @@ def test_many_shards_on_any_path(inputs, tmp_path, monkeypatch, scheme):
 
 def test_outdated_records_are_said_to_be(inputs, tmp_path, capsys):
     prepare(inputs, str(tmp_path))
-    other = read_inputs(dataclasses.replace(inputs.config, seed=1), inputs.tokenizer)
+    other = read_inputs(dataclasses.replace(inputs.config, seed=1), inputs.packer.tokenizer)
     capsys.readouterr()
     prepare(other, str(tmp_path))
     assert "made anew" in capsys.readouterr().out

@@ -8,7 +8,7 @@ import pytest
 import sentencepiece
 import tensorflow as tf
 
-from keras_negaposi.features import pack_pairs, pack_singles
+from keras_negaposi.features import PairPacker, pack_singles
 from keras_negaposi.tokenizer import Tokenizer
 
 ODD_TEXTS = [
@@ -97,16 +97,21 @@ def test_encode_of_nothing(tokenizer):
     assert tokenizer.encode([""]) == [[]]
 
 
+@pytest.mark.parametrize("truncate_a", ["end", "start"])
 @pytest.mark.parametrize("max_seq_length", [5, 6, 16, 23])
-def test_packing_is_the_originals(tokenizer, corpus, max_seq_length):
+def test_packing_is_the_originals(tokenizer, corpus, max_seq_length, truncate_a):
     rng = random.Random(max_seq_length)
     texts = [*corpus.values(), "", "りんご", *ODD_TEXTS]
     pairs = [(rng.choice(texts), rng.choice(texts)) for _ in range(300)]
     pairs += [(text, text) for text in texts]  # equal lengths: the tie
-    packed = pack_pairs(tokenizer, *(tf.constant(side) for side in zip(*pairs, strict=True)), max_seq_length)
+    packed = PairPacker(tokenizer, max_seq_length, truncate_a)(
+        *(tf.constant(side) for side in zip(*pairs, strict=True))
+    )
     ids = dict(zip(texts, tokenizer.encode(texts), strict=True))
     for row, (text_a, text_b) in enumerate(pairs):
         a, b = truncate_seq_pair(ids[text_a], ids[text_b], max_seq_length - 3)
+        if truncate_a == "start":  # as many pieces as the original keeps, from the other end
+            a = ids[text_a][len(ids[text_a]) - len(a) :]
         word_ids = [tokenizer.cls_id, *a, tokenizer.sep_id, *b, tokenizer.sep_id]
         padding = [0] * (max_seq_length - len(word_ids))
         assert packed["input_word_ids"][row].numpy().tolist() == word_ids + padding

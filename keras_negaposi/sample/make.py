@@ -35,8 +35,7 @@ if TYPE_CHECKING:
 MODEL_FILE, VOCAB_FILE, CHECKPOINT = "sample.model", "sample.vocab", "model.ckpt"
 CONTROL_SYMBOLS = ["[PAD]", "[CLS]", "[SEP]", "[MASK]"]
 """Ids 3 to 6 in bert-japanese's vocabulary, after SentencePiece's own three."""
-SEQ_LENGTH = 48
-"""A step's cost grows with it; one pair in eleven is a little longer and is cut."""
+SEQ_LENGTH = 64
 MOST_PAIRS_A_STEP = 256
 """A step takes its pairs from one chunk of a pass, and the smallest pass has few more than that."""
 BERT = {
@@ -79,6 +78,7 @@ def make(config: MakeConfig) -> None:
 
     from checkpoints_tools.config import BertConfig
     from checkpoints_tools.tf1 import write_checkpoint
+    from keras_negaposi.features import PairPacker
     from keras_negaposi.records import packed_batches
     from keras_negaposi.sample.pretrain import pretrain, word_vectors
     from keras_negaposi.tokenizer import Tokenizer
@@ -87,11 +87,13 @@ def make(config: MakeConfig) -> None:
     bert_config = BertConfig(vocab_size=tokenizer.vocab_size, **BERT)
     write_json(join(config.output_dir, "bert_config.json"), dataclasses.asdict(bert_config))
 
+    packer = PairPacker(tokenizer, SEQ_LENGTH)
+
     def passes() -> Iterator[dict[str, np.ndarray]]:
         number = 0
         while True:  # other negatives in every pass
             drawn = draw_pairs(others, config.seed + number)
-            yield from packed_batches(tokenizer, other_texts, drawn, SEQ_LENGTH)
+            yield from packed_batches(packer, other_texts, drawn)
             number += 1
 
     ids = dict(zip(other_texts, tokenizer.encode(list(other_texts.values())), strict=True))
