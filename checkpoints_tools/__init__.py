@@ -10,10 +10,22 @@ from checkpoints_tools.errors import InputError
 __all__ = ["InputError", "load_encoder"]
 
 
-def __getattr__(name: str):  # noqa: ANN202 - the type is that of the attribute asked for
-    """Import TensorFlow only when an encoder is asked for, so that ``--help`` stays quick."""
-    if name == "load_encoder":
-        from checkpoints_tools.encoder import load_encoder
+def load_encoder(bert_config_file: str | None, init_checkpoint: str):  # noqa: ANN201 - TensorFlow is not imported yet
+    """Builds the encoder of a BERT config and loads a checkpoint into it.
 
-        return load_encoder
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    Args:
+        bert_config_file: ``bert_config.json``, bert-japanese's ``config.ini`` or Hugging Face's ``config.json``;
+            looked for beside the checkpoint if ``None``.
+        init_checkpoint: prefix, file or folder of a google-research/bert checkpoint, or another format that
+            `checkpoints_tools.source.open_weights` takes.
+
+    Returns:
+        A tf-models `BertEncoder`; see `checkpoints_tools.encoder.build_encoder` for what it takes and gives.
+
+    Raises:
+        InputError: config or checkpoint cannot be read, or they do not belong together; every missing, unexpected
+            and misshapen variable is counted and named.
+    """
+    from checkpoints_tools.source import open_source
+
+    return open_source(init_checkpoint, bert_config_file).encoder()

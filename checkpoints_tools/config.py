@@ -1,4 +1,4 @@
-"""The architecture of a BERT, read from ``bert_config.json`` or from bert-japanese's ``config.ini``."""
+"""The architecture of a BERT: ``bert_config.json``, bert-japanese's ``config.ini``, Hugging Face's ``config.json``."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ import re
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import read_json, read_text
 
+CONFIG_NAMES = ("bert_config.json", "config.ini", "config.json")
+"""What a configuration beside a checkpoint is called, in the order of preference."""
 INI_SECTION = "BERT-CONFIG"
 """bert-japanese has no bert_config.json: the same keys stand in this section of its ``config.ini``."""
 
 
 @dataclasses.dataclass(frozen=True)
 class BertConfig:
-    """What google-research/bert's ``BertConfig`` holds; keys it does not know are ignored, as there."""
+    """What google-research/bert's ``BertConfig`` holds, and what Hugging Face's BERTs may do differently.
+
+    Keys it does not know are ignored, as there.
+    """
 
     vocab_size: int
     hidden_size: int = 768
@@ -28,10 +33,13 @@ class BertConfig:
     max_position_embeddings: int = 512
     type_vocab_size: int = 16
     initializer_range: float = 0.02
+    gelu_approximate: bool = True
+    """Whether gelu is the tanh approximation. google-research/bert has no other; Hugging Face's "gelu" is exact."""
+    layer_norm_eps: float = 1e-12
 
     @classmethod
     def from_file(cls, path: str) -> BertConfig:
-        """Reads a JSON object or an ``.ini`` file with a ``[BERT-CONFIG]`` section.
+        """Reads google-research/bert's JSON, Hugging Face's, or an ``.ini`` with a ``[BERT-CONFIG]`` section.
 
         Raises:
             InputError: the file is missing, is neither format, or a value is missing, misshapen or impossible.
@@ -45,6 +53,8 @@ class BertConfig:
         """Builds the config from raw values (strings from an ``.ini``); ``where`` names their file in errors."""
         if "vocab_size" not in values:
             raise InputError(f"{where}: vocab_size is missing; add the number of pieces in the .vocab file")
+        if "model_type" in values:
+            values = _from_huggingface(values, where)
         known = {}
         for field in dataclasses.fields(cls):
             if field.name in values:
@@ -58,6 +68,43 @@ class BertConfig:
         if config.hidden_act != "gelu":
             raise InputError(f'{where}: hidden_act "{config.hidden_act}" is not supported; only "gelu" is')
         return config
+
+    def to_google(self) -> dict[str, object]:
+        """``bert_config.json``. What google-research/bert does not know of is there only where it differs."""
+        values = dataclasses.asdict(self)
+        for field in dataclasses.fields(self)[-2:]:
+            if values[field.name] == field.default:
+                del values[field.name]
+        return values
+
+    def to_huggingface(self, architecture: str) -> dict[str, object]:
+        """``config.json`` of a ``BertModel`` or of a BERT with a head, as ``architecture`` says."""
+        values = dataclasses.asdict(self)
+        approximate = values.pop("gelu_approximate")
+        return values | {
+            "hidden_act": "gelu_new" if approximate else "gelu",
+            "architectures": [architecture],
+            "model_type": "bert",
+            "pad_token_id": 0,
+            "torch_dtype": "float32",
+        }
+
+
+_GELUS = {"gelu": False, "gelu_new": True, "gelu_pytorch_tanh": True, "gelu_fast": True}
+"""Hugging Face's names: whether the tanh approximation is meant."""
+
+
+def _from_huggingface(values: dict[str, object], where: str) -> dict[str, object]:
+    """A Hugging Face config in our keys."""
+    if values["model_type"] != "bert":
+        raise InputError(f'{where}: model_type is "{values["model_type"]}", not "bert"; give a BERT')
+    position = values.get("position_embedding_type", "absolute")
+    if position != "absolute" or values.get("is_decoder"):
+        raise InputError(f"{where}: a decoder or relative positions; only encoders with absolute positions are BERT")
+    act = values.get("hidden_act", "gelu")
+    if act not in _GELUS:
+        raise InputError(f'{where}: hidden_act "{act}" is not supported; only {", ".join(_GELUS)} are')
+    return values | {"hidden_act": "gelu", "gelu_approximate": _GELUS[str(act)]}
 
 
 def _parse_json(path: str) -> dict[str, object]:
@@ -82,6 +129,10 @@ def _convert(value: object, kind: str, where: str) -> int | float | str:
     """Turns a raw value into the field's type; counts are at least 1, probabilities are below 1."""
     if kind == "str":
         return str(value)
+    if kind == "bool":
+        if str(value).lower() not in ("true", "false"):
+            raise InputError(f"{where} is {value!r}; it must be true or false")
+        return str(value).lower() == "true"
     try:
         if isinstance(value, bool) or not isinstance(value, (int, float, str)):
             raise ValueError

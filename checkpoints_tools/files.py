@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from checkpoints_tools.errors import InputError
@@ -121,6 +125,42 @@ def make_folder(path: str) -> None:
         tf.io.gfile.makedirs(path)
     else:
         os.makedirs(path, exist_ok=True)
+
+
+@contextmanager
+def staged_folder(path: str) -> Iterator[str]:
+    """A temporary folder whose files appear in ``path`` when the block ends well, and are gone otherwise.
+
+    A new folder appears by one renaming; files of one that exists are replaced one by one; a remote folder gets
+    copies. Indexes and configurations come last, since readers look for those first.
+    """
+    parent = None if is_remote(path) else os.path.dirname(os.path.abspath(path))
+    if parent:
+        os.makedirs(parent, exist_ok=True)
+    staging = tempfile.mkdtemp(prefix=".partial-", dir=parent)
+    try:
+        yield staging
+        _open_to_others(staging)
+        if not is_remote(path) and not list_folder(path):
+            os.replace(staging, path)
+            return
+        make_folder(path)
+        for name in sorted(os.listdir(staging), key=lambda name: (name.endswith((".index", ".json")), name)):
+            if is_remote(path):
+                write_bytes(join(path, name), read_bytes(join(staging, name)))
+            else:
+                os.replace(join(staging, name), join(path, name))
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _open_to_others(folder: str) -> None:
+    """Gives a folder and its files the usual permissions: temporary ones are their owner's alone."""
+    umask = os.umask(0)
+    os.umask(umask)
+    os.chmod(folder, 0o777 & ~umask)
+    for name in os.listdir(folder):
+        os.chmod(os.path.join(folder, name), 0o666 & ~umask)
 
 
 def list_folder(path: str) -> list[str]:

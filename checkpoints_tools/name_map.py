@@ -1,13 +1,15 @@
-"""The name map between google-research/bert checkpoints and a tf-models ``BertEncoder``.
+"""The name map between the three worlds that a BERT's variables live in.
 
-One row a kind of variable. ``{layer}`` stands for the layer's number. The encoder splits the attention kernels by
-head, so a row also says how the TF1 shape and the encoder's shape relate; both directions are a plain reshape,
-because TF1 lays heads side by side in the same order.
+One row a kind of variable: its name in google-research/bert's TF1 checkpoints, in a tf-models ``BertEncoder`` and in
+Hugging Face's ``BertModel``. ``{layer}`` stands for the layer's number. Our own order and layout are TF1's. The
+encoder splits the attention kernels by head, which is a plain reshape, because TF1 lays heads side by side in the same
+order; PyTorch's linear layers hold their kernels transposed.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator
 
 from checkpoints_tools.config import BertConfig
@@ -15,89 +17,146 @@ from checkpoints_tools.config import BertConfig
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A kind of variable: its name in either world, and its shape as names of dimensions.
+    """A kind of variable: its names, and its shape as names of dimensions.
 
     ``tf1_shape`` and ``encoder_shape`` hold keys of `dimensions`, for example ``("hidden", "heads", "head_size")``.
+    Hugging Face's shape is TF1's, or its transpose.
     """
 
     tf1: str
     encoder: str
+    huggingface: str
     tf1_shape: tuple[str, ...]
     encoder_shape: tuple[str, ...]
+    transposed: bool = False
 
 
-def _same(tf1: str, encoder: str, *shape: str) -> Row:
-    return Row(tf1, encoder, shape, shape)
+@dataclasses.dataclass(frozen=True)
+class HeadRow:
+    """A variable of a head on top of the encoder, in the same shape everywhere unless ``transposed``."""
+
+    tf1: str
+    huggingface: str
+    transposed: bool = False
 
 
-def _layer_norm(tf1: str, encoder: str) -> list[Row]:
-    return [_same(f"{tf1}/LayerNorm/{kind}", f"{encoder}/{kind}", "hidden") for kind in ("gamma", "beta")]
+def _table(tf1: str, encoder: str, huggingface: str, *shape: str) -> Row:
+    return Row(f"bert/{tf1}", encoder, f"{huggingface}.weight", shape, shape)
 
 
-_TF1_LAYER = "bert/encoder/layer_{layer}"
-_LAYER = "transformer/layer_{layer}"
+def _layer_norm(tf1: str, encoder: str, huggingface: str) -> list[Row]:
+    return [
+        Row(f"bert/{tf1}/LayerNorm/{kind}", f"{encoder}/{kind}", f"{huggingface}.LayerNorm.{torch}", *2 * [("hidden",)])
+        for kind, torch in (("gamma", "weight"), ("beta", "bias"))
+    ]
+
+
+def _dense(
+    tf1: str,
+    encoder: str,
+    huggingface: str,
+    shape: tuple[str, str],
+    kernel: tuple[str, ...] | None = None,
+    bias: tuple[str, ...] | None = None,
+) -> list[Row]:
+    """A dense layer; ``kernel`` and ``bias`` are the encoder's shapes where heads are split."""
+    return [
+        Row(f"bert/{tf1}/kernel", f"{encoder}/kernel", f"{huggingface}.weight", shape, kernel or shape, True),
+        Row(f"bert/{tf1}/bias", f"{encoder}/bias", f"{huggingface}.bias", shape[1:], bias or shape[1:]),
+    ]
+
+
+_TF1 = "encoder/layer_{layer}"
+_ENCODER = "transformer/layer_{layer}"
+_TORCH = "encoder.layer.{layer}"
+_SQUARE = ("hidden", "hidden")
 
 EMBEDDING_ROWS = (
-    _same("bert/embeddings/word_embeddings", "word_embeddings/embeddings", "vocab", "hidden"),
-    _same("bert/embeddings/position_embeddings", "position_embedding/embeddings", "positions", "hidden"),
-    _same("bert/embeddings/token_type_embeddings", "type_embeddings/embeddings", "types", "hidden"),
-    *_layer_norm("bert/embeddings", "embeddings/layer_norm"),
+    _table("embeddings/word_embeddings", "word_embeddings/embeddings", "embeddings.word_embeddings", "vocab", "hidden"),
+    _table(
+        "embeddings/position_embeddings",
+        "position_embedding/embeddings",
+        "embeddings.position_embeddings",
+        "positions",
+        "hidden",
+    ),
+    _table(
+        "embeddings/token_type_embeddings",
+        "type_embeddings/embeddings",
+        "embeddings.token_type_embeddings",
+        "types",
+        "hidden",
+    ),
+    *_layer_norm("embeddings", "embeddings/layer_norm", "embeddings"),
 )
 
 LAYER_ROWS = (
     *(
         row
         for part in ("query", "key", "value")
-        for row in (
-            Row(
-                f"{_TF1_LAYER}/attention/self/{part}/kernel",
-                f"{_LAYER}/self_attention/{part}/kernel",
-                ("hidden", "hidden"),
-                ("hidden", "heads", "head_size"),
-            ),
-            Row(
-                f"{_TF1_LAYER}/attention/self/{part}/bias",
-                f"{_LAYER}/self_attention/{part}/bias",
-                ("hidden",),
-                ("heads", "head_size"),
-            ),
+        for row in _dense(
+            f"{_TF1}/attention/self/{part}",
+            f"{_ENCODER}/self_attention/{part}",
+            f"{_TORCH}.attention.self.{part}",
+            _SQUARE,
+            kernel=("hidden", "heads", "head_size"),
+            bias=("heads", "head_size"),
         )
     ),
-    Row(
-        f"{_TF1_LAYER}/attention/output/dense/kernel",
-        f"{_LAYER}/self_attention/attention_output/kernel",
-        ("hidden", "hidden"),
-        ("heads", "head_size", "hidden"),
+    *_dense(
+        f"{_TF1}/attention/output/dense",
+        f"{_ENCODER}/self_attention/attention_output",
+        f"{_TORCH}.attention.output.dense",
+        _SQUARE,
+        kernel=("heads", "head_size", "hidden"),
     ),
-    _same(f"{_TF1_LAYER}/attention/output/dense/bias", f"{_LAYER}/self_attention/attention_output/bias", "hidden"),
-    *_layer_norm(f"{_TF1_LAYER}/attention/output", f"{_LAYER}/self_attention_layer_norm"),
-    _same(f"{_TF1_LAYER}/intermediate/dense/kernel", f"{_LAYER}/intermediate/kernel", "hidden", "intermediate"),
-    _same(f"{_TF1_LAYER}/intermediate/dense/bias", f"{_LAYER}/intermediate/bias", "intermediate"),
-    _same(f"{_TF1_LAYER}/output/dense/kernel", f"{_LAYER}/output/kernel", "intermediate", "hidden"),
-    _same(f"{_TF1_LAYER}/output/dense/bias", f"{_LAYER}/output/bias", "hidden"),
-    *_layer_norm(f"{_TF1_LAYER}/output", f"{_LAYER}/output_layer_norm"),
+    *_layer_norm(f"{_TF1}/attention/output", f"{_ENCODER}/self_attention_layer_norm", f"{_TORCH}.attention.output"),
+    *_dense(
+        f"{_TF1}/intermediate/dense",
+        f"{_ENCODER}/intermediate",
+        f"{_TORCH}.intermediate.dense",
+        ("hidden", "intermediate"),
+    ),
+    *_dense(f"{_TF1}/output/dense", f"{_ENCODER}/output", f"{_TORCH}.output.dense", ("intermediate", "hidden")),
+    *_layer_norm(f"{_TF1}/output", f"{_ENCODER}/output_layer_norm", f"{_TORCH}.output"),
 )
 
-POOLER_ROWS = (
-    _same("bert/pooler/dense/kernel", "pooler_transform/kernel", "hidden", "hidden"),
-    _same("bert/pooler/dense/bias", "pooler_transform/bias", "hidden"),
-)
+POOLER_ROWS = tuple(_dense("pooler/dense", "pooler_transform", "pooler.dense", _SQUARE))
 
-IGNORED_SUFFIXES = ("/adam_m", "/adam_v")
+CLASSIFIER_ROWS = (
+    HeadRow("output_weights", "classifier.weight"),
+    HeadRow("output_bias", "classifier.bias"),
+)
+"""run_classifier.py's head: ``[classes, hidden]`` and ``[classes]``."""
+PRETRAINING_ROWS = (
+    HeadRow("cls/predictions/transform/dense/kernel", "cls.predictions.transform.dense.weight", transposed=True),
+    HeadRow("cls/predictions/transform/dense/bias", "cls.predictions.transform.dense.bias"),
+    HeadRow("cls/predictions/transform/LayerNorm/gamma", "cls.predictions.transform.LayerNorm.weight"),
+    HeadRow("cls/predictions/transform/LayerNorm/beta", "cls.predictions.transform.LayerNorm.bias"),
+    HeadRow("cls/predictions/output_bias", "cls.predictions.bias"),
+    HeadRow("cls/seq_relationship/output_weights", "cls.seq_relationship.weight"),
+    HeadRow("cls/seq_relationship/output_bias", "cls.seq_relationship.bias"),
+)
+"""Masked words and next sentence."""
+HEAD_ROWS = (*PRETRAINING_ROWS, *CLASSIFIER_ROWS)
+ENCODER_ROWS = (*EMBEDDING_ROWS, *LAYER_ROWS, *POOLER_ROWS)
+
+SLOT_SUFFIXES = ("/adam_m", "/adam_v")
 """Optimizer slots of google-research/bert's AdamWeightDecayOptimizer."""
-IGNORED_PREFIXES = ("cls/",)
-"""The pre-training heads: masked words and next sentence."""
-IGNORED_NAMES = ("global_step",)
+GLOBAL_STEP = "global_step"
+_LAYER_NUMBER = re.compile(r"(?<=layer[_.])\d+")
 
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One variable: names and concrete shapes in both worlds."""
+    """One variable of an encoder: its names everywhere, and its concrete shapes."""
 
     tf1: str
     encoder: str
+    huggingface: str
     tf1_shape: tuple[int, ...]
     encoder_shape: tuple[int, ...]
+    transposed: bool
 
 
 def dimensions(config: BertConfig) -> dict[str, int]:
@@ -121,8 +180,10 @@ def entries(config: BertConfig) -> Iterator[Entry]:
         return Entry(
             row.tf1.format(layer=layer),
             row.encoder.format(layer=layer),
+            row.huggingface.format(layer=layer),
             tuple(sizes[name] for name in row.tf1_shape),
             tuple(sizes[name] for name in row.encoder_shape),
+            row.transposed,
         )
 
     yield from map(fill, EMBEDDING_ROWS)
@@ -132,6 +193,22 @@ def entries(config: BertConfig) -> Iterator[Entry]:
     yield from map(fill, POOLER_ROWS)
 
 
+def split_layer(name: str) -> tuple[str, str]:
+    """``bert/encoder/layer_3/output`` -> (``bert/encoder/layer_{layer}/output``, ``3``): the row's form, the number."""
+    number = _LAYER_NUMBER.search(name)
+    return (_LAYER_NUMBER.sub("{layer}", name, count=1), number[0]) if number else (name, "")
+
+
+def is_slot(tf1_name: str) -> bool:
+    """Whether a TF1 variable belongs to the optimizer."""
+    return tf1_name.endswith(SLOT_SUFFIXES)
+
+
+def is_head(tf1_name: str) -> bool:
+    """Whether a TF1 variable belongs to a head on top of the encoder."""
+    return tf1_name.startswith("cls/") or tf1_name in {row.tf1 for row in HEAD_ROWS}
+
+
 def is_ignored(tf1_name: str) -> bool:
     """Whether a TF1 variable is no part of the encoder, and may be left out in silence."""
-    return tf1_name in IGNORED_NAMES or tf1_name.startswith(IGNORED_PREFIXES) or tf1_name.endswith(IGNORED_SUFFIXES)
+    return tf1_name == GLOBAL_STEP or is_slot(tf1_name) or is_head(tf1_name)

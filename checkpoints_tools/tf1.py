@@ -1,14 +1,16 @@
-"""TF1 name-based checkpoints on disk: finding one from what the user typed, reading and writing its variables."""
+"""TensorFlow checkpoints on disk: finding one from what the user typed, reading and writing TF1's variables by name."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import tensorflow as tf
 
+from checkpoints_tools import name_map
 from checkpoints_tools.errors import InputError
+from checkpoints_tools.weights import Variable, Weights
 
 _PART = re.compile(r"(?P<prefix>.+)\.(?:index|meta|data-\d{5}-of-\d{5})$")
 _SHOWN = 5
@@ -81,7 +83,7 @@ def open_reader(prefix: str) -> tf.train.CheckpointReader:
         InputError: the files are damaged or no checkpoint.
     """
     try:
-        return tf.train.load_checkpoint(prefix)
+        return tf.compat.v1.train.NewCheckpointReader(prefix)  # load_checkpoint may take a prefix for a folder
     except (tf.errors.OpError, RuntimeError, ValueError) as error:
         raise InputError(f"{prefix}.index: not a readable checkpoint; copy it again: {_reason(error)}") from None
 
@@ -116,3 +118,45 @@ def write_checkpoint(prefix: str, variables: Mapping[str, np.ndarray]) -> None:
     folder, _, name = prefix.rpartition("/")
     with tf.io.gfile.GFile(f"{folder or '.'}/checkpoint", "w") as state:
         state.write(f'model_checkpoint_path: "{name}"\nall_model_checkpoint_paths: "{name}"\n')
+
+
+class Tf1Weights(Weights):
+    """A google-research/bert checkpoint, its variables under ``bert/``, under no scope or under an outer one.
+
+    Args:
+        prefix: as `resolve_prefix` gives it.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self.path = prefix
+        self.kind = "tf1"
+        self.known = {}
+        self.others = []
+        self._reader = open_reader(prefix)
+        shapes = self._reader.get_variable_to_shape_map()
+        dtypes = self._reader.get_variable_to_dtype_map()
+        self._names = {_without_scope(name, _scope(shapes)): name for name in shapes if not name_map.is_slot(name)}
+        self.slots = len(shapes) - len(self._names)
+        self.variables = {
+            name: Variable(tuple(shapes[own]), dtypes[own].name) for name, own in sorted(self._names.items())
+        }
+
+    def _read(self, name: str) -> np.ndarray:
+        return read_tensor(self._reader, self.path, self._names[name])
+
+
+_MARK = name_map.EMBEDDING_ROWS[0].tf1.removeprefix("bert/")
+
+
+def _scope(names: Iterable[str]) -> str:
+    """What stands before ``embeddings/word_embeddings``: usually ``bert/``."""
+    return next((name.removesuffix(_MARK) for name in sorted(names) if name.endswith(_MARK)), "bert/")
+
+
+def _without_scope(name: str, scope: str) -> str:
+    if not scope:
+        return f"bert/{name}" if name.startswith(("embeddings/", "encoder/", "pooler/")) else name
+    if not scope.endswith("bert/"):  # another model's, with names of its own
+        return name
+    outer = scope.removesuffix("bert/")
+    return name.removeprefix(outer)

@@ -6,8 +6,8 @@ import argparse
 import sys
 import time
 
+from checkpoints_tools.options import add_flags, given_flags, make_config, make_parser, run_command
 from keras_negaposi.config import BaselineConfig, check_required, complete_model_files
-from keras_negaposi.options import add_flags, given_flags, make_config, make_parser, run_command
 
 
 def baseline(arguments: argparse.Namespace) -> None:

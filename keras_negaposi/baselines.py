@@ -12,9 +12,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from checkpoints_tools.files import join, make_folder, write_json
+from checkpoints_tools.options import say
 from keras_negaposi.config import BaselineConfig, TrainConfig
 from keras_negaposi.frozen import pair_features, text_vectors
-from keras_negaposi.options import say
 from keras_negaposi.pairs import Pair
 from keras_negaposi.pretrained import read_pretrained
 from keras_negaposi.records import read_inputs

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_keras
 
 from checkpoints_tools.files import exists, read_json, write_json
-from keras_negaposi.options import say
+from checkpoints_tools.options import say
 
 
 class StopAfter(tf_keras.callbacks.Callback):

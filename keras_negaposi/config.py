@@ -6,9 +6,11 @@ import dataclasses
 import glob
 import os
 
+from checkpoints_tools.config import CONFIG_NAMES
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import is_remote
-from keras_negaposi.options import above, at_least, between, option
+from checkpoints_tools.options import above, at_least, between, option
+from checkpoints_tools.tokenizer_files import find_word_piece
 
 SHORTEST_PAIR = 5
 """[CLS] A [SEP] B [SEP] with one piece of either text."""
@@ -19,9 +21,14 @@ class ModelFiles:
     """The pre-trained BERT. What is not given is looked for beside the checkpoint."""
 
     init_checkpoint: str | None = option(
-        None, "TF1 BERT checkpoint: prefix (model.ckpt-1400000), one of its files, or folder"
+        None,
+        "pre-trained BERT: a TF1 checkpoint's prefix (model.ckpt-1400000), one of its files, or folder; also a TF2 "
+        "checkpoint, a Hugging Face folder, a finished run",
     )
-    bert_config_file: str | None = option(None, "bert_config.json, or bert-japanese's config.ini")
+    bert_config_file: str | None = option(
+        None, "bert_config.json, bert-japanese's config.ini, or Hugging Face's config.json"
+    )
+    num_attention_heads: int | None = option(None, "of a checkpoint without a BERT config", kind=int, check=at_least(1))
     model_file: str | None = option(None, "SentencePiece .model of the pre-training")
     vocab_file: str | None = option(None, "SentencePiece .vocab of the pre-training")
     do_lower_case: bool = option(True, "lower-case the texts, as bert-japanese does")
@@ -117,9 +124,9 @@ class BaselineConfig(DataConfig):
     output_dir: str | None = option(None, "folder for the figures (default: runs/baseline- and the time)")
 
 
-REQUIRED = ("honbun", "negaposi", "init_checkpoint", "bert_config_file", "model_file", "vocab_file")
+REQUIRED = ("honbun", "negaposi", "init_checkpoint", "model_file", "vocab_file")
 _BESIDE_CHECKPOINT = {
-    "bert_config_file": ("bert_config.json", "config.ini"),
+    "bert_config_file": CONFIG_NAMES,
     "model_file": ("*.model",),
     "vocab_file": ("*.vocab",),
 }
@@ -138,6 +145,12 @@ def complete_model_files(values: dict[str, object]) -> dict[str, object]:
         for name, patterns in _BESIDE_CHECKPOINT.items():
             if completed.get(name) is None:
                 completed[name] = _only_match(folder, patterns, name)
+        word_piece = find_word_piece(folder)
+        if completed["model_file"] is None and word_piece:
+            raise InputError(
+                f"{word_piece}: this BERT's tokenizer is WordPiece, and only SentencePiece ones are supported; give a "
+                "BERT with a SentencePiece .model and .vocab"
+            )
     return completed
 
 

@@ -6,8 +6,8 @@ import argparse
 import os
 import sys
 
+from checkpoints_tools.options import add_flags, given_flags, make_config, make_parser, run_command
 from keras_negaposi.config import EvaluateConfig, check_required
-from keras_negaposi.options import add_flags, given_flags, make_config, make_parser, run_command
 
 
 def evaluate(arguments: argparse.Namespace) -> None:

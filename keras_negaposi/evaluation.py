@@ -12,10 +12,10 @@ from sklearn.metrics import classification_report, confusion_matrix
 
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import exists, make_folder, read_json, write_json, write_text
+from checkpoints_tools.options import say
 from keras_negaposi.callbacks import PredictProgress, Ticker
 from keras_negaposi.config import EvaluateConfig
 from keras_negaposi.features import INDEX, LABEL, MODEL_INPUTS, Features
-from keras_negaposi.options import say
 from keras_negaposi.pairs import Pair, read_pairs
 from keras_negaposi.records import Records, eval_dataset
 from keras_negaposi.run_folder import RunFolder

@@ -11,12 +11,11 @@ import tensorflow as tf
 
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import read_bytes
-from checkpoints_tools.tf1 import resolve_prefix
+from checkpoints_tools.options import say
 from keras_negaposi.callbacks import Ticker
 from keras_negaposi.config import BaselineConfig
 from keras_negaposi.features import MODEL_INPUTS, pack_singles
 from keras_negaposi.model import choose_precision, precision
-from keras_negaposi.options import say
 from keras_negaposi.pairs import Pair
 from keras_negaposi.pretrained import Pretrained
 
@@ -34,7 +33,7 @@ def text_vectors(config: BaselineConfig, pretrained: Pretrained, texts: Sequence
         texts: repeats are encoded once.
         path: ``.npz`` file of vectors by the text's hash, read if it exists and fits, then written.
     """
-    key = _model_key(config)
+    key = _model_key(config, pretrained)
     vectors = _read_vectors(path, key)
     wanted = {text_key(text): text for text in texts}
     missing = {name: text for name, text in wanted.items() if name not in vectors}
@@ -90,14 +89,12 @@ def _encode(config: BaselineConfig, pretrained: Pretrained, texts: dict[str, str
     return vectors
 
 
-def _model_key(config: BaselineConfig) -> str:
+def _model_key(config: BaselineConfig, pretrained: Pretrained) -> str:
     """A hash of everything that a vector depends on besides its text."""
     digest = hashlib.sha256()
-    for path in (config.bert_config_file, config.model_file, config.vocab_file):
+    for path in (config.model_file, config.vocab_file):
         digest.update(hashlib.sha256(read_bytes(path)).digest())
-    prefix = resolve_prefix(config.init_checkpoint)
-    for path in sorted([prefix + ".index", *tf.io.gfile.glob(prefix + ".data-*")]):
-        digest.update(hashlib.sha256(read_bytes(path)).digest())
+    digest.update(f"{pretrained.bert_config} {pretrained.source.weights.fingerprint()}".encode())
     options = (config.do_lower_case, config.max_seq_length, config.pooling, choose_precision(config.precision))
     digest.update(repr(options).encode())
     return digest.hexdigest()

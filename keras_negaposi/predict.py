@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 from checkpoints_tools.errors import InputError
-from keras_negaposi.options import add_flags, given_flags, make_config, make_parser, run_command
+from checkpoints_tools.options import add_flags, given_flags, make_config, make_parser, run_command
 from keras_negaposi.pairs import check_text
 
 STDIN = "-"

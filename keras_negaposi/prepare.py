@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+from checkpoints_tools.options import add_flags, given_flags, make_config, make_parser, run_command
 from keras_negaposi.config import PrepareConfig, check_required, complete_model_files
-from keras_negaposi.options import add_flags, given_flags, make_config, make_parser, run_command
 
 REQUIRED = ("honbun", "negaposi", "model_file", "vocab_file", "output_dir")
 

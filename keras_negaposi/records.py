@@ -12,9 +12,9 @@ import tensorflow as tf
 
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import exists, join, make_folder, read_bytes, read_json, write_json
+from checkpoints_tools.options import say
 from keras_negaposi.config import DataConfig
 from keras_negaposi.features import INDEX, LABEL, Features, PairPacker, parse_examples, serialize_example
-from keras_negaposi.options import say
 from keras_negaposi.pairs import Pair, PairData, read_pairs
 from keras_negaposi.splits import Split, split_pairs
 from keras_negaposi.tokenizer import Tokenizer

@@ -10,8 +10,8 @@ import shlex
 import sys
 import time
 
+from checkpoints_tools.options import add_flags, given_flags, make_config, make_parser, run_command, say
 from keras_negaposi.config import REQUIRED, TrainConfig, check_required, complete_model_files
-from keras_negaposi.options import add_flags, given_flags, make_config, make_parser, run_command, say
 from keras_negaposi.run_folder import RunFolder, check_same, check_unused, saved_config
 
 
@@ -40,7 +40,7 @@ def configure(arguments: argparse.Namespace) -> TrainConfig:
 
 def is_sample(given: dict[str, object]) -> bool:
     """Whether neither data nor model is named, so that the sample is meant."""
-    return not given.keys() & set(REQUIRED)
+    return not given.keys() & {"bert_config_file", *REQUIRED}
 
 
 def sample_options() -> dict[str, object]:

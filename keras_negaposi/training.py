@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
+from checkpoints_tools.encoder import assign_encoder
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import (
     exists,
@@ -20,6 +21,7 @@ from checkpoints_tools.files import (
     write_json,
     write_text,
 )
+from checkpoints_tools.options import say
 from keras_negaposi.callbacks import Progress, SaveCheckpoint, StopAfter, duration
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.evaluation import Evaluation, chance_loss, evaluate, score_records, scores_table, write_evaluation
@@ -34,7 +36,6 @@ from keras_negaposi.model import (
     precision,
 )
 from keras_negaposi.optimization import BertAdam, warmup_then_linear
-from keras_negaposi.options import say
 from keras_negaposi.pretrained import Pretrained, read_pretrained
 from keras_negaposi.records import Inputs, Records, prepare, read_inputs, train_dataset
 from keras_negaposi.report import render_report
@@ -134,7 +135,7 @@ def _begin_folder(folder: RunFolder, config: TrainConfig, run_inputs: RunInputs,
                 **environment(command),
             },
         )
-    write_json(folder.bert_config, dataclasses.asdict(run_inputs.pretrained.bert_config))
+    write_json(folder.bert_config, run_inputs.pretrained.bert_config.to_google())
     parts: dict[str, Any] = run_inputs.inputs.split.parts
     write_json(folder.split, {name: [[p.a, p.b, p.label] for p in pairs] for name, pairs in parts.items()})
     for source, target in ((config.model_file, folder.sentencepiece_model), (config.vocab_file, folder.vocabulary)):
@@ -146,7 +147,8 @@ def _build_for_training(config: TrainConfig, run_inputs: RunInputs, head: Head) 
     say(f"training in {name}, {run_inputs.total_steps:,} steps of {config.train_batch_size} pairs")
     with precision(name):
         model = build_classifier(run_inputs.pretrained.bert_config, head)
-    run_inputs.pretrained.checkpoint.assign_to(encoder_of(model))
+    source = run_inputs.pretrained.source
+    assign_encoder(encoder_of(model), source.weights, source.config)
     schedule = warmup_then_linear(config.learning_rate, run_inputs.total_steps, config.warmup_proportion)
     model.compile(
         optimizer=BertAdam(schedule),

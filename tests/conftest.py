@@ -1,5 +1,6 @@
 """Small real things for the tests: a SentencePiece model, a TF1 checkpoint, a corpus; and the marker for ../shared."""
 
+import importlib.util
 import json
 import random
 from pathlib import Path
@@ -7,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+PEERS = ("torch", "transformers", "all_minilm_l6_v2")
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 # Every dimension differs, so that none can stand in for another.
@@ -32,6 +34,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("shared") and not SHARED.is_dir():
             item.add_marker(pytest.mark.skip(reason=f"needs the real data and checkpoints in {SHARED.name}/"))
+        if item.get_closest_marker("peers") and not all(map(importlib.util.find_spec, PEERS)):
+            item.add_marker(pytest.mark.skip(reason="needs the extra peers: pip install -e '.[peers]'"))
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ import importlib.util
 import re
 from pathlib import Path
 
+from checkpoints_tools.__main__ import parser
 from keras_negaposi import config
 from keras_negaposi.sample.make import MakeConfig
 
@@ -14,6 +15,8 @@ CONFIGS = (config.TrainConfig, config.EvaluateConfig, config.PredictConfig, conf
 
 def test_every_flag_is_one_of_ours():
     ours = {field.name for config_class in CONFIGS for field in dataclasses.fields(config_class)}
+    for command in next(action.choices for action in parser()._actions if isinstance(action.choices, dict)).values():
+        ours |= {flag.removeprefix("--") for action in command._actions for flag in action.option_strings}
     mentioned = set(re.findall(r"(?<![\w-])--([a-z]+(?:_[a-z]+)*)", README.read_text(encoding="utf-8")))
     assert {"honbun", "init_checkpoint", "resume"} <= mentioned
     assert mentioned - ours <= {"help", "logdir", "dir", "tag", "signature", "inputs"}  # other programs' flags

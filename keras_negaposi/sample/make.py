@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import join, make_folder, write_bytes, write_json
-from keras_negaposi.options import (
+from checkpoints_tools.files import join, staged_folder, write_bytes, write_json
+from checkpoints_tools.options import (
     above,
     add_flags,
     at_least,
@@ -65,7 +65,11 @@ class MakeConfig:
 
 def make(config: MakeConfig) -> None:
     """Writes the sample's files."""
-    make_folder(config.output_dir)
+    with staged_folder(config.output_dir) as folder:
+        _make(dataclasses.replace(config, output_dir=folder))
+
+
+def _make(config: MakeConfig) -> None:
     decks = make_decks(config.shelves, config.seed)
     texts = {slide.title: slide.text for deck in decks for slide in deck.slides}
     pairs = draw_pairs(decks, config.seed)
@@ -85,7 +89,7 @@ def make(config: MakeConfig) -> None:
 
     tokenizer = Tokenizer(join(config.output_dir, MODEL_FILE), join(config.output_dir, VOCAB_FILE))
     bert_config = BertConfig(vocab_size=tokenizer.vocab_size, **BERT)
-    write_json(join(config.output_dir, "bert_config.json"), dataclasses.asdict(bert_config))
+    write_json(join(config.output_dir, "bert_config.json"), bert_config.to_google())
 
     packer = PairPacker(tokenizer, SEQ_LENGTH)
 

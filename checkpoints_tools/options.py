@@ -22,16 +22,24 @@ EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 
 
-def option(default: object, text: str, *, choices: Sequence[str] | None = None, check: Check | None = None) -> Any:  # noqa: ANN401
+def option(
+    default: object,
+    text: str,
+    *,
+    kind: type = str,
+    choices: Sequence[str] | None = None,
+    check: Check | None = None,
+) -> Any:  # noqa: ANN401
     """A dataclass field that is also a flag.
 
     Args:
-        default: the value without the flag; ``None`` stands for an optional string.
+        default: the value without the flag.
         text: the flag's help.
+        kind: the value's type, where the default is ``None``.
         choices: the only strings allowed.
         check: gives what is wrong with a value, or ``None``.
     """
-    return dataclasses.field(default=default, metadata={"help": text, "choices": choices, "check": check})
+    return dataclasses.field(default=default, metadata={"help": text, "kind": kind, "choices": choices, "check": check})
 
 
 def at_least(low: float) -> Check:
@@ -55,7 +63,7 @@ class _OneLineParser(argparse.ArgumentParser):
 
 
 def make_parser(command: str, description: str) -> argparse.ArgumentParser:
-    """A parser for ``python -m keras_negaposi.<command>`` whose errors are one line."""
+    """A parser for ``python -m <command>`` whose errors are one line."""
     return _OneLineParser(
         prog=f"python -m {command}",
         description=description,
@@ -73,7 +81,7 @@ def add_flags(parser: argparse.ArgumentParser, config_class: type) -> None:
         elif field.metadata["choices"]:
             flag |= {"choices": field.metadata["choices"]}
         else:
-            flag |= {"type": type(field.default) if field.default is not None else str}
+            flag |= {"type": type(field.default) if field.default is not None else field.metadata["kind"]}
         parser.add_argument(f"--{field.name}", **flag)
 
 
@@ -111,9 +119,9 @@ def check_config(config: object) -> None:
 
 
 def run_command(
-    parser: argparse.ArgumentParser, work: Callable[[argparse.Namespace], None], argv: list[str] | None
+    parser: argparse.ArgumentParser, work: Callable[[argparse.Namespace], int | None], argv: list[str] | None
 ) -> int:
-    """Parses ``argv`` and calls ``work``; gives the exit code.
+    """Parses ``argv`` and calls ``work``; gives the exit code, which is the one that ``work`` gives, if it does.
 
     What the user can mend (`InputError`, a path that cannot be read or written) becomes one line on stderr and exit
     code 2; anything else is our bug and keeps its traceback.
@@ -121,7 +129,7 @@ def run_command(
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
-        work(arguments)
+        return work(arguments) or 0
     except InputError as error:
         return _fail(parser, str(error))
     except BrokenPipeError:  # the reader of our output (head, less) has gone
@@ -133,7 +141,6 @@ def run_command(
         return _fail(parser, f"{error.filename}: {error.strerror}; give another path or mend its permissions")
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    return 0
 
 
 def say(line: str) -> None:

@@ -1,0 +1,125 @@
+"""From any format to any other, with the files that belong to the weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from checkpoints_tools import name_map
+from checkpoints_tools.errors import InputError
+from checkpoints_tools.files import join, list_folder, staged_folder, write_json
+from checkpoints_tools.source import Source, folder_of, open_source
+from checkpoints_tools.tokenizer_files import copy_tokenizer
+
+FORMATS = ("tf1", "tf2", "huggingface")
+PREFIX = "bert_model.ckpt"
+
+
+@dataclasses.dataclass(frozen=True)
+class Conversion:
+    """What `convert` wrote."""
+
+    output_dir: str
+    format: str
+    variables: int
+    left_out: list[str]
+    notes: list[str]
+
+    def describe(self) -> str:
+        """Lines for a person."""
+        left_out = f"\nleft out: {', '.join(self.left_out)}" if self.left_out else ""
+        notes = "".join(f"\n{note}" for note in self.notes)
+        return (
+            f"{self.output_dir}: {self.format}, {self.variables} variables, read back and equal bit by bit"
+            f"{left_out}{notes}"
+        )
+
+
+def convert(source: Source, output_dir: str, to: str, force: bool = False) -> Conversion:
+    """Writes a BERT in another format: weights, configuration and tokenizer files.
+
+    Heads (pre-training's, run_classifier.py's) go along; optimizer slots and the step do not. What was written is
+    read back and compared before it takes its name.
+
+    Args:
+        source: of `source.open_source`.
+        output_dir: a folder, new or empty.
+        to: one of `FORMATS`.
+        force: replace files in a folder that is not empty.
+
+    Raises:
+        InputError: the folder is not empty, or something of the source cannot be read.
+    """
+    found = list_folder(output_dir)
+    if found and not force:
+        raise InputError(
+            f"{output_dir}: not empty (holds {found[0]}); give another folder, or --force to replace files"
+        )
+    kept, left_out = _choose(source, to)
+    notes = _notes(source, to)
+    arrays = {name: source.weights[name] for name in kept}
+    with staged_folder(output_dir) as folder:
+        _write(folder, arrays, source, to)
+        _check(folder, arrays)
+        notes += copy_tokenizer(folder_of(source.path), folder)
+    return Conversion(output_dir, to, len(arrays), left_out, notes)
+
+
+def _choose(source: Source, to: str) -> tuple[list[str], list[str]]:
+    """The variables that the format can hold, and what is left out."""
+    weights = source.weights
+    known = {row.tf1 for row in name_map.HEAD_ROWS}
+
+    def fits(name: str) -> bool:
+        if name_map.is_head(name):
+            return name in known or to != "huggingface"
+        return not name_map.is_ignored(name)
+
+    kept = list(filter(fits, weights))
+    left_out = [name for name in weights if name not in kept] + weights.others
+    if weights.slots:
+        left_out.append(f"{weights.slots} optimizer slots")
+    return kept, left_out
+
+
+def _notes(source: Source, to: str) -> list[str]:
+    notes = []
+    if to == "tf1" and not source.config.gelu_approximate:
+        notes.append(
+            "this BERT's gelu is exact, and google-research/bert knows only the tanh approximation: its own code will "
+            "compute slightly other outputs; our commands read gelu_approximate in bert_config.json"
+        )
+    if to == "tf1" and source.config.layer_norm_eps != 1e-12:
+        notes.append(
+            f"this BERT's LayerNorm epsilon is {source.config.layer_norm_eps}, and google-research/bert's always 1e-12"
+        )
+    if not source.weights.has_pooler:
+        fresh = "a freshly initialised one was written" if to == "tf2" else "none was written"
+        notes.append(f"there is no pooler in it, and {fresh}")
+    return notes
+
+
+def _write(folder: str, arrays: Mapping[str, np.ndarray], source: Source, to: str) -> None:
+    if to == "huggingface":
+        from checkpoints_tools.huggingface import FILE, write_huggingface
+
+        architecture = write_huggingface(join(folder, FILE), arrays)
+        write_json(join(folder, "config.json"), source.config.to_huggingface(architecture))
+        return
+    from checkpoints_tools.tf1 import write_checkpoint
+    from checkpoints_tools.tf2 import write_tf2
+
+    if to == "tf1":
+        write_checkpoint(join(folder, PREFIX), arrays)
+    else:
+        write_tf2(join(folder, PREFIX), arrays, source.config)
+    write_json(join(folder, "bert_config.json"), source.config.to_google())
+
+
+def _check(folder: str, arrays: Mapping[str, np.ndarray]) -> None:
+    written = open_source(folder).weights
+    for name, value in arrays.items():
+        if not np.array_equal(written[name], value):
+            raise RuntimeError(f"{name} is not what was written")

@@ -1,0 +1,134 @@
+"""What a checkpoint is: format, architecture, parts, sizes, and whether it fits a config or a vocabulary."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from checkpoints_tools import name_map
+from checkpoints_tools.config import BertConfig
+from checkpoints_tools.errors import InputError
+from checkpoints_tools.files import read_text
+from checkpoints_tools.source import find_config, infer_config, infer_values, open_weights
+from checkpoints_tools.weights import Weights, check_fits, check_is_bert
+
+_NAMES = {
+    "tf1": "TF1, by name",
+    "tf2": "TF2, object-based",
+    "keras": "Keras weights",
+    "huggingface": "Hugging Face, safetensors",
+}
+_LARGEST = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Inspection:
+    """What `inspect` found; counts are of numbers, not of bytes."""
+
+    path: str
+    format: str
+    architecture: dict[str, object]
+    config_file: str | None
+    parameters: int
+    encoder_parameters: int
+    variables: int
+    dtypes: dict[str, int]
+    pooler: bool
+    heads: list[str]
+    optimizer_slots: int
+    other_variables: list[str]
+    global_step: int | None
+    largest: list[dict[str, Any]]
+    problems: list[str]
+
+    def table(self) -> str:
+        """Lines for a person."""
+        heads = self.architecture.get("num_attention_heads") or "not told by shapes: see the BERT config"
+        largest = [f"{v['name']} {v['shape']} {v['dtype']}" for v in self.largest]
+        step = "not in it" if self.global_step is None else f"{self.global_step:,}"
+        architecture = (
+            f"{self.architecture.get('num_hidden_layers')} layers, {self.architecture.get('hidden_size')} wide, "
+            f"{self.architecture.get('intermediate_size')} within, {heads} attention heads"
+        )
+        tables = (
+            f"{self.architecture.get('vocab_size'):,} pieces, {self.architecture.get('max_position_embeddings')} "
+            f"positions, {self.architecture.get('type_vocab_size')} types"
+        )
+        rows = [
+            ("checkpoint", self.path),
+            ("format", _NAMES[self.format]),
+            ("architecture", architecture),
+            ("embeddings", tables),
+            ("BERT config", self.config_file or "none beside it"),
+            ("parameters", f"{self.parameters:,} in {self.variables} variables, {self.encoder_parameters:,} encoder's"),
+            ("element types", ", ".join(f"{name} ({count})" for name, count in self.dtypes.items())),
+            ("pooler", "there" if self.pooler else "missing"),
+            ("heads", ", ".join(self.heads) or "none"),
+            ("optimizer slots", f"{self.optimizer_slots}"),
+            ("global step", step),
+            *(("largest" if not number else "", line) for number, line in enumerate(largest)),
+        ]
+        if self.other_variables:
+            rows.append(("other variables", ", ".join(self.other_variables)))
+        rows += [("problem", problem) for problem in self.problems] or [("problems", "none")]
+        return "\n".join(f"{name:<16}{value}" for name, value in rows)
+
+
+def inspect(
+    path: str,
+    bert_config_file: str | None = None,
+    vocab_file: str | None = None,
+    num_attention_heads: int | None = None,
+) -> Inspection:
+    """Looks at names and shapes; of the values only the global step is read.
+
+    Args:
+        path: see `source.open_weights`.
+        bert_config_file: to be compared; looked for beside the checkpoint if ``None``.
+        vocab_file: SentencePiece vocabulary to be compared.
+        num_attention_heads: where neither a config nor the checkpoint tells.
+
+    Raises:
+        InputError: no checkpoint is there, it is damaged, or it is no BERT. That it does not fit the config or the
+            vocabulary is among the result's ``problems``.
+    """
+    config_file = bert_config_file or find_config(path)
+    config = BertConfig.from_file(config_file) if config_file else None
+    weights = open_weights(path, config)
+    check_is_bert(weights)
+    problems = []
+    try:
+        check_fits(weights, config or infer_config(weights, num_attention_heads or 1))
+    except InputError as error:
+        problems.append(str(error))
+    if vocab_file:
+        problems += _vocabulary_problems(weights, vocab_file)
+    heads = (config and config.num_attention_heads) or num_attention_heads or weights.known.get("num_attention_heads")
+    encoder = [name for name in weights if not name_map.is_ignored(name)]
+    largest = sorted(weights.variables.items(), key=lambda item: -item[1].size)[:_LARGEST]
+    names, counts = np.unique([variable.dtype for variable in weights.variables.values()], return_counts=True)
+    return Inspection(
+        path=weights.path,
+        format=weights.kind,
+        architecture=infer_values(weights) | {"num_attention_heads": heads},
+        config_file=config_file,
+        parameters=sum(variable.size for variable in weights.variables.values()),
+        encoder_parameters=sum(weights.variables[name].size for name in encoder),
+        variables=len(weights),
+        dtypes=dict(zip(names.tolist(), counts.tolist(), strict=True)),
+        pooler=weights.has_pooler,
+        heads=weights.heads(),
+        optimizer_slots=weights.slots,
+        other_variables=weights.others,
+        global_step=weights.global_step,
+        largest=[{"name": name, "shape": list(v.shape), "dtype": v.dtype} for name, v in largest],
+        problems=problems,
+    )
+
+
+def _vocabulary_problems(weights: Weights, vocab_file: str) -> list[str]:
+    pieces = len(read_text(vocab_file).removesuffix("\n").split("\n"))
+    rows = infer_values(weights).get("vocab_size")
+    return [] if pieces == rows else [f"{vocab_file}: {pieces:,} pieces, but {rows:,} word embeddings"]
