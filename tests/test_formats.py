@@ -319,6 +319,26 @@ def test_damaged_data_is_refused(tmp_path, kind):
         open_source(str(tmp_path / "b"))
 
 
+def test_a_missing_shard_of_tensorflow_is_refused(tmp_path):
+    import tensorflow as tf
+
+    variables = all_variables()
+    names = sorted(variables)
+    for number, part in enumerate((names[::2], names[1::2])):
+        write_checkpoint(str(tmp_path / f"part{number}"), {name: variables[name] for name in part})
+    parts = [str(tmp_path / f"part{number}") for number in range(2)]
+    tf.raw_ops.MergeV2Checkpoints(
+        checkpoint_prefixes=parts, destination_prefix=str(tmp_path / "model.ckpt"), delete_old_dirs=False
+    )
+    config_file = str(write_config(tmp_path))
+    assert_same(open_source(str(tmp_path / "model.ckpt"), config_file).weights, variables)
+    (tmp_path / "model.ckpt.data-00001-of-00002").unlink()
+    source = open_source(str(tmp_path / "model.ckpt"), config_file)
+    with pytest.raises(InputError, match="copy the checkpoint again"):
+        convert(source, str(tmp_path / "out"), "tf2")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_cut_safetensors_file_is_refused(tmp_path):
     convert(open_source(save_tf1(tmp_path / "a", all_variables())), str(tmp_path / "b"), "huggingface")
     file = tmp_path / "b/model.safetensors"

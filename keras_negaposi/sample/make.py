@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 MODEL_FILE, VOCAB_FILE, CHECKPOINT = "sample.model", "sample.vocab", "model.ckpt"
 CONTROL_SYMBOLS = ["[PAD]", "[CLS]", "[SEP]", "[MASK]"]
 """Ids 3 to 6 in bert-japanese's vocabulary, after SentencePiece's own three."""
-SEQ_LENGTH = 64
+SEQ_LENGTH = 48
+"""A step's cost grows with it; one pair in eleven is a little longer and is cut."""
 MOST_PAIRS_A_STEP = 256
 """A step takes its pairs from one chunk of a pass, and the smallest pass has few more than that."""
 BERT = {
