@@ -1,4 +1,4 @@
-"""All baselines on one split: majority, TF-IDF cosine, and the frozen encoder with logistic regression."""
+"""All baselines on one split: the trivial ones, and the frozen encoder's vectors with logistic regression."""
 
 from __future__ import annotations
 
@@ -6,79 +6,83 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import classification_report
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from checkpoints_tools.files import join, make_folder, write_json
 from checkpoints_tools.options import say
-from keras_negaposi.config import BaselineConfig, TrainConfig
+from keras_negaposi.config import BaselineConfig
 from keras_negaposi.frozen import pair_features, text_vectors
 from keras_negaposi.pairs import Pair
-from keras_negaposi.pretrained import read_pretrained
+from keras_negaposi.pretrained import Pretrained, read_pretrained
 from keras_negaposi.records import read_inputs
-from keras_negaposi.trivial import majority_accuracy, tfidf_features
+from keras_negaposi.splits import documents_of
+from keras_negaposi.trivial import TRIVIAL, Texts, fit_and_score, labels_of
+from keras_negaposi.uncertainty import Interval, Predictions, accuracy, document_weights, interval
 
 METRICS = "baseline_metrics.json"
+FROZEN = "frozen encoder"
 
 
 @dataclasses.dataclass(frozen=True)
-class Baselines:
-    """Accuracy of each baseline on the test pairs, and the frozen one's classification report."""
+class BaselineScores:
+    """What the baselines say of the test pairs.
 
-    pairs: int
-    majority: float
-    tfidf_cosine: float
-    frozen: float
-    frozen_report: str
+    Attributes:
+        probabilities: by baseline, ``float64 [test pairs]``.
+        frozen_features: of the training and the test pairs, ``float32 [pairs, features]``, for a control.
+    """
 
-    def describe(self) -> str:
-        """A line a baseline."""
-        return (
-            f"on {self.pairs:,} test pairs: majority {self.majority:.2%}, "
-            f"TF-IDF cosine and lengths {self.tfidf_cosine:.2%}, frozen encoder {self.frozen:.2%}"
-        )
+    probabilities: dict[str, np.ndarray]
+    frozen_features: tuple[np.ndarray, np.ndarray]
 
 
-def run(config: BaselineConfig) -> Baselines:
-    """Trains the baselines on the training pairs and scores them on the test pairs.
+def score_baselines(
+    config: BaselineConfig,
+    pretrained: Pretrained,
+    texts: Texts,
+    train: Sequence[Pair],
+    test: Sequence[Pair],
+    vectors_path: str,
+) -> BaselineScores:
+    """Trains every baseline on the training pairs and scores the test pairs.
+
+    Args:
+        config: of the frozen encoder.
+        pretrained: the encoder before any training on pairs.
+        texts: by title.
+        train: pairs to learn from.
+        test: pairs to score.
+        vectors_path: file that keeps the texts' vectors.
+    """
+    used = [texts[title] for pair in [*train, *test] for title in (pair.a, pair.b)]
+    vectors = text_vectors(config, pretrained, used, vectors_path)
+    features = (pair_features(vectors, texts, train), pair_features(vectors, texts, test))
+    probabilities = {name: score(texts, train, test) for name, score in TRIVIAL.items()}
+    probabilities[FROZEN] = fit_and_score(*features, labels_of(train))
+    return BaselineScores(probabilities, features)
+
+
+def run(config: BaselineConfig) -> dict[str, Interval]:
+    """The command: accuracy of every baseline on the split's test pairs, written and told.
 
     Raises:
         InputError: something the user gave cannot be used; nothing has been written then.
     """
     pretrained = read_pretrained(config)
     inputs = read_inputs(config, pretrained.tokenizer)
-    texts, parts = inputs.data.texts, inputs.split.parts
-    train, test = parts["train"], parts["test"]
+    train, test = inputs.split.parts["train"], inputs.split.parts["test"]
     make_folder(config.output_dir)
-    used = [texts[title] for pair in [*train, *test] for title in (pair.a, pair.b)]
-    vectors = text_vectors(config, pretrained, used, config.vectors or join(config.output_dir, "vectors.npz"))
-    frozen = _predict(*(pair_features(vectors, texts, part) for part in (train, test)), train, config.seed)
-    cosine = _predict(*(tfidf_features(texts, train, part) for part in (train, test)), train, config.seed)
-    labels = np.array([pair.label for pair in test])
-    report = classification_report(labels, frozen, labels=[0, 1], digits=4, zero_division=0.0)
-    baselines = Baselines(
-        pairs=len(test),
-        majority=majority_accuracy(train, test),
-        tfidf_cosine=float((cosine == labels).mean()),
-        frozen=float((frozen == labels).mean()),
-        frozen_report=report,
-    )
-    write_json(join(config.output_dir, METRICS), dataclasses.asdict(baselines) | {"config": dataclasses.asdict(config)})
-    say(f"\nfrozen encoder:\n{report}\n{baselines.describe()}")
-    return baselines
-
-
-def compare(config: TrainConfig, accuracy: float) -> None:
-    """Computes the baselines on a finished run's own split and shows them beside its accuracy."""
-    shared = {field.name for field in dataclasses.fields(BaselineConfig)} - {"output_dir", "vectors"}
-    values = {name: value for name, value in dataclasses.asdict(config).items() if name in shared}
-    run(BaselineConfig(**values, output_dir=join(config.output_dir, "baseline")))
-    say(f"trained model {accuracy:.2%}")
-
-
-def _predict(train_features: np.ndarray, test_features: np.ndarray, train: Sequence[Pair], seed: int) -> np.ndarray:
-    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000, C=0.01, random_state=seed))
-    classifier.fit(train_features, [pair.label for pair in train])
-    return classifier.predict(test_features)
+    path = config.vectors or join(config.output_dir, "vectors.npz")
+    scores = score_baselines(config, pretrained, inputs.data.texts, train, test, path)
+    weights = document_weights(documents_of(test, config.group_pattern), config.seed)
+    labels = labels_of(test)
+    accuracies = {
+        name: interval(Predictions(labels, probabilities), weights, accuracy)
+        for name, probabilities in scores.probabilities.items()
+    }
+    figures = {name: dataclasses.asdict(found) for name, found in accuracies.items()}
+    values = {"pairs": len(test), "accuracy": figures, "config": dataclasses.asdict(config)}
+    write_json(join(config.output_dir, METRICS), values)
+    say(f"\naccuracy on {len(test):,} test pairs, with 95 % intervals over documents")
+    for name, found in accuracies.items():
+        say(f"{name:<16}{found.percent()}")
+    return accuracies

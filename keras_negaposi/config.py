@@ -88,6 +88,8 @@ class TrainConfig(DataConfig):
     )
     save_checkpoints_steps: int = option(200, "steps between two checkpoints", check=at_least(1))
     log_every_steps: int = option(25, "steps between two progress lines and TensorBoard points", check=at_least(1))
+    rank_queries: int = option(50, "test texts A for which the true B is ranked among others", check=at_least(0))
+    rank_candidates: int = option(20, "pages a ranking, the true B among them", check=at_least(2))
     output_dir: str | None = option(None, "the run's folder (default: runs/ and the time)")
     resume: bool = option(False, "go on with the run in --output_dir; other flags may then be left out")
 
@@ -97,8 +99,8 @@ class EvaluateConfig:
     """``keras_negaposi.evaluate``."""
 
     honbun: str | None = option(None, "JSON object title -> text")
-    negaposi: str | None = option(None, "JSON labelled pairs of titles")
-    output_dir: str | None = option(None, "folder for the figures (default: in the run's folder)")
+    negaposi: str | None = option(None, "JSON labelled pairs of titles; without it the run's own test pairs")
+    output_dir: str | None = option(None, "folder for another file's figures (default: in the run's folder)")
     eval_batch_size: int = option(32, "pairs a step", check=at_least(1))
 
 

@@ -1,4 +1,4 @@
-"""``python -m keras_negaposi.evaluate``: scores a finished run on another file of labelled pairs."""
+"""``python -m keras_negaposi.evaluate``: says how far a finished run can be believed, or scores another pair file."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ from keras_negaposi.config import EvaluateConfig, check_required
 def evaluate(arguments: argparse.Namespace) -> None:
     """Configures and evaluates."""
     values = given_flags(EvaluateConfig, arguments)
+    if not values.keys() & {"honbun", "negaposi"}:
+        from keras_negaposi.judgement import judge
+
+        judge(arguments.run)
+        return
     check_required(values, ("honbun", "negaposi"))
     stem = os.path.splitext(os.path.basename(values["negaposi"]))[0]
     values.setdefault("output_dir", os.path.join(arguments.run, f"evaluation_{stem}"))

@@ -11,37 +11,44 @@ import tf_keras
 from sklearn.metrics import classification_report, confusion_matrix
 
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import exists, make_folder, read_json, write_json, write_text
+from checkpoints_tools.files import exists, make_folder, read_json, read_text, write_json, write_text
 from checkpoints_tools.options import say
+from keras_negaposi.calibration import Calibration
 from keras_negaposi.callbacks import PredictProgress, Ticker
 from keras_negaposi.config import EvaluateConfig
 from keras_negaposi.features import INDEX, LABEL, MODEL_INPUTS, Features
 from keras_negaposi.pairs import Pair, read_pairs
 from keras_negaposi.records import Records, eval_dataset
-from keras_negaposi.run_folder import RunFolder
+from keras_negaposi.run_folder import RunFolder, saved_config
+from keras_negaposi.splits import documents_of
+from keras_negaposi.uncertainty import Predictions, document_weights, intervals
 
-THRESHOLD = 0.5
 CLASS_NAMES = ("0", "1")
+SCHEMA = 1
+"""Of ``metrics.json``: raised when a key changes its meaning."""
+SEED = 0
+"""Of the bootstrap."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Scores:
+class Scores(Predictions):
     """What the model says of every pair of a part, in the part's order.
 
     Attributes:
-        labels: ``int32 [pairs]``.
-        probabilities: ``float32 [pairs]``, that B comes next.
         batch_size: of the evaluation, which the original's ``loss`` depends on.
     """
 
-    labels: np.ndarray
-    probabilities: np.ndarray
-    batch_size: int
+    batch_size: int = 32
 
     @property
     def predictions(self) -> np.ndarray:
         """``int32 [pairs]``, 1 where B is held to come next."""
-        return (self.probabilities > THRESHOLD).astype(np.int32)
+        return self.said.astype(np.int32)
+
+    def calibrated(self, calibration: Calibration) -> Scores:
+        """The same after the temperature, judged by the threshold."""
+        probabilities = calibration.apply(self.probabilities)
+        return dataclasses.replace(self, probabilities=probabilities, threshold=calibration.threshold)
 
     @property
     def losses(self) -> np.ndarray:
@@ -91,7 +98,7 @@ def score_records(model: tf_keras.Model, records: Records, part: str, batch_size
     real = indices >= 0
     if not np.array_equal(indices[real], np.arange(records.counts[part])) or len(probabilities) != len(indices):
         raise RuntimeError(f"{part}: the pairs scored are not the {records.counts[part]} pairs of the records")
-    return Scores(labels[real], probabilities[real], batch_size)
+    return Scores(labels[real], probabilities[real], batch_size=batch_size)
 
 
 def evaluate(scores: Scores, global_step: int) -> Evaluation:
@@ -123,20 +130,35 @@ def scores_table(pairs: Sequence[Pair], scores: Scores) -> str:
     rows = ["a\tb\tlabel\tprobability\tprediction"]
     for pair, probability, prediction in zip(pairs, scores.probabilities, scores.predictions, strict=True):
         titles = (title.replace("\t", " ").replace("\n", " ") for title in (pair.a, pair.b))
-        rows.append("\t".join([*titles, str(pair.label), f"{probability:.6f}", str(prediction)]))
+        rows.append("\t".join([*titles, str(pair.label), f"{probability:.9g}", str(prediction)]))
     return "\n".join(rows) + "\n"
 
 
-def write_evaluation(folder: RunFolder, evaluations: dict[str, Evaluation]) -> None:
-    """Writes and tells the figures of the ``test`` part; those of ``dev`` go into ``metrics.json``."""
+def read_scores(path: str, threshold: float, batch_size: int) -> Scores:
+    """Reads what `scores_table` wrote.
+
+    Raises:
+        InputError: it is not there, or is no such table.
+    """
+    rows = [line.split("\t") for line in read_text(path).splitlines()[1:]]
+    try:
+        labels = np.array([int(row[2]) for row in rows], np.int32)
+        probabilities = np.array([float(row[3]) for row in rows], np.float32)
+    except (ValueError, IndexError):
+        raise InputError(f"{path}: not a table of scores; finish the run again with --resume") from None
+    return Scores(labels, probabilities, threshold, batch_size)
+
+
+def write_evaluation(folder: RunFolder, evaluations: dict[str, Evaluation], more: dict[str, object]) -> None:
+    """Writes and tells the figures of the ``test`` part; those of ``dev`` and ``more`` go into ``metrics.json``."""
     test = evaluations["test"]
     figures = f"{test.report_text}\nconfusion matrix (rows: label 0, 1; columns: prediction 0, 1): {test.confusion}\n"
-    metrics = test.metrics()
+    metrics = {"schema": SCHEMA} | test.metrics() | more
     if "dev" in evaluations:
         metrics["dev"] = evaluations["dev"].metrics()
     write_text(folder.eval_results, test.eval_results())
     write_text(folder.classification_report, figures)
-    write_json(folder.metrics, metrics)
+    write_json(folder.metrics, _without_nan(metrics))
     say(f"\n{figures}\n{test.eval_results()}")
 
 
@@ -156,13 +178,31 @@ def evaluate_pair_file(run: str, config: EvaluateConfig) -> Evaluation:
     texts = ((data.texts[pair.a], data.texts[pair.b]) for pair in data.pairs)
     probabilities = np.array([p for p, _ in Scorer(run).stream(texts, config.eval_batch_size)], np.float32)
     labels = np.array([pair.label for pair in data.pairs], np.int32)
-    scores = Scores(labels, probabilities, config.eval_batch_size)
+    threshold = saved_calibration(RunFolder(run)).threshold
+    scores = Scores(labels, probabilities, threshold, config.eval_batch_size)
     evaluation = evaluate(scores, read_json(metrics)["global_step"])
+    pattern = saved_config(run)["group_pattern"]
+    figures = intervals(scores, document_weights(documents_of(data.pairs, pattern), SEED))
     folder = RunFolder(config.output_dir)
     make_folder(folder.path)
     write_text(folder.scores("test"), scores_table(data.pairs, scores))
-    write_evaluation(folder, {"test": evaluation})
+    write_evaluation(folder, {"test": evaluation}, {"figures": {n: dataclasses.asdict(f) for n, f in figures.items()}})
+    say(f"accuracy {figures['accuracy'].percent()}")
     return evaluation
+
+
+def _without_nan(value: object) -> object:
+    """JSON has no NaN: a figure that is not defined is null."""
+    if isinstance(value, dict):
+        return {name: _without_nan(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and np.isnan(value) else value
+
+
+def saved_calibration(folder: RunFolder) -> Calibration:
+    """The temperature and threshold that a run was finished with; the defaults for a run older than them."""
+    return Calibration(**read_json(folder.calibration)) if exists(folder.calibration) else Calibration()
 
 
 def _model_inputs(features: Features) -> dict[str, tf.Tensor]:

@@ -45,6 +45,7 @@ LAYOUT = {
     "tensorboard": "tensorboard",
     "saved_model": "saved_model",
     "split": "split.json",
+    "calibration": "calibration.json",
     "bert_config": "bert_config.json",
     "sentencepiece_model": "tokenizer.model",
     "vocabulary": "tokenizer.vocab",

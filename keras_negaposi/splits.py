@@ -101,6 +101,12 @@ class Documents:
         return match[1] if match and match[1] is not None else title
 
 
+def documents_of(pairs: Sequence[Pair], group_pattern: str) -> list[tuple[str, str]]:
+    """The documents of A and of B of each pair."""
+    documents = Documents(group_pattern)
+    return [(documents(pair.a), documents(pair.b)) for pair in pairs]
+
+
 def _grouped(pairs: list[Pair], share: float, documents: Documents, seed: int) -> Split:
     ends = [(documents(pair.a), documents(pair.b)) for pair in pairs]
     wanted = share * len(pairs)

@@ -64,11 +64,7 @@ def train(arguments: argparse.Namespace) -> None:
     config = configure(arguments)
     from keras_negaposi import training
 
-    evaluation = training.run(config, command=shlex.join(["python", "-m", "keras_negaposi.train", *sys.argv[1:]]))
-    if config.honbun == sample_options()["honbun"]:
-        from keras_negaposi import baselines
-
-        baselines.compare(config, evaluation.eval_accuracy)
+    training.run(config, command=shlex.join(["python", "-m", "keras_negaposi.train", *sys.argv[1:]]))
     say(next_steps(config.output_dir))
 
 

@@ -16,16 +16,17 @@ from checkpoints_tools.files import (
     join,
     make_folder,
     read_bytes,
-    read_json,
     write_bytes,
     write_json,
     write_text,
 )
 from checkpoints_tools.options import say
+from keras_negaposi.calibration import Calibration, calibrate
 from keras_negaposi.callbacks import Progress, SaveCheckpoint, StopAfter, duration
 from keras_negaposi.config import TrainConfig
-from keras_negaposi.evaluation import Evaluation, chance_loss, evaluate, score_records, scores_table, write_evaluation
+from keras_negaposi.evaluation import Evaluation, chance_loss, score_records, scores_table
 from keras_negaposi.export import export
+from keras_negaposi.judgement import judge
 from keras_negaposi.model import (
     Head,
     build_classifier,
@@ -38,7 +39,6 @@ from keras_negaposi.model import (
 from keras_negaposi.optimization import BertAdam, warmup_then_linear
 from keras_negaposi.pretrained import Pretrained, read_pretrained
 from keras_negaposi.records import Inputs, Records, prepare, read_inputs, train_dataset
-from keras_negaposi.report import render_report
 from keras_negaposi.run_folder import RunFolder, check_same_data, environment
 
 
@@ -98,26 +98,24 @@ def run(
     _fit(model, config, run_inputs, records, folder)
 
     trained = float32_copy(model, run_inputs.pretrained.bert_config, head)
-    export(trained, inputs.packer, folder.saved_model)
-    evaluations = evaluate_parts(trained, records, inputs, config.eval_batch_size, run_inputs.total_steps, folder)
-    seconds = time.perf_counter() - started
-    write_text(folder.report, render_report(evaluations["test"], config, read_json(folder.history), command, seconds))
-    say(f"wall time {duration(seconds)}")
-    return evaluations["test"]
+    calibration = score_parts(trained, records, inputs, config.eval_batch_size, folder)
+    export(trained, inputs.packer, calibration, folder.saved_model)
+    say(f"trained, scored and exported in {duration(time.perf_counter() - started)}")
+    return judge(folder.path)
 
 
-def evaluate_parts(
-    model: tf_keras.Model, records: Records, inputs: Inputs, batch_size: int, global_step: int, folder: RunFolder
-) -> dict[str, Evaluation]:
-    """Scores the parts not trained on, and writes and tells their figures."""
-    evaluations = {}
-    for part in ("dev", "test"):
-        if part in records.counts:
-            scores = score_records(model, records, part, batch_size)
-            evaluations[part] = evaluate(scores, global_step)
-            write_text(folder.scores(part), scores_table(inputs.split.parts[part], scores))
-    write_evaluation(folder, evaluations)
-    return evaluations
+def score_parts(
+    model: tf_keras.Model, records: Records, inputs: Inputs, batch_size: int, folder: RunFolder
+) -> Calibration:
+    """Scores the parts not trained on, calibrates on ``dev`` if there is one, and writes the calibrated scores."""
+    scores = {
+        part: score_records(model, records, part, batch_size) for part in ("dev", "test") if part in records.counts
+    }
+    calibration = calibrate(scores["dev"].labels, scores["dev"].probabilities) if "dev" in scores else Calibration()
+    write_json(folder.calibration, dataclasses.asdict(calibration))
+    for part, found in scores.items():
+        write_text(folder.scores(part), scores_table(inputs.split.parts[part], found.calibrated(calibration)))
+    return calibration
 
 
 def _begin_folder(folder: RunFolder, config: TrainConfig, run_inputs: RunInputs, command: str) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.stats import binomtest
-from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -47,6 +47,11 @@ class Predictions:
         """``bool [pairs]``, whether B is held to come next."""
         return self.probabilities > self.threshold
 
+    @functools.cached_property
+    def ranks(self) -> np.ndarray:
+        """``int [pairs]``, the score's place among the distinct scores, from 0."""
+        return np.unique(self.probabilities, return_inverse=True)[1]
+
     @property
     def right(self) -> np.ndarray:
         """``bool [pairs]``."""
@@ -74,27 +79,30 @@ def recall(predictions: Predictions, weights: np.ndarray) -> float:
 def f1(predictions: Predictions, weights: np.ndarray) -> float:
     """Harmonic mean of precision and recall."""
     found = weights[predictions.said & (predictions.labels == 1)].sum()
-    total = weights[predictions.said].sum() + weights[predictions.labels == 1].sum()
-    return float(2 * found / total) if total else float("nan")
+    return _ratio(2 * found, weights[predictions.said].sum() + weights[predictions.labels == 1].sum())
 
 
 def roc_auc(predictions: Predictions, weights: np.ndarray) -> float:
-    """Area under the ROC curve: that a label 1 scores above a label 0, ties counting half."""
-    if not _both_classes(predictions, weights):
-        return float("nan")
-    return float(roc_auc_score(predictions.labels, predictions.probabilities, sample_weight=weights))
+    """Area under the ROC curve: how often a label 1 scores above a label 0, ties counting half."""
+    ones, zeros = _by_score(predictions, weights)
+    above = ones * (np.cumsum(zeros) - zeros / 2)
+    return _ratio(above.sum(), ones.sum() * zeros.sum())
 
 
 def pr_auc(predictions: Predictions, weights: np.ndarray) -> float:
     """Average precision: the area under the precision-recall curve without interpolation."""
-    if not _both_classes(predictions, weights):
+    ones, zeros = (side[::-1] for side in _by_score(predictions, weights))
+    if not zeros.sum():
         return float("nan")
-    return float(average_precision_score(predictions.labels, predictions.probabilities, sample_weight=weights))
+    found = np.cumsum(ones)
+    with np.errstate(invalid="ignore"):
+        precisions = np.nan_to_num(found / (found + np.cumsum(zeros)))
+    return _ratio((ones * precisions).sum(), ones.sum())
 
 
 def brier(predictions: Predictions, weights: np.ndarray) -> float:
     """Mean squared distance of probability and label: 0 is best, 0.25 is always saying one half."""
-    return float(brier_score_loss(predictions.labels, predictions.probabilities, sample_weight=weights))
+    return float(weights @ (predictions.probabilities - predictions.labels) ** 2 / weights.sum())
 
 
 def calibration_error(predictions: Predictions, weights: np.ndarray) -> float:
@@ -172,10 +180,16 @@ def mcnemar(first_right: np.ndarray, second_right: np.ndarray) -> McNemar:
 
 
 def _share(part: np.ndarray, whole: np.ndarray, weights: np.ndarray) -> float:
-    total = weights[whole].sum()
-    return float(weights[whole & part].sum() / total) if total else float("nan")
+    return _ratio(weights[whole & part].sum(), weights[whole].sum())
 
 
-def _both_classes(predictions: Predictions, weights: np.ndarray) -> bool:
+def _ratio(part: float, whole: float) -> float:
+    return float(part / whole) if whole else float("nan")
+
+
+def _by_score(predictions: Predictions, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of label 1 and of label 0 at each distinct score, from the lowest up."""
+    rank = predictions.ranks
     ones = predictions.labels == 1
-    return bool(weights[ones].any() and weights[~ones].any())
+    size = int(rank.max()) + 1
+    return np.bincount(rank[ones], weights[ones], size), np.bincount(rank[~ones], weights[~ones], size)

@@ -7,12 +7,13 @@ import pytest
 import tensorflow as tf
 
 from keras_negaposi.baseline import main
+from keras_negaposi.baselines import FROZEN
 from keras_negaposi.config import BaselineConfig
 from keras_negaposi.features import MODEL_INPUTS, pack_singles
 from keras_negaposi.frozen import pair_features, text_key, text_vectors
 from keras_negaposi.pairs import Pair
 from keras_negaposi.pretrained import read_pretrained
-from keras_negaposi.trivial import majority_accuracy, tfidf_features
+from keras_negaposi.trivial import TRIVIAL, a_only, b_only, labels_of, lengths_only, majority, tfidf_features
 
 LENGTH = 33
 
@@ -63,7 +64,25 @@ def test_cosine_is_one_for_equal_texts_and_zero_for_strangers():
 
 def test_majority():
     train = [Pair("a", "b", 1), Pair("a", "c", 1), Pair("a", "d", 0)]
-    assert majority_accuracy(train, [Pair("x", "y", 1), Pair("x", "z", 0), Pair("y", "z", 0)]) == pytest.approx(1 / 3)
+    assert majority({}, train, [Pair("x", "y", 1), Pair("x", "z", 0)]).tolist() == [1, 1]
+    assert majority({}, train[1:], [Pair("x", "y", 1)]).tolist() == [0]
+
+
+@pytest.mark.parametrize("side", ["a", "b"])
+def test_one_side_sees_its_side_only(side):
+    texts = {"yes": "りんごを買う", "no": "電車で話す", "other": "会議を見る"}
+    rows = [("yes", "other", 1), ("no", "other", 0)] * 20
+    pairs = [Pair(a, b, label) if side == "a" else Pair(b, a, label) for a, b, label in rows]
+    labels = labels_of(pairs)
+    ours, theirs = (a_only, b_only) if side == "a" else (b_only, a_only)
+    assert ((ours(texts, pairs, pairs) > 0.5) == labels).all()
+    assert np.ptp(theirs(texts, pairs, pairs)) == 0
+
+
+def test_lengths_only():
+    texts = {"long": "あ" * 50, "short": "い" * 5}
+    pairs = [Pair("long", "short", 1), Pair("short", "long", 0)] * 20
+    assert ((lengths_only(texts, pairs, pairs) > 0.5) == labels_of(pairs)).all()
 
 
 def test_the_command(tiny, tmp_path, capsys):
@@ -71,8 +90,10 @@ def test_the_command(tiny, tmp_path, capsys):
     assert main([*flags, "--max_seq_length=33", "--split=grouped", f"--output_dir={tmp_path}/b"]) == 0
     output = capsys.readouterr().out
     metrics = json.loads((tmp_path / "b/baseline_metrics.json").read_text())
-    assert metrics["majority"] == pytest.approx(0.5, abs=0.02)
-    for name in ("majority", "tfidf_cosine", "frozen"):
-        assert f"{metrics[name]:.2%}" in output
+    accuracy = {name: found["value"] for name, found in metrics["accuracy"].items()}
+    assert accuracy.keys() == {*TRIVIAL, FROZEN}
+    assert accuracy["majority"] == pytest.approx(0.5, abs=0.02)
+    for value in accuracy.values():
+        assert f"{value:.1%}".replace("%", " %") in output
     # The corpus: a page's document is about one thing, so the cosine sees most of it.
-    assert metrics["tfidf_cosine"] > 0.7
+    assert accuracy["TF-IDF cosine"] > 0.7

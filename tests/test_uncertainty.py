@@ -32,6 +32,9 @@ def test_figures_are_scikit_learns(predictions, weighted):
         "precision": metrics.precision_score(predictions.labels, said, sample_weight=weights),
         "recall": metrics.recall_score(predictions.labels, said, sample_weight=weights),
         "f1": metrics.f1_score(predictions.labels, said, sample_weight=weights),
+        "roc_auc": metrics.roc_auc_score(predictions.labels, predictions.probabilities, sample_weight=weights),
+        "pr_auc": metrics.average_precision_score(predictions.labels, predictions.probabilities, sample_weight=weights),
+        "brier": metrics.brier_score_loss(predictions.labels, predictions.probabilities, sample_weight=weights),
     }
     for name, value in expected.items():
         assert uncertainty.METRICS[name](predictions, weights) == pytest.approx(value)

@@ -1,0 +1,143 @@
+"""Is it real? Everything that says how far a finished run's figures can be believed.
+
+It needs the run's folder and nothing that only training has, so it is the same at the end of a training and later.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from checkpoints_tools.files import join, read_json
+from checkpoints_tools.options import make_config, say
+from keras_negaposi.audit import Seen, audit
+from keras_negaposi.baselines import score_baselines
+from keras_negaposi.calibration import Calibration
+from keras_negaposi.config import BaselineConfig, TrainConfig
+from keras_negaposi.controls import Degenerate, Swapped, degenerate, shuffled_labels, swap
+from keras_negaposi.evaluation import SEED, Scores, read_scores, saved_calibration
+from keras_negaposi.pairs import Pair, read_pairs
+from keras_negaposi.pretrained import read_pretrained
+from keras_negaposi.ranking import Ranking, rank
+from keras_negaposi.run_folder import RunFolder, saved_config
+from keras_negaposi.scorer import Scorer
+from keras_negaposi.splits import documents_of
+from keras_negaposi.uncertainty import (
+    Interval,
+    McNemar,
+    Predictions,
+    accuracy,
+    document_weights,
+    interval,
+    intervals,
+    mcnemar,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Compared:
+    """A baseline on the same test pairs, and the model against it (the model first)."""
+
+    accuracy: Interval
+    mcnemar: McNemar
+
+
+@dataclasses.dataclass(frozen=True)
+class Assessment:
+    """What was found about the test part.
+
+    Attributes:
+        split: ``random`` or ``grouped``.
+        pairs: number of test pairs.
+        figures: by name of `uncertainty.METRICS`.
+        baselines: by name.
+        seen: by what was seen in training.
+        shuffled: accuracy of the frozen baseline trained on shuffled labels.
+        swapped: the answers for (B, A).
+        degenerate: whether the scores say anything.
+        ranking: ``None`` if it was not asked for.
+        calibration: temperature and threshold, and what they were chosen on.
+    """
+
+    split: str
+    pairs: int
+    figures: dict[str, Interval]
+    baselines: dict[str, Compared]
+    seen: dict[str, Seen]
+    shuffled: Interval
+    swapped: Swapped
+    degenerate: Degenerate
+    ranking: Ranking | None
+    calibration: Calibration
+
+
+@dataclasses.dataclass(frozen=True)
+class FinishedRun:
+    """A finished run, read from its folder."""
+
+    folder: RunFolder
+    config: TrainConfig
+    texts: dict[str, str]
+    train: list[Pair]
+    test: list[Pair]
+    scores: Scores
+    calibration: Calibration
+
+
+def read_finished_run(path: str) -> FinishedRun:
+    """Reads what a finished run left, and the texts that it was made from.
+
+    Raises:
+        InputError: the run is not finished, or its data has moved.
+    """
+    folder = RunFolder(path)
+    config = make_config(TrainConfig, saved_config(path) | {"output_dir": path})
+    texts = read_pairs(config.honbun, config.negaposi).texts
+    parts = {name: [Pair(*row) for row in rows] for name, rows in read_json(folder.split).items()}
+    calibration = saved_calibration(folder)
+    scores = read_scores(folder.scores("test"), calibration.threshold, config.eval_batch_size)
+    return FinishedRun(folder, config, texts, parts["train"], parts["test"], scores, calibration)
+
+
+def assess(run: FinishedRun) -> Assessment:
+    """Computes all of it; the longest parts are the frozen encoder's vectors and the scores of (B, A)."""
+    config, texts, test, scores = run.config, run.texts, run.test, run.scores
+    say("assessing: baselines, leakage, controls")
+    weights = document_weights(documents_of(test, config.group_pattern), SEED)
+    baseline_config = _baseline_config(config)
+    baselines = score_baselines(
+        baseline_config, read_pretrained(config), texts, run.train, test, join(run.folder.path, "vectors.npz")
+    )
+    scorer = Scorer(run.folder.path)
+    return Assessment(
+        split=config.split,
+        pairs=len(test),
+        figures=intervals(scores, weights),
+        baselines={name: _compare(scores, p, weights) for name, p in baselines.probabilities.items()},
+        seen=audit(texts, run.train, test, config.group_pattern, scores, weights),
+        shuffled=shuffled_labels(baselines.frozen_features, run.train, scores.labels, weights, SEED),
+        swapped=swap(scorer, texts, test, scores, config.eval_batch_size),
+        degenerate=degenerate(scores),
+        ranking=rank(
+            scorer,
+            texts,
+            test,
+            config.group_pattern,
+            config.rank_queries,
+            config.rank_candidates,
+            config.eval_batch_size,
+            SEED,
+        ),
+        calibration=run.calibration,
+    )
+
+
+def _compare(scores: Scores, probabilities: np.ndarray, weights: np.ndarray) -> Compared:
+    other = Predictions(scores.labels, probabilities)
+    return Compared(interval(other, weights, accuracy), mcnemar(scores.right, other.right))
+
+
+def _baseline_config(config: TrainConfig) -> BaselineConfig:
+    shared = {field.name for field in dataclasses.fields(BaselineConfig)} - {"output_dir", "vectors"}
+    return BaselineConfig(**{name: value for name, value in dataclasses.asdict(config).items() if name in shared})

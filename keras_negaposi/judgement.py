@@ -1,0 +1,45 @@
+"""A finished run judged: its figures, its assessment, the verdict, and the files that hold them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from checkpoints_tools.files import exists, read_json, write_text
+from checkpoints_tools.options import say
+from keras_negaposi.assessment import Assessment, assess, read_finished_run
+from keras_negaposi.evaluation import Evaluation, evaluate, read_scores, write_evaluation
+from keras_negaposi.report import Judged, render_report
+from keras_negaposi.verdict import find_warnings, verdict
+
+
+def judge(path: str) -> Evaluation:
+    """Evaluates and assesses a finished run's test part, writes ``metrics.json``, ``report.html`` and the rest.
+
+    Raises:
+        InputError: the run is not finished, or its data has moved.
+    """
+    run = read_finished_run(path)
+    saved = read_json(run.folder.config)
+    step = saved["total_steps"]
+    evaluations = {"test": evaluate(run.scores, step)}
+    if exists(run.folder.scores("dev")):
+        scores = read_scores(run.folder.scores("dev"), run.calibration.threshold, run.config.eval_batch_size)
+        evaluations["dev"] = evaluate(scores, step)
+    assessment = assess(run)
+    warnings = find_warnings(assessment)
+    sentence = verdict(assessment, warnings)
+    more = dataclasses.asdict(assessment) | {"verdict": sentence, "warnings": warnings}
+    write_evaluation(run.folder, evaluations, more)
+    history = read_json(run.folder.history)
+    judged = Judged(run, evaluations["test"], assessment, sentence, warnings, history, saved)
+    write_text(run.folder.report, render_report(judged))
+    say(tell(assessment, sentence, warnings))
+    return evaluations["test"]
+
+
+def tell(assessment: Assessment, sentence: str, warnings: list[str]) -> str:
+    """The model beside its baselines, the verdict and the warnings, for a terminal."""
+    rows = [("trained model", assessment.figures["accuracy"].percent())]
+    rows += [(name, found.accuracy.percent()) for name, found in assessment.baselines.items()]
+    lines = [f"{name:<16}{figure}" for name, figure in rows]
+    return "\n".join([*lines, "", sentence, *(f"warning: {warning}" for warning in warnings)])
