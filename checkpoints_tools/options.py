@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import logging
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
@@ -58,8 +59,18 @@ def between(low: float, high: float) -> Check:
 
 
 class _OneLineParser(argparse.ArgumentParser):
+    def parse_known_args(self, args=None, namespace=None):  # noqa: ANN001, ANN202 - argparse's own signature
+        """Takes ``--fail-on-warning`` for ``--fail_on_warning``."""
+        tokens = sys.argv[1:] if args is None else list(args)
+        return super().parse_known_args([_with_underscores(token) for token in tokens], namespace)
+
     def error(self, message: str) -> NoReturn:
         self.exit(EXIT_BAD_INPUT, f"{self.prog}: error: {message} (--help lists the flags)\n")
+
+
+def _with_underscores(token: str) -> str:
+    name, equals, value = token.partition("=")
+    return f"--{name[2:].replace('-', '_')}{equals}{value}" if re.match(r"--[a-z][a-z-]*$", name) else token
 
 
 def make_parser(command: str, description: str) -> argparse.ArgumentParser:

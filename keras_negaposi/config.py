@@ -68,7 +68,15 @@ class PrepareConfig(DataConfig):
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainConfig(DataConfig):
+class Requirements:
+    """What makes a command fail that has otherwise done its work: for scripts."""
+
+    require_accuracy: float = option(0.0, "exit code 1 if the test accuracy is below", check=between(0.0, 1.01))
+    fail_on_warning: bool = option(False, "exit code 1 if there are warnings")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig(DataConfig, Requirements):
     """``keras_negaposi.train``; names and meanings of ``run_classifier.py`` where it has them."""
 
     records: str | None = option(None, "folder of TFRecords made by prepare, or to make (default: in the run's folder)")
@@ -95,7 +103,7 @@ class TrainConfig(DataConfig):
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluateConfig:
+class EvaluateConfig(Requirements):
     """``keras_negaposi.evaluate``."""
 
     honbun: str | None = option(None, "JSON object title -> text")

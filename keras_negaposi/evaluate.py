@@ -10,21 +10,25 @@ from checkpoints_tools.options import add_flags, given_flags, make_config, make_
 from keras_negaposi.config import EvaluateConfig, check_required
 
 
-def evaluate(arguments: argparse.Namespace) -> None:
+def evaluate(arguments: argparse.Namespace) -> int:
     """Configures and evaluates."""
     values = given_flags(EvaluateConfig, arguments)
     if not values.keys() & {"honbun", "negaposi"}:
-        from keras_negaposi.judgement import judge
+        config = make_config(EvaluateConfig, values)
+        from keras_negaposi import judgement
 
-        judge(arguments.run)
-        return
+        judged = judgement.judge(arguments.run)
+        accuracy, warnings = judged.evaluation.eval_accuracy, judged.warnings
+        return judgement.exit_code(accuracy, warnings, config.require_accuracy, config.fail_on_warning)
     check_required(values, ("honbun", "negaposi"))
     stem = os.path.splitext(os.path.basename(values["negaposi"]))[0]
     values.setdefault("output_dir", os.path.join(arguments.run, f"evaluation_{stem}"))
     config = make_config(EvaluateConfig, values)
     from keras_negaposi.evaluation import evaluate_pair_file
+    from keras_negaposi.judgement import exit_code
 
-    evaluate_pair_file(arguments.run, config)
+    found = evaluate_pair_file(arguments.run, config)
+    return exit_code(found.eval_accuracy, [], config.require_accuracy, False)
 
 
 def main(argv: list[str] | None = None) -> int:

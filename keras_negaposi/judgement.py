@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 from checkpoints_tools.files import exists, read_json, write_text
 from checkpoints_tools.options import say
 from keras_negaposi.assessment import Assessment, assess, read_finished_run
-from keras_negaposi.evaluation import Evaluation, evaluate, read_scores, write_evaluation
+from keras_negaposi.board import write_board
+from keras_negaposi.evaluation import evaluate, read_scores, write_evaluation
 from keras_negaposi.report import Judged, render_report
 from keras_negaposi.verdict import find_warnings, verdict
 
+EXIT_FELL_SHORT = 1
 
-def judge(path: str) -> Evaluation:
+
+def judge(path: str) -> Judged:
     """Evaluates and assesses a finished run's test part, writes ``metrics.json``, ``report.html`` and the rest.
 
     Raises:
@@ -33,8 +37,20 @@ def judge(path: str) -> Evaluation:
     history = read_json(run.folder.history)
     judged = Judged(run, evaluations["test"], assessment, sentence, warnings, history, saved)
     write_text(run.folder.report, render_report(judged))
+    write_board(run, evaluations["test"], assessment)
     say(tell(assessment, sentence, warnings))
-    return evaluations["test"]
+    return judged
+
+
+def exit_code(accuracy: float, warnings: Sequence[str], require_accuracy: float, fail_on_warning: bool) -> int:
+    """0, or 1 where a result falls short of what was required of it, which is told."""
+    if accuracy < require_accuracy:
+        say(f"failed: accuracy {accuracy:.4f} is below --require_accuracy {require_accuracy}")
+    elif fail_on_warning and warnings:
+        say(f"failed: --fail_on_warning, and there are warnings ({len(warnings)})")
+    else:
+        return 0
+    return EXIT_FELL_SHORT
 
 
 def tell(assessment: Assessment, sentence: str, warnings: list[str]) -> str:

@@ -12,7 +12,7 @@ matplotlib.use("Agg")
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from sklearn.metrics import precision_recall_curve, roc_curve
+from sklearn.metrics import ConfusionMatrixDisplay, precision_recall_curve, roc_curve
 
 from keras_negaposi.uncertainty import BINS, Predictions
 
@@ -40,6 +40,26 @@ def draw(plot: Callable[[Axes], None], label: str) -> str:
         plt.close(figure)
     svg = content.getvalue()
     return svg[svg.index("<svg") :].replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+
+
+def pixels(plot: Callable[[Axes], None]) -> np.ndarray:
+    """The same as an image, ``uint8 [height, width, 4]``, on white."""
+    figure, axes = plt.subplots(figsize=(4, 3.4), layout="constrained")
+    plot(axes)
+    figure.canvas.draw()
+    image = np.asarray(figure.canvas.buffer_rgba()).copy()
+    plt.close(figure)
+    return image
+
+
+def confusion(counts: Sequence[Sequence[int]]) -> Callable[[Axes], None]:
+    """Confusion matrix, ``[label][prediction]``."""
+
+    def plot(axes: Axes) -> None:
+        display = ConfusionMatrixDisplay(np.array(counts), display_labels=("does not", "comes next"))
+        display.plot(ax=axes, colorbar=False, cmap="Blues", values_format=",d")
+
+    return plot
 
 
 def roc(predictions: Predictions) -> Callable[[Axes], None]:

@@ -12,7 +12,7 @@ from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import exists, join, list_folder, read_json
 
 PACKAGES = ("tensorflow", "tf-keras", "tf-models-official", "tensorflow-text", "sentencepiece", "scikit-learn", "numpy")
-NOT_COMPARED = ("output_dir", "resume", "log_every_steps")
+NOT_COMPARED = ("output_dir", "resume", "log_every_steps", "require_accuracy", "fail_on_warning")
 """Options that a resumed run may change: they do not touch what is learned."""
 
 

@@ -59,13 +59,15 @@ def sample_options() -> dict[str, object]:
     }
 
 
-def train(arguments: argparse.Namespace) -> None:
+def train(arguments: argparse.Namespace) -> int:
     """Configures, runs, and says what to do next."""
     config = configure(arguments)
-    from keras_negaposi import training
+    from keras_negaposi import judgement, training
 
-    training.run(config, command=shlex.join(["python", "-m", "keras_negaposi.train", *sys.argv[1:]]))
+    judged = training.run(config, command=shlex.join(["python", "-m", "keras_negaposi.train", *sys.argv[1:]]))
     say(next_steps(config.output_dir))
+    accuracy = judged.evaluation.eval_accuracy
+    return judgement.exit_code(accuracy, judged.warnings, config.require_accuracy, config.fail_on_warning)
 
 
 def next_steps(output_dir: str) -> str:

@@ -24,7 +24,7 @@ from checkpoints_tools.options import say
 from keras_negaposi.calibration import Calibration, calibrate
 from keras_negaposi.callbacks import Progress, SaveCheckpoint, StopAfter, duration
 from keras_negaposi.config import TrainConfig
-from keras_negaposi.evaluation import Evaluation, chance_loss, score_records, scores_table
+from keras_negaposi.evaluation import chance_loss, score_records, scores_table
 from keras_negaposi.export import export
 from keras_negaposi.judgement import judge
 from keras_negaposi.model import (
@@ -39,6 +39,7 @@ from keras_negaposi.model import (
 from keras_negaposi.optimization import BertAdam, warmup_then_linear
 from keras_negaposi.pretrained import Pretrained, read_pretrained
 from keras_negaposi.records import Inputs, Records, prepare, read_inputs, train_dataset
+from keras_negaposi.report import Judged
 from keras_negaposi.run_folder import RunFolder, check_same_data, environment
 
 
@@ -74,8 +75,8 @@ def run(
     command: str = "",
     strategy: tf.distribute.Strategy | None = None,
     head: Head = pair_head,
-) -> Evaluation:
-    """Trains, evaluates and exports; the run's folder then holds what `run_folder.LAYOUT` lists.
+) -> Judged:
+    """Trains, exports and judges; the run's folder then holds what `run_folder.LAYOUT` lists.
 
     Args:
         config: complete: every file named, ``output_dir`` empty or, with ``resume``, a run of the same options.

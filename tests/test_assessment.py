@@ -154,6 +154,30 @@ def test_judging_again_changes_nothing(plain):
     assert (folder / "report.html").read_text() == report
 
 
+def test_exit_codes_for_scripts(plain, capsys):
+    metrics, folder = plain
+    accuracy = metrics["eval_accuracy"]
+    assert metrics["warnings"]  # next to nothing was trained
+    assert evaluate([str(folder), "--require-accuracy", str(accuracy + 0.01)]) == 1
+    assert "is below --require_accuracy" in capsys.readouterr().out
+    assert evaluate([str(folder), "--fail-on-warning", f"--require_accuracy={accuracy - 0.01}"]) == 1
+    assert "there are warnings" in capsys.readouterr().out
+
+
+def test_tensorboard_has_the_figures(plain):
+    metrics, folder = plain
+    scalars, plugins = {}, set()
+    for path in (folder / "tensorboard/test").rglob("events.out*"):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                plugins.add(value.metadata.plugin_data.plugin_name)
+                if value.metadata.plugin_data.plugin_name == "scalars":
+                    scalars[value.tag] = float(tf.make_ndarray(value.tensor))
+    for name, figure in metrics["figures"].items():
+        assert scalars[f"test/{name}"] == pytest.approx(figure["value"], rel=1e-5)
+    assert {"scalars", "pr_curves", "images", "hparams"} <= plugins
+
+
 def test_an_unfinished_run_is_not_judged(tmp_path, capsys):
     assert evaluate([str(tmp_path)]) == 2
     assert "not the folder of a run" in capsys.readouterr().err
@@ -248,4 +272,4 @@ def test_escape_keeps_japanese_and_shows_controls():
 
 def test_judge_gives_the_figures(plain):
     metrics, folder = plain
-    assert judge(str(folder)).eval_accuracy == metrics["eval_accuracy"]
+    assert judge(str(folder)).evaluation.eval_accuracy == metrics["eval_accuracy"]

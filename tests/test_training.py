@@ -169,7 +169,7 @@ def test_a_strategy_object_can_be_given(tiny, tmp_path, batch_size):
     config = TrainConfig(**tiny.flags, output_dir=str(tmp_path / "run"), num_train_epochs=0.2, max_seq_length=12)
     config = dataclasses.replace(config, eval_batch_size=batch_size, precision="float32")
     result = training.run(config, strategy=tf.distribute.OneDeviceStrategy("/cpu:0"))
-    assert result.pairs == 60
+    assert result.evaluation.pairs == 60
 
 
 def test_another_head_can_be_given(tiny, tmp_path):
@@ -181,7 +181,7 @@ def test_another_head_can_be_given(tiny, tmp_path):
     result = training.run(config, head=deeper)
     loaded = tf.saved_model.load(str(tmp_path / "run/saved_model"))
     assert [variable.shape[1] for variable in loaded.model.variables if variable.name == "mine/kernel:0"] == [5]
-    assert result.pairs == 60
+    assert result.evaluation.pairs == 60
 
 
 @pytest.mark.parametrize("name", ["float32", "bfloat16"])
