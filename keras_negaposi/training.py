@@ -102,7 +102,9 @@ def run(
     calibration = score_parts(trained, records, inputs, config.eval_batch_size, folder)
     export(trained, inputs.packer, calibration, folder.saved_model)
     say(f"trained, scored and exported in {duration(time.perf_counter() - started)}")
-    return judge(folder.path)
+    judged = judge(folder.path)
+    say(f"\nwall time {duration(time.perf_counter() - started)}")
+    return judged
 
 
 def score_parts(

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from checkpoints_tools import InputError
+from keras_negaposi.audit import NEAR_TEXT
 from keras_negaposi.sample import FOLDER
 from keras_negaposi.sample.corpus import DECKS_A_SHELF, draw_pairs, make_decks, read_phrases
 
@@ -157,7 +158,8 @@ def test_without_arguments_the_sample_is_trained_and_explained(tmp_path):
     margin = 2 * np.sqrt(2 * 0.25 / model["pairs"])
     for name, found in model["baselines"].items():
         assert model["eval_accuracy"] > found["accuracy"]["value"] + margin, name
-    assert not model["warnings"], model["warnings"]
+    # One phrase book makes all decks, so some slides come near to others, and the run owns up to it.
+    assert all(NEAR_TEXT in warning for warning in model["warnings"])
     for path in ("report.html", "tensorboard", "saved_model"):
         assert str(folder.relative_to(tmp_path) / path) in result.stdout
     assert "keras_negaposi.predict" in result.stdout
