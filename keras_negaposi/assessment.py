@@ -106,9 +106,8 @@ def assess(run: FinishedRun) -> Assessment:
     say("assessing: baselines, leakage, controls")
     weights = document_weights(documents_of(test, config.group_pattern), SEED)
     baseline_config = _baseline_config(config)
-    baselines = score_baselines(
-        baseline_config, read_pretrained(config), texts, run.train, test, join(run.folder.path, "vectors.npz")
-    )
+    vectors = config.vectors or join(run.folder.path, "vectors.npz")
+    baselines = score_baselines(baseline_config, read_pretrained(config), texts, run.train, test, vectors)
     scorer = Scorer(run.folder.path)
     return Assessment(
         split=config.split,

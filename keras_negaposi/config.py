@@ -12,6 +12,7 @@ from checkpoints_tools.files import is_remote
 from checkpoints_tools.options import above, at_least, between, option
 from checkpoints_tools.tokenizer_files import find_word_piece
 
+SPLITS, BOTH = ("random", "grouped"), "both"
 SHORTEST_PAIR = 5
 """[CLS] A [SEP] B [SEP] with one piece of either text."""
 
@@ -49,15 +50,20 @@ class DataConfig(ModelFiles):
         "start: keeps the words that B would come next to",
         choices=("end", "start"),
     )
-    split: str = option(
-        "random", "random: by pair; grouped: no document in both train and test", choices=("random", "grouped")
-    )
+    split: str = option("random", "random: by pair; grouped: no document in both train and test", choices=SPLITS)
     test_share: float = option(0.25, "share of the pairs to test on", check=between(0.01, 1.0))
     dev_share: float = option(
         0.0, "share of the training pairs set aside for choosing anything", check=between(0.0, 1.0)
     )
     group_pattern: str = option(r"^(.*),", "grouped split: regular expression whose group is the document in a title")
     seed: int = option(0, "seed of the split, the initial weights, the order and the dropout", check=between(0, 2**32))
+
+    split_seed: int | None = option(None, "seed of the split alone (default: --seed)", kind=int, check=at_least(0))
+
+    @property
+    def seed_of_split(self) -> int:
+        """What the split is drawn with."""
+        return self.seed if self.split_seed is None else self.split_seed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +85,12 @@ class Requirements:
 class TrainConfig(DataConfig, Requirements):
     """``keras_negaposi.train``; names and meanings of ``run_classifier.py`` where it has them."""
 
+    split: str = option(
+        "random",
+        "random: by pair; grouped: no document in both train and test; both: one run each",
+        choices=(*SPLITS, BOTH),
+    )
+    seeds: int = option(1, "runs, each with the next --seed on the same split", check=at_least(1))
     records: str | None = option(None, "folder of TFRecords made by prepare, or to make (default: in the run's folder)")
     train_batch_size: int = option(32, "pairs a step, over all devices", check=at_least(1))
     eval_batch_size: int = option(32, "pairs a step in evaluation", check=at_least(1))
@@ -96,6 +108,7 @@ class TrainConfig(DataConfig, Requirements):
     )
     save_checkpoints_steps: int = option(200, "steps between two checkpoints", check=at_least(1))
     log_every_steps: int = option(25, "steps between two progress lines and TensorBoard points", check=at_least(1))
+    vectors: str | None = option(None, "file that keeps the frozen encoder's vectors (default: in the run's folder)")
     rank_queries: int = option(50, "test texts A for which the true B is ranked among others", check=at_least(0))
     rank_candidates: int = option(20, "pages a ranking, the true B among them", check=at_least(2))
     output_dir: str | None = option(None, "the run's folder (default: runs/ and the time)")

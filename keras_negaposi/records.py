@@ -31,7 +31,7 @@ FINGERPRINTED = (
     "test_share",
     "dev_share",
     "group_pattern",
-    "seed",
+    "seed_of_split",
 )
 PAIRS_A_SHARD = 4096
 SHUFFLE_BUFFER = 100_000
@@ -81,7 +81,7 @@ def read_inputs(config: DataConfig, tokenizer: Tokenizer) -> Inputs:
     """
     data = read_pairs(config.honbun, config.negaposi)
     split = split_pairs(
-        data.pairs, config.split, config.test_share, config.dev_share, config.group_pattern, config.seed
+        data.pairs, config.split, config.test_share, config.dev_share, config.group_pattern, config.seed_of_split
     )
     say(f"data: {data.describe()}")
     say(f"split ({config.split}): {split.describe()}")

@@ -62,12 +62,17 @@ def sample_options() -> dict[str, object]:
 def train(arguments: argparse.Namespace) -> int:
     """Configures, runs, and says what to do next."""
     config = configure(arguments)
-    from keras_negaposi import judgement, training
+    from keras_negaposi import judgement, several, training
 
-    judged = training.run(config, command=shlex.join(["python", "-m", "keras_negaposi.train", *sys.argv[1:]]))
-    say(next_steps(config.output_dir))
-    accuracy = judged.evaluation.eval_accuracy
-    return judgement.exit_code(accuracy, judged.warnings, config.require_accuracy, config.fail_on_warning)
+    command = shlex.join(["python", "-m", "keras_negaposi.train", *sys.argv[1:]])
+    if several.are_several(config):
+        judged = several.run_several(config, command)
+    else:
+        judged = [training.run(config, command)]
+    say(next_steps(judged[0].run.folder.path))
+    accuracy = min(found.evaluation.eval_accuracy for found in judged)
+    warnings = [warning for found in judged for warning in found.warnings]
+    return judgement.exit_code(accuracy, warnings, config.require_accuracy, config.fail_on_warning)
 
 
 def next_steps(output_dir: str) -> str:
