@@ -133,6 +133,7 @@ def _begin_folder(folder: RunFolder, config: TrainConfig, run_inputs: RunInputs,
                 "config": dataclasses.asdict(config) | {"resume": False},
                 "total_steps": run_inputs.total_steps,
                 "fingerprint": run_inputs.inputs.fingerprint,
+                "init_checkpoint_fingerprint": run_inputs.pretrained.source.weights.fingerprint(),
                 **environment(command),
             },
         )

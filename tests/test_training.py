@@ -11,6 +11,7 @@ import tensorflow as tf
 import tf_keras
 from sklearn.metrics import accuracy_score, confusion_matrix
 
+from checkpoints_tools.source import open_weights
 from keras_negaposi import training
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.evaluation import Scores, chance_loss, evaluate
@@ -85,10 +86,12 @@ def test_the_report_is_one_file_with_the_figures(finished):
     assert not re.search(r"""(src|href)=["'](?!#|data:)""", page)
 
 
-def test_config_is_saved_with_what_it_depends_on(finished):
+def test_config_is_saved_with_what_it_depends_on(tiny, finished):
     saved = json.loads((finished / "config.json").read_text())
     assert TrainConfig(**saved["config"]).learning_rate == 0.003
     assert saved["packages"]["tensorflow"].startswith("2.20") and saved["fingerprint"] and saved["command"]
+    weights = open_weights(tiny.flags["init_checkpoint"])
+    assert saved["init_checkpoint_fingerprint"] == weights.fingerprint()
 
 
 def test_a_run_that_does_not_learn_is_told_so(tiny, tmp_path, capsys):

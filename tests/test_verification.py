@@ -39,7 +39,7 @@ def test_the_same_is_the_same(original, tmp_path):
         (
             {"gelu_approximate": False},
             "layer 0",
-            "gelu, tanh approximation (true) or exact erf (false): True and False",
+            "gelu, tanh approximation (True) or exact (False): True and False",
         ),
         ({"layer_norm_eps": 1e-3}, "embeddings", "LayerNorm epsilon: 1e-12 and 0.001"),
         ({"num_attention_heads": 4}, "layer 0", "number of attention heads: 3 and 4"),
