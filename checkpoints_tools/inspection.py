@@ -98,14 +98,14 @@ def inspect(
     config = BertConfig.from_file(config_file) if config_file else None
     weights = open_weights(path, config)
     check_is_bert(weights)
+    heads = (config and config.num_attention_heads) or num_attention_heads or weights.known.get("num_attention_heads")
     problems = []
     try:
-        check_fits(weights, config or infer_config(weights, num_attention_heads or 1))
+        check_fits(weights, config or infer_config(weights, heads or 1))
     except InputError as error:
         problems.append(str(error))
     if vocab_file:
         problems += _vocabulary_problems(weights, vocab_file)
-    heads = (config and config.num_attention_heads) or num_attention_heads or weights.known.get("num_attention_heads")
     encoder = [name for name in weights if not name_map.is_ignored(name)]
     largest = sorted(weights.variables.items(), key=lambda item: -item[1].size)[:_LARGEST]
     names, counts = np.unique([variable.dtype for variable in weights.variables.values()], return_counts=True)

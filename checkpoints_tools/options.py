@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import logging
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -138,6 +139,7 @@ def run_command(
     code 2; anything else is our bug and keeps its traceback.
     """
     arguments = parser.parse_args(argv)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's remarks on the machine would bury ours
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
         return work(arguments) or 0

@@ -98,6 +98,8 @@ class Tf2Weights(EncoderVariables):
         for full_name, key in self._saved_variables():
             if key in _ITERATIONS:
                 full_name = name_map.GLOBAL_STEP
+            elif key.startswith("save_counter/"):
+                continue
             elif key.startswith("optimizer/") or ".OPTIMIZER_SLOT" in key:
                 self.slots += 1
                 continue

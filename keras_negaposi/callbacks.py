@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 import tensorflow as tf
 import tf_keras
 
 from checkpoints_tools.files import exists, read_json, write_json
 from checkpoints_tools.options import say
+
+ItemT = TypeVar("ItemT")
 
 
 class StopAfter(tf_keras.callbacks.Callback):
@@ -129,6 +133,12 @@ class Ticker:
             self._last = now
             left = (now - self._started) * (self._total - done) / done
             say(f"{self._what}: {done:,}/{self._total:,}, {duration(left)} left")
+
+    def watch(self, items: Iterable[ItemT]) -> Iterator[ItemT]:
+        """Passes items on and reports how many have gone by."""
+        for done, item in enumerate(items, 1):
+            yield item
+            self(done)
 
 
 class PredictProgress(tf_keras.callbacks.Callback):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_negaposi.callbacks import Ticker
 from keras_negaposi.pairs import Pair
 from keras_negaposi.scorer import Scorer
 from keras_negaposi.trivial import fit_and_score, labels_of
@@ -56,7 +57,8 @@ def swap(
 ) -> Swapped:
     """Scores (B, A) for every pair (A, B)."""
     exchanged = ((texts[pair.b], texts[pair.a]) for pair in pairs)
-    said = np.array([label for _, label in scorer.stream(exchanged, batch_size)]) == 1
+    tick = Ticker("scoring the exchanged pairs", len(pairs))
+    said = np.array([label for _, label in tick.watch(scorer.stream(exchanged, batch_size))]) == 1
     yes = predictions.said
     return Swapped(float((said == yes).mean()), float(said[yes].mean()) if yes.any() else float("nan"))
 

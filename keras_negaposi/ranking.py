@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_negaposi.callbacks import Ticker
 from keras_negaposi.pairs import Pair
 from keras_negaposi.scorer import Scorer
 from keras_negaposi.splits import Documents
@@ -63,7 +64,9 @@ def rank(
         return None
     hard = _hard_candidates(texts, drawn, pages, Documents(group_pattern), candidates - 1)
     rows = [(pair.a, title) for pair, others in zip(drawn, hard, strict=True) for title in (pair.b, *others)]
-    scores = np.array([p for p, _ in scorer.stream(((texts[a], texts[b]) for a, b in rows), batch_size)])
+    tick = Ticker("scoring the ranked pairs", len(rows))
+    streamed = scorer.stream(((texts[a], texts[b]) for a, b in rows), batch_size)
+    scores = np.array([p for p, _ in tick.watch(streamed)])
     ranks, start = [], 0
     for others in hard:
         own = scores[start : start + 1 + len(others)]

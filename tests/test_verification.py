@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from test_formats import CONFIG, all_variables, save_tf1
 from checkpoints_tools import InputError
 from checkpoints_tools.__main__ import main
 from checkpoints_tools.config import BertConfig
+from checkpoints_tools.conversion import convert
 from checkpoints_tools.inspection import inspect
 from checkpoints_tools.source import open_source
 from checkpoints_tools.verification import make_inputs, verify
@@ -120,6 +122,19 @@ def test_inspect_tells_what_is_there(tmp_path):
     assert result.dtypes == {"float32": len(weights) - 1, "int64": 1}
     assert result.largest[0] == {"name": "bert/embeddings/word_embeddings", "shape": [120, 12], "dtype": "float32"}
     assert "TF1, by name" in result.table()
+
+
+def test_inspect_without_a_config(tmp_path):
+    """Shapes tell everything but the heads, and TF2's shapes tell those too."""
+    path = save_tf1(tmp_path / "a", all_variables())
+    convert(open_source(path), str(tmp_path / "tf2"), "tf2")
+    for folder, heads in ((path, None), (str(tmp_path / "tf2"), 3)):
+        os.remove(f"{folder}/bert_config.json")
+        result = inspect(folder)
+        assert result.architecture["num_attention_heads"] == heads
+        assert not result.problems and result.config_file is None
+        assert ("not told by shapes" in result.table()) == (heads is None)
+    assert inspect(path, num_attention_heads=5).problems  # 12 is not a multiple of it
 
 
 def test_inspect_tells_what_does_not_fit(tmp_path, capsys):
