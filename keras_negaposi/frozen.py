@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import io
+import zipfile
 from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import read_bytes
+from checkpoints_tools.files import exists, read_bytes, write_bytes
 from checkpoints_tools.options import say
 from keras_negaposi.callbacks import Ticker
 from keras_negaposi.config import BaselineConfig
@@ -101,20 +102,19 @@ def _model_key(config: BaselineConfig, pretrained: Pretrained) -> str:
 
 
 def _read_vectors(path: str, key: str) -> Vectors:
-    if not os.path.exists(path):
+    if not exists(path):
         return {}
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as file:
             if str(file["key"]) != key:
                 say(f"{path}: vectors of another model or other options; made anew")
                 return {}
             return dict(zip(file["names"].tolist(), file["vectors"], strict=True))
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         raise InputError(f"{path}: not a file of vectors; give another --vectors") from None
 
 
 def _write_vectors(path: str, key: str, vectors: Vectors) -> None:
-    temporary = f"{path}.tmp{os.getpid()}"
-    with open(temporary, "wb") as file:
-        np.savez(file, key=np.array(key), names=np.array(list(vectors)), vectors=np.stack(list(vectors.values())))
-    os.replace(temporary, path)
+    content = io.BytesIO()
+    np.savez(content, key=np.array(key), names=np.array(list(vectors)), vectors=np.stack(list(vectors.values())))
+    write_bytes(path, content.getvalue())

@@ -270,6 +270,25 @@ def test_escape_keeps_japanese_and_shows_controls():
     assert escape("本文 <b> & \u200f\x00") == "本文 &lt;b&gt; &amp; [U+200F][U+0000]"
 
 
+def test_a_run_on_an_object_store(tiny):
+    """ram:// stands for gs://: no file of the run touches this machine's disk."""
+    folder = "ram://runs/first"
+    run(TrainConfig(**tiny.flags | QUICK, output_dir=folder))
+    for name in ("metrics.json", "report.html", "vectors.npz", "eval_results.txt", "saved_model/saved_model.pb"):
+        assert tf.io.gfile.exists(f"{folder}/{name}"), name
+    assert evaluate([folder]) == 0
+
+
+def test_damaged_vectors_are_named(tiny, tmp_path, capsys):
+    from keras_negaposi.baseline import main as baseline
+
+    (tmp_path / "v.npz").write_bytes(b"PK\x03\x04" + b"x" * 40)
+    flags = [f"--{name}={value}" for name, value in tiny.flags.items()]
+    flags += ["--max_seq_length=20", f"--vectors={tmp_path}/v.npz", f"--output_dir={tmp_path}/out"]
+    assert baseline(flags) == 2
+    assert "v.npz: not a file of vectors" in capsys.readouterr().err
+
+
 def test_judge_gives_the_figures(plain):
     metrics, folder = plain
     assert judge(str(folder)).evaluation.eval_accuracy == metrics["eval_accuracy"]
