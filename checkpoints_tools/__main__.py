@@ -7,9 +7,9 @@ import dataclasses
 import json
 import sys
 
+from checkpoints_tools.config import FORMATS
 from checkpoints_tools.options import make_parser, run_command, say
 
-FORMATS = ("tf1", "tf2", "huggingface")
 EXIT_DIFFERENT = 1
 
 

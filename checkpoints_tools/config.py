@@ -9,6 +9,8 @@ import re
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import read_json, read_text
 
+FORMATS = ("tf1", "tf2", "huggingface")
+"""What `conversion.convert` writes."""
 CONFIG_NAMES = ("bert_config.json", "config.ini", "config.json")
 """What a configuration beside a checkpoint is called, in the order of preference."""
 INI_SECTION = "BERT-CONFIG"

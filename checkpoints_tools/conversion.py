@@ -13,7 +13,6 @@ from checkpoints_tools.files import join, list_folder, staged_folder, write_json
 from checkpoints_tools.source import Source, folder_of, open_source
 from checkpoints_tools.tokenizer_files import copy_tokenizer
 
-FORMATS = ("tf1", "tf2", "huggingface")
 PREFIX = "bert_model.ckpt"
 
 
@@ -46,7 +45,7 @@ def convert(source: Source, output_dir: str, to: str, force: bool = False) -> Co
     Args:
         source: of `source.open_source`.
         output_dir: a folder, new or empty.
-        to: one of `FORMATS`.
+        to: one of `config.FORMATS`.
         force: replace files in a folder that is not empty.
 
     Raises:

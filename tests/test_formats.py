@@ -12,8 +12,8 @@ import pytest
 from conftest import TINY, random_tf1_variables
 
 from checkpoints_tools import InputError, load_encoder
-from checkpoints_tools.config import BertConfig
-from checkpoints_tools.conversion import FORMATS, convert
+from checkpoints_tools.config import FORMATS, BertConfig
+from checkpoints_tools.conversion import convert
 from checkpoints_tools.encoder import build_encoder, encoder_to_tf1
 from checkpoints_tools.files import staged_folder
 from checkpoints_tools.source import infer_config, open_source, open_weights
