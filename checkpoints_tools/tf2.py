@@ -6,6 +6,7 @@ name. The name map goes by the latter, so it does not matter what object the che
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Mapping
 
 import numpy as np
@@ -65,8 +66,9 @@ class EncoderVariables(Weights):
         value = self._read_own(full_name)
         return value.T if full_name.endswith("classifier/kernel") else value.reshape(self.variables[name].shape)
 
+    @abc.abstractmethod
     def _read_own(self, full_name: str) -> np.ndarray:
-        raise NotImplementedError
+        """The variable under its own name, in its own shape."""
 
 
 def _merged(row: name_map.Row, shape: tuple[int, ...]) -> tuple[int, ...]:

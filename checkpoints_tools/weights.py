@@ -43,7 +43,7 @@ class Weights(Mapping[str, np.ndarray]):
 
     Attributes:
         path: what errors name: the prefix or the file.
-        kind: the format, as `FORMATS` lists it.
+        kind: the format: one of `config.FORMATS`, or ``keras``.
         variables: by TF1 name where the name map knows the variable, by the file's own name where it does not;
             without optimizer slots.
         slots: number of optimizer slots in the file.
