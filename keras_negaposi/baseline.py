@@ -16,7 +16,7 @@ def baseline(arguments: argparse.Namespace) -> None:
     check_required(values)
     values.setdefault("output_dir", time.strftime("runs/baseline-%Y%m%d-%H%M%S"))
     config = make_config(BaselineConfig, values)
-    from keras_negaposi import baselines
+    from keras_negaposi.judging import baselines
 
     baselines.run(config)
 

@@ -15,7 +15,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     values = given_flags(EvaluateConfig, arguments)
     if not values.keys() & {"honbun", "negaposi"}:
         config = make_config(EvaluateConfig, values)
-        from keras_negaposi import judgement
+        from keras_negaposi.judging import judgement
 
         judged = judgement.judge(arguments.run)
         accuracy, warnings = judged.evaluation.eval_accuracy, judged.warnings
@@ -24,8 +24,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
     stem = os.path.splitext(os.path.basename(values["negaposi"]))[0]
     values.setdefault("output_dir", os.path.join(arguments.run, f"evaluation_{stem}"))
     config = make_config(EvaluateConfig, values)
-    from keras_negaposi.evaluation import evaluate_pair_file
-    from keras_negaposi.judgement import exit_code
+    from keras_negaposi.judging.evaluation import evaluate_pair_file
+    from keras_negaposi.judging.judgement import exit_code
 
     found = evaluate_pair_file(arguments.run, config)
     return exit_code(found.eval_accuracy, [], config.require_accuracy, False)

@@ -10,8 +10,8 @@ import numpy as np
 from checkpoints_tools.files import exists, join, make_folder, write_json
 from checkpoints_tools.options import say
 from keras_negaposi.config import BOTH, SPLITS, TrainConfig
-from keras_negaposi.judgement import judge
-from keras_negaposi.report import Judged
+from keras_negaposi.judging.judgement import judge
+from keras_negaposi.judging.report import Judged
 from keras_negaposi.run_folder import RunFolder
 from keras_negaposi.training import run
 

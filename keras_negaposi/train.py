@@ -62,7 +62,8 @@ def sample_options() -> dict[str, object]:
 def train(arguments: argparse.Namespace) -> int:
     """Configures, runs, and says what to do next."""
     config = configure(arguments)
-    from keras_negaposi import judgement, several, training
+    from keras_negaposi import several, training
+    from keras_negaposi.judging import judgement
 
     command = shlex.join(["python", "-m", "keras_negaposi.train", *sys.argv[1:]])
     if several.are_several(config):

@@ -24,9 +24,10 @@ from checkpoints_tools.options import say
 from keras_negaposi.calibration import Calibration, calibrate
 from keras_negaposi.callbacks import Progress, SaveCheckpoint, StopAfter, duration
 from keras_negaposi.config import TrainConfig
-from keras_negaposi.evaluation import chance_loss, score_records, scores_table
 from keras_negaposi.export import export
-from keras_negaposi.judgement import judge
+from keras_negaposi.judging.evaluation import chance_loss, score_records, scores_table
+from keras_negaposi.judging.judgement import judge
+from keras_negaposi.judging.report import Judged
 from keras_negaposi.model import (
     Head,
     build_classifier,
@@ -39,7 +40,6 @@ from keras_negaposi.model import (
 from keras_negaposi.optimization import BertAdam, warmup_then_linear
 from keras_negaposi.pretrained import Pretrained, read_pretrained
 from keras_negaposi.records import Inputs, Records, prepare, read_inputs, train_dataset
-from keras_negaposi.report import Judged
 from keras_negaposi.run_folder import RunFolder, check_same_data, environment
 
 

@@ -9,14 +9,14 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from keras_negaposi.audit import NEAR_TEXT, SAME_TEXT, near_duplicates
 from keras_negaposi.calibration import Calibration, calibrate
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.evaluate import main as evaluate
-from keras_negaposi.judgement import judge
+from keras_negaposi.judging.audit import NEAR_TEXT, SAME_TEXT, near_duplicates
+from keras_negaposi.judging.judgement import judge
+from keras_negaposi.judging.ranking import rank, summarize
+from keras_negaposi.judging.report import escape
 from keras_negaposi.predict import main as predict
-from keras_negaposi.ranking import rank, summarize
-from keras_negaposi.report import escape
 from keras_negaposi.training import run
 
 QUICK = {

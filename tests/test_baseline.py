@@ -7,13 +7,13 @@ import pytest
 import tensorflow as tf
 
 from keras_negaposi.baseline import main
-from keras_negaposi.baselines import FROZEN
 from keras_negaposi.config import BaselineConfig
 from keras_negaposi.features import MODEL_INPUTS, pack_singles
 from keras_negaposi.frozen import pair_features, text_key, text_vectors
+from keras_negaposi.judging.baselines import FROZEN
+from keras_negaposi.judging.trivial import TRIVIAL, a_only, b_only, labels_of, lengths_only, majority, tfidf_features
 from keras_negaposi.pairs import Pair
 from keras_negaposi.pretrained import read_pretrained
-from keras_negaposi.trivial import TRIVIAL, a_only, b_only, labels_of, lengths_only, majority, tfidf_features
 
 LENGTH = 33
 

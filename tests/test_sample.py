@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from checkpoints_tools import InputError
-from keras_negaposi.audit import NEAR_TEXT
+from keras_negaposi.judging.audit import NEAR_TEXT
 from keras_negaposi.sample import FOLDER
 from keras_negaposi.sample.corpus import DECKS_A_SHELF, draw_pairs, make_decks, read_phrases
 

@@ -14,7 +14,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix
 from checkpoints_tools.source import open_weights
 from keras_negaposi import training
 from keras_negaposi.config import TrainConfig
-from keras_negaposi.evaluation import Scores, chance_loss, evaluate
+from keras_negaposi.judging.evaluation import Scores, chance_loss, evaluate
 from keras_negaposi.model import build_classifier, encoder_of, float32_copy, precision
 from keras_negaposi.optimization import BertAdam
 from keras_negaposi.pairs import Pair

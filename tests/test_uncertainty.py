@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from keras_negaposi import uncertainty
-from keras_negaposi.uncertainty import Predictions, document_weights, interval, intervals, mcnemar
+from keras_negaposi.judging import uncertainty
+from keras_negaposi.judging.uncertainty import Predictions, document_weights, interval, intervals, mcnemar
 
 
 @pytest.fixture

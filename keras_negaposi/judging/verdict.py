@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from keras_negaposi.assessment import Assessment
-from keras_negaposi.audit import NEAR_TEXT, SAME_TEXT
-from keras_negaposi.baselines import FROZEN
+from keras_negaposi.judging.assessment import Assessment
+from keras_negaposi.judging.audit import NEAR_TEXT, SAME_TEXT
+from keras_negaposi.judging.baselines import FROZEN
 
 SIGNIFICANT = 0.05
 COSINE = "TF-IDF cosine"

@@ -13,12 +13,12 @@ from string import Template
 
 import numpy as np
 
-from keras_negaposi import plots
-from keras_negaposi.assessment import Assessment, FinishedRun
-from keras_negaposi.evaluation import Evaluation
 from keras_negaposi.features import SPECIAL_IDS_OF_PAIR
+from keras_negaposi.judging import plots
+from keras_negaposi.judging.assessment import Assessment, FinishedRun
+from keras_negaposi.judging.evaluation import Evaluation
+from keras_negaposi.judging.uncertainty import Interval
 from keras_negaposi.tokenizer import Tokenizer
-from keras_negaposi.uncertainty import Interval
 
 WORST = 20
 LONGEST_TEXT = 600
@@ -49,7 +49,7 @@ class Judged:
 
 def render_report(judged: Judged) -> str:
     """Fills the page's template; everything that comes from the user is escaped."""
-    template = Template(resources.files("keras_negaposi").joinpath("report.html").read_text(encoding="utf-8"))
+    template = Template(resources.files("keras_negaposi.judging").joinpath("report.html").read_text(encoding="utf-8"))
     (true_negative, false_positive), (false_negative, true_positive) = judged.evaluation.confusion
     return template.substitute(
         verdict=escape(judged.verdict),

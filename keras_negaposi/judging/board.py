@@ -10,9 +10,9 @@ from tensorboard.plugins.hparams import api as hparams
 from tensorboard.plugins.pr_curve import summary as pr_curve
 
 from checkpoints_tools.files import join
-from keras_negaposi import plots
-from keras_negaposi.assessment import Assessment, FinishedRun
-from keras_negaposi.evaluation import Evaluation
+from keras_negaposi.judging import plots
+from keras_negaposi.judging.assessment import Assessment, FinishedRun
+from keras_negaposi.judging.evaluation import Evaluation
 
 FOLDER = "test"
 _THRESHOLDS = 101

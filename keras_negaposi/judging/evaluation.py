@@ -17,11 +17,11 @@ from keras_negaposi.calibration import Calibration
 from keras_negaposi.callbacks import PredictProgress, Ticker
 from keras_negaposi.config import EvaluateConfig
 from keras_negaposi.features import INDEX, LABEL, MODEL_INPUTS, Features
+from keras_negaposi.judging.uncertainty import Predictions, document_weights, intervals
 from keras_negaposi.pairs import Pair, read_pairs
 from keras_negaposi.records import Records, eval_dataset
 from keras_negaposi.run_folder import RunFolder, saved_config
 from keras_negaposi.splits import documents_of
-from keras_negaposi.uncertainty import Predictions, document_weights, intervals
 
 CLASS_NAMES = ("0", "1")
 SCHEMA = 1

@@ -14,7 +14,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from sklearn.metrics import ConfusionMatrixDisplay, precision_recall_curve, roc_curve
 
-from keras_negaposi.uncertainty import BINS, Predictions
+from keras_negaposi.judging.uncertainty import BINS, Predictions
 
 _GREY, _BLUE, _ORANGE = "#808080", "#3b82c4", "#e08214"
 _STYLE = {

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from keras_negaposi.judging.uncertainty import Interval, Predictions, accuracy, interval
 from keras_negaposi.pairs import Pair
 from keras_negaposi.splits import documents_of
-from keras_negaposi.uncertainty import Interval, Predictions, accuracy, interval
 
 NEAR = 0.8
 """Cosine of TF-IDF character 5-grams from which two texts count as near-duplicates."""

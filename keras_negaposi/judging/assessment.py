@@ -11,19 +11,14 @@ import numpy as np
 
 from checkpoints_tools.files import join, read_json
 from checkpoints_tools.options import make_config, say
-from keras_negaposi.audit import Seen, audit
-from keras_negaposi.baselines import score_baselines
 from keras_negaposi.calibration import Calibration
 from keras_negaposi.config import BaselineConfig, TrainConfig
-from keras_negaposi.controls import Degenerate, Swapped, degenerate, shuffled_labels, swap
-from keras_negaposi.evaluation import SEED, Scores, read_scores, saved_calibration
-from keras_negaposi.pairs import Pair, read_pairs
-from keras_negaposi.pretrained import read_pretrained
-from keras_negaposi.ranking import Ranking, rank
-from keras_negaposi.run_folder import RunFolder, saved_config
-from keras_negaposi.scorer import Scorer
-from keras_negaposi.splits import documents_of
-from keras_negaposi.uncertainty import (
+from keras_negaposi.judging.audit import Seen, audit
+from keras_negaposi.judging.baselines import score_baselines
+from keras_negaposi.judging.controls import Degenerate, Swapped, degenerate, shuffled_labels, swap
+from keras_negaposi.judging.evaluation import SEED, Scores, read_scores, saved_calibration
+from keras_negaposi.judging.ranking import Ranking, rank
+from keras_negaposi.judging.uncertainty import (
     Interval,
     McNemar,
     Predictions,
@@ -33,6 +28,11 @@ from keras_negaposi.uncertainty import (
     intervals,
     mcnemar,
 )
+from keras_negaposi.pairs import Pair, read_pairs
+from keras_negaposi.pretrained import read_pretrained
+from keras_negaposi.run_folder import RunFolder, saved_config
+from keras_negaposi.scorer import Scorer
+from keras_negaposi.splits import documents_of
 
 
 @dataclasses.dataclass(frozen=True)

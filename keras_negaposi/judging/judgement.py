@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from checkpoints_tools.files import exists, read_json, write_text
 from checkpoints_tools.options import say
-from keras_negaposi.assessment import Assessment, assess, read_finished_run
-from keras_negaposi.board import write_board
-from keras_negaposi.evaluation import evaluate, read_scores, write_evaluation
-from keras_negaposi.report import Judged, render_report
-from keras_negaposi.verdict import find_warnings, verdict
+from keras_negaposi.judging.assessment import Assessment, assess, read_finished_run
+from keras_negaposi.judging.board import write_board
+from keras_negaposi.judging.evaluation import evaluate, read_scores, write_evaluation
+from keras_negaposi.judging.report import Judged, render_report
+from keras_negaposi.judging.verdict import find_warnings, verdict
 
 EXIT_FELL_SHORT = 1
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_negaposi.callbacks import Ticker
+from keras_negaposi.judging.trivial import Texts, vectorizer
+from keras_negaposi.judging.uncertainty import LEVEL, RESAMPLES, Interval
 from keras_negaposi.pairs import Pair
 from keras_negaposi.scorer import Scorer
 from keras_negaposi.splits import Documents
-from keras_negaposi.trivial import Texts, vectorizer
-from keras_negaposi.uncertainty import LEVEL, RESAMPLES, Interval
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Is it real? Figures, intervals, baselines, audit, controls, ranking, verdict and report of a finished run."""
