@@ -11,6 +11,7 @@ from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import is_remote
 from checkpoints_tools.options import above, at_least, between, option
 from checkpoints_tools.tokenizer_files import find_word_piece
+from keras_negaposi.heads import HEADS
 
 SPLITS, BOTH = ("random", "grouped"), "both"
 SHORTEST_PAIR = 5
@@ -42,7 +43,10 @@ class DataConfig(ModelFiles):
     honbun: str | None = option(None, "JSON object title -> text (honbun_data.json)")
     negaposi: str | None = option(None, "JSON labelled pairs of titles (negaposi.json)")
     max_seq_length: int = option(
-        128, "pieces of [CLS] A [SEP] B [SEP]; longer pairs are cut", check=at_least(SHORTEST_PAIR)
+        128,
+        "pieces of an input; longer ones are cut. An input is [CLS] A [SEP] B [SEP], or either text alone where the "
+        "head encodes them apart",
+        check=at_least(SHORTEST_PAIR),
     )
     truncate_a: str = option(
         "end",
@@ -61,13 +65,49 @@ class DataConfig(ModelFiles):
     split_seed: int | None = option(None, "seed of the split alone (default: --seed)", kind=int, check=at_least(0))
 
     @property
+    def packing(self) -> str:
+        """Name of the `features.Packing` of the records."""
+        return "together"
+
+    @property
     def seed_of_split(self) -> int:
         """What the split is drawn with."""
         return self.seed if self.split_seed is None else self.split_seed
 
 
 @dataclasses.dataclass(frozen=True)
-class PrepareConfig(DataConfig):
+class HeadConfig:
+    """The pair model, and what some of them can be told."""
+
+    head: str = option(
+        "pair",
+        "the pair model. pair: run_classifier.py's; pair_means: the same with another pooling, for a BERT whose "
+        "pooler is untrained; the others encode A and B apart, so that B's side can be kept: vector (cosine), dot, "
+        "additive, reduced, lowrank (attentions), midfusion (the first layers apart)",
+        choices=tuple(HEADS),
+    )
+    head_size: int | None = option(
+        None, "numbers a vector or token that are kept of B (default: the head's own)", kind=int, check=at_least(1)
+    )
+    tie_projections: bool = option(False, "one projection for A and B: then only the classifier tells their roles")
+    dimension_dropout: float = option(0.3, "reduced: share of the dimensions that a mask drops", check=between(0, 1))
+    inference_masks: int = option(0, "reduced: fixed masks that are averaged over in use; 0: none", check=at_least(0))
+    separate_layers: int | None = option(
+        None, "midfusion: layers that see A and B apart (default: two thirds)", kind=int, check=at_least(1)
+    )
+
+    @property
+    def packing(self) -> str:
+        """Name of the `features.Packing` that the head reads."""
+        return HEADS[self.head]
+
+    def size_or(self, default: int) -> int:
+        """``head_size``, or the head's own."""
+        return self.head_size or default
+
+
+@dataclasses.dataclass(frozen=True)
+class PrepareConfig(HeadConfig, DataConfig):
     """``keras_negaposi.prepare``."""
 
     output_dir: str | None = option(None, "folder for the TFRecords, local or gs://")
@@ -82,7 +122,7 @@ class Requirements:
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainConfig(DataConfig, Requirements):
+class TrainConfig(HeadConfig, DataConfig, Requirements):
     """``keras_negaposi.train``; names and meanings of ``run_classifier.py`` where it has them."""
 
     split: str = option(
@@ -95,6 +135,13 @@ class TrainConfig(DataConfig, Requirements):
     train_batch_size: int = option(32, "pairs a step, over all devices", check=at_least(1))
     eval_batch_size: int = option(32, "pairs a step in evaluation", check=at_least(1))
     learning_rate: float = option(2e-5, "peak learning rate", check=above(0.0))
+    head_learning_rate: float | None = option(
+        None,
+        "peak learning rate of what the checkpoint does not have (default: --learning_rate; 1e-3 where A and B are "
+        "encoded apart)",
+        kind=float,
+        check=above(0.0),
+    )
     num_train_epochs: float = option(
         5.0, "passes over the training pairs; steps = int(pairs / batch * passes)", check=above(0.0)
     )
@@ -132,6 +179,33 @@ class PredictConfig:
     input: str = option("-", "file of pairs, one a line; - for stdin")
     output: str = option("-", "file for the scores; - for stdout")
     batch_size: int = option(32, "pairs scored at once", check=at_least(1))
+
+
+@dataclasses.dataclass(frozen=True)
+class IndexConfig:
+    """``keras_negaposi.index``."""
+
+    honbun: str | None = option(None, "JSON object title -> text of all pages (default: the run's own)")
+    output: str | None = option(None, "the index's folder, local; one that is there is brought up to date")
+    dtype: str = option("float16", "how numbers are kept", choices=("float16", "float32"))
+    batch_size: int = option(32, "texts encoded at once", check=at_least(1))
+
+
+@dataclasses.dataclass(frozen=True)
+class SuggestConfig:
+    """``keras_negaposi.suggest``."""
+
+    title: str | None = option(None, "a page of the index")
+    text: str | None = option(None, "any text")
+    top: int = option(10, "how many pages to suggest", check=at_least(1))
+    rerank: int = option(0, "how many of the best the --reranker puts in order", check=at_least(0))
+    reranker: str | None = option(None, "folder of a run that sees both texts at once (--head pair), or a SavedModel")
+    approximate: bool = option(False, "head vector: search a graph of neighbours (extra ann) instead of all pages")
+    format: str = option("table", "of the answer", choices=("table", "tsv", "json"))
+    html: str | None = option(None, "file for a page to read: of --title or --text, or of all pages")
+    run: str | None = option(None, "the run that made the index (default: where it lay then)")
+    negaposi: str | None = option(None, "labelled pairs whose links --html marks (default: the run's own)")
+    honbun: str | None = option(None, "the texts of --negaposi (default: the run's own)")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""The SavedModel: one signature takes text and holds the tokenizer, one takes ids and needs no custom op."""
+"""The SavedModel: one signature takes text and holds the tokenizer, one takes ids and needs no custom op.
+
+Where B's side can be kept, three more take the work apart: ``encode_a``, ``encode_b`` and ``score``.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,18 @@ import tensorflow as tf
 import tf_keras
 
 from keras_negaposi.calibration import SMALLEST, Calibration
-from keras_negaposi.features import MODEL_INPUTS, Features, PairPacker, input_signature
+from keras_negaposi.features import ENCODER_INPUTS, SIDES, Features
+from keras_negaposi.heads.cacheable import CacheableModel, Side
+from keras_negaposi.packing import Packer, trim
+
+SERVING, IDS, SCORE, SCORE_HALF = "serving_default", "ids", "score", "score_half"
+ENCODE = {side: f"encode_{side}" for side in SIDES}
 
 
 class PairScorer(tf.Module):
-    """A classifier with its tokenizer, as it is exported."""
+    """A pair model with its tokenizer, as it is exported."""
 
-    def __init__(self, model: tf_keras.Model, packer: PairPacker, calibration: Calibration) -> None:
+    def __init__(self, model: tf_keras.Model, packer: Packer, calibration: Calibration) -> None:
         super().__init__()
         self.model = model
         self.table = packer.tokenizer.table  # tracked, so that it is saved
@@ -20,22 +28,29 @@ class PairScorer(tf.Module):
         self._calibration = calibration
         text = [tf.TensorSpec([None], tf.string, name) for name in ("text_a", "text_b")]
         self.serving_default = tf.function(self._score_texts, input_signature=text)
-        self.ids = tf.function(self._score_ids, input_signature=list(input_signature().values()))
+        self.ids = tf.function(self._score_ids, input_signature=[packer.packing.signature()])
+
+    def signatures(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
+        """By the name that they are exported under."""
+        return {SERVING: self.serving_default, IDS: self.ids}
 
     def _score_texts(self, text_a: tf.Tensor, text_b: tf.Tensor) -> Features:
+        names = self._packer.packing.inputs
+
         def tokenize() -> tuple[tf.Tensor, ...]:
-            packed = self._packer(text_a, text_b)
-            return tuple(packed[feature.name] for feature in MODEL_INPUTS)
+            packed = trim(self._packer(text_a, text_b))
+            return tuple(packed[name] for name in names)
 
         # A branch (always taken) is looked into only when it runs. So a program without tensorflow_text, such as
         # saved_model_cli, can load this SavedModel and run the other signature.
         packed = tf.switch_case(tf.rank(text_a) - 1, [tokenize])
-        return self._score_ids(*packed)
+        return self._score_ids(dict(zip(names, packed, strict=True)))
 
-    def _score_ids(self, input_word_ids: tf.Tensor, input_mask: tf.Tensor, input_type_ids: tf.Tensor) -> Features:
-        values = (input_word_ids, input_mask, input_type_ids)
-        inputs = {feature.name: value for feature, value in zip(MODEL_INPUTS, values, strict=True)}
-        probabilities = self.model(inputs, training=False)
+    def _score_ids(self, inputs: Features) -> Features:
+        return self._judge(self.model(inputs, training=False))
+
+    def _judge(self, probabilities: tf.Tensor) -> Features:
+        """Lays temperature and threshold on the model's probabilities."""
         if self._calibration.temperature != 1.0:
             logits = tf.math.log(tf.maximum(probabilities, SMALLEST))
             probabilities = tf.nn.softmax(logits / self._calibration.temperature)
@@ -43,12 +58,61 @@ class PairScorer(tf.Module):
         return {"probabilities": probabilities, "label": label}
 
 
-def export(model: tf_keras.Model, packer: PairPacker, calibration: Calibration, path: str) -> None:
-    """Writes a SavedModel with two signatures.
+class CacheableScorer(PairScorer):
+    """The same where B's side can be kept."""
+
+    model: CacheableModel
+
+    def __init__(self, model: CacheableModel, packer: Packer, calibration: Calibration) -> None:
+        super().__init__(model, packer, calibration)
+        text = tf.TensorSpec([None], tf.string, "text")
+        self.encode_a = tf.function(lambda text: self._encode("a", text), input_signature=[text])
+        self.encode_b = tf.function(lambda text: self._encode("b", text), input_signature=[text])
+        sides = {
+            f"{side}_{name}": tf.TensorSpec([None, *spec.shape[1:]], spec.dtype, f"{side}_{name}")
+            for side in SIDES
+            for name, spec in getattr(self, ENCODE[side]).get_concrete_function().structured_outputs.items()
+        }
+        halves = {name: _half(spec) if name.startswith("b_") else spec for name, spec in sides.items()}
+        self.score = tf.function(self._score, input_signature=[sides])
+        self.score_half = tf.function(self._score, input_signature=[halves])
+
+    def signatures(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
+        """By the name that they are exported under."""
+        names = (SCORE, SCORE_HALF, *ENCODE.values())
+        return super().signatures() | {name: getattr(self, name) for name in names}
+
+    def _encode(self, side: str, text: tf.Tensor) -> Side:
+        def tokenize() -> tuple[tf.Tensor, ...]:
+            packed = trim(self._packer.side(side, text))
+            return tuple(packed[name] for name in ENCODER_INPUTS)
+
+        packed = tf.switch_case(tf.rank(text) - 1, [tokenize])  # as in `_score_texts`
+        inputs = dict(zip(ENCODER_INPUTS, packed, strict=True))
+        return self.model.encode_a(inputs) if side == "a" else self.model.encode_b(inputs)
+
+    def _score(self, sides: Features) -> Features:
+        a, b = (
+            {name.removeprefix(f"{side}_"): value for name, value in sides.items() if name.startswith(f"{side}_")}
+            for side in SIDES
+        )
+        return self._judge(self.model.score(a, b))
+
+
+def _half(spec: tf.TensorSpec) -> tf.TensorSpec:
+    return tf.TensorSpec(spec.shape, tf.float16, spec.name) if spec.dtype.is_floating else spec
+
+
+def export(model: tf_keras.Model, packer: Packer, calibration: Calibration, path: str) -> None:
+    """Writes a SavedModel.
 
     ``serving_default``: ``text_a``, ``text_b``, ``string [batch]`` each (the program must have imported
-    tensorflow_text). ``ids``: ``input_word_ids``, ``input_mask``, ``input_type_ids``, ``int32 [batch, seq]`` each.
-    Both give ``probabilities``, ``float32 [batch, 2]``, and ``label``, ``int32 [batch]``.
+    tensorflow_text). ``ids``: the packing's inputs, ``int32 [batch, seq]`` each. Both give ``probabilities``,
+    ``float32 [batch, 2]``, and ``label``, ``int32 [batch]``.
+
+    Of a cacheable model also ``encode_a`` and ``encode_b``: ``text``, ``string [batch]``, gives that side; and
+    ``score``: both sides, named with ``a_`` and ``b_`` before, give what the first two give. A single A there is
+    compared with every B. ``score_half`` is the same with B's side in float16.
     """
-    scorer = PairScorer(model, packer, calibration)
-    tf.saved_model.save(scorer, path, signatures={"serving_default": scorer.serving_default, "ids": scorer.ids})
+    scorer = (CacheableScorer if isinstance(model, CacheableModel) else PairScorer)(model, packer, calibration)
+    tf.saved_model.save(scorer, path, signatures=scorer.signatures())

@@ -15,9 +15,10 @@ from checkpoints_tools.files import exists, read_bytes, write_bytes
 from checkpoints_tools.options import say
 from keras_negaposi.callbacks import Ticker
 from keras_negaposi.config import BaselineConfig
-from keras_negaposi.features import MODEL_INPUTS, pack_singles
-from keras_negaposi.model import choose_precision, precision
+from keras_negaposi.features import ENCODER_INPUTS
+from keras_negaposi.packing import pack_singles
 from keras_negaposi.pairs import Pair
+from keras_negaposi.precision import choose_precision, precision
 from keras_negaposi.pretrained import Pretrained
 
 Vectors = dict[str, np.ndarray]
@@ -69,7 +70,7 @@ def _encode(config: BaselineConfig, pretrained: Pretrained, texts: dict[str, str
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string), tf.TensorSpec([], tf.int32)])
     def encode(batch: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
         packed = pack_singles(tokenizer, batch, config.max_seq_length)
-        inputs = {feature.name: packed[feature.name][:, :length] for feature in MODEL_INPUTS}
+        inputs = {name: packed[name][:, :length] for name in ENCODER_INPUTS}
         states = tf.cast(encoder(inputs, training=False)["sequence_output"], tf.float32)
         if config.pooling == "first":
             return states[:, 0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import tensorflow as tf
 import tf_keras
 from official.nlp.optimization import WarmUp
@@ -21,6 +23,17 @@ class BertAdam(tf_keras.optimizers.Optimizer):
     Unlike AdamW (and tf-models' ``AdamWeightDecay``), m and v are not divided by ``1 - b^t``. Every row of an
     embedding moves in every step, whether it was looked up or not, as in the original. The global norm is clipped
     after the replicas' gradients are added up; the base class applies decay and clipping.
+
+    Args:
+        learning_rate: or its schedule.
+        beta_1: of the mean.
+        beta_2: of the mean square.
+        epsilon: added to the root.
+        weight_decay: of all but `NOT_DECAYED`.
+        global_clipnorm: of the gradients of all variables together.
+        faster: factor of the learning rate by variable's name, for those that differ.
+        name: of the optimizer.
+        **kwargs: the base class's.
     """
 
     def __init__(
@@ -31,6 +44,7 @@ class BertAdam(tf_keras.optimizers.Optimizer):
         epsilon: float = 1e-6,
         weight_decay: float = WEIGHT_DECAY,
         global_clipnorm: float = CLIP_NORM,
+        faster: Mapping[str, float] | None = None,
         name: str = "BertAdam",
         **kwargs: object,
     ) -> None:
@@ -38,6 +52,7 @@ class BertAdam(tf_keras.optimizers.Optimizer):
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
+        self.faster = dict(faster or {})
         self._learning_rate = self._build_learning_rate(learning_rate)
         self.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
 
@@ -56,7 +71,7 @@ class BertAdam(tf_keras.optimizers.Optimizer):
         gradient = tf.convert_to_tensor(gradient)
         m.assign_add((gradient - m) * (1 - self.beta_1))
         v.assign_add((tf.square(gradient) - v) * (1 - self.beta_2))
-        learning_rate = tf.cast(self.learning_rate, variable.dtype)
+        learning_rate = tf.cast(self.learning_rate, variable.dtype) * self.faster.get(variable.name, 1.0)
         variable.assign_sub(learning_rate * m / (tf.sqrt(v) + self.epsilon))
 
     def get_config(self) -> dict[str, object]:
@@ -66,6 +81,7 @@ class BertAdam(tf_keras.optimizers.Optimizer):
             "beta_1": self.beta_1,
             "beta_2": self.beta_2,
             "epsilon": self.epsilon,
+            "faster": self.faster,
         }
 
 

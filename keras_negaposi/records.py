@@ -14,14 +14,15 @@ from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import exists, join, make_folder, read_bytes, read_json, write_json
 from checkpoints_tools.options import say
 from keras_negaposi.config import DataConfig
-from keras_negaposi.features import INDEX, LABEL, Features, PairPacker, parse_examples, serialize_example
+from keras_negaposi.features import INDEX, LABEL, PACKINGS, Features, serialize_example
+from keras_negaposi.packing import PACKERS, Packer
 from keras_negaposi.pairs import Pair, PairData, read_pairs
 from keras_negaposi.splits import Split, split_pairs
 from keras_negaposi.tokenizer import Tokenizer
 
 METADATA = "metadata.json"
 SPLIT = "split.json"
-FORMAT = 1
+FORMAT = 2
 """Part of the fingerprint: raise it when the records' layout changes."""
 FINGERPRINTED = (
     "do_lower_case",
@@ -31,6 +32,7 @@ FINGERPRINTED = (
     "test_share",
     "dev_share",
     "group_pattern",
+    "packing",
     "seed_of_split",
 )
 PAIRS_A_SHARD = 4096
@@ -41,10 +43,14 @@ BATCH = 512
 
 @dataclasses.dataclass(frozen=True)
 class Records:
-    """A folder of TFRecords: pairs and truncated pairs by part (``train``, ``test``, ``dev``)."""
+    """A folder of TFRecords: pairs and truncated pairs by part (``train``, ``test``, ``dev``).
+
+    ``packing`` is the name of a `features.Packing`.
+    """
 
     folder: str
     fingerprint: str
+    packing: str
     max_seq_length: int
     counts: dict[str, int]
     truncated: dict[str, int]
@@ -52,6 +58,14 @@ class Records:
     def files(self, part: str) -> list[str]:
         """Paths of the part's shards."""
         return [join(self.folder, name) for name in _shard_names(part, self.counts[part])]
+
+    def parse(self, serialized: tf.Tensor) -> Features:
+        """A batch of examples, ``string [batch]``, as features."""
+        return PACKINGS[self.packing].parse(serialized, self.max_seq_length)
+
+    def inputs(self, features: Features) -> Features:
+        """Of these only what a model reads."""
+        return {name: features[name] for name in PACKINGS[self.packing].inputs}
 
     def describe(self) -> str:
         """One line for the user."""
@@ -69,7 +83,7 @@ class Inputs:
     config: DataConfig
     data: PairData
     split: Split
-    packer: PairPacker
+    packer: Packer
     fingerprint: str
 
 
@@ -85,7 +99,7 @@ def read_inputs(config: DataConfig, tokenizer: Tokenizer) -> Inputs:
     )
     say(f"data: {data.describe()}")
     say(f"split ({config.split}): {split.describe()}")
-    packer = PairPacker(tokenizer, config.max_seq_length, config.truncate_a)
+    packer = PACKERS[config.packing](tokenizer, config.max_seq_length, config.truncate_a)
     return Inputs(config, data, split, packer, fingerprint(config))
 
 
@@ -120,7 +134,8 @@ def prepare(inputs: Inputs, folder: str) -> Records:
         {part: [[pair.a, pair.b, pair.label] for pair in pairs] for part, pairs in inputs.split.parts.items()},
     )
     counts = {part: len(pairs) for part, pairs in inputs.split.parts.items()}
-    records = Records(folder, inputs.fingerprint, inputs.config.max_seq_length, counts, truncated)
+    packing = inputs.packer.packing.name
+    records = Records(folder, inputs.fingerprint, packing, inputs.config.max_seq_length, counts, truncated)
     write_json(join(folder, METADATA), {k: v for k, v in dataclasses.asdict(records).items() if k != "folder"})
     say(records.describe())
     return records
@@ -144,8 +159,8 @@ def read_split(folder: str) -> dict[str, list[Pair]]:
     return {part: [Pair(*row) for row in rows] for part, rows in parts.items()}  # type: ignore[attr-defined]
 
 
-def packed_batches(packer: PairPacker, texts: dict[str, str], pairs: Sequence[Pair]) -> Iterator[dict[str, np.ndarray]]:
-    """Packs pairs: yields `features.FEATURES` and ``truncated`` as arrays, `BATCH` pairs at a time, in order."""
+def packed_batches(packer: Packer, texts: dict[str, str], pairs: Sequence[Pair]) -> Iterator[dict[str, np.ndarray]]:
+    """Packs pairs: yields the packing's features and ``truncated`` as arrays, `BATCH` pairs at a time, in order."""
     for start in range(0, len(pairs), BATCH):
         batch = pairs[start : start + BATCH]
         packed = packer.traced(tf.constant([texts[p.a] for p in batch]), tf.constant([texts[p.b] for p in batch]))
@@ -168,13 +183,17 @@ def train_dataset(records: Records, batch_size: int, seed: int, skip_steps: int 
     buffer = min(records.counts["train"], SHUFFLE_BUFFER)
     dataset = dataset.shuffle(buffer, seed, reshuffle_each_iteration=True).repeat()
     dataset = dataset.batch(batch_size, drop_remainder=True).skip(skip_steps)
-    return dataset.map(lambda batch: _split_label(parse_examples(batch, records.max_seq_length))).prefetch(2)
+
+    def split_label(features: Features) -> tuple[Features, tf.Tensor]:
+        return records.inputs(features), features[LABEL]
+
+    return dataset.map(lambda batch: split_label(records.parse(batch))).prefetch(2)
 
 
 def eval_dataset(records: Records, part: str, batch_size: int) -> tf.data.Dataset:
     """Batches of all features in order, the last one filled up with examples of index -1: one static shape."""
     dataset = tf.data.TFRecordDataset(records.files(part)).batch(batch_size)
-    dataset = dataset.map(lambda batch: parse_examples(batch, records.max_seq_length))
+    dataset = dataset.map(records.parse)
 
     def fill(features: Features) -> Features:
         missing = batch_size - tf.shape(features[INDEX])[0]
@@ -187,13 +206,6 @@ def eval_dataset(records: Records, part: str, batch_size: int) -> tf.data.Datase
         return {name: widen(name, value) for name, value in features.items()}
 
     return dataset.map(fill).prefetch(2)
-
-
-def _split_label(features: Features) -> tuple[Features, tf.Tensor]:
-    inputs = dict(features)
-    label = inputs.pop(LABEL)
-    inputs.pop(INDEX)
-    return inputs, label
 
 
 def _write_part(inputs: Inputs, folder: str, part: str) -> int:

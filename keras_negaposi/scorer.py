@@ -30,10 +30,7 @@ class Scorer:
         folder = next((p for p in (path, RunFolder(path).saved_model) if exists(join(p, "saved_model.pb"))), None)
         if folder is None:
             raise InputError(f"{path}: neither a run's folder nor a SavedModel (no saved_model.pb in it)")
-        try:
-            self._loaded = tf.saved_model.load(folder)
-        except (tf.errors.OpError, OSError, ValueError, KeyError) as error:
-            raise InputError(f"{folder}: the SavedModel cannot be loaded: {str(error).splitlines()[0]}") from None
+        self._loaded = load_saved_model(folder)
         if SIGNATURE not in self._loaded.signatures:
             raise InputError(f"{folder}: the SavedModel has no signature {SIGNATURE}; give one that train has written")
         self._signature = self._loaded.signatures[SIGNATURE]
@@ -52,3 +49,15 @@ class Scorer:
         while batch := list(islice(iterator, batch_size)):
             probabilities, labels = self.score(*zip(*batch, strict=True))
             yield from zip(probabilities.tolist(), labels.tolist(), strict=True)
+
+
+def load_saved_model(folder: str) -> tf.Module:
+    """Loads what `export` wrote.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    try:
+        return tf.saved_model.load(folder)
+    except (tf.errors.OpError, OSError, ValueError, KeyError) as error:
+        raise InputError(f"{folder}: the SavedModel cannot be loaded: {str(error).splitlines()[0]}") from None

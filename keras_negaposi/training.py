@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -25,22 +27,19 @@ from keras_negaposi.calibration import Calibration, calibrate
 from keras_negaposi.callbacks import Progress, SaveCheckpoint, StopAfter, duration
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.export import export
+from keras_negaposi.heads import build, is_cacheable
 from keras_negaposi.judging.evaluation import chance_loss, score_records, scores_table
 from keras_negaposi.judging.judgement import judge
 from keras_negaposi.judging.report import Judged
-from keras_negaposi.model import (
-    Head,
-    build_classifier,
-    choose_precision,
-    encoder_of,
-    float32_copy,
-    pair_head,
-    precision,
-)
+from keras_negaposi.model import Head, encoder_of, float32_copy
 from keras_negaposi.optimization import BertAdam, warmup_then_linear
+from keras_negaposi.precision import choose_precision, precision
 from keras_negaposi.pretrained import Pretrained, read_pretrained
 from keras_negaposi.records import Inputs, Records, prepare, read_inputs, train_dataset
 from keras_negaposi.run_folder import RunFolder, check_same_data, environment
+
+CACHEABLE_HEAD_LEARNING_RATE = 1e-3
+"""Their projections begin as the encoder's own similarity and have few steps to learn the rest in."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +73,7 @@ def run(
     config: TrainConfig,
     command: str = "",
     strategy: tf.distribute.Strategy | None = None,
-    head: Head = pair_head,
+    head: Head | None = None,
 ) -> Judged:
     """Trains, exports and judges; the run's folder then holds what `run_folder.LAYOUT` lists.
 
@@ -82,7 +81,7 @@ def run(
         config: complete: every file named, ``output_dir`` empty or, with ``resume``, a run of the same options.
         command: the command line, kept with the run.
         strategy: where to train; the default strategy if ``None``.
-        head: what classifies the pooled output; see `model.pair_head`.
+        head: what classifies the pooled output, where ``config.head`` has one; `model.pair_head` if ``None``.
 
     Raises:
         InputError: something the user gave cannot be used; nothing has been written then.
@@ -94,11 +93,14 @@ def run(
     folder = RunFolder(config.output_dir)
     _begin_folder(folder, config, run_inputs, command)
     records = prepare(inputs, config.records or folder.records)
+    build_model = functools.partial(
+        build, config, run_inputs.pretrained.bert_config, **({"head": head} if head else {})
+    )
     with (strategy or tf.distribute.get_strategy()).scope():
-        model = _build_for_training(config, run_inputs, head)
+        model = _build_for_training(config, run_inputs, build_model)
     _fit(model, config, run_inputs, records, folder)
 
-    trained = float32_copy(model, run_inputs.pretrained.bert_config, head)
+    trained = float32_copy(model, build_model)
     calibration = score_parts(trained, records, inputs, config.eval_batch_size, folder)
     export(trained, inputs.packer, calibration, folder.saved_model)
     say(f"trained, scored and exported in {duration(time.perf_counter() - started)}")
@@ -144,20 +146,31 @@ def _begin_folder(folder: RunFolder, config: TrainConfig, run_inputs: RunInputs,
         write_bytes(target, read_bytes(source))
 
 
-def _build_for_training(config: TrainConfig, run_inputs: RunInputs, head: Head) -> tf_keras.Model:
+def _build_for_training(
+    config: TrainConfig, run_inputs: RunInputs, build_model: Callable[[], tf_keras.Model]
+) -> tf_keras.Model:
     name = choose_precision(config.precision)
     say(f"training in {name}, {run_inputs.total_steps:,} steps of {config.train_batch_size} pairs")
     with precision(name):
-        model = build_classifier(run_inputs.pretrained.bert_config, head)
+        model = build_model()
     source = run_inputs.pretrained.source
     assign_encoder(encoder_of(model), source.weights, source.config)
     schedule = warmup_then_linear(config.learning_rate, run_inputs.total_steps, config.warmup_proportion)
     model.compile(
-        optimizer=BertAdam(schedule),
+        optimizer=BertAdam(schedule, faster=_faster(config, model)),
         loss=tf_keras.losses.SparseCategoricalCrossentropy(),
         metrics=[tf_keras.metrics.SparseCategoricalAccuracy("accuracy")],
     )
     return model
+
+
+def _faster(config: TrainConfig, model: tf_keras.Model) -> dict[str, float]:
+    """Factors of the learning rate for the variables that the checkpoint does not have."""
+    default = CACHEABLE_HEAD_LEARNING_RATE if is_cacheable(config.head) else config.learning_rate
+    factor = (config.head_learning_rate or default) / config.learning_rate
+    from_checkpoint = {variable.ref() for variable in encoder_of(model).variables}
+    new = [variable.name for variable in model.trainable_variables if variable.ref() not in from_checkpoint]
+    return {} if factor == 1.0 else dict.fromkeys(new, factor)
 
 
 def _fit(

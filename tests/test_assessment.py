@@ -15,7 +15,7 @@ from keras_negaposi.evaluate import main as evaluate
 from keras_negaposi.judging.audit import NEAR_TEXT, SAME_TEXT, near_duplicates
 from keras_negaposi.judging.judgement import judge
 from keras_negaposi.judging.ranking import rank, summarize
-from keras_negaposi.judging.report import escape
+from keras_negaposi.markup import escape
 from keras_negaposi.predict import main as predict
 from keras_negaposi.training import run
 

@@ -8,10 +8,11 @@ import tensorflow as tf
 
 from keras_negaposi.baseline import main
 from keras_negaposi.config import BaselineConfig
-from keras_negaposi.features import MODEL_INPUTS, pack_singles
+from keras_negaposi.features import ENCODER_INPUTS
 from keras_negaposi.frozen import pair_features, text_key, text_vectors
 from keras_negaposi.judging.baselines import FROZEN
 from keras_negaposi.judging.trivial import TRIVIAL, a_only, b_only, labels_of, lengths_only, majority, tfidf_features
+from keras_negaposi.packing import pack_singles
 from keras_negaposi.pairs import Pair
 from keras_negaposi.pretrained import read_pretrained
 
@@ -26,7 +27,7 @@ def test_vectors_are_the_encoders_whatever_the_batch(tiny, corpus, tmp_path, poo
     vectors = text_vectors(config, pretrained, [*texts, *texts], str(tmp_path / "v.npz"))
     assert len(vectors) == len(set(texts))
     packed = pack_singles(pretrained.tokenizer, tf.constant(texts), LENGTH)
-    states = pretrained.encoder()({f.name: packed[f.name] for f in MODEL_INPUTS})["sequence_output"].numpy()
+    states = pretrained.encoder()({name: packed[name] for name in ENCODER_INPUTS})["sequence_output"].numpy()
     mask = packed["input_mask"].numpy()[:, :, np.newaxis]
     expected = states[:, 0] if pooling == "first" else (states * mask).sum(axis=1) / mask.sum(axis=1)
     np.testing.assert_allclose([vectors[text_key(text)] for text in texts], expected, atol=1e-5)

@@ -61,13 +61,14 @@ def test_ids_signature_with_plain_saved_model_cli(finished, scored, text_pairs, 
     """No tensorflow_text in that process: the command is the one TensorFlow installs."""
     import tensorflow as tf
 
-    from keras_negaposi.features import MODEL_INPUTS, PairPacker
+    from keras_negaposi.features import ENCODER_INPUTS
+    from keras_negaposi.packing import PairPacker
     from keras_negaposi.tokenizer import Tokenizer
 
     tokenizer = Tokenizer(tiny.flags["model_file"], tiny.flags["vocab_file"])
     text_a, text_b = zip(*text_pairs, strict=True)
     packed = PairPacker(tokenizer, LENGTH)(tf.constant(text_a[:3]), tf.constant(text_b[:3]))
-    values = ";".join(f"{f.name}={packed[f.name].numpy().tolist()}" for f in MODEL_INPUTS)
+    values = ";".join(f"{name}={packed[name].numpy().tolist()}" for name in ENCODER_INPUTS)
     command = [os.path.join(os.path.dirname(sys.executable), "saved_model_cli"), "run", "--tag_set", "serve"]
     command += ["--dir", str(finished / "saved_model"), "--signature_def", "ids", "--input_exprs", values]
     result = subprocess.run([*command, "--outdir", str(finished)], capture_output=True, text=True, timeout=300)
@@ -81,7 +82,8 @@ def test_padding_more_changes_no_score(finished, text_pairs, tiny):
     import tensorflow as tf
     import tensorflow_text  # noqa: F401
 
-    from keras_negaposi.features import MODEL_INPUTS, PairPacker
+    from keras_negaposi.features import ENCODER_INPUTS
+    from keras_negaposi.packing import PairPacker
     from keras_negaposi.tokenizer import Tokenizer
 
     tokenizer = Tokenizer(tiny.flags["model_file"], tiny.flags["vocab_file"])
@@ -91,7 +93,7 @@ def test_padding_more_changes_no_score(finished, text_pairs, tiny):
     for length in (25, 40):
         packed = PairPacker(tokenizer, length)(tf.constant(text_a), tf.constant(text_b))
         fits = ~packed["truncated"].numpy()
-        scores.append((fits, ids(**{f.name: packed[f.name] for f in MODEL_INPUTS})["probabilities"].numpy()))
+        scores.append((fits, ids(**{name: packed[name] for name in ENCODER_INPUTS})["probabilities"].numpy()))
     (fits, short), (_, long) = scores
     assert fits.any()
     np.testing.assert_allclose(short[fits], long[fits], atol=1e-6)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_negaposi.config import DataConfig
-from keras_negaposi.features import INDEX, LABEL, MODEL_INPUTS
+from keras_negaposi.features import ENCODER_INPUTS, INDEX, LABEL
 from keras_negaposi.records import eval_dataset, packed_batches, prepare, read_inputs, read_records, train_dataset
 from keras_negaposi.tokenizer import Tokenizer
 
@@ -35,7 +35,7 @@ def test_every_pair_once_in_order_and_equal(inputs, records, part, batch_size):
     real = read[INDEX] >= 0
     np.testing.assert_array_equal(read[INDEX][real], np.arange(len(pairs)))
     written = list(packed_batches(inputs.packer, inputs.data.texts, pairs))
-    for name in (*(feature.name for feature in MODEL_INPUTS), LABEL):
+    for name in (*(name for name in ENCODER_INPUTS), LABEL):
         assert read[name].dtype == np.int32
         np.testing.assert_array_equal(read[name][real], np.concatenate([batch[name] for batch in written]))
         assert not read[name][~real].any()

@@ -8,7 +8,7 @@ import pytest
 import sentencepiece
 import tensorflow as tf
 
-from keras_negaposi.features import PairPacker, pack_singles
+from keras_negaposi.packing import PairPacker, pack_singles
 from keras_negaposi.tokenizer import Tokenizer
 
 ODD_TEXTS = [

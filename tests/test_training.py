@@ -14,10 +14,12 @@ from sklearn.metrics import accuracy_score, confusion_matrix
 from checkpoints_tools.source import open_weights
 from keras_negaposi import training
 from keras_negaposi.config import TrainConfig
+from keras_negaposi.heads.pair import build as build_classifier
 from keras_negaposi.judging.evaluation import Scores, chance_loss, evaluate
-from keras_negaposi.model import build_classifier, encoder_of, float32_copy, precision
+from keras_negaposi.model import encoder_of, float32_copy
 from keras_negaposi.optimization import BertAdam
 from keras_negaposi.pairs import Pair
+from keras_negaposi.precision import precision
 from keras_negaposi.train import main
 
 EPOCHS = 1.7
@@ -218,7 +220,7 @@ def test_the_float32_copy_has_the_same_weights(tiny):
     config = BertConfig(**tiny.config)
     with precision("bfloat16"):
         model = build_classifier(config)
-    copy = float32_copy(model, config)
+    copy = float32_copy(model, lambda: build_classifier(config))
     assert encoder_of(copy).dtype_policy.name == "float32"
     for ours, theirs in zip(copy.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)

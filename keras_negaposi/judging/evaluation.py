@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 import tf_keras
 from sklearn.metrics import classification_report, confusion_matrix
 
@@ -16,7 +15,7 @@ from checkpoints_tools.options import say
 from keras_negaposi.calibration import Calibration
 from keras_negaposi.callbacks import PredictProgress, Ticker
 from keras_negaposi.config import EvaluateConfig
-from keras_negaposi.features import INDEX, LABEL, MODEL_INPUTS, Features
+from keras_negaposi.features import INDEX, LABEL
 from keras_negaposi.judging.uncertainty import Predictions, document_weights, intervals
 from keras_negaposi.pairs import Pair, read_pairs
 from keras_negaposi.records import Records, eval_dataset
@@ -94,7 +93,7 @@ def score_records(model: tf_keras.Model, records: Records, part: str, batch_size
     columns = list(dataset.map(lambda features: (features[INDEX], features[LABEL])).as_numpy_iterator())
     indices, labels = (np.concatenate(column) for column in zip(*columns, strict=True))
     progress = PredictProgress(Ticker(f"scoring the {part} pairs, batches", len(columns)))
-    probabilities = model.predict(dataset.map(_model_inputs), verbose=0, callbacks=[progress])[:, 1]
+    probabilities = model.predict(dataset.map(records.inputs), verbose=0, callbacks=[progress])[:, 1]
     real = indices >= 0
     if not np.array_equal(indices[real], np.arange(records.counts[part])) or len(probabilities) != len(indices):
         raise RuntimeError(f"{part}: the pairs scored are not the {records.counts[part]} pairs of the records")
@@ -205,7 +204,3 @@ def _without_nan(value: object) -> object:
 def saved_calibration(folder: RunFolder) -> Calibration:
     """The temperature and threshold that a run was finished with; the defaults for a run older than them."""
     return Calibration(**read_json(folder.calibration)) if exists(folder.calibration) else Calibration()
-
-
-def _model_inputs(features: Features) -> dict[str, tf.Tensor]:
-    return {feature.name: features[feature.name] for feature in MODEL_INPUTS}

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import html
 import json
 import re
-import unicodedata
 from collections.abc import Sequence
 from importlib import resources
 from string import Template
 
 import numpy as np
 
-from keras_negaposi.features import SPECIAL_IDS_OF_PAIR
 from keras_negaposi.judging import plots
 from keras_negaposi.judging.assessment import Assessment, FinishedRun
 from keras_negaposi.judging.evaluation import Evaluation
 from keras_negaposi.judging.uncertainty import Interval
+from keras_negaposi.markup import escape
+from keras_negaposi.packing import PACKERS
 from keras_negaposi.tokenizer import Tokenizer
 
 WORST = 20
@@ -71,14 +70,6 @@ def render_report(judged: Judged) -> str:
     )
 
 
-def escape(text: str) -> str:
-    """Escapes markup, and shows controls that would reorder or hide what stands around them."""
-    shown = "".join(
-        f"[U+{ord(c):04X}]" if unicodedata.category(c) in ("Cc", "Cf", "Cs") and c not in "\n\t" else c for c in text
-    )
-    return html.escape(shown)
-
-
 def number(interval: Interval | None) -> str:
     """``0.951 (0.940-0.960)``."""
     return f"{interval.value:.3f} ({interval.low:.3f}-{interval.high:.3f})" if interval else "no such pairs"
@@ -115,8 +106,9 @@ def _plots(judged: Judged) -> list[tuple[str, str]]:
     titles = sorted({title for pair in run.test for title in (pair.a, pair.b)})
     ids = tokenizer.encode([run.texts[title] for title in titles])
     pieces = dict(zip(titles, map(len, ids), strict=True))
-    lengths = np.array([pieces[pair.a] + pieces[pair.b] for pair in run.test])
-    cut = np.maximum(lengths - (run.config.max_seq_length - SPECIAL_IDS_OF_PAIR), 0)
+    both = np.array([(pieces[pair.a], pieces[pair.b]) for pair in run.test])
+    lengths = both.sum(axis=1)
+    cut = PACKERS[run.config.packing].pieces_cut(both, run.config.max_seq_length)
     wanted = [
         ("ROC curve", plots.roc(scores)),
         ("Precision and recall", plots.precision_recall(scores)),

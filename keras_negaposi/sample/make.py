@@ -83,7 +83,7 @@ def _make(config: MakeConfig) -> None:
 
     from checkpoints_tools.config import BertConfig
     from checkpoints_tools.tf1 import write_checkpoint
-    from keras_negaposi.features import PairPacker
+    from keras_negaposi.packing import PairPacker
     from keras_negaposi.records import packed_batches
     from keras_negaposi.sample.pretrain import pretrain, word_vectors
     from keras_negaposi.tokenizer import Tokenizer

@@ -12,7 +12,7 @@ from official.nlp.modeling import layers, networks
 
 from checkpoints_tools.config import BertConfig
 from checkpoints_tools.encoder import build_encoder, encoder_to_tf1, tanh_gelu
-from keras_negaposi.features import LABEL, MODEL_INPUTS
+from keras_negaposi.features import ENCODER_INPUTS, LABEL
 from keras_negaposi.optimization import CLIP_NORM, WEIGHT_DECAY, warmup_then_linear
 from keras_negaposi.tokenizer import Tokenizer
 
@@ -47,7 +47,7 @@ def pretrain(
         config: the architecture.
         tokenizer: says which ids are never masked, and which one masks.
         vectors: ``float32 [vocab, hidden]``, the word embeddings at the start; see `word_vectors`.
-        packed: endless chunks of `features.FEATURES`, `batch_size` pairs or more each; the label is "B comes next".
+        packed: endless chunks of features, `batch_size` pairs or more each; the label is "B comes next".
         steps: optimizer updates.
         batch_size: pairs an update.
         learning_rate: the highest one.
@@ -164,7 +164,7 @@ def _masked_batches(
         order = rng.permutation(len(chunk[LABEL]))
         for start in range(0, len(order) - batch_size + 1, batch_size):
             rows = {name: values[order[start : start + batch_size]] for name, values in chunk.items()}
-            inputs = {feature.name: rows[feature.name] for feature in MODEL_INPUTS}
+            inputs = {name: rows[name] for name in ENCODER_INPUTS}
             ids = inputs["input_word_ids"]
             maskable = (inputs["input_mask"] == 1) & (ids != tokenizer.cls_id) & (ids != tokenizer.sep_id)
             masked, positions, targets, weights = mask_pieces(
@@ -181,7 +181,7 @@ def _masked_batches(
 
 def _with_heads(encoder: networks.BertEncoder, config: BertConfig) -> tf_keras.Model:
     """The encoder with both pre-training heads; outputs are logits."""
-    inputs = {feature.name: tf_keras.Input([None], dtype=tf.int32, name=feature.name) for feature in MODEL_INPUTS}
+    inputs = {name: tf_keras.Input([None], dtype=tf.int32, name=name) for name in ENCODER_INPUTS}
     positions = tf_keras.Input([PREDICTIONS], dtype=tf.int32, name="masked_positions")
     states = encoder(inputs)
 

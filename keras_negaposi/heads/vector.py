@@ -1,0 +1,63 @@
+"""``vector``: one vector a page, compared by cosine: the one-vector form of dot-product attention.
+
+A ranking is then a nearest-neighbour search.
+Two encoders that share their weights but not their projections (Reimers & Gurevych 2019, arXiv 1908.10084, for the
+shared ones).
+Inputs: A and B apart. Cached of B: ``vector [size]``, of length 1; at size 384 in fp16 768 bytes a page.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import tensorflow as tf
+import tf_keras
+
+from checkpoints_tools.config import BertConfig
+from keras_negaposi.heads.cacheable import CacheableModel, Side, built
+from keras_negaposi.heads.parts import masked_mean, projection
+from keras_negaposi.model import CLASSES
+
+if TYPE_CHECKING:
+    from keras_negaposi.config import HeadConfig
+
+FIRST_SCALE = 5.0
+"""Half of the slope of the first guess: a cosine of 0.4 above the threshold is a probability of 0.98."""
+
+
+class Vector(CacheableModel):
+    """See the file's docstring."""
+
+    def __init__(self, config: BertConfig, size: int, tied: bool) -> None:
+        super().__init__(config, "vector")
+        # The encoder's vectors share a large common part, which would make every cosine high.
+        self.center = tf_keras.layers.BatchNormalization(momentum=0.9, dtype=tf.float32, name="center")
+        self.query_projection = projection(size, "query")
+        self.key_projection = self.query_projection if tied else projection(size, "key")
+        self.classifier = tf_keras.layers.Dense(
+            CLASSES,
+            "softmax",
+            kernel_initializer=tf_keras.initializers.Constant([[-FIRST_SCALE, FIRST_SCALE]]),
+            dtype=tf.float32,
+            name="classifier",
+        )
+
+    def query(self, states: tf.Tensor, mask: tf.Tensor) -> Side:
+        """The mean of A's tokens, projected: ``vector [batch, size]``, of length 1."""
+        return {"vector": self._vector(states, mask, self.query_projection)}
+
+    def key(self, states: tf.Tensor, mask: tf.Tensor) -> Side:
+        """The mean of B's tokens, projected: ``vector [batch, size]``, of length 1."""
+        return {"vector": self._vector(states, mask, self.key_projection)}
+
+    def probabilities(self, a: Side, b: Side, training: bool = False) -> tf.Tensor:
+        """See `CacheableModel`; rises with the cosine, so that its order is the neighbours'."""
+        return self.classifier(tf.reduce_sum(a["vector"] * b["vector"], axis=1, keepdims=True))
+
+    def _vector(self, states: tf.Tensor, mask: tf.Tensor, project: tf_keras.layers.Layer) -> tf.Tensor:
+        return tf.math.l2_normalize(project(self.center(masked_mean(states, mask))), axis=1)
+
+
+def build(config: BertConfig, options: HeadConfig) -> Vector:
+    """See the file's docstring."""
+    return built(Vector(config, options.size_or(config.hidden_size), options.tie_projections))

@@ -1,0 +1,35 @@
+"""``python -m keras_negaposi.index``: keeps what a finished run's model makes of every page, to rank them quickly.
+
+Called again it encodes only what has changed. Killed at any time it leaves a valid index.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from checkpoints_tools.options import add_flags, given_flags, make_config, make_parser, run_command
+from keras_negaposi.config import IndexConfig, check_required
+from keras_negaposi.run_folder import saved_config
+
+
+def index(arguments: argparse.Namespace) -> None:
+    """Configures and builds; the pages are the run's own texts unless others are given."""
+    given = given_flags(IndexConfig, arguments)
+    check_required(given, ("output",))
+    config = make_config(IndexConfig, {"honbun": saved_config(arguments.run).get("honbun")} | given)
+    from keras_negaposi.indexing import build_index
+
+    build_index(arguments.run, config)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command; gives its exit code."""
+    parser = make_parser("keras_negaposi.index", __doc__)
+    parser.add_argument("run", metavar="RUN", help="folder of a finished run whose head encodes A and B apart")
+    add_flags(parser, IndexConfig)
+    return run_command(parser, index, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""Making an index, or bringing one up to date: only texts that it does not hold are encoded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import numpy as np
+
+from checkpoints_tools.errors import InputError
+from checkpoints_tools.options import say
+from keras_negaposi.callbacks import Ticker
+from keras_negaposi.config import IndexConfig
+from keras_negaposi.frozen import text_key
+from keras_negaposi.indexing.cached import CachedScorer
+from keras_negaposi.indexing.store import MASK, Rows, Store, in_order
+from keras_negaposi.pairs import read_texts
+
+TEXTS_A_SEGMENT = 1024
+
+
+def build_index(run: str, config: IndexConfig) -> Store:
+    """Encodes B's side of every page of a file once; what is there already is kept.
+
+    Killed at any time it leaves a valid index, and called again it goes on.
+
+    Raises:
+        InputError: the file or the run cannot be used, or the index is another model's.
+    """
+    pages = read_texts(config.honbun)
+    store = Store(config.output)
+    scorer = CachedScorer(run)
+    model = scorer.fingerprint(config.dtype)
+    if store.exists():
+        check_model(store, model, f"give another --output, or the run it was made with ({store.about.get('run')})")
+    texts = {text_key(text): text for text in pages.values()}
+    before = {text_key(text) for text in store.pages.values()}
+    kept = store.keys()
+    store.begin(model, {"run": os.path.abspath(run), "head": scorer.head}, pages)
+    missing = in_order((key for key in texts if key not in kept), {key: len(text) for key, text in texts.items()})
+    say(f"{len(pages):,} pages, {len(texts):,} different texts, {len(missing):,} of them to encode")
+    tick = Ticker("encoding", len(missing))
+    for start in range(0, len(missing), TEXTS_A_SEGMENT):
+        keys = missing[start : start + TEXTS_A_SEGMENT]
+        store.add(keys, _encode(scorer, [texts[key] for key in keys], config))
+        tick(start + len(keys))
+    store.drop(set(texts))
+    size, gone = store.bytes(), len(before - texts.keys())
+    say(
+        f"index in {config.output}: {len(texts):,} texts, {gone:,} old ones dropped; {size / 1e6:,.1f} MB, "
+        f"{size / max(1, len(texts)):,.0f} bytes a text"
+    )
+    return store
+
+
+def check_model(store: Store, model: Mapping[str, str], mend: str) -> None:
+    """Refuses an index whose vectors are another model's.
+
+    Raises:
+        InputError: names what differs.
+    """
+    for name, value in store.model.items():
+        if model.get(name) != value:
+            raise InputError(f"{store.path}: made with another {name} ({value}, now {model.get(name)}); {mend}")
+
+
+def _encode(scorer: CachedScorer, texts: list[str], config: IndexConfig) -> Rows:
+    """Batches of similar length, padded to one length at the end."""
+    batches = [
+        scorer.encode("b", texts[start : start + config.batch_size])
+        for start in range(0, len(texts), config.batch_size)
+    ]
+    longest = max(batch[MASK].shape[1] for batch in batches) if MASK in batches[0] else 0
+
+    def padded(name: str, array: np.ndarray) -> np.ndarray:
+        array = array if name == MASK else array.astype(config.dtype)
+        wide = [(0, longest - array.shape[1])] if longest else []
+        return np.pad(array, [(0, 0), *wide, *[(0, 0)] * (array.ndim - 1 - len(wide))])
+
+    return {name: np.concatenate([padded(name, batch[name]) for batch in batches]) for name in batches[0]}

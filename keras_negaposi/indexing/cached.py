@@ -1,0 +1,69 @@
+"""A finished run whose B can be kept, loaded from its SavedModel: encodes either side, and scores what is kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from checkpoints_tools.errors import InputError
+from checkpoints_tools.files import join, read_bytes
+from keras_negaposi.export import ENCODE, SCORE, SCORE_HALF
+from keras_negaposi.heads import HEADS, is_cacheable
+from keras_negaposi.indexing.store import Rows
+from keras_negaposi.run_folder import RunFolder, saved_config
+from keras_negaposi.scorer import load_saved_model
+
+SCORERS = {"float32": SCORE, "float16": SCORE_HALF}
+IN_FINGERPRINT = ("head", "max_seq_length", "truncate_a", "do_lower_case")
+
+
+class CachedScorer:
+    """Encodes texts and scores kept sides.
+
+    Args:
+        run: a finished run's folder.
+
+    Raises:
+        InputError: it is none, or nothing of its head's B can be kept.
+    """
+
+    def __init__(self, run: str) -> None:
+        self.config = saved_config(run)
+        self.head = str(self.config.get("head", "pair"))
+        self._run = run
+        if not is_cacheable(self.head):
+            heads = ", ".join(name for name in HEADS if is_cacheable(name))
+            raise InputError(
+                f"{run}: its head is {self.head}, of whose B nothing can be kept; train with --head, one of {heads}"
+            )
+        self._signatures = load_saved_model(RunFolder(run).saved_model).signatures
+
+    def fingerprint(self, dtype: str) -> dict[str, str]:
+        """What an index of this model depends on, by the name to give when it differs."""
+        folder = RunFolder(self._run)
+        weights = join(folder.saved_model, "variables", "variables.data-00000-of-00001")
+        tokenizer = read_bytes(folder.sentencepiece_model) + read_bytes(folder.vocabulary)
+        options = {name: str(self.config.get(name)) for name in IN_FINGERPRINT}
+        return {"weights": _hash(read_bytes(weights)), "tokenizer": _hash(tokenizer), "dtype": dtype} | options
+
+    def encode(self, side: str, texts: Sequence[str]) -> Rows:
+        """Side ``"a"`` or ``"b"`` of texts: what `heads.cacheable.CacheableModel` keeps, as arrays."""
+        found = self._signatures[ENCODE[side]](text=tf.constant(list(texts)))
+        return {name: value.numpy() for name, value in found.items()}
+
+    def score(self, a: Rows, b: Rows) -> np.ndarray:
+        """Probability that B comes next, ``float32 [rows of b]``; ``a`` has one row, or as many.
+
+        ``b`` may be kept in float16.
+        """
+        dtype = next(value.dtype.name for name, value in b.items() if name != "mask")
+        sides = {f"a_{name}": tf.constant(value) for name, value in a.items()}
+        sides |= {f"b_{name}": tf.constant(value) for name, value in b.items()}
+        return self._signatures[SCORERS[dtype]](**sides)["probabilities"].numpy()[:, 1]
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

@@ -1,0 +1,145 @@
+"""Texts to the model's inputs, as graph ops: the same in the records, in evaluation and in the exported model."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_text as tf_text
+
+from keras_negaposi.features import APART, ENCODER_INPUTS, SIDES, TOGETHER, Features, Packing
+from keras_negaposi.tokenizer import PADDING_ID, Tokenizer
+
+SPECIAL_IDS_OF_PAIR = 3  # [CLS] A [SEP] B [SEP]
+SPECIAL_IDS_OF_SINGLE = 2  # [CLS] text [SEP]
+
+
+@dataclasses.dataclass(frozen=True)
+class Packer:
+    """Makes `Packing.inputs` of texts.
+
+    Args:
+        tokenizer: for both texts.
+        max_seq_length: length of an input in pieces.
+        truncate_a: where a long A is cut; at its ``"end"`` as in the original, or at its ``"start"``, so that the
+            pieces next to B stay. The numbers of pieces are the same. B is always cut at its end.
+    """
+
+    tokenizer: Tokenizer
+    max_seq_length: int
+    truncate_a: str = "end"
+
+    packing: Packing = dataclasses.field(init=False)
+
+    def __call__(self, text_a: tf.Tensor, text_b: tf.Tensor) -> Features:
+        """Packs ``string [batch]`` twice.
+
+        Returns:
+            ``int32 [batch, max_seq_length]`` by input's name, and ``truncated``, ``bool [batch]``.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def pieces_cut(lengths: np.ndarray, max_seq_length: int) -> np.ndarray:
+        """How many pieces of a pair are lost, ``int [pairs]``, by those of A and B, ``int [pairs, 2]``."""
+        raise NotImplementedError
+
+    @functools.cached_property
+    def traced(self) -> tf.types.experimental.PolymorphicFunction:
+        """The same, traced once for batches of any size."""
+        return tf.function(self.__call__, input_signature=[tf.TensorSpec([None], tf.string)] * 2)
+
+
+class PairPacker(Packer):
+    """Graph op: ``[CLS] A [SEP] B [SEP]``, the longer text cut until the pair fits.
+
+    Equal lengths lose B's last piece first: google-research/bert's ``_truncate_seq_pair``.
+    """
+
+    packing = TOGETHER
+
+    def __call__(self, text_a: tf.Tensor, text_b: tf.Tensor) -> Features:
+        """See `Packer`."""
+        a, b = self.tokenizer.tokenize(text_a), self.tokenizer.tokenize(text_b)
+        room = self.max_seq_length - SPECIAL_IDS_OF_PAIR
+        kept_a, kept_b = tf_text.RoundRobinTrimmer(max_seq_length=room).trim([a, b])
+        if self.truncate_a == "start":
+            kept_a = _last_pieces(a, kept_a.row_lengths())
+        truncated = a.row_lengths() + b.row_lengths() > room
+        return _pack([kept_a, kept_b], self.tokenizer, self.max_seq_length) | {"truncated": truncated}
+
+    @staticmethod
+    def pieces_cut(lengths: np.ndarray, max_seq_length: int) -> np.ndarray:
+        """See `Packer`."""
+        return np.maximum(lengths.sum(axis=1) - (max_seq_length - SPECIAL_IDS_OF_PAIR), 0)
+
+
+class ApartPacker(Packer):
+    """Graph op: ``[CLS] A [SEP]`` and ``[CLS] B [SEP]``, each cut to ``max_seq_length``.
+
+    A's tokens are of type 0 and B's of type 1, as in a pair.
+    """
+
+    packing = APART
+
+    def __call__(self, text_a: tf.Tensor, text_b: tf.Tensor) -> Features:
+        """See `Packer`."""
+        sides = {side: self.side(side, text) for side, text in zip(SIDES, (text_a, text_b), strict=True)}
+        packed = {f"{side}_{name}": value for side, features in sides.items() for name, value in features.items()}
+        return packed | {"truncated": packed.pop("a_truncated") | packed.pop("b_truncated")}
+
+    def side(self, side: str, text: tf.Tensor) -> Features:
+        """One text a row: ``string [batch]`` -> the encoder's inputs, and ``truncated``."""
+        pieces = self.tokenizer.tokenize(text)
+        room = self.max_seq_length - SPECIAL_IDS_OF_SINGLE
+        counts = tf.minimum(pieces.row_lengths(), room)
+        at_start = side == "a" and self.truncate_a == "start"
+        packed = _pack(
+            [_last_pieces(pieces, counts) if at_start else pieces[:, :room]], self.tokenizer, self.max_seq_length
+        )
+        if side == "b":
+            packed["input_type_ids"] = packed["input_mask"]
+        return packed | {"truncated": pieces.row_lengths() > room}
+
+    @staticmethod
+    def pieces_cut(lengths: np.ndarray, max_seq_length: int) -> np.ndarray:
+        """See `Packer`."""
+        return np.maximum(lengths - (max_seq_length - SPECIAL_IDS_OF_SINGLE), 0).sum(axis=1)
+
+
+PACKERS = {packer.packing.name: packer for packer in (PairPacker, ApartPacker)}
+
+
+def trim(packed: Features) -> Features:
+    """Cuts the padding that no row of the batch needs: ``[batch, seq]`` of either text to its longest row."""
+    masks = {name: mask for name, mask in packed.items() if name.endswith("input_mask")}
+    longest = {name.removesuffix("input_mask"): tf.reduce_max(tf.reduce_sum(mask, 1)) for name, mask in masks.items()}
+    trimmed = dict(packed)
+    for prefix, length in longest.items():
+        trimmed |= {prefix + name: packed[prefix + name][:, :length] for name in ENCODER_INPUTS}
+    return trimmed
+
+
+def pack_singles(tokenizer: Tokenizer, texts: tf.Tensor, max_seq_length: int) -> Features:
+    """Graph op: ``[CLS] text [SEP]``; ``string [batch]`` -> ``int32 [batch, seq]`` by encoder input."""
+    segment = tokenizer.tokenize(texts)[:, : max_seq_length - SPECIAL_IDS_OF_SINGLE]
+    return _pack([segment], tokenizer, max_seq_length)
+
+
+def _last_pieces(pieces: tf.RaggedTensor, counts: tf.Tensor) -> tf.RaggedTensor:
+    """The last ``counts`` (``int64 [batch]``) pieces of each row."""
+    lengths = pieces.row_lengths()
+    return tf.gather(pieces, tf.ragged.range(lengths - counts, lengths), batch_dims=1)
+
+
+def _pack(segments: list[tf.RaggedTensor], tokenizer: Tokenizer, max_seq_length: int) -> Features:
+    word_ids, type_ids = tf_text.combine_segments(segments, tokenizer.cls_id, tokenizer.sep_id)
+    shape = [None, max_seq_length]
+    # The mask comes from lengths: id 0 is padding and also the unknown piece.
+    return {
+        "input_word_ids": word_ids.to_tensor(PADDING_ID, shape=shape),
+        "input_mask": tf.sequence_mask(word_ids.row_lengths(), max_seq_length, tf.int32),
+        "input_type_ids": tf.cast(type_ids.to_tensor(0, shape=shape), tf.int32),
+    }
