@@ -90,7 +90,7 @@ class HeadConfig:
         None, "numbers a vector or token that are kept of B (default: the head's own)", kind=int, check=at_least(1)
     )
     tie_projections: bool = option(False, "one projection for A and B: then only the classifier tells their roles")
-    dimension_dropout: float = option(0.3, "reduced: share of the dimensions that a mask drops", check=between(0, 1))
+    dimension_dropout: float = option(0.3, "reduced: share of the dimensions that are dropped", check=between(0.0, 1.0))
     inference_masks: int = option(0, "reduced: fixed masks that are averaged over in use; 0: none", check=at_least(0))
     separate_layers: int | None = option(
         None, "midfusion: layers that see A and B apart (default: two thirds)", kind=int, check=at_least(1)
@@ -155,6 +155,13 @@ class TrainConfig(HeadConfig, DataConfig, Requirements):
     )
     save_checkpoints_steps: int = option(200, "steps between two checkpoints", check=at_least(1))
     log_every_steps: int = option(25, "steps between two progress lines and TensorBoard points", check=at_least(1))
+    teacher: str | None = option(None, "finished run whose probabilities are aimed at beside the labels")
+    teacher_weight: float = option(
+        0.5, "of the teacher's probabilities; the rest is the label's", check=between(0, 1.01)
+    )
+    augment: int = option(
+        0, "pairs without a label to train on too, drawn of like pages for the teacher", check=at_least(0)
+    )
     vectors: str | None = option(None, "file that keeps the frozen encoder's vectors (default: in the run's folder)")
     rank_queries: int = option(50, "test texts A for which the true B is ranked among others", check=at_least(0))
     rank_candidates: int = option(20, "pages a ranking, the true B among them", check=at_least(2))

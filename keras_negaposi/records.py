@@ -22,6 +22,8 @@ from keras_negaposi.tokenizer import Tokenizer
 
 METADATA = "metadata.json"
 SPLIT = "split.json"
+UNLABELLED = "unlabelled"
+"""Part of pairs that only a teacher labels; trained on after those of ``train``, whose numbers its own continue."""
 FORMAT = 2
 """Part of the fingerprint: raise it when the records' layout changes."""
 FINGERPRINTED = (
@@ -54,6 +56,11 @@ class Records:
     max_seq_length: int
     counts: dict[str, int]
     truncated: dict[str, int]
+
+    @property
+    def train_count(self) -> int:
+        """Pairs that are trained on."""
+        return self.counts["train"] + self.counts.get(UNLABELLED, 0)
 
     def files(self, part: str) -> list[str]:
         """Paths of the part's shards."""
@@ -170,22 +177,27 @@ def packed_batches(packer: Packer, texts: dict[str, str], pairs: Sequence[Pair])
         yield arrays
 
 
-def train_dataset(records: Records, batch_size: int, seed: int, skip_steps: int = 0) -> tf.data.Dataset:
+def train_dataset(
+    records: Records, batch_size: int, seed: int, skip_steps: int = 0, targets: np.ndarray | None = None
+) -> tf.data.Dataset:
     """Endless shuffled batches of (model inputs, labels), each pass in a new order fixed by ``seed``.
 
     Args:
-        records: whose ``train`` part is read.
+        records: whose ``train`` part is read, and the `UNLABELLED` one if there is one.
         batch_size: over all devices; a batch may span two passes, so that its shape is static.
         seed: of the order.
         skip_steps: batches that a resumed run has seen already.
+        targets: ``float32 [pairs, 2]`` in the records' order, given in place of the labels.
     """
-    dataset = tf.data.TFRecordDataset(records.files("train"))
-    buffer = min(records.counts["train"], SHUFFLE_BUFFER)
+    parts = [part for part in ("train", UNLABELLED) if part in records.counts]
+    dataset = tf.data.TFRecordDataset([file for part in parts for file in records.files(part)])
+    buffer = min(records.train_count, SHUFFLE_BUFFER)
     dataset = dataset.shuffle(buffer, seed, reshuffle_each_iteration=True).repeat()
     dataset = dataset.batch(batch_size, drop_remainder=True).skip(skip_steps)
 
     def split_label(features: Features) -> tuple[Features, tf.Tensor]:
-        return records.inputs(features), features[LABEL]
+        label = features[LABEL] if targets is None else tf.gather(targets, features[INDEX])
+        return records.inputs(features), label
 
     return dataset.map(lambda batch: split_label(records.parse(batch))).prefetch(2)
 
@@ -215,6 +227,7 @@ def _write_part(inputs: Inputs, folder: str, part: str) -> int:
     examples = (
         {name: values[row] for name, values in batch.items()} for batch in batches for row in range(len(batch[INDEX]))
     )
+    offset = len(inputs.split.parts["train"]) if part == UNLABELLED else 0
     truncated = 0
     names = _shard_names(part, len(pairs))
     for number, name in enumerate(names):
@@ -223,6 +236,7 @@ def _write_part(inputs: Inputs, folder: str, part: str) -> int:
             for _ in range(size):
                 example = next(examples)
                 truncated += bool(example.pop("truncated"))
+                example[INDEX] += offset
                 writer.write(serialize_example(example))
     return truncated
 

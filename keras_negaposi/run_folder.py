@@ -46,6 +46,7 @@ LAYOUT = {
     "saved_model": "saved_model",
     "split": "split.json",
     "calibration": "calibration.json",
+    "teacher": "teacher.txt",
     "bert_config": "bert_config.json",
     "sentencepiece_model": "tokenizer.model",
     "vocabulary": "tokenizer.vocab",

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
@@ -26,6 +27,7 @@ from checkpoints_tools.options import say
 from keras_negaposi.calibration import Calibration, calibrate
 from keras_negaposi.callbacks import Progress, SaveCheckpoint, StopAfter, duration
 from keras_negaposi.config import TrainConfig
+from keras_negaposi.distillation import add_unlabelled, check_teacher, soft_targets
 from keras_negaposi.export import export
 from keras_negaposi.heads import build, is_cacheable
 from keras_negaposi.judging.evaluation import chance_loss, score_records, scores_table
@@ -35,7 +37,7 @@ from keras_negaposi.model import Head, encoder_of, float32_copy
 from keras_negaposi.optimization import BertAdam, warmup_then_linear
 from keras_negaposi.precision import choose_precision, precision
 from keras_negaposi.pretrained import Pretrained, read_pretrained
-from keras_negaposi.records import Inputs, Records, prepare, read_inputs, train_dataset
+from keras_negaposi.records import UNLABELLED, Inputs, Records, prepare, read_inputs, train_dataset
 from keras_negaposi.run_folder import RunFolder, check_same_data, environment
 
 CACHEABLE_HEAD_LEARNING_RATE = 1e-3
@@ -59,7 +61,9 @@ def read_run_inputs(config: TrainConfig) -> RunInputs:
     """
     pretrained = read_pretrained(config)
     inputs = read_inputs(config, pretrained.tokenizer)
-    pairs = len(inputs.split.parts["train"])
+    check_teacher(inputs, config)
+    inputs = add_unlabelled(inputs, config)
+    pairs = sum(len(inputs.split.parts.get(part, [])) for part in ("train", UNLABELLED))
     total_steps = int(pairs / config.train_batch_size * config.num_train_epochs)
     if not total_steps:
         raise InputError(
@@ -93,12 +97,13 @@ def run(
     folder = RunFolder(config.output_dir)
     _begin_folder(folder, config, run_inputs, command)
     records = prepare(inputs, config.records or folder.records)
+    targets = soft_targets(inputs, config, folder.teacher)
     build_model = functools.partial(
         build, config, run_inputs.pretrained.bert_config, **({"head": head} if head else {})
     )
     with (strategy or tf.distribute.get_strategy()).scope():
         model = _build_for_training(config, run_inputs, build_model)
-    _fit(model, config, run_inputs, records, folder)
+    _fit(model, config, run_inputs, records, targets, folder)
 
     trained = float32_copy(model, build_model)
     calibration = score_parts(trained, records, inputs, config.eval_batch_size, folder)
@@ -156,10 +161,12 @@ def _build_for_training(
     source = run_inputs.pretrained.source
     assign_encoder(encoder_of(model), source.weights, source.config)
     schedule = warmup_then_linear(config.learning_rate, run_inputs.total_steps, config.warmup_proportion)
+    soft = bool(config.teacher)
+    accuracy = tf_keras.metrics.CategoricalAccuracy if soft else tf_keras.metrics.SparseCategoricalAccuracy
     model.compile(
         optimizer=BertAdam(schedule, faster=_faster(config, model)),
-        loss=tf_keras.losses.SparseCategoricalCrossentropy(),
-        metrics=[tf_keras.metrics.SparseCategoricalAccuracy("accuracy")],
+        loss=tf_keras.losses.CategoricalCrossentropy() if soft else tf_keras.losses.SparseCategoricalCrossentropy(),
+        metrics=[accuracy("accuracy")],
     )
     return model
 
@@ -174,7 +181,12 @@ def _faster(config: TrainConfig, model: tf_keras.Model) -> dict[str, float]:
 
 
 def _fit(
-    model: tf_keras.Model, config: TrainConfig, run_inputs: RunInputs, records: Records, folder: RunFolder
+    model: tf_keras.Model,
+    config: TrainConfig,
+    run_inputs: RunInputs,
+    records: Records,
+    targets: np.ndarray | None,
+    folder: RunFolder,
 ) -> None:
     """Runs ``model.fit`` from the last checkpoint, if there is one, to the last step."""
     total_steps = run_inputs.total_steps
@@ -187,9 +199,9 @@ def _fit(
     done = int(model.optimizer.iterations.numpy())
     if done >= total_steps:
         return
-    steps_a_pass = max(1, records.counts["train"] // config.train_batch_size)
+    steps_a_pass = max(1, records.train_count // config.train_batch_size)
     model.fit(
-        train_dataset(records, config.train_batch_size, config.seed, skip_steps=done),
+        train_dataset(records, config.train_batch_size, config.seed, done, targets),
         epochs=-(-(total_steps - done) // steps_a_pass),
         steps_per_epoch=steps_a_pass,
         verbose=0,

@@ -7,7 +7,8 @@ import time
 import pytest
 
 COMMANDS = (
-    *(f"keras_negaposi.{name}" for name in ("train", "prepare", "evaluate", "predict", "baseline", "sample.make")),
+    *(f"keras_negaposi.{name}" for name in ("train", "prepare", "evaluate", "predict", "baseline", "index", "suggest")),
+    "keras_negaposi.sample.make",
     "checkpoints_tools",
 )
 

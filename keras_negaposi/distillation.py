@@ -1,0 +1,141 @@
+"""A finished run teaches another head: its probabilities beside the labels, and on pairs that nobody has labelled.
+
+Knowledge distillation (Hinton et al. 2015, arXiv 1503.02531) and Augmented SBERT (Thakur et al. 2020, 2010.08240): a
+model that sees both texts at once scores pairs for one that does not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from checkpoints_tools.errors import InputError
+from checkpoints_tools.files import exists, read_json, read_text, write_text
+from checkpoints_tools.options import say
+from keras_negaposi.callbacks import Ticker
+from keras_negaposi.config import TrainConfig
+from keras_negaposi.judging.trivial import vectorizer
+from keras_negaposi.pairs import Pair
+from keras_negaposi.records import UNLABELLED, Inputs
+from keras_negaposi.run_folder import RunFolder
+from keras_negaposi.scorer import Scorer
+from keras_negaposi.splits import Documents
+
+NEIGHBOURS = 20
+"""The B of an unlabelled pair is one of so many pages most like A."""
+TEACHER_BATCH = 32
+
+
+def check_teacher(inputs: Inputs, config: TrainConfig) -> None:
+    """Refuses a teacher that knows the answers of the test.
+
+    Raises:
+        InputError: it is no finished run, or was trained on pairs that are to be tested on.
+    """
+    if not config.teacher:
+        return
+    folder = RunFolder(config.teacher)
+    if not exists(folder.metrics) or not exists(folder.split):
+        raise InputError(f"--teacher {config.teacher}: not the folder of a finished run (it has no metrics.json)")
+    taught = {(a, b) for a, b, _ in read_json(folder.split)["train"]}
+    held_out = [pair for name, pairs in inputs.split.parts.items() if name != "train" for pair in pairs]
+    known = sum((pair.a, pair.b) in taught for pair in held_out)
+    if known:
+        raise InputError(
+            f"--teacher {config.teacher}: trained on {known:,} of the {len(held_out):,} pairs to be tested on; train "
+            "it with the same --split, --seed and shares"
+        )
+
+
+def add_unlabelled(inputs: Inputs, config: TrainConfig) -> Inputs:
+    """Adds ``config.augment`` pairs for the teacher alone to the inputs, as the part `records.UNLABELLED`.
+
+    No page of a pair to be tested on is in them, and with a grouped split none of such a page's document.
+
+    Raises:
+        InputError: there is no teacher, or too few pages are left.
+    """
+    if not config.augment:
+        return inputs
+    if not config.teacher:
+        raise InputError(
+            f"--augment {config.augment}: nobody would label these pairs; give a finished run as --teacher"
+        )
+    document = Documents(config.group_pattern) if config.split == "grouped" else str
+    held_out = [pair for name, pairs in inputs.split.parts.items() if name != "train" for pair in pairs]
+    kept_away = {document(title) for pair in held_out for title in (pair.a, pair.b)}
+    pages = {title: text for title, text in inputs.data.texts.items() if document(title) not in kept_away}
+    known = {(pair.a, pair.b) for pair in inputs.data.pairs}
+    pairs = draw_neighbours(pages, known, config.augment, config.seed)
+    say(f"{len(pairs):,} pairs for the teacher alone, of {len(pages):,} pages that are in no pair to be tested on")
+    split = dataclasses.replace(inputs.split, parts=inputs.split.parts | {UNLABELLED: pairs})
+    fingerprint = hashlib.sha256(f"{inputs.fingerprint} {config.augment} {config.seed}".encode()).hexdigest()
+    return dataclasses.replace(inputs, split=split, fingerprint=fingerprint)
+
+
+def draw_neighbours(pages: Mapping[str, str], known: set[tuple[str, str]], count: int, seed: int) -> list[Pair]:
+    """Pairs of an A drawn at random and a B among the pages most like it (TF-IDF), label 0, none of them ``known``.
+
+    Raises:
+        InputError: there are not so many.
+    """
+    titles = sorted(pages)
+    if count > len(titles) * min(NEIGHBOURS, len(titles) - 1) // 2:
+        raise InputError(f"--augment {count}: only {len(titles):,} pages are in no pair to be tested on; give fewer")
+    matrix = vectorizer().fit_transform([pages[title] for title in titles])
+    rng = np.random.default_rng(seed)
+    drawn: dict[tuple[str, str], None] = {}
+    tick = Ticker("drawing pairs for the teacher", count)
+    while len(drawn) < count:
+        queries = rng.permutation(len(titles))[: min(256, count - len(drawn))]
+        cosines = (matrix[queries] @ matrix.T).toarray()
+        cosines[np.arange(len(queries)), queries] = -1.0
+        width = min(NEIGHBOURS, len(titles) - 1)
+        nearest = np.argpartition(-cosines, width - 1, axis=1)[:, :width]
+        chosen = nearest[np.arange(len(queries)), rng.integers(width, size=len(queries))]
+        pairs = [(titles[a], titles[b]) for a, b in zip(queries, chosen, strict=True)]
+        drawn |= dict.fromkeys(pair for pair in pairs if pair not in known)
+        tick(max(1, len(drawn)))
+    return [Pair(a, b, 0) for a, b in drawn]
+
+
+def soft_targets(inputs: Inputs, config: TrainConfig, path: str) -> np.ndarray | None:
+    """What the training aims at, ``float32 [pairs, 2]``, in the order of the records; ``None`` without a teacher.
+
+    The label has the weight ``1 - config.teacher_weight``, the teacher's probabilities the rest; of an unlabelled pair
+    they have all. Cross-entropy is linear in the target, so this is the weighted sum of both losses.
+
+    Args:
+        inputs: whose ``train`` and `records.UNLABELLED` parts are taught.
+        config: names the teacher.
+        path: where the teacher's probabilities are kept for a resumed run.
+
+    Raises:
+        InputError: the teacher cannot be used.
+    """
+    if not config.teacher:
+        return None
+    labelled, unlabelled = (inputs.split.parts.get(part, []) for part in ("train", UNLABELLED))
+    said = _teacher_says(inputs, config.teacher, [*labelled, *unlabelled], path)
+    weight = np.r_[np.full(len(labelled), config.teacher_weight), np.ones(len(unlabelled))]
+    labels = np.array([pair.label for pair in [*labelled, *unlabelled]])
+    positive = (1.0 - weight) * labels + weight * said
+    return np.stack([1.0 - positive, positive], axis=1).astype(np.float32)
+
+
+def _teacher_says(inputs: Inputs, teacher: str, pairs: Sequence[Pair], path: str) -> np.ndarray:
+    """Probability that B comes next, ``float64 [pairs]``."""
+    if exists(path):
+        said = np.array([float(line) for line in read_text(path).split()])
+        if len(said) == len(pairs):
+            return said
+    say(f"the teacher {teacher} scores {len(pairs):,} pairs")
+    texts = inputs.data.texts
+    tick = Ticker("the teacher scores", len(pairs))
+    streamed = Scorer(teacher).stream(((texts[pair.a], texts[pair.b]) for pair in pairs), TEACHER_BATCH)
+    said = np.array([probability for probability, _ in tick.watch(streamed)])
+    write_text(path, "".join(f"{probability:.9g}\n" for probability in said))
+    return said

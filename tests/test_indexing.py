@@ -1,0 +1,332 @@
+"""The index on disk, and the suggestions made from it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from checkpoints_tools.errors import InputError
+from keras_negaposi.config import IndexConfig, SuggestConfig, TrainConfig
+from keras_negaposi.index import main as index_main
+from keras_negaposi.indexing import Index, build, build_index
+from keras_negaposi.indexing.store import Store
+from keras_negaposi.indexing.suggesting import suggest
+from keras_negaposi.scorer import Scorer
+from keras_negaposi.suggest import main as suggest_main
+from keras_negaposi.training import run
+
+QUICK = {
+    "num_train_epochs": 1.0,
+    "learning_rate": 0.003,
+    "max_seq_length": 30,
+    "precision": "float32",
+    "rank_queries": 2,
+    "rank_candidates": 3,
+}
+HEADS = ["vector", "reduced", "midfusion"]
+
+
+@pytest.fixture(scope="module")
+def runs(tiny, tmp_path_factory):
+    """A finished run a head, and of ``pair``."""
+    folder = tmp_path_factory.mktemp("runs")
+    for head in [*HEADS, "pair"]:
+        run(TrainConfig(**tiny.flags | QUICK, head=head, output_dir=str(folder / head)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def indexes(runs, tiny, tmp_path_factory):
+    """A finished index a head, in float32 so that scores can be compared closely."""
+    folder = tmp_path_factory.mktemp("indexes")
+    for head in HEADS:
+        build_index(str(runs / head), config(tiny, folder / head, dtype="float32"))
+    return folder
+
+
+def config(tiny, output, **options):
+    return IndexConfig(**{"honbun": tiny.flags["honbun"], "output": str(output)} | options)
+
+
+def write_pages(path, pages):
+    path.write_text(json.dumps(pages, ensure_ascii=False), encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("head", HEADS)
+def test_the_exported_parts_score_as_the_whole(runs, indexes, corpus, head):
+    """Encoded, kept on disk, mapped and compared: what `predict` says of the same texts."""
+    title, *_ = corpus
+    whole = Scorer(str(runs / head))
+    for other in list(corpus.values())[:5]:
+        scores = Index(str(indexes / head)).score_all(other)
+        expected = [p for p, _ in whole.stream(((other, text) for text in corpus.values()), 16)]
+        found = [scores[build.text_key(text)] for text in corpus.values()]
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert np.ptp(expected) > 0
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_suggestions_are_the_best_of_all(runs, indexes, corpus, head):
+    index = Index(str(indexes / head))
+    title = list(corpus)[7]
+    scores = index.score_all(corpus[title])
+    best = sorted((scores[build.text_key(text)] for name, text in corpus.items() if name != title), reverse=True)
+    found = index.suggest(corpus[title], 5, [title])
+    assert [s.score for s in found] == pytest.approx(best[:5], abs=1e-5)
+    assert all(corpus[s.title] == s.text and s.title != title for s in found)
+    assert len({s.title for s in found}) == 5
+
+
+def test_approximate_neighbours_are_the_exact_ones_among_few(indexes, corpus):
+    exact, approximate = Index(str(indexes / "vector")), Index(str(indexes / "vector"), approximate=True)
+    for text in list(corpus.values())[:10]:
+        scores = [[s.score for s in index.suggest(text, 5)] for index in (exact, approximate)]
+        assert scores[0] == pytest.approx(scores[1], abs=1e-5)
+
+
+def test_a_reranker_orders_the_best(runs, indexes, corpus):
+    index, pair = Index(str(indexes / "vector")), Scorer(str(runs / "pair"))
+    title = list(corpus)[3]
+    before = index.suggest(corpus[title], 12, [title])
+    after = index.suggest(corpus[title], 12, [title], rerank=6, reranker=pair)
+    expected, _ = pair.score([corpus[title]] * 6, [s.text for s in before[:6]])
+    assert sorted(s.title for s in after[:6]) == sorted(s.title for s in before[:6])
+    assert [s.score for s in after[:6]] == pytest.approx(sorted(expected.tolist(), reverse=True), abs=1e-5)
+    assert [s.title for s in after[6:]] == [s.title for s in before[6:]]
+
+
+def test_only_what_has_changed_is_encoded(runs, tiny, corpus, tmp_path, monkeypatch):
+    encoded = []
+    original = build._encode
+    monkeypatch.setattr(build, "_encode", lambda scorer, texts, c: encoded.append(texts) or original(scorer, texts, c))
+    pages = dict(corpus) | {"同じ本文,000": next(iter(corpus.values()))}
+    honbun = write_pages(tmp_path / "pages.json", pages)
+    build_index(str(runs / "vector"), config(tiny, tmp_path / "index", honbun=honbun))
+    assert sorted(sum(encoded, [])) == sorted(set(corpus.values()))  # each text once
+    encoded.clear()
+    build_index(str(runs / "vector"), config(tiny, tmp_path / "index", honbun=honbun))
+    assert not encoded
+    first, second, *_ = pages
+    pages[first], pages["新しい,000"] = "書き直した本文。", "新しい本文。"
+    del pages[second]
+    write_pages(tmp_path / "pages.json", pages)
+    store = build_index(str(runs / "vector"), config(tiny, tmp_path / "index", honbun=honbun))
+    assert sorted(sum(encoded, [])) == ["新しい本文。", "書き直した本文。"]
+    assert store.pages == pages
+    titles = {s.title for s in Index(str(tmp_path / "index")).suggest("本文。", 1000)}
+    assert titles == set(pages)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_segments_of_any_size_and_their_compaction_keep_the_scores(
+    runs, indexes, tiny, corpus, tmp_path, monkeypatch, head
+):
+    monkeypatch.setattr(build, "TEXTS_A_SEGMENT", 20)
+    build_index(str(runs / head), config(tiny, tmp_path / "index", dtype="float32"))
+    assert len(Store(str(tmp_path / "index")).segments) > 3
+    few = dict(list(corpus.items())[:30])
+    honbun = write_pages(tmp_path / "few.json", few)
+    store = build_index(str(runs / head), config(tiny, tmp_path / "index", dtype="float32", honbun=honbun))
+    assert len(store.keys()) < 2 * len(few) + 1
+    text = next(iter(corpus.values()))
+    expected, found = (Index(str(path)).score_all(text) for path in (indexes / head, tmp_path / "index"))
+    for kept in few.values():
+        assert found[build.text_key(kept)] == pytest.approx(expected[build.text_key(kept)], abs=1e-5)
+    folders = {name for name in os.listdir(tmp_path / "index") if name.startswith("segment-")}
+    assert folders == set(store.segments)
+
+
+@pytest.mark.slow
+def test_a_killed_index_is_valid_and_goes_on(runs, tiny, corpus, tmp_path):
+    code = (
+        "import sys, time\n"
+        "from keras_negaposi.indexing import build\n"
+        "from keras_negaposi.config import IndexConfig\n"
+        "build.TEXTS_A_SEGMENT = 8\n"
+        "original = build.Store.add\n"
+        "def slow(self, *a):\n"
+        "    original(self, *a); print('added', flush=True); time.sleep(0.2)\n"
+        "build.Store.add = slow\n"
+        "build.build_index(sys.argv[1], IndexConfig(honbun=sys.argv[2], output=sys.argv[3]))\n"
+    )
+    arguments = [str(runs / "vector"), tiny.flags["honbun"], str(tmp_path / "index")]
+    process = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True)
+    seen = 0
+    for line in process.stdout:
+        seen += line == "added\n"
+        if seen == 3:
+            break
+    time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    store = Store(str(tmp_path / "index"))
+    assert 24 <= len(store.keys()) < len(set(corpus.values()))
+    with pytest.raises(InputError, match="texts are not encoded yet"):
+        Index(str(tmp_path / "index"))
+    (tmp_path / "index/.partial-left").mkdir()  # what a kill in the middle of a segment leaves
+    store = build_index(str(runs / "vector"), config(tiny, tmp_path / "index"))
+    assert store.keys() == {build.text_key(text) for text in corpus.values()}
+    assert not (tmp_path / "index/.partial-left").exists()
+    Index(str(tmp_path / "index")).suggest("本文", 3)
+
+
+def test_another_model_is_refused_by_name(runs, indexes, tiny, tmp_path):
+    with pytest.raises(InputError, match="made with another dtype"):
+        build_index(str(runs / "vector"), config(tiny, indexes / "vector", dtype="float16"))
+    with pytest.raises(InputError, match="made with another weights"):
+        build_index(str(runs / "midfusion"), config(tiny, indexes / "vector", dtype="float32"))
+    with pytest.raises(InputError, match="made with another weights"):
+        Index(str(indexes / "vector"), str(runs / "reduced"))
+    with pytest.raises(InputError, match="its head is pair, of whose B nothing can be kept"):
+        build_index(str(runs / "pair"), config(tiny, tmp_path / "index"))
+    assert not (tmp_path / "index").exists()
+
+
+def test_another_tokenizer_is_refused_by_name(runs, indexes, tmp_path):
+    import shutil
+
+    copy = tmp_path / "run"
+    shutil.copytree(runs / "vector", copy)
+    vocabulary = copy / "tokenizer.vocab"
+    vocabulary.write_text(vocabulary.read_text(encoding="utf-8") + "新\t-9\n", encoding="utf-8")
+    with pytest.raises(InputError, match="made with another tokenizer"):
+        Index(str(indexes / "vector"), str(copy))
+
+
+def refused(main, arguments, capsys, *words):
+    assert main([str(argument) for argument in arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and all(word in error for word in words), error
+
+
+def test_bad_input_is_one_line(runs, indexes, tiny, tmp_path, capsys):
+    vector = indexes / "vector"
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes/mine.txt").write_text("x")
+    refused(index_main, [runs / "vector"], capsys, "--output is missing")
+    refused(index_main, [tmp_path, "--output", tmp_path / "i"], capsys, "not the folder of a run")
+    refused(index_main, [runs / "vector", "--output", tmp_path / "notes"], capsys, "notes: not an index")
+    refused(index_main, [runs / "vector", "--output", "gs://b/i"], capsys, "give a local folder")
+    refused(suggest_main, [vector], capsys, "--title is missing")
+    refused(suggest_main, [vector, "--title", "a", "--text", "b"], capsys, "one of the two")
+    refused(suggest_main, [vector, "--title", "ない"], capsys, "--title ない: no such page")
+    refused(suggest_main, [vector, "--text", "a", "--rerank", "3"], capsys, "--reranker is missing")
+    refused(suggest_main, [tmp_path / "none", "--text", "a"], capsys, "no index there")
+    refused(suggest_main, [indexes / "reduced", "--text", "a", "--approximate"], capsys, "--approximate", "reduced")
+    assert sorted(os.listdir(tmp_path / "notes")) == ["mine.txt"] and not (tmp_path / "i").exists()
+    for damage in ("keys.json", "vector.npy"):
+        index = tmp_path / damage
+        build_index(str(runs / "vector"), config(tiny, index))
+        (next(index.glob("segment-*")) / damage).write_bytes(b"[]")
+        refused(suggest_main, [index, "--text", "a"], capsys, "the index is damaged")
+
+
+@pytest.mark.parametrize("form", ["table", "tsv", "json"])
+def test_suggest_prints(indexes, corpus, capsys, form):
+    title = next(iter(corpus))
+    assert suggest_main([str(indexes / "vector"), "--title", title, "--top", "3", "--format", form]) == 0
+    output = capsys.readouterr().out
+    expected = Index(str(indexes / "vector")).suggest(corpus[title], 3, [title])
+    if form == "json":
+        assert [row["title"] for row in json.loads(output)] == [s.title for s in expected]
+    else:
+        for line, suggestion in zip(output.splitlines(), expected, strict=True):
+            digits = 3 if form == "table" else 6
+            assert suggestion.title in line and f"{suggestion.score:.{digits}f}" in line
+
+
+def test_the_page_holds_every_page_and_shows_texts_as_text(runs, tiny, corpus, tmp_path):
+    evil = "<script>alert(1)</script></script>\u202eabc&\"'" + "長" * 50_000
+    pages = dict(corpus) | {"悪い<b>,000": evil}
+    honbun = write_pages(tmp_path / "pages.json", pages)
+    build_index(str(runs / "vector"), config(tiny, tmp_path / "index", honbun=honbun))
+    options = SuggestConfig(html=str(tmp_path / "page.html"), top=4)
+    assert suggest(str(tmp_path / "index"), options) == ""
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.count("</script>") == 2 and "\u202e" not in page and "http" not in page
+    data = json.loads(page.split('type="application/json">')[1].split("</script>")[0])
+    assert len(data["pages"]) == len(data["found"]) == len(pages)
+    texts = dict(data["pages"])
+    assert texts["悪い<b>,000"] == evil.replace("\u202e", "[U+202E]")
+    linked = sum(flag for found in data["found"] for _, _, flag in found)
+    pairs = json.loads(open(tiny.flags["negaposi"]).read())
+    positives = {(a, b) for a, b, label in pairs if label == 1}
+    titles = [title for title, _ in data["pages"]]
+    marked = {(titles[i], titles[n]) for i, found in enumerate(data["found"]) for n, _, flag in found if flag}
+    assert linked and marked <= positives
+
+
+def test_a_cacheable_run_is_complete(runs, corpus):
+    for head in HEADS:
+        folder = runs / head
+        metrics = json.loads((folder / "metrics.json").read_text())
+        assert 0 <= metrics["figures"]["accuracy"]["value"] <= 1
+        assert (folder / "report.html").exists()
+        loaded = tf.saved_model.load(str(folder / "saved_model"))
+        names = {"serving_default", "ids", "encode_a", "encode_b", "score", "score_half"}
+        assert set(loaded.signatures) == names
+
+
+def test_a_teacher_and_its_own_pairs(runs, tiny, tmp_path, capsys):
+    options = tiny.flags | QUICK | {"head": "vector", "teacher": str(runs / "pair"), "augment": 40}
+    run(TrainConfig(**options, output_dir=str(tmp_path / "run")))
+    split = json.loads((tmp_path / "run/split.json").read_text())
+    assert len(split["unlabelled"]) == 40
+    tested = {title for a, b, _ in split["test"] for title in (a, b)}
+    assert not tested & {title for a, b, _ in split["unlabelled"] for title in (a, b)}
+    said = [float(line) for line in (tmp_path / "run/teacher.txt").read_text().split()]
+    assert len(said) == len(split["train"]) + 40
+    a, b, _ = split["unlabelled"][-1]
+    texts = json.loads(open(tiny.flags["honbun"], encoding="utf-8").read())
+    assert said[-1] == pytest.approx(Scorer(str(runs / "pair")).score([texts[a]], [texts[b]])[0][0], abs=1e-6)
+    saved = json.loads((tmp_path / "run/config.json").read_text())
+    assert saved["total_steps"] == int((len(split["train"]) + 40) / 32)
+
+
+def test_the_target_is_between_label_and_teacher(runs, tiny, tmp_path):
+    from keras_negaposi.distillation import add_unlabelled, soft_targets
+    from keras_negaposi.pretrained import read_pretrained
+    from keras_negaposi.records import prepare, read_inputs, train_dataset
+
+    options = {"head": "vector", "teacher": str(runs / "pair"), "teacher_weight": 0.25, "augment": 5}
+    train = TrainConfig(**tiny.flags | QUICK | options, output_dir=str(tmp_path / "run"))
+    inputs = add_unlabelled(read_inputs(train, read_pretrained(train).tokenizer), train)
+    targets = soft_targets(inputs, train, str(tmp_path / "teacher.txt"))
+    said = np.array([float(line) for line in (tmp_path / "teacher.txt").read_text().split()])
+    labels = np.array([pair.label for pair in inputs.split.parts["train"]])
+    count = len(labels)
+    np.testing.assert_allclose(targets[:count, 1], 0.75 * labels + 0.25 * said[:count], atol=1e-6)
+    np.testing.assert_allclose(targets[count:, 1], said[count:], atol=1e-6)
+    np.testing.assert_allclose(targets.sum(axis=1), 1.0, atol=1e-6)
+    records = prepare(inputs, str(tmp_path / "records"))
+    (_, drawn), *_ = train_dataset(records, count + 5, 0, targets=targets).take(1)
+    assert sorted(drawn.numpy()[:, 1]) == pytest.approx(sorted(targets[:, 1]))
+
+
+def test_a_teacher_that_knows_the_answers_is_refused(runs, tiny, tmp_path):
+    options = tiny.flags | QUICK | {"head": "vector", "seed": 1, "teacher": str(runs / "pair")}
+    with pytest.raises(InputError, match="trained on .* pairs to be tested on; train it with the same --split"):
+        run(TrainConfig(**options, output_dir=str(tmp_path / "run")))
+    with pytest.raises(InputError, match="not the folder of a finished run"):
+        run(TrainConfig(**options | {"teacher": str(tmp_path)}, output_dir=str(tmp_path / "run")))
+    with pytest.raises(InputError, match="--augment 5: nobody would label these pairs"):
+        run(TrainConfig(**options | {"teacher": None, "augment": 5}, output_dir=str(tmp_path / "run")))
+    assert not (tmp_path / "run").exists()
+
+
+def test_help_names_every_head(capsys):
+    from keras_negaposi.heads import HEADS as registry
+    from keras_negaposi.train import main
+
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = capsys.readouterr().out
+    assert all(head in text for head in registry)
