@@ -20,13 +20,12 @@ from keras_negaposi.config import TrainConfig
 from keras_negaposi.judging.trivial import vectorizer
 from keras_negaposi.pairs import Pair
 from keras_negaposi.records import UNLABELLED, Inputs
-from keras_negaposi.run_folder import RunFolder
+from keras_negaposi.run_folder import RunFolder, check_finished
 from keras_negaposi.scorer import Scorer
 from keras_negaposi.splits import Documents
 
 NEIGHBOURS = 20
 """The B of an unlabelled pair is one of so many pages most like A."""
-TEACHER_BATCH = 32
 
 
 def check_teacher(inputs: Inputs, config: TrainConfig) -> None:
@@ -37,11 +36,9 @@ def check_teacher(inputs: Inputs, config: TrainConfig) -> None:
     """
     if not config.teacher:
         return
-    folder = RunFolder(config.teacher)
-    if not exists(folder.metrics) or not exists(folder.split):
-        raise InputError(f"--teacher {config.teacher}: not the folder of a finished run (it has no metrics.json)")
-    taught = {(a, b) for a, b, _ in read_json(folder.split)["train"]}
-    held_out = [pair for name, pairs in inputs.split.parts.items() if name != "train" for pair in pairs]
+    check_finished(config.teacher, "--teacher ")
+    taught = {(a, b) for a, b, _ in read_json(RunFolder(config.teacher).split)["train"]}
+    held_out = inputs.split.held_out
     known = sum((pair.a, pair.b) in taught for pair in held_out)
     if known:
         raise InputError(
@@ -65,8 +62,7 @@ def add_unlabelled(inputs: Inputs, config: TrainConfig) -> Inputs:
             f"--augment {config.augment}: nobody would label these pairs; give a finished run as --teacher"
         )
     document = Documents(config.group_pattern) if config.split == "grouped" else str
-    held_out = [pair for name, pairs in inputs.split.parts.items() if name != "train" for pair in pairs]
-    kept_away = {document(title) for pair in held_out for title in (pair.a, pair.b)}
+    kept_away = {document(title) for pair in inputs.split.held_out for title in (pair.a, pair.b)}
     pages = {title: text for title, text in inputs.data.texts.items() if document(title) not in kept_away}
     known = {(pair.a, pair.b) for pair in inputs.data.pairs}
     pairs = draw_neighbours(pages, known, config.augment, config.seed)
@@ -119,23 +115,24 @@ def soft_targets(inputs: Inputs, config: TrainConfig, path: str) -> np.ndarray |
     if not config.teacher:
         return None
     labelled, unlabelled = (inputs.split.parts.get(part, []) for part in ("train", UNLABELLED))
-    said = _teacher_says(inputs, config.teacher, [*labelled, *unlabelled], path)
+    said = _teacher_says(inputs, config, [*labelled, *unlabelled], path)
     weight = np.r_[np.full(len(labelled), config.teacher_weight), np.ones(len(unlabelled))]
     labels = np.array([pair.label for pair in [*labelled, *unlabelled]])
     positive = (1.0 - weight) * labels + weight * said
     return np.stack([1.0 - positive, positive], axis=1).astype(np.float32)
 
 
-def _teacher_says(inputs: Inputs, teacher: str, pairs: Sequence[Pair], path: str) -> np.ndarray:
+def _teacher_says(inputs: Inputs, config: TrainConfig, pairs: Sequence[Pair], path: str) -> np.ndarray:
     """Probability that B comes next, ``float64 [pairs]``."""
     if exists(path):
         said = np.array([float(line) for line in read_text(path).split()])
         if len(said) == len(pairs):
             return said
-    say(f"the teacher {teacher} scores {len(pairs):,} pairs")
+    say(f"the teacher {config.teacher} scores {len(pairs):,} pairs")
     texts = inputs.data.texts
     tick = Ticker("the teacher scores", len(pairs))
-    streamed = Scorer(teacher).stream(((texts[pair.a], texts[pair.b]) for pair in pairs), TEACHER_BATCH)
+    texts_of_pairs = ((texts[pair.a], texts[pair.b]) for pair in pairs)
+    streamed = Scorer(config.teacher).stream(texts_of_pairs, config.eval_batch_size)
     said = np.array([probability for probability, _ in tick.watch(streamed)])
     write_text(path, "".join(f"{probability:.9g}\n" for probability in said))
     return said

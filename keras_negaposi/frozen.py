@@ -16,6 +16,7 @@ from checkpoints_tools.options import say
 from keras_negaposi.callbacks import Ticker
 from keras_negaposi.config import BaselineConfig
 from keras_negaposi.features import ENCODER_INPUTS
+from keras_negaposi.heads.parts import masked_mean
 from keras_negaposi.packing import pack_singles
 from keras_negaposi.pairs import Pair
 from keras_negaposi.precision import choose_precision, precision
@@ -71,11 +72,10 @@ def _encode(config: BaselineConfig, pretrained: Pretrained, texts: dict[str, str
     def encode(batch: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
         packed = pack_singles(tokenizer, batch, config.max_seq_length)
         inputs = {name: packed[name][:, :length] for name in ENCODER_INPUTS}
-        states = tf.cast(encoder(inputs, training=False)["sequence_output"], tf.float32)
+        states = encoder(inputs, training=False)["sequence_output"]
         if config.pooling == "first":
-            return states[:, 0]
-        mask = tf.cast(inputs["input_mask"], tf.float32)[:, :, tf.newaxis]
-        return tf.reduce_sum(states * mask, axis=1) / tf.reduce_sum(mask, axis=1)
+            return tf.cast(states[:, 0], tf.float32)
+        return masked_mean(states, inputs["input_mask"])
 
     lengths = dict(zip(texts, map(len, tokenizer.encode(list(texts.values()))), strict=True))
     order = sorted(texts, key=lambda name: lengths[name])

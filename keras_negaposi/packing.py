@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -31,7 +32,7 @@ class Packer:
     max_seq_length: int
     truncate_a: str = "end"
 
-    packing: Packing = dataclasses.field(init=False)
+    packing: ClassVar[Packing]
 
     def __call__(self, text_a: tf.Tensor, text_b: tf.Tensor) -> Features:
         """Packs ``string [batch]`` twice.

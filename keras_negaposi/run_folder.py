@@ -79,6 +79,22 @@ def saved_config(path: str) -> dict[str, Any]:
     return saved["config"]
 
 
+def check_finished(path: str, named: str = "") -> None:
+    """Refuses what is not the folder of a finished run.
+
+    Args:
+        path: the folder.
+        named: what comes before it in the message: the option that names it.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not exists(RunFolder(path).metrics):
+        raise InputError(
+            f"{named}{path}: not the folder of a finished run (it has no {LAYOUT['metrics']}); finish it with --resume"
+        )
+
+
 def check_same(saved: dict[str, Any], given: dict[str, Any], path: str) -> None:
     """Refuses to resume a run with other options than it began with.
 

@@ -28,6 +28,11 @@ class Split:
     crossing: int = 0
     downsampled: int = 0
 
+    @property
+    def held_out(self) -> list[Pair]:
+        """Pairs that must not be trained on."""
+        return [pair for name in ("test", "dev") for pair in self.parts.get(name, [])]
+
     def describe(self) -> str:
         """One line for the user."""
         sizes = ", ".join(f"{name} {len(pairs):,}" for name, pairs in self.parts.items())

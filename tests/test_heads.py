@@ -55,7 +55,7 @@ def kept(model, sides, folder, dtype, size):
     """B's side of every text through an index on disk, ``size`` rows at a time."""
     rows = {name: value if name == "mask" else value.astype(dtype) for name, value in arrays(sides).items()}
     Store(str(folder)).begin({}, {}, {})
-    Store(str(folder)).add([str(i) for i in range(len(next(iter(rows.values()))))], rows)
+    Store(str(folder)).add([str(i) for i in range(len(next(iter(rows.values()))))], [rows])
     yield from Store(str(folder)).chunks(size)
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-import numpy as np
-
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.options import say
 from keras_negaposi.callbacks import Ticker
@@ -64,17 +62,11 @@ def check_model(store: Store, model: Mapping[str, str], mend: str) -> None:
             raise InputError(f"{store.path}: made with another {name} ({value}, now {model.get(name)}); {mend}")
 
 
-def _encode(scorer: CachedScorer, texts: list[str], config: IndexConfig) -> Rows:
-    """Batches of similar length, padded to one length at the end."""
-    batches = [
-        scorer.encode("b", texts[start : start + config.batch_size])
-        for start in range(0, len(texts), config.batch_size)
+def _encode(scorer: CachedScorer, texts: list[str], config: IndexConfig) -> list[Rows]:
+    """The side of the texts, ``config.batch_size`` of them at a time."""
+    size = config.batch_size
+    batches = [scorer.encode("b", texts[start : start + size]) for start in range(0, len(texts), size)]
+    return [
+        {name: array if name == MASK else array.astype(config.dtype) for name, array in batch.items()}
+        for batch in batches
     ]
-    longest = max(batch[MASK].shape[1] for batch in batches) if MASK in batches[0] else 0
-
-    def padded(name: str, array: np.ndarray) -> np.ndarray:
-        array = array if name == MASK else array.astype(config.dtype)
-        wide = [(0, longest - array.shape[1])] if longest else []
-        return np.pad(array, [(0, 0), *wide, *[(0, 0)] * (array.ndim - 1 - len(wide))])
-
-    return {name: np.concatenate([padded(name, batch[name]) for batch in batches]) for name in batches[0]}

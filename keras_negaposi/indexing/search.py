@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
@@ -12,7 +12,7 @@ from checkpoints_tools.errors import InputError
 from keras_negaposi.frozen import text_key
 from keras_negaposi.indexing.build import check_model
 from keras_negaposi.indexing.cached import CachedScorer
-from keras_negaposi.indexing.store import Rows, Store
+from keras_negaposi.indexing.store import Store
 from keras_negaposi.scorer import Scorer
 
 CHUNK = 256
@@ -53,9 +53,9 @@ class Index:
         self._titles: dict[str, list[str]] = {}
         for title, text in self.store.pages.items():
             self._titles.setdefault(text_key(text), []).append(title)
-        self._missing = len(self._titles.keys() - self.store.keys())
-        if self._missing:
-            raise InputError(f"{path}: {self._missing:,} texts are not encoded yet; run keras_negaposi.index again")
+        missing = len(self._titles.keys() - self.store.keys())
+        if missing:
+            raise InputError(f"{path}: {missing:,} texts are not encoded yet; run keras_negaposi.index again")
         self._neighbours = self._vectors = None
         if self.scorer.head == VECTOR:
             self._keys, self._vectors = self._live_vectors()
@@ -102,9 +102,10 @@ class Index:
     def score_all(self, text: str) -> dict[str, float]:
         """Probability by text's key, of every text in the index."""
         a = self.scorer.encode("a", [text])
-        return {
-            key: score for keys, rows in self._chunks() for key, score in zip(keys, self._score(a, rows), strict=True)
-        }
+        scores: dict[str, float] = {}
+        for keys, rows in self.store.chunks(CHUNK):
+            scores.update(zip(keys, self.scorer.score(a, rows).tolist(), strict=True))
+        return scores
 
     def _best(self, text: str, count: int) -> list[tuple[str, float]]:
         """The keys of the best texts with their probabilities, the best first."""
@@ -113,16 +114,11 @@ class Index:
             return sorted(((key, scores[key]) for key in self._titles), key=lambda item: -item[1])[:count]
         a = self.scorer.encode("a", [text])
         rows = self._neighbours.nearest(a[VECTOR], min(count, len(self._keys)))
-        return list(zip([self._keys[row] for row in rows], self._score(a, {VECTOR: self._vectors[rows]}), strict=True))
-
-    def _score(self, a: Rows, b: Rows) -> list[float]:
-        return self.scorer.score(a, b).tolist()
-
-    def _chunks(self) -> Iterator[tuple[list[str], Rows]]:
-        return self.store.chunks(CHUNK)
+        scores = self.scorer.score(a, {VECTOR: self._vectors[rows]}).tolist()
+        return list(zip([self._keys[row] for row in rows], scores, strict=True))
 
     def _live_vectors(self) -> tuple[list[str], np.ndarray]:
-        keys, rows = zip(*((keys, rows[VECTOR]) for keys, rows in self._chunks()), strict=True)
+        keys, rows = zip(*((keys, rows[VECTOR]) for keys, rows in self.store.chunks(CHUNK)), strict=True)
         flat, vectors = [key for chunk in keys for key in chunk], np.concatenate(rows)
         live = [row for row, key in enumerate(flat) if key in self._titles]
         return [flat[row] for row in live], vectors[live]

@@ -7,6 +7,7 @@ as it was before or after. What the manifest does not name is a leftover and is 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import shutil
@@ -42,14 +43,17 @@ class Segment:
         """The rows from ``start`` to ``stop``, padded to the longest of them."""
         if self.lengths is None:
             return {name: array[start:stop] for name, array in self.arrays.items()}
-        ends = np.concatenate([[0], np.cumsum(self.lengths)])
-        lengths = self.lengths[start:stop]
+        ends, lengths = self._ends, self.lengths[start:stop]
         mask = np.arange(lengths.max(initial=0)) < lengths[:, np.newaxis]
         padded = {}
         for name, array in self.arrays.items():
             padded[name] = np.zeros((*mask.shape, array.shape[1]), array.dtype)
             padded[name][mask] = array[ends[start] : ends[stop]]
         return padded | {MASK: mask.astype(np.int32)}
+
+    @functools.cached_property
+    def _ends(self) -> np.ndarray:
+        return np.concatenate([[0], np.cumsum(self.lengths)])
 
     def bytes(self) -> int:
         """Size of the arrays."""
@@ -108,21 +112,23 @@ class Store:
         self._write_manifest()
         self._remove_leftovers()
 
-    def add(self, keys: Sequence[str], rows: Rows) -> None:
-        """Adds a segment: the index holds it when this returns, and nothing of it when this is interrupted."""
-        mask = rows.get(MASK)
-        arrays = {
-            name: np.ascontiguousarray(array if mask is None else array[mask > 0])
-            for name, array in rows.items()
-            if name != MASK
-        }
+    def add(self, keys: Sequence[str], batches: Sequence[Rows]) -> None:
+        """Adds a segment: the index holds it when this returns, and nothing of it when this is interrupted.
+
+        Args:
+            keys: of the texts.
+            batches: their rows, in order; each may be padded to a length of its own.
+        """
+        masks = [batch[MASK] for batch in batches if MASK in batch]
+        flat = [{n: array[batch[MASK] > 0] if masks else array for n, array in batch.items()} for batch in batches]
+        arrays = {name: np.concatenate([batch[name] for batch in flat]) for name in flat[0] if name != MASK}
         number = 1 + max([_number(name, SEGMENT) for name in self.segments], default=0)
         name = f"{SEGMENT}{number:06d}"
         staging = Path(tempfile.mkdtemp(prefix=".partial-", dir=self.path))
         for tensor, array in arrays.items():
             np.save(staging / f"{tensor}.npy", array)
-        if mask is not None:
-            np.save(staging / LENGTHS, mask.sum(axis=1))
+        if masks:
+            np.save(staging / LENGTHS, np.concatenate([mask.sum(axis=1) for mask in masks]))
         write_json(str(staging / KEYS), list(keys))
         os.chmod(staging, 0o755)
         shutil.rmtree(self.path / name, ignore_errors=True)
@@ -132,14 +138,14 @@ class Store:
 
     def drop(self, wanted: set[str]) -> None:
         """Drops the rows of other texts where they are many enough to matter."""
-        for name, segment in list(self.segments.items()):
+        for number, segment in list(self.segments.items()):
             live = [row for row, key in enumerate(segment.keys) if key in wanted]
             if len(live) >= LEAST_LIVE * len(segment.keys) and live:
                 continue
             if live:
                 rows = segment.rows(0, len(segment.keys))
-                self.add([segment.keys[row] for row in live], {tensor: array[live] for tensor, array in rows.items()})
-            del self.segments[name]
+                self.add([segment.keys[row] for row in live], [{name: array[live] for name, array in rows.items()}])
+            del self.segments[number]
         self._write_manifest()
         self._remove_leftovers()
 

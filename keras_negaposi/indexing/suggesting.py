@@ -42,7 +42,7 @@ def suggest(path: str, config: SuggestConfig) -> str:
     if config.html:
         write_text(config.html, render_page(index.store.pages | pages, found, _links(index, config)))
         say(f"suggestions for {len(found):,} pages in {config.html}")
-    if len(found) > 1 or (config.html and config.title is None and config.text is None):
+    if config.title is None and config.text is None:  # all pages: they are in the file
         return ""
     return FORMATS[config.format](next(iter(found.values())))
 

@@ -19,7 +19,7 @@ from keras_negaposi.features import INDEX, LABEL
 from keras_negaposi.judging.uncertainty import Predictions, document_weights, intervals
 from keras_negaposi.pairs import Pair, read_pairs
 from keras_negaposi.records import Records, eval_dataset
-from keras_negaposi.run_folder import RunFolder, saved_config
+from keras_negaposi.run_folder import RunFolder, check_finished, saved_config
 from keras_negaposi.splits import documents_of
 
 CLASS_NAMES = ("0", "1")
@@ -169,9 +169,7 @@ def evaluate_pair_file(run: str, config: EvaluateConfig) -> Evaluation:
     """
     data = read_pairs(config.honbun, config.negaposi)
     say(f"data: {data.describe()}")
-    metrics = RunFolder(run).metrics
-    if not exists(metrics):
-        raise InputError(f"{run}: not the folder of a finished run (it has no metrics.json); finish it with --resume")
+    check_finished(run)
     from keras_negaposi.scorer import Scorer
 
     texts = ((data.texts[pair.a], data.texts[pair.b]) for pair in data.pairs)
@@ -181,7 +179,7 @@ def evaluate_pair_file(run: str, config: EvaluateConfig) -> Evaluation:
     labels = np.array([pair.label for pair in data.pairs], np.int32)
     threshold = saved_calibration(RunFolder(run)).threshold
     scores = Scores(labels, probabilities, threshold, config.eval_batch_size)
-    evaluation = evaluate(scores, read_json(metrics)["global_step"])
+    evaluation = evaluate(scores, read_json(RunFolder(run).metrics)["global_step"])
     pattern = saved_config(run)["group_pattern"]
     figures = intervals(scores, document_weights(documents_of(data.pairs, pattern), SEED))
     folder = RunFolder(config.output_dir)
