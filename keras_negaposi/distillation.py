@@ -22,7 +22,6 @@ from keras_negaposi.pairs import Pair
 from keras_negaposi.records import UNLABELLED, Inputs
 from keras_negaposi.run_folder import RunFolder, check_finished
 from keras_negaposi.scorer import Scorer
-from keras_negaposi.splits import Documents
 
 NEIGHBOURS = 20
 """The B of an unlabelled pair is one of so many pages most like A."""
@@ -61,10 +60,9 @@ def add_unlabelled(inputs: Inputs, config: TrainConfig) -> Inputs:
         raise InputError(
             f"--augment {config.augment}: nobody would label these pairs; give a finished run as --teacher"
         )
-    document = Documents(config.group_pattern) if config.split == "grouped" else str
-    kept_away = {document(title) for pair in inputs.split.held_out for title in (pair.a, pair.b)}
-    pages = {title: text for title, text in inputs.data.texts.items() if document(title) not in kept_away}
-    known = {(pair.a, pair.b) for pair in inputs.data.pairs}
+    texts = inputs.data.texts
+    pages = {title: texts[title] for title in inputs.split.free_titles(texts, config.split, config.group_pattern)}
+    known = {(pair.a, pair.b) for pair in [*inputs.data.pairs, *inputs.split.parts["train"]]}
     pairs = draw_neighbours(pages, known, config.augment, config.seed)
     say(f"{len(pairs):,} pairs for the teacher alone, of {len(pages):,} pages that are in no pair to be tested on")
     split = dataclasses.replace(inputs.split, parts=inputs.split.parts | {UNLABELLED: pairs})

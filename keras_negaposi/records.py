@@ -14,10 +14,11 @@ from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import exists, join, make_folder, read_bytes, read_json, write_json
 from checkpoints_tools.options import say
 from keras_negaposi.config import DataConfig
+from keras_negaposi.drawing.next_pages import draw_next_pages
 from keras_negaposi.features import INDEX, LABEL, PACKINGS, Features, serialize_example
 from keras_negaposi.packing import PACKERS, Packer
 from keras_negaposi.pairs import Pair, PairData, read_pairs
-from keras_negaposi.splits import Split, split_pairs
+from keras_negaposi.splits import Documents, Split, split_pairs
 from keras_negaposi.tokenizer import Tokenizer
 
 METADATA = "metadata.json"
@@ -36,6 +37,7 @@ FINGERPRINTED = (
     "group_pattern",
     "packing",
     "seed_of_split",
+    "augment_next",
 )
 PAIRS_A_SHARD = 4096
 SHUFFLE_BUFFER = 100_000
@@ -106,8 +108,30 @@ def read_inputs(config: DataConfig, tokenizer: Tokenizer) -> Inputs:
     )
     say(f"data: {data.describe()}")
     say(f"split ({config.split}): {split.describe()}")
+    split = _add_next_pages(split, data, config)
     packer = PACKERS[config.packing](tokenizer, config.max_seq_length, config.truncate_a)
     return Inputs(config, data, split, packer, fingerprint(config))
+
+
+def _add_next_pages(split: Split, data: PairData, config: DataConfig) -> Split:
+    """Adds ``config.augment_next`` self-labelled pairs to ``train``."""
+    if not config.augment_next:
+        return split
+    free = split.free_titles(data.texts, config.split, config.group_pattern)
+    drawn = draw_next_pages(
+        {title: data.texts[title] for title in free},
+        Documents(config.group_pattern),
+        known={(pair.a, pair.b) for pair in data.pairs},
+        count=config.augment_next,
+        seed=config.seed_of_split,
+    )
+    if len(drawn) < config.augment_next - 1:
+        raise InputError(
+            f"--augment_next {config.augment_next}: the {len(free):,} pages that are in no pair to be tested on make "
+            f"{len(drawn):,} pairs; give at most that, or a --group_pattern that finds the document in a title"
+        )
+    say(f"{len(drawn):,} more pairs to train on, of {len(free):,} pages that are in no pair to be tested on")
+    return dataclasses.replace(split, parts=split.parts | {"train": [*split.parts["train"], *drawn]})
 
 
 def fingerprint(config: DataConfig) -> str:

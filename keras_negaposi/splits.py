@@ -6,7 +6,7 @@ import dataclasses
 import heapq
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -32,6 +32,12 @@ class Split:
     def held_out(self) -> list[Pair]:
         """Pairs that must not be trained on."""
         return [pair for name in ("test", "dev") for pair in self.parts.get(name, [])]
+
+    def free_titles(self, titles: Iterable[str], method: str, group_pattern: str) -> list[str]:
+        """Those of ``titles`` that may be trained on: in no held-out pair, nor, in a grouped split, their document."""
+        place = Documents(group_pattern) if method == "grouped" else str
+        taken = {place(title) for pair in self.held_out for title in (pair.a, pair.b)}
+        return [title for title in titles if place(title) not in taken]
 
     def describe(self) -> str:
         """One line for the user."""

@@ -1,0 +1,1 @@
+"""Drawing labelled pairs from pages that nobody has labelled."""

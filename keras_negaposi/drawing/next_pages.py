@@ -1,0 +1,69 @@
+"""Pairs that label themselves: a document's next page follows, another document's page does not.
+
+What the next sentence prediction of BERT's pre-training (Devlin et al. 2019, arXiv 1810.04805) is to sentences, on the
+user's own pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+
+from keras_negaposi.drawing.negatives import match_negatives
+from keras_negaposi.pairs import Pair
+
+HARD_SHARE = 2 / 3
+"""Of the negatives: B is from a document like A's."""
+
+
+def consecutive(titles: Iterable[str], document: Callable[[str], str]) -> list[tuple[str, str]]:
+    """Each page with the next one of its document, in the order of ``titles``."""
+    last: dict[str, str] = {}
+    pairs = []
+    for title in titles:
+        name = document(title)
+        if name in last:
+            pairs.append((last[name], title))
+        last[name] = title
+    return pairs
+
+
+def draw_next_pages(
+    texts: Mapping[str, str],
+    document: Callable[[str], str],
+    known: set[tuple[str, str]],
+    count: int | None = None,
+    hard_share: float = HARD_SHARE,
+    seed: int = 0,
+) -> list[Pair]:
+    """Labelled pairs of pages; every page is A at most once and B at most once, so neither alone tells the label.
+
+    Half of the pages that have a next one are positives with it. The others become A of the negatives, and the pages
+    next to them their B, each given to another A.
+
+    Args:
+        texts: title -> text; a document's pages in their order.
+        document: of a title.
+        known: pairs (A, B) that are not to be drawn.
+        count: how many pairs; all that there are if ``None``.
+        hard_share: share of the negatives whose B is from a document like A's.
+        seed: of every draw.
+
+    Returns:
+        As many positives as negatives, in random order; fewer than ``count`` where there are no more.
+    """
+    rng = np.random.default_rng(seed)
+    candidates = [pair for pair in consecutive(texts, document) if pair not in known]
+    wanted = len(candidates) if count is None else min(count, len(candidates))
+    drawn = [candidates[i] for i in rng.permutation(len(candidates))[: wanted // 2 * 2]]
+    positives, others = drawn[: len(drawn) // 2], drawn[len(drawn) // 2 :]
+
+    def allowed(a: str, b: str) -> bool:
+        return document(a) != document(b) and (a, b) not in known
+
+    negatives = match_negatives(
+        [a for a, _ in others], [b for _, b in others], document, texts, hard_share, allowed, seed
+    )
+    pairs = [Pair(a, b, 1) for a, b in positives[: len(negatives)]] + [Pair(a, b, 0) for a, b in negatives]
+    return [pairs[i] for i in rng.permutation(len(pairs))]
