@@ -102,6 +102,13 @@ class HeadConfig:
         None, "midfusion: layers that see A and B apart (default: two thirds)", kind=int, check=at_least(1)
     )
 
+    frozen_layers: int = option(
+        0,
+        "the encoder's lowest layers that keep the checkpoint's values, and the embeddings with them: half of all "
+        "layers make a step a third faster",
+        check=at_least(0),
+    )
+
     @property
     def packing(self) -> str:
         """Name of the `features.Packing` that the head reads."""

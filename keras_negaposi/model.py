@@ -45,6 +45,15 @@ def leave_pooler_out(encoder: tf_keras.Model) -> None:
     encoder.get_layer("pooler_transform").trainable = False
 
 
+def freeze(encoder: tf_keras.Model, layers: int) -> None:
+    """Keeps the embeddings and the lowest ``layers`` from being trained; with 0 everything is trained."""
+    if layers:
+        for name in ("word_embeddings", "position_embedding", "type_embeddings", "embeddings/layer_norm"):
+            encoder.get_layer(name).trainable = False
+    for number in range(layers):
+        encoder.get_layer(f"transformer/layer_{number}").trainable = False
+
+
 def float32_copy(model: tf_keras.Model, build: Callable[[], tf_keras.Model]) -> tf_keras.Model:
     """The same weights in a float32 model: what is evaluated and exported, whatever the training's precision.
 

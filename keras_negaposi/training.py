@@ -61,6 +61,9 @@ def read_run_inputs(config: TrainConfig) -> RunInputs:
     """
     pretrained = read_pretrained(config)
     inputs = read_inputs(config, pretrained.tokenizer)
+    layers = pretrained.bert_config.num_hidden_layers
+    if config.frozen_layers > layers:
+        raise InputError(f"--frozen_layers {config.frozen_layers}: the encoder has {layers} layers; give fewer")
     check_teacher(inputs, config)
     inputs = add_unlabelled(inputs, config)
     pairs = sum(len(inputs.split.parts.get(part, [])) for part in ("train", UNLABELLED))

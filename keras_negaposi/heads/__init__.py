@@ -39,7 +39,11 @@ def build(options: HeadConfig, config: BertConfig, **more: Any) -> tf_keras.Mode
         config: the encoder's architecture.
         **more: for that head's own ``build``.
     """
-    return importlib.import_module(f"{__name__}.{options.head}").build(config, options, **more)
+    from keras_negaposi.model import encoder_of, freeze
+
+    model = importlib.import_module(f"{__name__}.{options.head}").build(config, options, **more)
+    freeze(encoder_of(model), options.frozen_layers)
+    return model
 
 
 def is_cacheable(head: str) -> bool:
