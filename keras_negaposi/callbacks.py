@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
 
 import tensorflow as tf
 import tf_keras
 
 from checkpoints_tools.files import exists, read_json, write_json
 from checkpoints_tools.options import say
-
-ItemT = TypeVar("ItemT")
+from keras_negaposi.progress import Ticker, duration
 
 
 class StopAfter(tf_keras.callbacks.Callback):
@@ -116,31 +113,6 @@ class Progress(tf_keras.callbacks.Callback):
         self._writer.close()
 
 
-class Ticker:
-    """A line every ten seconds or so about long work."""
-
-    INTERVAL = 10.0
-
-    def __init__(self, what: str, total: int) -> None:
-        self._what = what
-        self._total = total
-        self._started = self._last = time.perf_counter()
-
-    def __call__(self, done: int) -> None:
-        """Reports when it is time."""
-        now = time.perf_counter()
-        if now - self._last >= self.INTERVAL:
-            self._last = now
-            left = (now - self._started) * (self._total - done) / done
-            say(f"{self._what}: {done:,}/{self._total:,}, {duration(left)} left")
-
-    def watch(self, items: Iterable[ItemT]) -> Iterator[ItemT]:
-        """Passes items on and reports how many have gone by."""
-        for done, item in enumerate(items, 1):
-            yield item
-            self(done)
-
-
 class PredictProgress(tf_keras.callbacks.Callback):
     """A `Ticker` for ``model.predict``, which counts batches."""
 
@@ -151,12 +123,3 @@ class PredictProgress(tf_keras.callbacks.Callback):
     def on_predict_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Reports when it is time."""
         self._ticker(batch + 1)
-
-
-def duration(seconds: float) -> str:
-    """``1 h 02 min``, ``3 min 20 s`` or ``8 s``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -14,6 +14,7 @@ from checkpoints_tools.tokenizer_files import find_word_piece
 from keras_negaposi.heads import HEADS
 
 SPLITS, BOTH = ("random", "grouped"), "both"
+SOURCES = ("scrapbox", "markdown", "folder", "pdf", "table", "honbun")
 SHORTEST_PAIR = 5
 """[CLS] A [SEP] B [SEP] with one piece of either text."""
 
@@ -190,6 +191,40 @@ class EvaluateConfig(Requirements):
     negaposi: str | None = option(None, "JSON labelled pairs of titles; without it the run's own test pairs")
     output_dir: str | None = option(None, "folder for another file's figures (default: in the run's folder)")
     eval_batch_size: int = option(32, "pairs a step", check=at_least(1))
+
+
+@dataclasses.dataclass(frozen=True)
+class PairsConfig:
+    """``keras_negaposi.pairs``."""
+
+    output: str | None = option(None, "folder for honbun_data.json, negaposi.json and what was counted")
+    format: str = option("auto", "of what is read; auto: told by its name and content", choices=("auto", *SOURCES))
+    positive: str = option(
+        "next",
+        "B is the next page of A's document, or the first page of a document that A links to (the link is masked in A)",
+        choices=("next", "link", "both"),
+    )
+    negative: str = option(
+        "hard",
+        "B of the negatives. random: of any document; hard: most of documents like A's; mined: most of the pages that "
+        "the model of --index ranks highest",
+        choices=("random", "hard", "mined"),
+    )
+    hard_share: float = option(2 / 3, "share of the negatives that are hard or mined", check=between(0.0, 1.01))
+    index: str | None = option(None, "negative mined: folder that keras_negaposi.index has written of these pages")
+    count: int | None = option(None, "pairs to draw (default: all)", kind=int, check=at_least(2))
+    length: int = option(200, "of a page, where documents have no pages of their own", check=at_least(10))
+    unit: str = option("characters", "of --length; pieces are --model_file's", choices=("characters", "pieces"))
+    model_file: str | None = option(None, "SentencePiece .model, for --unit pieces")
+    min_length: int = option(1, "characters; shorter pages are dropped", check=at_least(1))
+    min_japanese: float = option(
+        0.0, "share of a page's letters that are kana or kanji; others are dropped", check=between(0.0, 1.01)
+    )
+    keep_duplicates: bool = option(False, "keep pages whose text occurred before")
+    group_pattern: str = option(
+        r"^(.*),", "regular expression whose group is the document in a title, if titles have it"
+    )
+    seed: int = option(0, "of every draw", check=between(0, 2**32))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,10 +15,10 @@ import numpy as np
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import exists, read_json, read_text, write_text
 from checkpoints_tools.options import say
-from keras_negaposi.callbacks import Ticker
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.judging.trivial import vectorizer
-from keras_negaposi.pairs import Pair
+from keras_negaposi.labelled import Pair
+from keras_negaposi.progress import Ticker
 from keras_negaposi.records import UNLABELLED, Inputs
 from keras_negaposi.run_folder import RunFolder, check_finished
 from keras_negaposi.scorer import Scorer

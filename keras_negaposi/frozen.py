@@ -13,14 +13,14 @@ import tensorflow as tf
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import exists, read_bytes, write_bytes
 from checkpoints_tools.options import say
-from keras_negaposi.callbacks import Ticker
 from keras_negaposi.config import BaselineConfig
 from keras_negaposi.features import ENCODER_INPUTS
 from keras_negaposi.heads.parts import masked_mean
+from keras_negaposi.labelled import Pair
 from keras_negaposi.packing import pack_singles
-from keras_negaposi.pairs import Pair
 from keras_negaposi.precision import choose_precision, precision
 from keras_negaposi.pretrained import Pretrained
+from keras_negaposi.progress import Ticker
 
 Vectors = dict[str, np.ndarray]
 LENGTH_STEP = 16

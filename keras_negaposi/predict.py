@@ -16,7 +16,7 @@ from typing import TextIO
 
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.options import add_flags, given_flags, make_config, make_parser, run_command
-from keras_negaposi.pairs import check_text
+from keras_negaposi.labelled import check_text
 
 STDIN = "-"
 

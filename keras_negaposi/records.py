@@ -16,8 +16,8 @@ from checkpoints_tools.options import say
 from keras_negaposi.config import DataConfig
 from keras_negaposi.drawing.next_pages import draw_next_pages
 from keras_negaposi.features import INDEX, LABEL, PACKINGS, Features, serialize_example
+from keras_negaposi.labelled import Pair, PairData, read_pairs
 from keras_negaposi.packing import PACKERS, Packer
-from keras_negaposi.pairs import Pair, PairData, read_pairs
 from keras_negaposi.splits import Documents, Split, split_pairs
 from keras_negaposi.tokenizer import Tokenizer
 

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from checkpoints_tools.errors import InputError
-from keras_negaposi.pairs import Pair
+from keras_negaposi.labelled import Pair
 
 STARTS = 8
 """How many seeded starts the grouped cut tries; the one that keeps most pairs wins."""

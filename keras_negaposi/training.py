@@ -25,7 +25,7 @@ from checkpoints_tools.files import (
 )
 from checkpoints_tools.options import say
 from keras_negaposi.calibration import Calibration, calibrate
-from keras_negaposi.callbacks import Progress, SaveCheckpoint, StopAfter, duration
+from keras_negaposi.callbacks import Progress, SaveCheckpoint, StopAfter
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.distillation import add_unlabelled, check_teacher, soft_targets
 from keras_negaposi.export import export
@@ -37,6 +37,7 @@ from keras_negaposi.model import Head, encoder_of, float32_copy
 from keras_negaposi.optimization import BertAdam, warmup_then_linear
 from keras_negaposi.precision import choose_precision, precision
 from keras_negaposi.pretrained import Pretrained, read_pretrained
+from keras_negaposi.progress import duration
 from keras_negaposi.records import UNLABELLED, Inputs, Records, prepare, read_inputs, train_dataset
 from keras_negaposi.run_folder import RunFolder, check_same_data, environment
 

@@ -226,7 +226,7 @@ class ByOverlap:
 
 
 def test_ranking_counts_from_the_best_and_ties_against():
-    from keras_negaposi.pairs import Pair
+    from keras_negaposi.labelled import Pair
 
     texts = {"x,0": "abcdef", "x,1": "abcdxy", "y,0": "abzzzz", "y,1": "qqqq", "z,0": "abcdzz", "z,1": "wwww"}
     test = [Pair("x,0", "x,1", 1), Pair("y,0", "z,1", 0), Pair("z,0", "y,1", 0)]

@@ -12,8 +12,8 @@ from keras_negaposi.features import ENCODER_INPUTS
 from keras_negaposi.frozen import pair_features, text_key, text_vectors
 from keras_negaposi.judging.baselines import FROZEN
 from keras_negaposi.judging.trivial import TRIVIAL, a_only, b_only, labels_of, lengths_only, majority, tfidf_features
+from keras_negaposi.labelled import Pair
 from keras_negaposi.packing import pack_singles
-from keras_negaposi.pairs import Pair
 from keras_negaposi.pretrained import read_pretrained
 
 LENGTH = 33

@@ -70,7 +70,7 @@ def test_a_kept_b_scores_as_the_pair_does(tiny, packer, texts, tmp_path, head, d
 @pytest.mark.parametrize("head", CACHEABLE)
 def test_a_kept_b_scores_as_the_pair_does_on_real_pairs(shared, tmp_path, head):
     from checkpoints_tools.source import open_source
-    from keras_negaposi.pairs import read_pairs
+    from keras_negaposi.labelled import read_pairs
 
     source = open_source(str(shared / "checkpoints/ja-e5-small-l4"), None, None)
     model = build(HeadConfig(head=head), source.config)

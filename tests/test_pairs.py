@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from keras_negaposi.pairs import Pair, read_pairs
+from keras_negaposi.labelled import Pair, read_pairs
 
 TEXTS = {"a": "あ", "b": "い", "c": "", "d": " \n"}
 

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from checkpoints_tools import InputError
-from keras_negaposi.pairs import Pair
+from keras_negaposi.labelled import Pair
 from keras_negaposi.splits import Documents, split_pairs
 
 PATTERN = r"^(.*),"
@@ -104,7 +104,7 @@ def test_one_document_cannot_be_cut():
 
 @pytest.mark.shared
 def test_the_real_data_keeps_most_pairs(shared):
-    from keras_negaposi.pairs import read_pairs
+    from keras_negaposi.labelled import read_pairs
 
     data = read_pairs(*(str(shared / "data/slides" / name) for name in ("honbun_data.json", "negaposi.json")))
     result = split(data.pairs, "grouped")

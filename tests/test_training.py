@@ -16,9 +16,9 @@ from keras_negaposi import training
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.heads.pair import build as build_classifier
 from keras_negaposi.judging.evaluation import Scores, chance_loss, evaluate
+from keras_negaposi.labelled import Pair
 from keras_negaposi.model import encoder_of, float32_copy
 from keras_negaposi.optimization import BertAdam
-from keras_negaposi.pairs import Pair
 from keras_negaposi.precision import precision
 from keras_negaposi.train import main
 

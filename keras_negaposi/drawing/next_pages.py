@@ -6,27 +6,17 @@ user's own pages.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from keras_negaposi.drawing.negatives import match_negatives
-from keras_negaposi.pairs import Pair
+from keras_negaposi.drawing.neighbours import like_documents
+from keras_negaposi.drawing.positives import consecutive
+from keras_negaposi.labelled import Pair
 
 HARD_SHARE = 2 / 3
 """Of the negatives: B is from a document like A's."""
-
-
-def consecutive(titles: Iterable[str], document: Callable[[str], str]) -> list[tuple[str, str]]:
-    """Each page with the next one of its document, in the order of ``titles``."""
-    last: dict[str, str] = {}
-    pairs = []
-    for title in titles:
-        name = document(title)
-        if name in last:
-            pairs.append((last[name], title))
-        last[name] = title
-    return pairs
 
 
 def draw_next_pages(
@@ -63,7 +53,13 @@ def draw_next_pages(
         return document(a) != document(b) and (a, b) not in known
 
     negatives = match_negatives(
-        [a for a, _ in others], [b for _, b in others], document, texts, hard_share, allowed, seed
+        [a for a, _ in others],
+        [b for _, b in others],
+        allowed,
+        like_documents(texts, document),
+        document,
+        hard_share,
+        seed,
     )
     pairs = [Pair(a, b, 1) for a, b in positives[: len(negatives)]] + [Pair(a, b, 0) for a, b in negatives]
     return [pairs[i] for i in rng.permutation(len(pairs))]

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.options import say
-from keras_negaposi.callbacks import Ticker
 from keras_negaposi.config import IndexConfig
 from keras_negaposi.frozen import text_key
 from keras_negaposi.indexing.cached import CachedScorer
 from keras_negaposi.indexing.store import MASK, Rows, Store, in_order
-from keras_negaposi.pairs import read_texts
+from keras_negaposi.labelled import read_texts
+from keras_negaposi.progress import Ticker
 
 TEXTS_A_SEGMENT = 1024
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import exists, write_text
 from checkpoints_tools.options import say
-from keras_negaposi.callbacks import Ticker
 from keras_negaposi.config import SuggestConfig
 from keras_negaposi.indexing.page import render_page
 from keras_negaposi.indexing.search import Index, Suggestion
-from keras_negaposi.pairs import check_text, read_pairs
+from keras_negaposi.labelled import check_text, read_pairs
+from keras_negaposi.progress import Ticker
 from keras_negaposi.scorer import Scorer
 
 EXCERPT = 60

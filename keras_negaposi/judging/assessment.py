@@ -28,7 +28,7 @@ from keras_negaposi.judging.uncertainty import (
     intervals,
     mcnemar,
 )
-from keras_negaposi.pairs import Pair, read_pairs
+from keras_negaposi.labelled import Pair, read_pairs
 from keras_negaposi.pretrained import read_pretrained
 from keras_negaposi.run_folder import RunFolder, saved_config
 from keras_negaposi.scorer import Scorer

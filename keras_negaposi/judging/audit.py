@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from keras_negaposi.judging.uncertainty import Interval, Predictions, accuracy, interval
-from keras_negaposi.pairs import Pair
+from keras_negaposi.labelled import Pair
 from keras_negaposi.splits import documents_of
 
 NEAR = 0.8

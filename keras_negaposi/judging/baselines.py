@@ -13,7 +13,7 @@ from keras_negaposi.config import BaselineConfig
 from keras_negaposi.frozen import pair_features, text_vectors
 from keras_negaposi.judging.trivial import TRIVIAL, Texts, fit_and_score, labels_of
 from keras_negaposi.judging.uncertainty import Interval, Predictions, accuracy, document_weights, interval
-from keras_negaposi.pairs import Pair
+from keras_negaposi.labelled import Pair
 from keras_negaposi.pretrained import Pretrained, read_pretrained
 from keras_negaposi.records import read_inputs
 from keras_negaposi.splits import documents_of

@@ -13,11 +13,12 @@ from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import exists, make_folder, read_json, read_text, write_json, write_text
 from checkpoints_tools.options import say
 from keras_negaposi.calibration import Calibration
-from keras_negaposi.callbacks import PredictProgress, Ticker
+from keras_negaposi.callbacks import PredictProgress
 from keras_negaposi.config import EvaluateConfig
 from keras_negaposi.features import INDEX, LABEL
 from keras_negaposi.judging.uncertainty import Predictions, document_weights, intervals
-from keras_negaposi.pairs import Pair, read_pairs
+from keras_negaposi.labelled import Pair, read_pairs
+from keras_negaposi.progress import Ticker
 from keras_negaposi.records import Records, eval_dataset
 from keras_negaposi.run_folder import RunFolder, check_finished, saved_config
 from keras_negaposi.splits import documents_of

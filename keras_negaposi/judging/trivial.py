@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from keras_negaposi.pairs import Pair
+from keras_negaposi.labelled import Pair
 
 Texts = dict[str, str]
 Trivial = Callable[[Texts, Sequence[Pair], Sequence[Pair]], np.ndarray]

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from importlib import resources
 
 from checkpoints_tools.errors import InputError
-from keras_negaposi.pairs import Pair
+from keras_negaposi.labelled import Pair
 
 DECKS_A_SHELF = 12
 TOPICS_A_SHELF = 3

@@ -1,0 +1,205 @@
+"""From a source to the two files that training reads."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+
+from checkpoints_tools.errors import InputError
+from checkpoints_tools.files import is_remote, list_folder, staged_folder, write_json, write_text
+from checkpoints_tools.options import say
+from keras_negaposi.config import PairsConfig
+from keras_negaposi.drawing.leaks import leaks, tell_leaks
+from keras_negaposi.drawing.negatives import Near, match_negatives
+from keras_negaposi.drawing.neighbours import like_documents, mined_pages
+from keras_negaposi.drawing.page_store import PageStore
+from keras_negaposi.drawing.pages import Pages, Sieve
+from keras_negaposi.drawing.positives import Candidate, match_once
+from keras_negaposi.labelled import Pair, parse_label
+from keras_negaposi.sources import READERS, detect
+from keras_negaposi.sources.table import is_of_pairs, read_rows
+from keras_negaposi.splits import Documents
+
+HONBUN, NEGAPOSI, PAGES, LINKS, NOTES = "honbun_data.json", "negaposi.json", "pages.json", "links.json", "README.md"
+
+
+@dataclasses.dataclass(frozen=True)
+class Made:
+    """The pairs, the titles of their masked texts, and lines on how they were drawn."""
+
+    pairs: list[Pair]
+    masked: dict[str, Candidate]
+    notes: list[str]
+
+
+def make_pairs(source: str, config: PairsConfig, command: str = "") -> list[Pair]:
+    """Reads a source, draws pairs and writes them to ``config.output``.
+
+    Args:
+        source: file or folder.
+        config: complete.
+        command: the command line, kept with the pairs.
+
+    Raises:
+        InputError: something cannot be read, or makes no pairs; nothing has been written then.
+    """
+    if is_remote(config.output):
+        raise InputError(f"--output {config.output}: must be a local folder; copy the files afterwards")
+    if list_folder(config.output):
+        raise InputError(f"--output {config.output}: has files in it; give a new folder")
+    kind = detect(source) if config.format == "auto" else config.format
+    say(f"{source}: read as {kind}")
+    with tempfile.TemporaryDirectory() as scratch, staged_folder(config.output) as folder:
+        texts = PageStore(os.path.join(scratch, "pages.sqlite"))
+        try:
+            labelled = kind == "table" and is_of_pairs(source)
+            made = _labelled(source, texts) if labelled else _drawn(source, kind, texts, config, folder)
+            _write_texts(os.path.join(folder, HONBUN), _all_texts(texts, made))
+            write_json(os.path.join(folder, NEGAPOSI), [[pair.a, pair.b, pair.label] for pair in made.pairs])
+            found = leaks(made.pairs, lambda title: _text(texts, made, title), config.group_pattern, config.seed)
+        finally:
+            texts.close()
+        notes = [*made.notes, *tell_leaks(found)]
+        write_text(os.path.join(folder, NOTES), "\n\n".join([f"# Pairs of {source}", f"`{command}`", *notes, ""]))
+    say("\n".join(notes))
+    return made.pairs
+
+
+def _labelled(source: str, texts: PageStore) -> Made:
+    """Pairs that have labels already; a text's title is a hash of it."""
+    labels: dict[tuple[str, str], int] = {}
+    repeated = 0
+    for place, row in read_rows(source):
+        titles = []
+        for name in ("text_a", "text_b"):
+            title = hashlib.sha1(str(row[name]).encode()).hexdigest()[:12]
+            if title not in texts:
+                texts.add(title, str(row[name]))
+            titles.append(title)
+        label = parse_label(row["label"], place)
+        pair = (titles[0], titles[1])
+        repeated += pair in labels
+        if labels.setdefault(pair, label) != label:
+            raise InputError(f"{place}: the same two texts have the other label above; keep one")
+    return Made(
+        [Pair(a, b, label) for (a, b), label in labels.items()],
+        {},
+        [f"{len(labels):,} labelled pairs of {len(texts):,} texts; {repeated:,} repeated ones dropped."],
+    )
+
+
+def _drawn(source: str, kind: str, texts: PageStore, config: PairsConfig, folder: str) -> Made:
+    """Pairs drawn of a source's pages."""
+    pages = Pages(texts, Sieve(config.min_length, config.min_japanese, config.keep_duplicates))
+    document = Documents(config.group_pattern)
+    try:
+        pages.read(READERS[kind](source, document), config.length, _measure(config))
+    except InputError as error:
+        raise InputError(str(error) if source in str(error) else f"{source}: {error}") from None
+    links = pages.linked()
+    candidates = {"next": pages.next, "link": links, "both": [*pages.next, *links]}[config.positive]
+    drawn = match_once(candidates, config.seed)[: config.count]
+    half = len(drawn) // 2
+    positives, others = drawn[:half], drawn[half : 2 * half]
+    linked = {(pages.document(c.a), pages.document(c.b)) for c in links}
+
+    def allowed(a: str, b: str) -> bool:
+        ends = pages.document(a), pages.document(b)
+        return ends[0] != ends[1] and ends not in linked and ends[::-1] not in linked
+
+    near, pool = _near(config, pages)
+    matched = match_negatives(
+        [c.a for c in others], [c.b for c in others], allowed, near, pool, config.hard_share, config.seed
+    )
+    if not matched:
+        raise InputError(
+            f"{source}: {len(texts):,} pages of {pages.documents:,} documents make no pair of each class with "
+            f"--positive {config.positive}; give more, shorter pages (--length) or another --positive"
+        )
+    chosen = {c.a: c for c in drawn}
+    ends = [(c, c.b, 1) for c in positives[: len(matched)]] + [(chosen[a], b, 0) for a, b in matched]
+    ends = [ends[i] for i in np.random.default_rng(config.seed).permutation(len(ends))]
+    pairs = [Pair(c.a_title, b, label) for c, b, label in ends]
+    masked = {c.a_title: c for c, _, _ in ends if c.hidden}
+    if masked:
+        _write_texts(os.path.join(folder, PAGES), texts.rows())
+    write_json(os.path.join(folder, LINKS), {"posi": [[c.a, c.b] for c in candidates], "nega": []})
+    return Made(pairs, masked, _notes(pages, candidates, pairs, masked, config))
+
+
+def _near(config: PairsConfig, pages: Pages) -> tuple[Near, Callable[[str], str]]:
+    """Where likely wrong answers are looked for, and the pool that a B is in then."""
+    if config.negative == "mined":
+        return mined_pages(config.index, pages.texts.__getitem__), str
+    if config.negative == "hard":
+        return like_documents(pages.texts, pages.document), pages.document
+    return (lambda _: {}), pages.document
+
+
+def _measure(config: PairsConfig) -> Callable[[str], int]:
+    """Length of a text in ``config.unit``."""
+    if config.unit == "characters":
+        return len
+    import sentencepiece
+
+    try:
+        pieces = sentencepiece.SentencePieceProcessor(model_file=config.model_file)
+    except (OSError, RuntimeError):
+        raise InputError(f"--model_file {config.model_file}: not a SentencePiece model; give a .model file") from None
+    return lambda text: len(pieces.encode(text))
+
+
+def _notes(
+    pages: Pages,
+    candidates: Sequence[Candidate],
+    pairs: Sequence[Pair],
+    masked: dict[str, Candidate],
+    config: PairsConfig,
+) -> list[str]:
+    dropped = ", ".join(f"{count:,} {reason}" for reason, count in sorted(pages.dropped.items())) or "none"
+    links = sum(bool(candidate.hidden) for candidate in candidates)
+    targets = pages.targets
+    lost = f"; links left out: {targets.dangling:,} to no document, {targets.ambiguous:,} to one of several"
+    share = f", {config.hard_share:.0%} of them" if config.negative != "random" else ""
+    lines = [
+        f"{len(pages.texts):,} pages of {pages.documents:,} documents; pages dropped: {dropped}.",
+        f"Possible positives: {len(candidates) - links:,} next pages, {links:,} links"
+        + (lost if config.positive != "next" else "")
+        + ".",
+        f"{len(pairs):,} pairs drawn, half of them positive (seed {config.seed}). A page is A at most once and B at "
+        "most once. Half of the possible A are positives with their B; the other B are negatives, each with another "
+        f"document's A (--negative {config.negative}{share}).",
+    ]
+    if masked:
+        lines.append(
+            f"In {len(masked):,} A the link is masked; these texts stand beside the pages in {HONBUN}. {PAGES} has the "
+            "pages alone: make the index of it."
+        )
+    return lines
+
+
+def _text(texts: PageStore, made: Made, title: str) -> str:
+    candidate = made.masked.get(title)
+    return candidate.a_text(texts[candidate.a]) if candidate else texts[title]
+
+
+def _all_texts(texts: PageStore, made: Made) -> Iterator[tuple[str, str]]:
+    yield from texts.rows()
+    for title in made.masked:
+        yield title, _text(texts, made, title)
+
+
+def _write_texts(path: str, rows: Iterable[tuple[str, str]]) -> None:
+    """Writes a JSON object, a line an entry, holding one in memory."""
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("{")
+        for number, (title, text) in enumerate(rows):
+            file.write(",\n" if number else "\n")
+            file.write(f" {json.dumps(title, ensure_ascii=False)}: {json.dumps(text, ensure_ascii=False)}")
+        file.write("\n}\n")

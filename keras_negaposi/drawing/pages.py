@@ -1,0 +1,108 @@
+"""A source's pages: read, cut, sifted and kept, with what may be a positive among them."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import posixpath
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from keras_negaposi.drawing.chunks import Page, cut_document
+from keras_negaposi.drawing.link_targets import LinkTargets
+from keras_negaposi.drawing.page_store import PageStore
+from keras_negaposi.drawing.positives import Candidate
+from keras_negaposi.sources.document import Document, Link
+
+_LETTER = re.compile(r"[^\W\d_]")
+_JAPANESE = re.compile(r"[\u3041-\u30ff\u3400-\u9fff\uff66-\uff9f々]")
+
+
+@dataclasses.dataclass(frozen=True)
+class Sieve:
+    """What a page must be to be kept."""
+
+    min_length: int = 1
+    min_japanese: float = 0.0
+    keep_duplicates: bool = False
+
+    def fault(self, text: str, seen: set[bytes]) -> str | None:
+        """Why the page is dropped, or ``None``; ``seen`` is told of its text."""
+        if len(text) < self.min_length:
+            return "too short"
+        letters = len(_LETTER.findall(text))
+        if letters and len(_JAPANESE.findall(text)) < self.min_japanese * letters:
+            return "not Japanese"
+        digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).digest()
+        if digest in seen and not self.keep_duplicates:
+            return "duplicate"
+        seen.add(digest)
+        return None
+
+
+class Pages:
+    """The pages of a source.
+
+    Attributes:
+        texts: of the pages kept.
+        documents: how many there were.
+        dropped: pages that were not kept, by reason.
+        next: candidates of two pages that follow each other.
+    """
+
+    def __init__(self, texts: PageStore, sieve: Sieve) -> None:
+        self.texts = texts
+        self.documents = 0
+        self.dropped: Counter[str] = Counter()
+        self.next: list[Candidate] = []
+        self.targets = LinkTargets()
+        self._sieve = sieve
+        self._seen: set[bytes] = set()
+        self._document: dict[str, str] = {}
+        self._first: dict[str, str] = {}
+        self._linking: list[tuple[str, tuple[Link, ...]]] = []
+
+    def read(self, documents: Iterable[Document], length: int, measure: Callable[[str], int] = len) -> None:
+        """Takes in all documents, one at a time."""
+        for document in documents:
+            self.documents += 1
+            self.targets.add(document.title)
+            before: str | None = None
+            for page in cut_document(document, length, measure):
+                before = self._take(page, before)
+
+    def document(self, title: str) -> str:
+        """The document of a page kept."""
+        return self._document[title]
+
+    def linked(self) -> list[Candidate]:
+        """Candidates of a page and the first page of a document that it links to."""
+        found = []
+        for title, links in self._linking:
+            own = self._document[title]
+            by_target: dict[str, list[Link]] = {}
+            for link in links:
+                target = self.targets.find(link.target)
+                if target is not None and target != own and target in self._first:
+                    by_target.setdefault(target, []).append(link)
+            for target, hidden in by_target.items():
+                names = dict.fromkeys([target, posixpath.basename(target), *(link.target for link in hidden)])
+                found.append(Candidate(title, self._first[target], tuple(hidden), tuple(names)))
+        return found
+
+    def _take(self, page: Page, before: str | None) -> str | None:
+        """Keeps a page or not; gives its title if it was kept, for the page after it."""
+        fault = self._sieve.fault(page.text, self._seen)
+        if fault:
+            if page.title:  # else it only stands where pages are missing
+                self.dropped[fault] += 1
+            return None
+        self.texts.add(page.title, page.text)
+        self._document[page.title] = page.document
+        self._first.setdefault(page.document, page.title)
+        if before is not None:
+            self.next.append(Candidate(before, page.title))
+        if page.links:
+            self._linking.append((page.title, page.links))
+        return page.title

@@ -1,0 +1,69 @@
+"""Files in a folder; and a folder of plain text pages, ``document,NNN.txt``."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from collections.abc import Iterator
+
+from checkpoints_tools.errors import InputError
+from checkpoints_tools.files import read_text
+from keras_negaposi.sources.document import Document, Line, plain_lines
+
+SUFFIXES = (".txt",)
+LARGEST_NOTE = 64 << 20
+"""Bytes: whoever wrote more by hand has split it."""
+_PAGE = re.compile(r"(?P<document>.+),(?P<number>\d+)")
+
+
+def find_files(folder: str, suffixes: tuple[str, ...]) -> list[tuple[str, str]]:
+    """(path from the folder with slashes, path) of the files below it, sorted; hidden ones are left out."""
+    found = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if name.lower().endswith(suffixes) and not name.startswith("."):
+                full = os.path.join(parent, name)
+                found.append((os.path.relpath(full, folder).replace(os.sep, "/"), full))
+    return sorted(found)
+
+
+def read_note(path: str) -> str:
+    """The file's text.
+
+    Raises:
+        InputError: it is too large, not UTF-8, or cannot be read.
+    """
+    size = os.path.getsize(path)
+    if size > LARGEST_NOTE:
+        raise InputError(f"{path}: {size >> 20:,} MB are no page; split it or move it elsewhere")
+    return read_text(path)
+
+
+def read_folder(path: str) -> Iterator[Document]:
+    """Yields the documents of ``document,NNN.txt`` pages, each with its pages in the order of their numbers.
+
+    Raises:
+        InputError: a name has no number, or a file cannot be read.
+    """
+    pages: dict[str, list[tuple[int, str]]] = {}
+    for relative, full in find_files(path, SUFFIXES):
+        named = _PAGE.fullmatch(posixpath.splitext(relative)[0])
+        if not named:
+            raise InputError(f'{full}: the name has no page number; pages are named "document,000.txt"')
+        pages.setdefault(named["document"], []).append((int(named["number"]), full))
+    for document, numbered in pages.items():
+        numbered.sort()
+        lines: list[list[Line]] = []
+        titles: list[str] = []
+        for position, (number, full) in enumerate(numbered):
+            gap = number - numbered[position - 1][0] if position else 1
+            if not gap:
+                raise InputError(f"{path}: {document} has two pages {number}; keep one")
+            if gap > 1:
+                lines.append([])
+                titles.append("")
+            lines.append(plain_lines(read_note(full)))
+            titles.append(posixpath.splitext(os.path.relpath(full, path).replace(os.sep, "/"))[0])
+        yield Document(document, lines, titles)

@@ -1,0 +1,25 @@
+"""``honbun_data.json`` itself: one JSON object, title -> text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from checkpoints_tools.errors import InputError
+from keras_negaposi.sources.document import Document, group_pages
+from keras_negaposi.sources.json_stream import stream_members
+
+
+def read_honbun(path: str, document: Callable[[str], str]) -> Iterator[Document]:
+    """Yields the texts as documents, as `group_pages` does.
+
+    Raises:
+        InputError: the file is not an object of strings.
+    """
+
+    def rows() -> Iterator[tuple[str, str]]:
+        for title, text in stream_members(path):
+            if not isinstance(text, str):
+                raise InputError(f'{path}: the text of "{title}" must be a string, not {str(text)[:60]}')
+            yield title, text
+
+    yield from group_pages(rows(), document)
