@@ -7,6 +7,9 @@ import dataclasses
 import numpy as np
 from scipy.optimize import minimize_scalar
 
+from checkpoints_tools.files import exists, read_json
+from keras_negaposi.run_folder import RunFolder
+
 SMALLEST = 1e-7
 """Probabilities are held away from 0 and 1 by this before their logarithm is taken."""
 _LOG_RANGE = (-3.0, 3.0)
@@ -31,6 +34,11 @@ class Calibration:
         if self.temperature == 1.0:
             return probabilities
         return (1 / (1 + np.exp(-_logits(probabilities) / self.temperature))).astype(np.float32)
+
+
+def saved_calibration(folder: RunFolder) -> Calibration:
+    """What a run was finished with; the defaults for a run older than calibration."""
+    return Calibration(**read_json(folder.calibration)) if exists(folder.calibration) else Calibration()
 
 
 def calibrate(labels: np.ndarray, probabilities: np.ndarray) -> Calibration:

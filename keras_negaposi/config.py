@@ -256,11 +256,23 @@ class SuggestConfig:
     rerank: int = option(0, "how many of the best the --reranker puts in order", check=at_least(0))
     reranker: str | None = option(None, "folder of a run that sees both texts at once (--head pair), or a SavedModel")
     approximate: bool = option(False, "head vector: search a graph of neighbours (extra ann) instead of all pages")
-    format: str = option("table", "of the answer", choices=("table", "tsv", "json"))
+    format: str = option(
+        "table",
+        "of the answer. scrapbox, markdown: links to paste, a document each, without A's own and those linked already",
+        choices=("table", "tsv", "json", "scrapbox", "markdown"),
+    )
+    min_probability: float | None = option(
+        None,
+        "pages less likely are not suggested (default: 0; of links to paste the run's threshold)",
+        kind=float,
+        check=between(0.0, 1.01),
+    )
+    skip_linked: bool = option(False, "leave out pages that are known to follow")
     html: str | None = option(None, "file for a page to read: of --title or --text, or of all pages")
     run: str | None = option(None, "the run that made the index (default: where it lay then)")
-    negaposi: str | None = option(None, "labelled pairs whose links --html marks (default: the run's own)")
-    honbun: str | None = option(None, "the texts of --negaposi (default: the run's own)")
+    negaposi: str | None = option(
+        None, "pairs whose positives are known to follow: negaposi.json or links.json (default: the run's own)"
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -83,6 +83,16 @@ def read_pairs(honbun: str, negaposi: str) -> PairData:
     return PairData(texts, [Pair(a, b, label) for (a, b), label in labels.items()], repeated, empty)
 
 
+def read_links(path: str) -> set[tuple[str, str]]:
+    """The titles (A, B) of the positive pairs in a file like ``negaposi``; of one class alone, too.
+
+    Raises:
+        InputError: as `read_pairs`.
+    """
+    rows = _rows(read_json(path), path)
+    return {(str(a), str(b)) for place, a, b, label in rows if parse_label(label, place)}
+
+
 def read_texts(path: str) -> dict[str, str]:
     """Reads title -> text.
 

@@ -224,26 +224,6 @@ def test_one_side_that_tells_the_label_is_warned_of():
     assert not any(line.startswith("WARNING: B only") for line in lines)
 
 
-def test_mined_negatives_are_pages_that_the_model_ranks_high(tiny, tmp_path):
-    from keras_negaposi.config import IndexConfig, TrainConfig
-    from keras_negaposi.indexing import Index, build_index
-    from keras_negaposi.training import run
-
-    options = {"max_seq_length": 16, "num_train_epochs": 0.2, "rank_queries": 2, "rank_candidates": 3, "head": "vector"}
-    run(TrainConfig(**tiny.flags, **options, output_dir=str(tmp_path / "run")))
-    build_index(str(tmp_path / "run"), IndexConfig(honbun=tiny.flags["honbun"], output=str(tmp_path / "index")))
-    config = PairsConfig(
-        output=str(tmp_path / "out"), negative="mined", index=str(tmp_path / "index"), keep_duplicates=True
-    )
-    pairs = make_pairs(tiny.flags["honbun"], config)
-    index = Index(str(tmp_path / "index"))
-    places = []
-    for pair in (pair for pair in pairs if not pair.label):
-        ranked = [found.title for found in index.suggest(index.text(pair.a), 200, [pair.a])]
-        places.append(ranked.index(pair.b) / len(ranked))
-    assert sum(places) / len(places) < 0.35  # at random 0.5; some have no near page left
-
-
 @pytest.mark.shared
 def test_pages_of_real_notes_do_not_tell_the_label(shared, tmp_path):
     texts = json.loads((shared / "data" / "slides" / "honbun_data.json").read_text(encoding="utf-8"))

@@ -13,6 +13,7 @@ from keras_negaposi.config import HeadConfig
 from keras_negaposi.features import ENCODER_INPUTS, side_of
 from keras_negaposi.heads import HEADS, build, is_cacheable
 from keras_negaposi.indexing.store import Store
+from keras_negaposi.model import encoder_of
 from keras_negaposi.packing import ApartPacker
 from keras_negaposi.tokenizer import Tokenizer
 
@@ -258,3 +259,26 @@ def test_a_is_cut_at_its_start_and_b_at_its_end(tiny, texts):
     assert packed["truncated"].numpy().tolist() == [True]
     lengths = np.array([[len(ids), 3]])
     assert ApartPacker.pieces_cut(lengths, 8).tolist() == [len(ids) - 6]
+
+
+@pytest.mark.parametrize("head", ["pair_means", "midfusion"])
+def test_frozen_layers_keep_the_checkpoint_and_others_do_not(tiny, head):
+    config = BertConfig(**tiny.config)
+    model = build(HeadConfig(head=head, frozen_layers=1, **OPTIONS.get(head, {})), config)
+    encoder = encoder_of(model)
+    assign_encoder(encoder, random_tf1_variables(config), config)
+    before = {variable.name: variable.numpy() for variable in encoder.variables}
+    sides = ("",) if head == "pair_means" else ("a_", "b_")
+    ids = tf.constant([[4, 9, 8, 5, 9, 5], [4, 7, 5, 8, 8, 5]])
+    values = {
+        "input_word_ids": ids,
+        "input_mask": tf.ones_like(ids),
+        "input_type_ids": tf.constant([[0, 0, 0, 1, 1, 1]] * 2),
+    }
+    inputs = {side + name: value for side in sides for name, value in values.items()}
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(inputs, tf.constant([0, 1]), verbose=0)
+    changed = {variable.name for variable in encoder.variables if (variable.numpy() != before[variable.name]).any()}
+    frozen = {name for name in before if "embedding" in name or "layer_0/" in name}
+    assert frozen and not changed & frozen
+    assert changed == {name for name in before if "layer_1/" in name and "key/bias" not in name}

@@ -7,7 +7,10 @@ import time
 import pytest
 
 COMMANDS = (
-    *(f"keras_negaposi.{name}" for name in ("train", "prepare", "evaluate", "predict", "baseline", "index", "suggest")),
+    *(
+        f"keras_negaposi.{name}"
+        for name in ("train", "prepare", "evaluate", "predict", "baseline", "index", "suggest", "pairs")
+    ),
     "keras_negaposi.sample.make",
     "checkpoints_tools",
 )

@@ -12,12 +12,15 @@ import pytest
 import tensorflow as tf
 
 from checkpoints_tools.errors import InputError
-from keras_negaposi.config import IndexConfig, SuggestConfig, TrainConfig
+from keras_negaposi.config import IndexConfig, PairsConfig, SuggestConfig, TrainConfig
+from keras_negaposi.drawing.making import make_pairs
 from keras_negaposi.index import main as index_main
-from keras_negaposi.indexing import Index, build, build_index
+from keras_negaposi.indexing import Index, Suggestion, build, build_index
+from keras_negaposi.indexing.linking import as_markdown, as_scrapbox
 from keras_negaposi.indexing.store import Store
 from keras_negaposi.indexing.suggesting import suggest
 from keras_negaposi.scorer import Scorer
+from keras_negaposi.splits import Documents
 from keras_negaposi.suggest import main as suggest_main
 from keras_negaposi.training import run
 
@@ -241,6 +244,57 @@ def test_suggest_prints(indexes, corpus, capsys, form):
         for line, suggestion in zip(output.splitlines(), expected, strict=True):
             digits = 3 if form == "table" else 6
             assert suggestion.title in line and f"{suggestion.score:.{digits}f}" in line
+
+
+@pytest.mark.parametrize("form", ["scrapbox", "markdown"])
+def test_links_to_paste(indexes, corpus, capsys, tmp_path, form):
+    index, title, document = str(indexes / "vector"), "doc00,002", Documents(r"^(.*),")
+    ranked = Index(index).suggest(corpus[title], len(corpus), [title])
+    linked = document(next(found.title for found in ranked if document(found.title) != "doc00"))
+    (tmp_path / "links.json").write_text(json.dumps({"posi": [["doc00,000", f"{linked},000"]]}))
+    arguments = [index, "--title", title, "--negaposi", str(tmp_path / "links.json"), "--format", form, "--top", "4"]
+    assert suggest_main([*arguments, "--min_probability", "0"]) == 0
+    others = dict.fromkeys(document(found.title) for found in ranked)
+    expected = [name for name in others if name not in ("doc00", linked)][:4]
+    written = {"scrapbox": "[{0}]", "markdown": "- [{0}]({0}.md)"}[form]
+    assert capsys.readouterr().out.splitlines() == [written.format(name) for name in expected]
+    assert suggest_main([*arguments, "--min_probability", "1"]) == 0
+    assert capsys.readouterr().out.strip() == ""
+
+
+def test_known_links_can_be_skipped_and_the_unlikely_left_out(indexes, corpus, capsys, tmp_path):
+    index, title = str(indexes / "vector"), "doc00,002"
+    best, second, *_ = Index(index).suggest(corpus[title], 9, [title])
+    (tmp_path / "links.json").write_text(json.dumps({"posi": [[title, best.title]]}))
+    arguments = [index, "--title", title, "--format", "json", "--negaposi", str(tmp_path / "links.json")]
+    assert suggest_main([*arguments, "--skip_linked"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["title"] == second.title
+    assert suggest_main([*arguments, "--min_probability", str((best.score + second.score) / 2)]) == 0
+    assert [row["title"] for row in json.loads(capsys.readouterr().out)] == [best.title]
+
+
+@pytest.mark.parametrize(
+    ("own", "names", "scrapbox", "markdown"),
+    [
+        ("a,000", ["b c,001"], ["[b c]"], ["- [b c](b%20c.md)"]),
+        ("x/a,000", ["x/b,000", "y/[c],000"], ["[x/b]", "y/[c]"], ["- [b](b.md)", r"- [\[c\]](../y/%5Bc%5D.md)"]),
+    ],
+)
+def test_links_are_written_as_each_notation_wants(own, names, scrapbox, markdown):
+    found, document = [Suggestion(name, "", 0.9) for name in names], Documents(r"^(.*),")
+    assert as_scrapbox(found, document, own).splitlines() == scrapbox
+    assert as_markdown(found, document, own).splitlines() == markdown
+
+
+def test_mined_negatives_are_pages_that_the_model_ranks_high(indexes, tiny, tmp_path):
+    index = str(indexes / "vector")
+    options = PairsConfig(output=str(tmp_path / "out"), negative="mined", index=index, keep_duplicates=True)
+    ranking, places = Index(index), []
+    for pair in make_pairs(tiny.flags["honbun"], options):
+        if not pair.label:
+            ranked = [found.title for found in ranking.suggest(ranking.text(pair.a), 200, [pair.a])]
+            places.append(ranked.index(pair.b) / len(ranked))
+    assert sum(places) / len(places) < 0.35  # at random 0.5; for some no page near to them is left
 
 
 def test_the_page_holds_every_page_and_shows_texts_as_text(runs, tiny, corpus, tmp_path):

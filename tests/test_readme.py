@@ -11,7 +11,7 @@ from keras_negaposi.sample.make import MakeConfig
 
 README = Path(__file__).parents[1] / "README.md"
 CONFIGS = (config.TrainConfig, config.EvaluateConfig, config.PredictConfig, config.BaselineConfig, MakeConfig)
-CONFIGS += (config.IndexConfig, config.SuggestConfig)
+CONFIGS += (config.IndexConfig, config.SuggestConfig, config.PairsConfig)
 
 
 def test_every_flag_is_one_of_ours():

@@ -1,14 +1,17 @@
 """TFRecords: what is written is what is read, each pair once, and reuse only when nothing has changed."""
 
 import dataclasses
+import json
 import os
 
 import numpy as np
 import pytest
 
+from checkpoints_tools.errors import InputError
 from keras_negaposi.config import DataConfig
 from keras_negaposi.features import ENCODER_INPUTS, INDEX, LABEL
 from keras_negaposi.records import eval_dataset, packed_batches, prepare, read_inputs, read_records, train_dataset
+from keras_negaposi.splits import Documents
 from keras_negaposi.tokenizer import Tokenizer
 
 LENGTH = 37
@@ -70,7 +73,8 @@ def test_reused_only_with_the_same_fingerprint(inputs, records, capsys):
 
 
 @pytest.mark.parametrize(
-    "change", [{"max_seq_length": 36}, {"truncate_a": "start"}, {"seed": 1}, {"do_lower_case": False}]
+    "change",
+    [{"max_seq_length": 36}, {"truncate_a": "start"}, {"seed": 1}, {"do_lower_case": False}],
 )
 def test_any_change_makes_them_anew(inputs, tmp_path, change):
     first = prepare(inputs, str(tmp_path))
@@ -85,6 +89,35 @@ def test_changed_data_changes_the_fingerprint(inputs, tiny, tmp_path):
     changed.write_text(open(tiny.flags["honbun"], encoding="utf-8").read() + "\n", encoding="utf-8")
     other = read_inputs(dataclasses.replace(inputs.config, honbun=str(changed)), inputs.packer.tokenizer)
     assert other.fingerprint != inputs.fingerprint
+
+
+@pytest.mark.parametrize("method", ["random", "grouped"])
+def test_next_pages_are_trained_on_but_none_that_is_tested_on(inputs, pair_rows, tmp_path, method):
+    few = tmp_path / "few.json"
+    few.write_text(json.dumps([row for row in pair_rows if row[0] < "doc18" and row[0].endswith(("000", "001"))]))
+    config = dataclasses.replace(inputs.config, split=method, negaposi=str(few), dev_share=0.0)
+    tokenizer = inputs.packer.tokenizer
+    plain, more = (read_inputs(dataclasses.replace(config, augment_next=n), tokenizer) for n in (0, 12))
+    assert plain.fingerprint != more.fingerprint
+    split, augmented = plain.split, more.split
+    assert augmented.held_out == split.held_out
+    given = split.parts["train"]
+    train = augmented.parts["train"]
+    assert train[: len(given)] == given
+    drawn = train[len(given) :]
+    assert sorted(pair.label for pair in drawn) == [0] * 6 + [1] * 6
+    place = Documents(config.group_pattern) if method == "grouped" else str
+    tested = {place(title) for pair in split.held_out for title in (pair.a, pair.b)}
+    assert not tested & {place(title) for pair in drawn for title in (pair.a, pair.b)}
+    document = Documents(config.group_pattern)
+    known = {(pair.a, pair.b) for pairs in split.parts.values() for pair in pairs}
+    for pair in drawn:
+        assert (document(pair.a) == document(pair.b)) == bool(pair.label) and (pair.a, pair.b) not in known
+
+
+def test_more_next_pages_than_there_are_is_said(inputs):
+    with pytest.raises(InputError, match=r"--augment_next 900: the \d+ pages .* make \d+ pairs; give at most that"):
+        read_inputs(dataclasses.replace(inputs.config, augment_next=900), inputs.packer.tokenizer)
 
 
 def test_records_cut_short_are_made_anew(inputs, tmp_path):

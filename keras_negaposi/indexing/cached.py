@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import join, read_bytes
+from keras_negaposi.calibration import saved_calibration
 from keras_negaposi.export import ENCODE, SCORE, SCORE_HALF
 from keras_negaposi.heads import HEADS, is_cacheable
 from keras_negaposi.indexing.store import Rows
@@ -39,6 +40,7 @@ class CachedScorer:
             raise InputError(
                 f"{run}: its head is {self.head}, of whose B nothing can be kept; train with --head, one of {heads}"
             )
+        self.threshold = saved_calibration(RunFolder(run)).threshold
         self._signatures = load_saved_model(RunFolder(run).saved_model).signatures
 
     def fingerprint(self, dtype: str) -> dict[str, str]:

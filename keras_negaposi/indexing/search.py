@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
@@ -74,7 +74,7 @@ class Index:
         return self.store.pages[title]
 
     def suggest(
-        self, text: str, top: int, skip: Sequence[str] = (), rerank: int = 0, reranker: Scorer | None = None
+        self, text: str, top: int, skip: Collection[str] = (), rerank: int = 0, reranker: Scorer | None = None
     ) -> list[Suggestion]:
         """The pages most likely to come next after a text, the best first.
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 
-from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import exists, write_text
 from checkpoints_tools.options import say
 from keras_negaposi.config import SuggestConfig
+from keras_negaposi.indexing.linking import ALL, LINKS, first_of_documents, linked_pages
 from keras_negaposi.indexing.page import render_page
 from keras_negaposi.indexing.search import Index, Suggestion
-from keras_negaposi.labelled import check_text, read_pairs
+from keras_negaposi.labelled import check_text, read_links
 from keras_negaposi.progress import Ticker
 from keras_negaposi.scorer import Scorer
+from keras_negaposi.splits import Documents
+
+logger = logging.getLogger(__name__)
 
 EXCERPT = 60
 
@@ -26,10 +30,21 @@ def suggest(path: str, config: SuggestConfig) -> str:
     """
     index = Index(path, config.run, config.approximate)
     reranker = Scorer(config.reranker) if config.rerank else None
+    links = _links(index, config)
+    to_paste = config.format in LINKS
+    documents = Documents(str(index.scorer.config["group_pattern"]))
 
-    def suggestions(text: str, skip: Sequence[str] = ()) -> list[Suggestion]:
-        return index.suggest(text, config.top, skip, config.rerank, reranker)
+    def suggestions(text: str, title: str | None = None) -> list[Suggestion]:
+        skip = {title, *(b for a, b in links if a == title and (config.skip_linked or to_paste))}
+        if to_paste:
+            skip |= linked_pages(title, index.store.pages, links, documents)
+        found = index.suggest(text, config.top if not to_paste else ALL, skip, config.rerank, reranker)
+        found = [suggestion for suggestion in found if suggestion.score >= least]
+        return first_of_documents(found, documents)[: config.top] if to_paste else found
 
+    least = config.min_probability
+    if least is None:
+        least = index.scorer.threshold if to_paste else 0.0
     if config.text is not None:
         check_text(config.text, "--text")
         found = {config.text: suggestions(config.text)}
@@ -38,13 +53,18 @@ def suggest(path: str, config: SuggestConfig) -> str:
         titles = [config.title] if config.title is not None else list(index.store.pages)
         pages = {title: index.text(title) for title in titles}
         ticker = Ticker("ranking for", len(pages))
-        found = {title: suggestions(text, [title]) for title, text in ticker.watch(pages.items())}
+        found = {title: suggestions(text, title) for title, text in ticker.watch(pages.items())}
     if config.html:
-        write_text(config.html, render_page(index.store.pages | pages, found, _links(index, config)))
+        write_text(config.html, render_page(index.store.pages | pages, found, links))
         say(f"suggestions for {len(found):,} pages in {config.html}")
     if config.title is None and config.text is None:  # all pages: they are in the file
         return ""
-    return FORMATS[config.format](next(iter(found.values())))
+    (best,) = found.values()
+    if not best and least:
+        logger.warning("no page is likely enough (--min_probability %.3g)", least)
+    if to_paste:
+        return LINKS[config.format](best, documents, config.title)
+    return FORMATS[config.format](best)
 
 
 def as_table(suggestions: Sequence[Suggestion]) -> str:
@@ -72,10 +92,7 @@ def _one_line(text: str) -> str:
 
 def _links(index: Index, config: SuggestConfig) -> set[tuple[str, str]]:
     """Pairs known to follow each other: of the file given, or of the one that the model was trained on."""
-    saved = index.scorer.config
-    negaposi, honbun = config.negaposi or saved.get("negaposi"), config.honbun or saved.get("honbun")
-    if not negaposi or not exists(negaposi) or not exists(honbun):
-        if config.negaposi:
-            raise InputError(f"--negaposi {config.negaposi}: no such file, or its --honbun is not there")
-        return set()
-    return {(pair.a, pair.b) for pair in read_pairs(honbun, negaposi).pairs if pair.label == 1}
+    if config.negaposi:
+        return read_links(config.negaposi)
+    trained_on = index.scorer.config.get("negaposi")
+    return read_links(trained_on) if trained_on and exists(trained_on) else set()

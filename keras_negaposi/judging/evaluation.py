@@ -10,9 +10,9 @@ import tf_keras
 from sklearn.metrics import classification_report, confusion_matrix
 
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import exists, make_folder, read_json, read_text, write_json, write_text
+from checkpoints_tools.files import make_folder, read_json, read_text, write_json, write_text
 from checkpoints_tools.options import say
-from keras_negaposi.calibration import Calibration
+from keras_negaposi.calibration import Calibration, saved_calibration
 from keras_negaposi.callbacks import PredictProgress
 from keras_negaposi.config import EvaluateConfig
 from keras_negaposi.features import INDEX, LABEL
@@ -198,8 +198,3 @@ def _without_nan(value: object) -> object:
     if isinstance(value, list):
         return [_without_nan(item) for item in value]
     return None if isinstance(value, float) and np.isnan(value) else value
-
-
-def saved_calibration(folder: RunFolder) -> Calibration:
-    """The temperature and threshold that a run was finished with; the defaults for a run older than them."""
-    return Calibration(**read_json(folder.calibration)) if exists(folder.calibration) else Calibration()
