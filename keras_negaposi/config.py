@@ -280,7 +280,9 @@ class BaselineConfig(DataConfig):
     """``keras_negaposi.baseline``."""
 
     pooling: str = option(
-        "first", "vector of a text: the last layer's first token, or the mean of its tokens", choices=("first", "mean")
+        "first",
+        "vector of a text that is classified: the last layer's first token, or the mean of its tokens",
+        choices=("first", "mean"),
     )
     encode_batch_size: int = option(32, "texts a step", check=at_least(1))
     precision: str = option("auto", "arithmetic of the encoder", choices=("auto", "float32", "bfloat16"))

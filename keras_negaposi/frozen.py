@@ -22,16 +22,18 @@ from keras_negaposi.precision import choose_precision, precision
 from keras_negaposi.pretrained import Pretrained
 from keras_negaposi.progress import Ticker
 
+POOLINGS = ("first", "mean")
 Vectors = dict[str, np.ndarray]
+"""By `text_key`: ``float32 [2, hidden]``, a text's last layer pooled in each of `POOLINGS`' ways."""
 LENGTH_STEP = 16
 """Batches are padded to a multiple of this, so that few shapes are compiled."""
 
 
 def text_vectors(config: BaselineConfig, pretrained: Pretrained, texts: Sequence[str], path: str) -> Vectors:
-    """The vector of each text, ``float32 [hidden]``; vectors kept in ``path`` for the same model are not computed anew.
+    """The vectors of each text; those kept in ``path`` for the same model are not computed anew.
 
     Args:
-        config: names the pooling, the precision and the longest length.
+        config: names the precision and the longest length.
         pretrained: the encoder and its tokenizer.
         texts: repeats are encoded once.
         path: ``.npz`` file of vectors by the text's hash, read if it exists and fits, then written.
@@ -52,14 +54,36 @@ def text_key(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def pair_features(vectors: Vectors, texts: dict[str, str], pairs: Sequence[Pair]) -> np.ndarray:
+def pair_features(vectors: Vectors, texts: dict[str, str], pairs: Sequence[Pair], pooling: str) -> np.ndarray:
     """``float32 [pairs, 4 * hidden]``: u, v, |u - v| and u * v (InferSent, Conneau et al. 2017, arXiv 1705.02364).
 
     A linear classifier on u and v alone could not compare them.
     """
-    u = np.stack([vectors[text_key(texts[pair.a])] for pair in pairs])
-    v = np.stack([vectors[text_key(texts[pair.b])] for pair in pairs])
+    u, v = _both_sides(vectors, texts, pairs, pooling)
     return np.concatenate([u, v, np.abs(u - v), u * v], axis=1)
+
+
+def centred_cosines(
+    vectors: Vectors, texts: dict[str, str], train: Sequence[Pair], pairs: Sequence[Pair], pooling: str
+) -> np.ndarray:
+    """``float32 [pairs, 1]``: the cosine of A's and B's vectors, less the mean vector of the training pairs' pages.
+
+    An encoder's vectors share a large common part, which makes every cosine high (Mu & Viswanath 2018, arXiv
+    1702.01417).
+    """
+    center = np.mean(np.concatenate(_both_sides(vectors, texts, train, pooling)), axis=0)
+    u, v = (side - center for side in _both_sides(vectors, texts, pairs, pooling))
+    lengths = np.linalg.norm(u, axis=1) * np.linalg.norm(v, axis=1)
+    return (np.sum(u * v, axis=1) / np.maximum(lengths, np.finfo(np.float32).tiny))[:, np.newaxis]
+
+
+def _both_sides(
+    vectors: Vectors, texts: dict[str, str], pairs: Sequence[Pair], pooling: str
+) -> tuple[np.ndarray, np.ndarray]:
+    row = POOLINGS.index(pooling)
+    a = np.stack([vectors[text_key(texts[pair.a])][row] for pair in pairs])
+    b = np.stack([vectors[text_key(texts[pair.b])][row] for pair in pairs])
+    return a, b
 
 
 def _encode(config: BaselineConfig, pretrained: Pretrained, texts: dict[str, str]) -> Vectors:
@@ -73,9 +97,7 @@ def _encode(config: BaselineConfig, pretrained: Pretrained, texts: dict[str, str
         packed = pack_singles(tokenizer, batch, config.max_seq_length)
         inputs = {name: packed[name][:, :length] for name in ENCODER_INPUTS}
         states = encoder(inputs, training=False)["sequence_output"]
-        if config.pooling == "first":
-            return tf.cast(states[:, 0], tf.float32)
-        return masked_mean(states, inputs["input_mask"])
+        return tf.stack([tf.cast(states[:, 0], tf.float32), masked_mean(states, inputs["input_mask"])], axis=1)
 
     lengths = dict(zip(texts, map(len, tokenizer.encode(list(texts.values()))), strict=True))
     order = sorted(texts, key=lambda name: lengths[name])
@@ -97,7 +119,7 @@ def _model_key(config: BaselineConfig, pretrained: Pretrained) -> str:
     for path in (config.model_file, config.vocab_file):
         digest.update(hashlib.sha256(read_bytes(path)).digest())
     digest.update(f"{pretrained.bert_config} {pretrained.source.weights.fingerprint()}".encode())
-    options = (config.do_lower_case, config.max_seq_length, config.pooling, choose_precision(config.precision))
+    options = (POOLINGS, config.do_lower_case, config.max_seq_length, choose_precision(config.precision))
     digest.update(repr(options).encode())
     return digest.hexdigest()
 

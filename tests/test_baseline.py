@@ -9,8 +9,8 @@ import tensorflow as tf
 from keras_negaposi.baseline import main
 from keras_negaposi.config import BaselineConfig
 from keras_negaposi.features import ENCODER_INPUTS
-from keras_negaposi.frozen import pair_features, text_key, text_vectors
-from keras_negaposi.judging.baselines import FROZEN
+from keras_negaposi.frozen import centred_cosines, pair_features, text_key, text_vectors
+from keras_negaposi.judging.baselines import FROZEN, FROZEN_COSINE
 from keras_negaposi.judging.trivial import TRIVIAL, a_only, b_only, labels_of, lengths_only, majority, tfidf_features
 from keras_negaposi.labelled import Pair
 from keras_negaposi.packing import pack_singles
@@ -19,9 +19,8 @@ from keras_negaposi.pretrained import read_pretrained
 LENGTH = 33
 
 
-@pytest.mark.parametrize("pooling", ["first", "mean"])
-def test_vectors_are_the_encoders_whatever_the_batch(tiny, corpus, tmp_path, pooling):
-    config = BaselineConfig(**tiny.flags, max_seq_length=LENGTH, pooling=pooling, precision="float32")
+def test_vectors_are_the_encoders_whatever_the_batch(tiny, corpus, tmp_path):
+    config = BaselineConfig(**tiny.flags, max_seq_length=LENGTH, precision="float32")
     pretrained = read_pretrained(config)
     texts = [*list(corpus.values())[:40], "", "りんご"]
     vectors = text_vectors(config, pretrained, [*texts, *texts], str(tmp_path / "v.npz"))
@@ -29,7 +28,7 @@ def test_vectors_are_the_encoders_whatever_the_batch(tiny, corpus, tmp_path, poo
     packed = pack_singles(pretrained.tokenizer, tf.constant(texts), LENGTH)
     states = pretrained.encoder()({name: packed[name] for name in ENCODER_INPUTS})["sequence_output"].numpy()
     mask = packed["input_mask"].numpy()[:, :, np.newaxis]
-    expected = states[:, 0] if pooling == "first" else (states * mask).sum(axis=1) / mask.sum(axis=1)
+    expected = np.stack([states[:, 0], (states * mask).sum(axis=1) / mask.sum(axis=1)], axis=1)
     np.testing.assert_allclose([vectors[text_key(text)] for text in texts], expected, atol=1e-5)
 
 
@@ -44,16 +43,29 @@ def test_kept_vectors_are_reused_for_the_same_model_only(tiny, corpus, tmp_path,
     new = len(set(texts)) - len(set(texts[:6]))
     assert f"encoding {new} texts" in capsys.readouterr().out
     assert all((again[name] == vector).all() for name, vector in first.items())
-    other = BaselineConfig(**tiny.flags, max_seq_length=LENGTH, precision="float32", pooling="mean")
+    other = BaselineConfig(**tiny.flags, max_seq_length=LENGTH - 1, precision="float32")
     text_vectors(other, pretrained, texts[:6], path)
     assert "made anew" in capsys.readouterr().out
 
 
 def test_pair_features():
     texts = {"a": "x", "b": "y"}
-    vectors = {text_key("x"): np.array([1.0, 2.0]), text_key("y"): np.array([3.0, -1.0])}
-    features = pair_features(vectors, texts, [Pair("a", "b", 1)])
+    vectors = {
+        text_key("x"): np.array([[1.0, 2.0], [5.0, 5.0]]),
+        text_key("y"): np.array([[3.0, -1.0], [6.0, 7.0]]),
+    }
+    features = pair_features(vectors, texts, [Pair("a", "b", 1)], "first")
     assert features.tolist() == [[1, 2, 3, -1, 2, 3, 3, -2]]
+
+
+def test_cosines_are_those_of_what_is_not_common():
+    texts = {name: name for name in "abcd"}
+    means = {"a": [11.0, 10.0], "b": [10.0, 11.0], "c": [9.0, 10.0], "d": [10.0, 9.0]}  # around [10, 10]
+    vectors = {text_key(name): np.array([[7.0, 7.0], mean]) for name, mean in means.items()}
+    train = [Pair("a", "b", 1), Pair("c", "d", 0)]
+    cosines = centred_cosines(vectors, texts, train, [Pair("a", "a", 1), Pair("a", "b", 1), Pair("a", "c", 0)], "mean")
+    np.testing.assert_allclose(cosines, [[1], [0], [-1]], atol=1e-12)
+    assert not centred_cosines(vectors, texts, train, train, "first").any()  # nothing but the common part
 
 
 def test_cosine_is_one_for_equal_texts_and_zero_for_strangers():
@@ -92,7 +104,7 @@ def test_the_command(tiny, tmp_path, capsys):
     output = capsys.readouterr().out
     metrics = json.loads((tmp_path / "b/baseline_metrics.json").read_text())
     accuracy = {name: found["value"] for name, found in metrics["accuracy"].items()}
-    assert accuracy.keys() == {*TRIVIAL, FROZEN}
+    assert accuracy.keys() == {*TRIVIAL, FROZEN, FROZEN_COSINE}
     assert accuracy["majority"] == pytest.approx(0.5, abs=0.02)
     for value in accuracy.values():
         assert f"{value:.1%}".replace("%", " %") in output

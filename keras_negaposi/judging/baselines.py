@@ -1,4 +1,4 @@
-"""All baselines on one split: the trivial ones, and the frozen encoder's vectors with logistic regression."""
+"""All baselines on one split: the trivial ones, and the frozen encoder's vectors, classified and by cosine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from checkpoints_tools.files import join, make_folder, write_json
 from checkpoints_tools.options import say
 from keras_negaposi.config import BaselineConfig
-from keras_negaposi.frozen import pair_features, text_vectors
+from keras_negaposi.frozen import centred_cosines, pair_features, text_vectors
 from keras_negaposi.judging.trivial import TRIVIAL, Texts, fit_and_score, labels_of
 from keras_negaposi.judging.uncertainty import Interval, Predictions, accuracy, document_weights, interval
 from keras_negaposi.labelled import Pair
@@ -19,7 +19,7 @@ from keras_negaposi.records import read_inputs
 from keras_negaposi.splits import documents_of
 
 METRICS = "baseline_metrics.json"
-FROZEN = "frozen encoder"
+FROZEN, FROZEN_COSINE = "frozen encoder", "frozen cosine"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,9 +55,11 @@ def score_baselines(
     """
     used = [texts[title] for pair in [*train, *test] for title in (pair.a, pair.b)]
     vectors = text_vectors(config, pretrained, used, vectors_path)
-    features = (pair_features(vectors, texts, train), pair_features(vectors, texts, test))
+    features = tuple(pair_features(vectors, texts, pairs, config.pooling) for pairs in (train, test))
+    cosines = tuple(centred_cosines(vectors, texts, train, pairs, "mean") for pairs in (train, test))
     probabilities = {name: score(texts, train, test) for name, score in TRIVIAL.items()}
     probabilities[FROZEN] = fit_and_score(*features, labels_of(train))
+    probabilities[FROZEN_COSINE] = fit_and_score(*cosines, labels_of(train))
     return BaselineScores(probabilities, features)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from keras_negaposi.judging.assessment import Assessment
 from keras_negaposi.judging.audit import NEAR_TEXT, SAME_TEXT
-from keras_negaposi.judging.baselines import FROZEN
+from keras_negaposi.judging.baselines import FROZEN, FROZEN_COSINE
 
 SIGNIFICANT = 0.05
 COSINE = "TF-IDF cosine"
@@ -23,7 +23,8 @@ def verdict(assessment: Assessment, warnings: list[str]) -> str:
     return (
         f"{assessment.figures['accuracy'].percent()} right on {assessment.pairs:,} pairs {what}; {COSINE} gets "
         f"{_percent(assessment.baselines[COSINE].accuracy.value)}, the frozen encoder "
-        f"{_percent(assessment.baselines[FROZEN].accuracy.value)}; {count}"
+        f"{_percent(assessment.baselines[FROZEN].accuracy.value)}, its cosine "
+        f"{_percent(assessment.baselines[FROZEN_COSINE].accuracy.value)}; {count}"
     )
 
 
@@ -64,7 +65,7 @@ def _labels(assessment: Assessment) -> Iterator[str]:
 
 
 def _baselines(assessment: Assessment) -> Iterator[str]:
-    for name in (COSINE, FROZEN):
+    for name in (COSINE, FROZEN, FROZEN_COSINE):
         found = assessment.baselines[name]
         ahead = found.mcnemar.first_alone > found.mcnemar.second_alone
         if not ahead or found.mcnemar.p_value >= SIGNIFICANT:
