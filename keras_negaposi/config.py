@@ -152,7 +152,7 @@ class TrainConfig(HeadConfig, DataConfig, Requirements):
     head_learning_rate: float | None = option(
         None,
         "peak learning rate of what the checkpoint does not have (default: --learning_rate; 1e-3 where A and B are "
-        "encoded apart)",
+        "encoded apart, a tenth of it for their projections)",
         kind=float,
         check=above(0.0),
     )

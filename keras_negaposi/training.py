@@ -30,6 +30,7 @@ from keras_negaposi.config import TrainConfig
 from keras_negaposi.distillation import add_unlabelled, check_teacher, soft_targets
 from keras_negaposi.export import export
 from keras_negaposi.heads import build, is_cacheable
+from keras_negaposi.heads.parts import Projection
 from keras_negaposi.judging.evaluation import chance_loss, score_records, scores_table
 from keras_negaposi.judging.judgement import judge
 from keras_negaposi.judging.report import Judged
@@ -42,7 +43,10 @@ from keras_negaposi.records import UNLABELLED, Inputs, Records, prepare, read_in
 from keras_negaposi.run_folder import RunFolder, check_same_data, environment
 
 CACHEABLE_HEAD_LEARNING_RATE = 1e-3
-"""Their projections begin as the encoder's own similarity and have few steps to learn the rest in."""
+"""They have few steps to learn in what begins at random."""
+PROJECTION_SHARE = 0.1
+"""Of that, for the projections: they begin as the encoder's own similarity, and at the full rate lose it in a dozen
+steps."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,7 +185,9 @@ def _faster(config: TrainConfig, model: tf_keras.Model) -> dict[str, float]:
     factor = (config.head_learning_rate or default) / config.learning_rate
     from_checkpoint = {variable.ref() for variable in encoder_of(model).variables}
     new = [variable.name for variable in model.trainable_variables if variable.ref() not in from_checkpoint]
-    return {} if factor == 1.0 else dict.fromkeys(new, factor)
+    projected = {v.name for part in model.submodules if isinstance(part, Projection) for v in part.variables}
+    factors = {name: factor * (PROJECTION_SHARE if name in projected else 1.0) for name in new}
+    return {name: value for name, value in factors.items() if value != 1.0}
 
 
 def _fit(

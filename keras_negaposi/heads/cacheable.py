@@ -12,7 +12,7 @@ import tf_keras
 from checkpoints_tools.config import BertConfig
 from checkpoints_tools.encoder import build_encoder
 from keras_negaposi.features import APART, Features, side_of
-from keras_negaposi.heads.parts import masked_mean, projection
+from keras_negaposi.heads.parts import Projection, masked_mean
 from keras_negaposi.model import CLASSES, HEAD_DROPOUT, initializer, leave_pooler_out
 
 Side = dict[str, tf.Tensor]
@@ -89,8 +89,8 @@ class TokenAttention(CacheableModel):
 
     def __init__(self, config: BertConfig, size: int, tied: bool, name: str) -> None:
         super().__init__(config, name)
-        self.query_projection = projection(size, "query")
-        self.key_projection = self.query_projection if tied else projection(size, "key")
+        self.query_projection = Projection(size, "query")
+        self.key_projection = self.query_projection if tied else Projection(size, "key")
         # The encoder's vectors share a large common part, which would hide what differs.
         self.center = tf_keras.layers.BatchNormalization(momentum=0.9, dtype=tf.float32, name="center")
         self.dropout = tf_keras.layers.Dropout(HEAD_DROPOUT, dtype=tf.float32)

@@ -17,7 +17,7 @@ from checkpoints_tools.config import BertConfig
 from checkpoints_tools.errors import InputError
 from keras_negaposi.features import Features
 from keras_negaposi.heads.cacheable import CacheableModel, Side, built
-from keras_negaposi.heads.parts import compare, masked_mean, projection
+from keras_negaposi.heads.parts import Projection, compare, masked_mean
 from keras_negaposi.model import CLASSES, HEAD_DROPOUT, initializer
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ class MidFusion(CacheableModel):
         outputs = self.encoder.output["encoder_outputs"]
         self.lower = tf_keras.Model(self.encoder.inputs, outputs[separate - 1], name="separate_layers")
         self.upper = self.encoder.transformer_layers[separate:]
-        self.compress = projection(size, "compress") if size else None
-        self.expand = projection(config.hidden_size, "expand") if size else None
+        self.compress = Projection(size, "compress") if size else None
+        self.expand = Projection(config.hidden_size, "expand") if size else None
         self.pooler = tf_keras.layers.Dense(
             config.hidden_size, "tanh", kernel_initializer=initializer(config), dtype=tf.float32, name="fused_pooler"
         )

@@ -15,14 +15,10 @@ import tf_keras
 
 from checkpoints_tools.config import BertConfig
 from keras_negaposi.heads.cacheable import CacheableModel, Side, built
-from keras_negaposi.heads.parts import masked_mean, projection
-from keras_negaposi.model import CLASSES
+from keras_negaposi.heads.parts import CosineLogits, Projection, masked_mean
 
 if TYPE_CHECKING:
     from keras_negaposi.config import HeadConfig
-
-FIRST_SCALE = 5.0
-"""Half of the slope of the first guess: a cosine of 0.4 above the threshold is a probability of 0.98."""
 
 
 class Vector(CacheableModel):
@@ -32,15 +28,9 @@ class Vector(CacheableModel):
         super().__init__(config, "vector")
         # The encoder's vectors share a large common part, which would make every cosine high.
         self.center = tf_keras.layers.BatchNormalization(momentum=0.9, dtype=tf.float32, name="center")
-        self.query_projection = projection(size, "query")
-        self.key_projection = self.query_projection if tied else projection(size, "key")
-        self.classifier = tf_keras.layers.Dense(
-            CLASSES,
-            "softmax",
-            kernel_initializer=tf_keras.initializers.Constant([[-FIRST_SCALE, FIRST_SCALE]]),
-            dtype=tf.float32,
-            name="classifier",
-        )
+        self.query_projection = Projection(size, "query")
+        self.key_projection = self.query_projection if tied else Projection(size, "key")
+        self.cosine_logits = CosineLogits()
 
     def query(self, states: tf.Tensor, mask: tf.Tensor) -> Side:
         """The mean of A's tokens, projected: ``vector [batch, size]``, of length 1."""
@@ -52,7 +42,7 @@ class Vector(CacheableModel):
 
     def probabilities(self, a: Side, b: Side, training: bool = False) -> tf.Tensor:
         """See `CacheableModel`; rises with the cosine, so that its order is the neighbours'."""
-        return self.classifier(tf.reduce_sum(a["vector"] * b["vector"], axis=1, keepdims=True))
+        return tf.nn.softmax(self.cosine_logits(tf.reduce_sum(a["vector"] * b["vector"], axis=1)))
 
     def _vector(self, states: tf.Tensor, mask: tf.Tensor, project: tf_keras.layers.Layer) -> tf.Tensor:
         return tf.math.l2_normalize(project(self.center(masked_mean(states, mask))), axis=1)
