@@ -172,15 +172,15 @@ def _build_for_training(
     soft = bool(config.teacher)
     accuracy = tf_keras.metrics.CategoricalAccuracy if soft else tf_keras.metrics.SparseCategoricalAccuracy
     model.compile(
-        optimizer=BertAdam(schedule, faster=_faster(config, model)),
+        optimizer=BertAdam(schedule, faster=learning_rate_factors(config, model)),
         loss=tf_keras.losses.CategoricalCrossentropy() if soft else tf_keras.losses.SparseCategoricalCrossentropy(),
         metrics=[accuracy("accuracy")],
     )
     return model
 
 
-def _faster(config: TrainConfig, model: tf_keras.Model) -> dict[str, float]:
-    """Factors of the learning rate for the variables that the checkpoint does not have."""
+def learning_rate_factors(config: TrainConfig, model: tf_keras.Model) -> dict[str, float]:
+    """Factors of the learning rate, by name, for the variables that the checkpoint does not have."""
     default = CACHEABLE_HEAD_LEARNING_RATE if is_cacheable(config.head) else config.learning_rate
     factor = (config.head_learning_rate or default) / config.learning_rate
     from_checkpoint = {variable.ref() for variable in encoder_of(model).variables}

@@ -9,13 +9,15 @@ from numpy_bert import bert
 from checkpoints_tools.config import BertConfig
 from checkpoints_tools.encoder import assign_encoder
 from checkpoints_tools.errors import InputError
-from keras_negaposi.config import HeadConfig
+from keras_negaposi.config import HeadConfig, TrainConfig
 from keras_negaposi.features import ENCODER_INPUTS, side_of
 from keras_negaposi.heads import HEADS, build, is_cacheable
+from keras_negaposi.heads.parts import CosineLogits
 from keras_negaposi.indexing.store import Store
 from keras_negaposi.model import encoder_of
 from keras_negaposi.packing import ApartPacker
 from keras_negaposi.tokenizer import Tokenizer
+from keras_negaposi.training import learning_rate_factors
 
 CACHEABLE = [head for head in HEADS if is_cacheable(head)]
 OPTIONS = {"vector": {}, "reduced": {"inference_masks": 3}, "midfusion": {"head_size": 5, "separate_layers": 1}}
@@ -199,12 +201,24 @@ def test_reduced_attention_draws_a_fresh_mask_a_pair_in_training(tiny):
     assert 0.6 < (query > 0).mean() < 0.8
 
 
-def test_vector_is_the_cosine(tiny):
+def test_vector_is_the_cosine_standardized(tiny):
     model = make(tiny, "vector")
-    model.classifier.kernel.assign([[-2.0, 2.0]])
+    logits = model.cosine_logits
+    logits.classifier.kernel.assign([[-2.0, 2.0]])
+    logits.standardize.moving_mean.assign([0.5])
+    logits.standardize.moving_variance.assign([0.25])
     a, b = np.eye(12, dtype=np.float32)[:3], np.eye(12, dtype=np.float32)[[0, 2, 2]]
     found = model.probabilities({"vector": a}, {"vector": b}).numpy()[:, 1]
-    np.testing.assert_allclose(found, 1 / (1 + np.exp([-4.0, 0.0, -4.0])), atol=1e-6)
+    np.testing.assert_allclose(found, 1 / (1 + np.exp([-4.0, 4.0, -4.0])), atol=1e-5)
+
+
+def test_the_threshold_is_between_the_classes_before_any_gradient():
+    cosines = np.r_[np.full(50, 0.92), np.full(50, 0.94)] + np.random.default_rng(0).normal(0, 0.003, 100)
+    logits = CosineLogits()
+    for _ in range(100):
+        logits(tf.constant(cosines, tf.float32), training=True)
+    found = np.argmax(logits(tf.constant(cosines, tf.float32)).numpy(), axis=1)
+    assert (found == np.repeat([0, 1], 50)).all()
 
 
 def test_midfusion_is_the_encoder_where_b_is_hidden(tiny, packer, texts):
@@ -242,6 +256,19 @@ def test_query_and_key_begin_equal(tiny, head):
     model = make(tiny, head)
     np.testing.assert_array_equal(model.query_projection.kernel.numpy(), model.key_projection.kernel.numpy())
     assert model.query_projection is not model.key_projection
+
+
+def test_what_the_checkpoint_lacks_learns_faster(tiny):
+    def factors(head, **options):
+        config = TrainConfig(head=head, learning_rate=1e-5, **options)
+        return {name: round(value) for name, value in learning_rate_factors(config, make(tiny, head)).items()}
+
+    found = factors("vector")
+    assert found["query/kernel:0"] == found["key/bias:0"] == 10
+    assert {value for name, value in found.items() if "query" not in name and "key" not in name} == {100}
+    assert factors("vector", head_learning_rate=2e-5)["cosine_logits/classifier/kernel:0"] == 2
+    names = {variable.name for variable in make(tiny, "vector").encoder.variables}
+    assert not names & found.keys()
 
 
 def test_a_is_cut_at_its_start_and_b_at_its_end(tiny, texts):
