@@ -264,9 +264,9 @@ def test_what_the_checkpoint_lacks_learns_faster(tiny):
         return {name: round(value) for name, value in learning_rate_factors(config, make(tiny, head)).items()}
 
     found = factors("vector")
-    assert found["query/kernel:0"] == found["key/bias:0"] == 10
+    assert found["vector/query/kernel:0"] == found["vector/key/bias:0"] == 10
     assert {value for name, value in found.items() if "query" not in name and "key" not in name} == {100}
-    assert factors("vector", head_learning_rate=2e-5)["cosine_logits/classifier/kernel:0"] == 2
+    assert factors("vector", head_learning_rate=2e-5)["vector/cosine_logits/classifier/kernel:0"] == 2
     names = {variable.name for variable in make(tiny, "vector").encoder.variables}
     assert not names & found.keys()
 
