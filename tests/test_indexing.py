@@ -15,6 +15,7 @@ import tensorflow as tf
 from checkpoints_tools.errors import InputError
 from keras_negaposi.config import IndexConfig, PairsConfig, SuggestConfig, TrainConfig
 from keras_negaposi.drawing.making import make_pairs
+from keras_negaposi.drawing.neighbours import mined_pages
 from keras_negaposi.index import main as index_main
 from keras_negaposi.indexing import Index, Suggestion, build, build_index
 from keras_negaposi.indexing.linking import as_markdown, as_scrapbox
@@ -287,19 +288,20 @@ def test_links_are_written_as_each_notation_wants(own, names, scrapbox, markdown
     assert as_markdown(found, document, own).splitlines() == markdown
 
 
-def test_mined_negatives_are_pages_that_the_model_ranks_high(indexes, tiny, tmp_path):
+def test_mined_negatives_are_pages_that_the_model_ranks_high(indexes, tiny, corpus, tmp_path):
     index = str(indexes / "vector")
-    ranking = Index(index)
-
-    def mean_place(negative):
-        options = PairsConfig(output=str(tmp_path / negative), negative=negative, index=index, hard_share=1.0)
-        pairs = make_pairs(tiny.flags["honbun"], dataclasses.replace(options, keep_duplicates=True))
-        negatives = [pair for pair in pairs if not pair.label]
-        ranked = [[found.title for found in ranking.suggest(ranking.text(p.a), 200, [p.a])] for p in negatives]
-        return sum(r.index(p.b) / len(r) for p, r in zip(negatives, ranked, strict=True)) / len(negatives)
-
-    # A page is B once: for the last ones no page near to them is left.
-    assert mean_place("mined") < 0.8 * mean_place("random")
+    a, ranking = list(corpus)[7], Index(index)
+    near = mined_pages(index, corpus.__getitem__)([a])
+    assert near == {a: [found.title for found in ranking.suggest(corpus[a], 50, [a])]}
+    options = PairsConfig(
+        output=str(tmp_path / "m"), negative="mined", index=index, hard_share=1.0, keep_duplicates=True
+    )
+    pairs = make_pairs(tiny.flags["honbun"], options)
+    drawn = make_pairs(
+        tiny.flags["honbun"], dataclasses.replace(options, output=str(tmp_path / "r"), negative="random")
+    )
+    assert {pair.a for pair in pairs} == {pair.a for pair in drawn} and set(pairs) != set(drawn)
+    assert len({pair.b for pair in pairs}) == len(pairs)
 
 
 def test_the_page_holds_every_page_and_shows_texts_as_text(runs, tiny, corpus, tmp_path):

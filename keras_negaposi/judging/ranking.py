@@ -62,7 +62,7 @@ def rank(
     drawn = [positives[i] for i in rng.permutation(len(positives))[:queries]]
     if not drawn or candidates < 2:
         return None
-    hard = _hard_candidates(texts, drawn, pages, Documents(group_pattern), candidates - 1)
+    hard = hard_candidates(texts, drawn, pages, Documents(group_pattern), candidates - 1)
     rows = [(pair.a, title) for pair, others in zip(drawn, hard, strict=True) for title in (pair.b, *others)]
     tick = Ticker("scoring the ranked pairs", len(rows))
     streamed = scorer.stream(((texts[a], texts[b]) for a, b in rows), batch_size)
@@ -96,7 +96,7 @@ def summarize(ranks: np.ndarray, documents: Sequence[str], candidates: int, seed
     return Ranking(len(ranks), candidates, figure(ranks <= 1), figure(ranks <= 10), figure(1 / ranks))
 
 
-def _hard_candidates(
+def hard_candidates(
     texts: Texts, drawn: Sequence[Pair], pages: Sequence[str], documents: Documents, count: int
 ) -> list[list[str]]:
     """For each A the pages most like it, none of its own document."""
