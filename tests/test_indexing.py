@@ -300,7 +300,7 @@ def test_mined_negatives_are_pages_that_the_model_ranks_high(indexes, tiny, corp
     drawn = make_pairs(
         tiny.flags["honbun"], dataclasses.replace(options, output=str(tmp_path / "r"), negative="random")
     )
-    assert {pair.a for pair in pairs} == {pair.a for pair in drawn} and set(pairs) != set(drawn)
+    assert set(pairs) != set(drawn)
     assert len({pair.b for pair in pairs}) == len(pairs)
 
 
