@@ -247,6 +247,7 @@ def test_real_pairs_and_a_real_checkpoint(shared, tmp_path, capsys):
         "init_checkpoint": shared / "checkpoints/ja-e5-small-l4/model.ckpt-1400000.index",
         "output_dir": tmp_path / "run",
         "max_seq_length": 64,
+        "rank_queries": 5,
         "num_train_epochs": 1,
     }
     assert main([f"--{name}={value}" for name, value in flags.items()]) == 0
