@@ -11,7 +11,7 @@ from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import is_remote
 from checkpoints_tools.options import above, at_least, between, option
 from checkpoints_tools.tokenizer_files import find_word_piece
-from keras_negaposi.heads import HEADS
+from keras_negaposi.heads.registry import HEADS
 
 SPLITS, BOTH = ("random", "grouped"), "both"
 SOURCES = ("scrapbox", "markdown", "folder", "pdf", "table", "honbun")

@@ -16,12 +16,12 @@ from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import exists, read_json, read_text, write_text
 from checkpoints_tools.options import say
 from keras_negaposi.config import TrainConfig
-from keras_negaposi.judging.trivial import vectorizer
+from keras_negaposi.inputs import UNLABELLED, Inputs
 from keras_negaposi.labelled import Pair
 from keras_negaposi.progress import Ticker
-from keras_negaposi.records import UNLABELLED, Inputs
 from keras_negaposi.run_folder import RunFolder, check_finished
 from keras_negaposi.scorer import Scorer
+from keras_negaposi.tfidf import vectorizer
 
 NEIGHBOURS = 20
 """The B of an unlabelled pair is one of so many pages most like A."""
@@ -47,7 +47,7 @@ def check_teacher(inputs: Inputs, config: TrainConfig) -> None:
 
 
 def add_unlabelled(inputs: Inputs, config: TrainConfig) -> Inputs:
-    """Adds ``config.augment`` pairs for the teacher alone to the inputs, as the part `records.UNLABELLED`.
+    """Adds ``config.augment`` pairs for the teacher alone to the inputs, as the part `inputs.UNLABELLED`.
 
     No page of a pair to be tested on is in them, and with a grouped split none of such a page's document.
 
@@ -103,7 +103,7 @@ def soft_targets(inputs: Inputs, config: TrainConfig, path: str) -> np.ndarray |
     they have all. Cross-entropy is linear in the target, so this is the weighted sum of both losses.
 
     Args:
-        inputs: whose ``train`` and `records.UNLABELLED` parts are taught.
+        inputs: whose ``train`` and `inputs.UNLABELLED` parts are taught.
         config: names the teacher.
         path: where the teacher's probabilities are kept for a resumed run.
 

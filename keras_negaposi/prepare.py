@@ -17,10 +17,11 @@ def prepare(arguments: argparse.Namespace) -> None:
     check_required(values, REQUIRED)
     config = make_config(PrepareConfig, values)
     from keras_negaposi import records
+    from keras_negaposi.inputs import read_inputs
     from keras_negaposi.tokenizer import Tokenizer
 
     tokenizer = Tokenizer(config.model_file, config.vocab_file, config.do_lower_case)
-    records.prepare(records.read_inputs(config, tokenizer), config.output_dir)
+    records.prepare(read_inputs(config, tokenizer), config.output_dir)
 
 
 def main(argv: list[str] | None = None) -> int:

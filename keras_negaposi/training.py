@@ -31,6 +31,7 @@ from keras_negaposi.distillation import add_unlabelled, check_teacher, soft_targ
 from keras_negaposi.export import export
 from keras_negaposi.heads import build, is_cacheable
 from keras_negaposi.heads.parts import Projection
+from keras_negaposi.inputs import UNLABELLED, Inputs, read_inputs
 from keras_negaposi.judging.evaluation import chance_loss, score_records, scores_table
 from keras_negaposi.judging.judgement import judge
 from keras_negaposi.judging.report import Judged
@@ -39,7 +40,7 @@ from keras_negaposi.optimization import BertAdam, warmup_then_linear
 from keras_negaposi.precision import choose_precision, precision
 from keras_negaposi.pretrained import Pretrained, read_pretrained
 from keras_negaposi.progress import duration
-from keras_negaposi.records import UNLABELLED, Inputs, Records, prepare, read_inputs, train_dataset
+from keras_negaposi.records import Records, prepare, train_dataset
 from keras_negaposi.run_folder import RunFolder, check_same_data, environment
 
 CACHEABLE_HEAD_LEARNING_RATE = 1e-3

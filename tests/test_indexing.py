@@ -354,8 +354,9 @@ def test_a_teacher_and_its_own_pairs(runs, tiny, tmp_path, capsys):
 
 def test_the_target_is_between_label_and_teacher(runs, tiny, tmp_path):
     from keras_negaposi.distillation import add_unlabelled, soft_targets
+    from keras_negaposi.inputs import read_inputs
     from keras_negaposi.pretrained import read_pretrained
-    from keras_negaposi.records import prepare, read_inputs, train_dataset
+    from keras_negaposi.records import prepare, train_dataset
 
     options = {"head": "vector", "teacher": str(runs / "pair"), "teacher_weight": 0.25, "augment": 5}
     train = TrainConfig(**tiny.flags | QUICK | options, output_dir=str(tmp_path / "run"))

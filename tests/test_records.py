@@ -10,7 +10,8 @@ import pytest
 from checkpoints_tools.errors import InputError
 from keras_negaposi.config import DataConfig
 from keras_negaposi.features import ENCODER_INPUTS, INDEX, LABEL
-from keras_negaposi.records import eval_dataset, packed_batches, prepare, read_inputs, read_records, train_dataset
+from keras_negaposi.inputs import read_inputs
+from keras_negaposi.records import eval_dataset, packed_batches, prepare, read_records, train_dataset
 from keras_negaposi.splits import Documents
 from keras_negaposi.tokenizer import Tokenizer
 

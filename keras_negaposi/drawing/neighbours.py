@@ -8,7 +8,7 @@ import numpy as np
 
 from checkpoints_tools.errors import InputError
 from keras_negaposi.drawing.negatives import Near
-from keras_negaposi.judging.trivial import vectorizer
+from keras_negaposi.tfidf import vectorizer
 
 NEIGHBOURS = 10
 """A hard negative's B is from one of so many documents most like A's."""

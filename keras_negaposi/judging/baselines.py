@@ -11,11 +11,11 @@ from checkpoints_tools.files import join, make_folder, write_json
 from checkpoints_tools.options import say
 from keras_negaposi.config import BaselineConfig
 from keras_negaposi.frozen import centred_cosines, pair_features, text_vectors
+from keras_negaposi.inputs import read_inputs
 from keras_negaposi.judging.trivial import TRIVIAL, Texts, fit_and_score, labels_of
 from keras_negaposi.judging.uncertainty import Interval, Predictions, accuracy, document_weights, interval
 from keras_negaposi.labelled import Pair
 from keras_negaposi.pretrained import Pretrained, read_pretrained
-from keras_negaposi.records import read_inputs
 from keras_negaposi.splits import documents_of
 
 METRICS = "baseline_metrics.json"

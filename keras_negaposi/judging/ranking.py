@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_negaposi.judging.trivial import Texts, vectorizer
+from keras_negaposi.judging.trivial import Texts
 from keras_negaposi.judging.uncertainty import LEVEL, RESAMPLES, Interval
 from keras_negaposi.labelled import Pair
 from keras_negaposi.progress import Ticker
 from keras_negaposi.scorer import Scorer
 from keras_negaposi.splits import Documents
+from keras_negaposi.tfidf import vectorizer
 
 
 @dataclasses.dataclass(frozen=True)

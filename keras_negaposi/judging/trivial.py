@@ -10,20 +10,15 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.sparse import csr_matrix
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from keras_negaposi.labelled import Pair
+from keras_negaposi.tfidf import vectorizer
 
 Texts = dict[str, str]
 Trivial = Callable[[Texts, Sequence[Pair], Sequence[Pair]], np.ndarray]
-
-
-def vectorizer() -> TfidfVectorizer:
-    """TF-IDF of character bigrams and trigrams: Japanese needs no word boundaries for it."""
-    return TfidfVectorizer(analyzer="char", ngram_range=(2, 3), sublinear_tf=True)
 
 
 def labels_of(pairs: Sequence[Pair]) -> np.ndarray:

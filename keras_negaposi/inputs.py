@@ -1,0 +1,92 @@
+"""What is trained and tested on: the pairs, read, checked and split; nothing is written yet."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+
+from checkpoints_tools.errors import InputError
+from checkpoints_tools.files import read_bytes
+from checkpoints_tools.options import say
+from keras_negaposi.config import DataConfig
+from keras_negaposi.drawing.next_pages import draw_next_pages
+from keras_negaposi.labelled import PairData, read_pairs
+from keras_negaposi.packing import PACKERS, Packer
+from keras_negaposi.splits import Documents, Split, split_pairs
+from keras_negaposi.tokenizer import Tokenizer
+
+UNLABELLED = "unlabelled"
+"""Part of pairs that only a teacher labels; trained on after those of ``train``, whose numbers its own continue."""
+FORMAT = 2
+"""Part of the fingerprint: raise it when the records' layout changes."""
+FINGERPRINTED = (
+    "do_lower_case",
+    "max_seq_length",
+    "truncate_a",
+    "split",
+    "test_share",
+    "dev_share",
+    "group_pattern",
+    "packing",
+    "seed_of_split",
+    "augment_next",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """Everything that the records depend on, read and checked, nothing written yet."""
+
+    config: DataConfig
+    data: PairData
+    split: Split
+    packer: Packer
+    fingerprint: str
+
+
+def read_inputs(config: DataConfig, tokenizer: Tokenizer) -> Inputs:
+    """Reads and checks the pairs and splits them.
+
+    Raises:
+        InputError: whatever is wrong with them.
+    """
+    data = read_pairs(config.honbun, config.negaposi)
+    split = split_pairs(
+        data.pairs, config.split, config.test_share, config.dev_share, config.group_pattern, config.seed_of_split
+    )
+    say(f"data: {data.describe()}")
+    say(f"split ({config.split}): {split.describe()}")
+    split = _add_next_pages(split, data, config)
+    packer = PACKERS[config.packing](tokenizer, config.max_seq_length, config.truncate_a)
+    return Inputs(config, data, split, packer, fingerprint(config))
+
+
+def _add_next_pages(split: Split, data: PairData, config: DataConfig) -> Split:
+    """Adds ``config.augment_next`` self-labelled pairs to ``train``."""
+    if not config.augment_next:
+        return split
+    free = split.free_titles(data.texts, config.split, config.group_pattern)
+    drawn = draw_next_pages(
+        {title: data.texts[title] for title in free},
+        Documents(config.group_pattern),
+        known={(pair.a, pair.b) for pair in data.pairs},
+        count=config.augment_next,
+        seed=config.seed_of_split,
+    )
+    if len(drawn) < config.augment_next - 1:
+        raise InputError(
+            f"--augment_next {config.augment_next}: the {len(free):,} pages that are in no pair to be tested on make "
+            f"{len(drawn):,} pairs; give at most that, or a --group_pattern that finds the document in a title"
+        )
+    say(f"{len(drawn):,} more pairs to train on, of {len(free):,} pages that are in no pair to be tested on")
+    return dataclasses.replace(split, parts=split.parts | {"train": [*split.parts["train"], *drawn]})
+
+
+def fingerprint(config: DataConfig) -> str:
+    """A hash of the data, the tokenizer and every option that shapes the records."""
+    digest = hashlib.sha256()
+    for path in (config.honbun, config.negaposi, config.model_file, config.vocab_file):
+        digest.update(hashlib.sha256(read_bytes(path)).digest())
+    digest.update(json.dumps([FORMAT, *(getattr(config, name) for name in FINGERPRINTED)]).encode())
+    return digest.hexdigest()
