@@ -32,7 +32,7 @@ def make(tiny, head, **options):
     assign_encoder(model.encoder, random_tf1_variables(config), config)
     rng = np.random.default_rng(0)
     for variable in model.variables:
-        if "classifier/kernel" in variable.name or "energy" in variable.name or "pooler/kernel" in variable.name:
+        if any(part in variable.name for part in ("classifier/kernel", "comparison/kernel", "energy", "pooler/kernel")):
             variable.assign(rng.normal(0, 0.5, variable.shape))
         if "moving_mean" in variable.name:
             variable.assign(rng.normal(0, 0.1, variable.shape))
@@ -181,12 +181,18 @@ def test_reduced_attention_lays_one_mask_on_query_and_keys(tiny):
 
 
 def by_hand(model, query, attended):
-    """The classifier on query, attended value, product and difference, in numpy."""
+    """Query, attended value, product and difference compared, and their cosine, in numpy."""
     x = np.concatenate([query, attended, query * attended, query - attended], axis=1)
-    center = model.center
-    x = (x - center.moving_mean.numpy()) / np.sqrt(center.moving_variance.numpy() + center.epsilon)
-    x = x * center.gamma.numpy() + center.beta.numpy()
-    return softmax(x @ model.classifier.kernel.numpy() + model.classifier.bias.numpy())
+    x = standardized(model.standardize, x)
+    x = x * model.standardize.gamma.numpy() + model.standardize.beta.numpy()
+    lengths = np.linalg.norm(query, axis=1) * np.linalg.norm(attended, axis=1)
+    cosines = standardized(model.cosine_logits.standardize, ((query * attended).sum(axis=1) / lengths)[:, None])
+    parts = (model.comparison, x), (model.cosine_logits.classifier, cosines)
+    return softmax(sum(value @ layer.kernel.numpy() + layer.bias.numpy() for layer, value in parts))
+
+
+def standardized(layer, x):
+    return (x - layer.moving_mean.numpy()) / np.sqrt(layer.moving_variance.numpy() + layer.epsilon)
 
 
 def test_reduced_attention_draws_a_fresh_mask_a_pair_in_training(tiny):
@@ -219,6 +225,16 @@ def test_the_threshold_is_between_the_classes_before_any_gradient():
         logits(tf.constant(cosines, tf.float32), training=True)
     found = np.argmax(logits(tf.constant(cosines, tf.float32)).numpy(), axis=1)
     assert (found == np.repeat([0, 1], 50)).all()
+
+
+@pytest.mark.parametrize("head", ["dot", "additive"])
+def test_keys_are_centred_as_the_queries_are(tiny, packer, texts, head):
+    model = make(tiny, head, head_size=12)
+    one_token = {
+        name: value[:1, :1] for name, value in packer.side("a", tf.constant(texts[:1])).items() if "input" in name
+    }
+    a, b = model.encode_a(one_token), model.encode_b(one_token)
+    np.testing.assert_allclose(a["query"].numpy(), b["keys"].numpy()[:, 0], atol=1e-5)
 
 
 def test_midfusion_is_the_encoder_where_b_is_hidden(tiny, packer, texts):

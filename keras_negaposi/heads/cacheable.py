@@ -12,7 +12,7 @@ import tf_keras
 from checkpoints_tools.config import BertConfig
 from checkpoints_tools.encoder import build_encoder
 from keras_negaposi.features import APART, Features, side_of
-from keras_negaposi.heads.parts import Projection, masked_mean
+from keras_negaposi.heads.parts import CosineLogits, Projection, cosine, masked_mean
 from keras_negaposi.model import CLASSES, HEAD_DROPOUT, initializer, leave_pooler_out
 
 Side = dict[str, tf.Tensor]
@@ -78,6 +78,8 @@ def built(model: CacheableModel) -> CacheableModel:
 class TokenAttention(CacheableModel):
     """A's one vector attends to B's tokens; a classifier reads query, attended value, their product and difference.
 
+    It adds to what their cosine says, with which a run begins.
+
     The keys are the values too, as in both papers, so one matrix a page is kept: ``size`` numbers a token.
 
     Args:
@@ -89,13 +91,15 @@ class TokenAttention(CacheableModel):
 
     def __init__(self, config: BertConfig, size: int, tied: bool, name: str) -> None:
         super().__init__(config, name)
-        self.query_projection = Projection(size, "query")
-        self.key_projection = self.query_projection if tied else Projection(size, "key")
         # The encoder's vectors share a large common part, which would hide what differs.
         self.center = tf_keras.layers.BatchNormalization(momentum=0.9, dtype=tf.float32, name="center")
+        self.query_projection = Projection(size, "query")
+        self.key_projection = self.query_projection if tied else Projection(size, "key")
+        self.cosine_logits = CosineLogits()
+        self.standardize = tf_keras.layers.BatchNormalization(momentum=0.9, dtype=tf.float32, name="standardize")
         self.dropout = tf_keras.layers.Dropout(HEAD_DROPOUT, dtype=tf.float32)
-        self.classifier = tf_keras.layers.Dense(
-            CLASSES, "softmax", kernel_initializer=initializer(config), dtype=tf.float32, name="classifier"
+        self.comparison = tf_keras.layers.Dense(
+            CLASSES, kernel_initializer=initializer(config), dtype=tf.float32, name="comparison"
         )
 
     def attention(self, query: tf.Tensor, keys: tf.Tensor) -> tf.Tensor:
@@ -104,11 +108,16 @@ class TokenAttention(CacheableModel):
 
     def query(self, states: tf.Tensor, mask: tf.Tensor) -> Side:
         """The mean of A's tokens, projected: ``query [batch, size]``."""
-        return {"query": self.query_projection(masked_mean(states, mask))}
+        return {"query": self.query_projection(self.center(masked_mean(states, mask)))}
 
     def key(self, states: tf.Tensor, mask: tf.Tensor) -> Side:
-        """B's tokens, projected: ``keys [batch, seq, size]``."""
-        return {"keys": self.key_projection(tf.cast(states, tf.float32)), "mask": mask}
+        """B's tokens, projected: ``keys [batch, seq, size]``.
+
+        They are centred as A's means were up to now: by their own moments padding would count.
+        """
+        tokens = tf.reshape(tf.cast(states, tf.float32), [-1, states.shape[-1]])
+        centred = tf.reshape(self.center(tokens, training=False), tf.shape(states))
+        return {"keys": self.key_projection(tf.ensure_shape(centred, states.shape)), "mask": mask}
 
     def probabilities(self, a: Side, b: Side, training: bool = False) -> tf.Tensor:
         """See `CacheableModel`."""
@@ -118,7 +127,8 @@ class TokenAttention(CacheableModel):
         """Attends, compares and classifies: ``float32 [batch, 2]``."""
         attended = tf.einsum("bs,bsd->bd", self.weights_of(query, keys, mask), keys)
         compared = tf.concat([query, attended, query * attended, query - attended], axis=1)
-        return self.classifier(self.dropout(self.center(compared)))
+        logits = self.comparison(self.dropout(self.standardize(compared)))
+        return tf.nn.softmax(logits + self.cosine_logits(cosine(query, attended)))
 
     def weights_of(self, query: tf.Tensor, keys: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         """How much each token of B is attended to, ``[batch, seq]``; padding not at all."""

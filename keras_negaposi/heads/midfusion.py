@@ -17,7 +17,7 @@ from checkpoints_tools.config import BertConfig
 from checkpoints_tools.errors import InputError
 from keras_negaposi.features import Features
 from keras_negaposi.heads.cacheable import CacheableModel, Side, built
-from keras_negaposi.heads.parts import Projection, compare, masked_mean
+from keras_negaposi.heads.parts import CosineLogits, Projection, compare, cosine, masked_mean
 from keras_negaposi.model import CLASSES, HEAD_DROPOUT, initializer
 
 if TYPE_CHECKING:
@@ -44,9 +44,11 @@ class MidFusion(CacheableModel):
             config.hidden_size, "tanh", kernel_initializer=initializer(config), dtype=tf.float32, name="fused_pooler"
         )
         self.dropout = tf_keras.layers.Dropout(HEAD_DROPOUT, dtype=tf.float32)
-        self.classifier = tf_keras.layers.Dense(
-            CLASSES, "softmax", kernel_initializer=initializer(config), dtype=tf.float32, name="classifier"
+        self.comparison = tf_keras.layers.Dense(
+            CLASSES, kernel_initializer=initializer(config), dtype=tf.float32, name="comparison"
         )
+        self.center = tf_keras.layers.BatchNormalization(momentum=0.9, dtype=tf.float32, name="center")
+        self.cosine_logits = CosineLogits()
 
     def states(self, inputs: Features) -> tf.Tensor:
         """The last separate layer's."""
@@ -61,16 +63,20 @@ class MidFusion(CacheableModel):
         return {"states": self.compress(states) if self.compress else states, "mask": mask}
 
     def probabilities(self, a: Side, b: Side, training: bool = False) -> tf.Tensor:
-        """Runs A through the other layers; classifies its mean beside the compared means of the separate states."""
+        """Runs A through the other layers; classifies its mean beside the compared means of the separate states.
+
+        It adds to what the cosine of these means says, with which a run begins.
+        """
         states_a = states = a["states"]
         states_b = tf.cast(self.expand(b["states"]) if self.expand else b["states"], states.dtype)
         mask = tf.concat([a["mask"], b["mask"]], axis=1)
         mask = tf.repeat(mask[:, tf.newaxis], tf.shape(states)[1], axis=1)
         for layer in self.upper:
             states = layer([states, tf.concat([states, states_b], axis=1), tf.cast(mask, states.dtype)])
-        separate = compare(masked_mean(states_a, a["mask"]), masked_mean(states_b, b["mask"]))
-        fused = tf.concat([masked_mean(states, a["mask"]), separate], axis=1)
-        return self.classifier(self.dropout(self.pooler(fused)))
+        mean_a, mean_b = masked_mean(states_a, a["mask"]), masked_mean(states_b, b["mask"])
+        fused = tf.concat([masked_mean(states, a["mask"]), compare(mean_a, mean_b)], axis=1)
+        logits = self.comparison(self.dropout(self.pooler(fused)))
+        return tf.nn.softmax(logits + self.cosine_logits(cosine(self.center(mean_a), self.center(mean_b))))
 
 
 def build(config: BertConfig, options: HeadConfig) -> MidFusion:

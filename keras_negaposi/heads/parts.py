@@ -24,6 +24,11 @@ def compare(u: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
     return tf.concat([u, v, tf.abs(u - v), u * v], axis=1)
 
 
+def cosine(u: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
+    """``[batch, dim]`` twice -> ``[batch]``."""
+    return tf.reduce_sum(tf.math.l2_normalize(u, axis=1) * tf.math.l2_normalize(v, axis=1), axis=1)
+
+
 class Projection(tf_keras.layers.Dense):
     """A linear map that begins as a fixed orthogonal one.
 
