@@ -138,7 +138,7 @@ def main():
             [
                 head,
                 f"{metrics['eval_accuracy']:.1%}",
-                f"{metrics['figures']['average_precision']['value']:.3f}",
+                f"{metrics['figures']['pr_auc']['value']:.3f}",
                 f"{recall(asked, model.rank):.0%}",
                 f"{training_minutes(run):.0f}",
                 f"{seconds:.3g}" + ("" if is_cacheable(head) else f" (from {CANDIDATES:,} pages)"),
