@@ -3,9 +3,9 @@
 import json
 import random
 import re
-import resource
 import subprocess
 import sys
+import time
 from collections import Counter
 
 import numpy as np
@@ -145,11 +145,11 @@ def test_the_script_makes_a_bert_that_loads(tmp_path):
 
 @pytest.mark.slow
 def test_without_arguments_the_sample_is_trained_and_explained(tmp_path):
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    started = time.perf_counter()
     result = subprocess.run(
         [sys.executable, "-m", "keras_negaposi.train"], cwd=tmp_path, capture_output=True, text=True, timeout=600
     )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = time.perf_counter() - started
     assert result.returncode == 0, result.stderr
     (folder,) = (tmp_path / "runs").iterdir()
     model = json.loads((folder / "metrics.json").read_text())
@@ -164,5 +164,4 @@ def test_without_arguments_the_sample_is_trained_and_explained(tmp_path):
         assert str(folder.relative_to(tmp_path) / path) in result.stdout
     assert "keras_negaposi.predict" in result.stdout
     assert "still at chance" not in result.stdout
-    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    assert seconds < 2 * 180  # three minutes of two cores, whatever else they do meanwhile
+    assert seconds < 180

@@ -12,7 +12,7 @@ import tf_keras
 from checkpoints_tools.config import BertConfig
 from checkpoints_tools.encoder import build_encoder
 from keras_negaposi.features import APART, Features, side_of
-from keras_negaposi.heads.parts import CosineLogits, Projection, cosine, masked_mean
+from keras_negaposi.heads.parts import CosineLogits, Projection, cosine, masked_mean, running_norm
 from keras_negaposi.model import CLASSES, HEAD_DROPOUT, initializer, leave_pooler_out
 
 Side = dict[str, tf.Tensor]
@@ -92,11 +92,11 @@ class TokenAttention(CacheableModel):
     def __init__(self, config: BertConfig, size: int, tied: bool, name: str) -> None:
         super().__init__(config, name)
         # The encoder's vectors share a large common part, which would hide what differs.
-        self.center = tf_keras.layers.BatchNormalization(momentum=0.9, dtype=tf.float32, name="center")
+        self.center = running_norm("center")
         self.query_projection = Projection(size, "query")
         self.key_projection = self.query_projection if tied else Projection(size, "key")
         self.cosine_logits = CosineLogits()
-        self.standardize = tf_keras.layers.BatchNormalization(momentum=0.9, dtype=tf.float32, name="standardize")
+        self.standardize = running_norm("standardize")
         self.dropout = tf_keras.layers.Dropout(HEAD_DROPOUT, dtype=tf.float32)
         self.comparison = tf_keras.layers.Dense(
             CLASSES, kernel_initializer=initializer(config), dtype=tf.float32, name="comparison"

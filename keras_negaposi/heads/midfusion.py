@@ -17,7 +17,7 @@ from checkpoints_tools.config import BertConfig
 from checkpoints_tools.errors import InputError
 from keras_negaposi.features import Features
 from keras_negaposi.heads.cacheable import CacheableModel, Side, built
-from keras_negaposi.heads.parts import CosineLogits, Projection, compare, cosine, masked_mean
+from keras_negaposi.heads.parts import CosineLogits, Projection, compare, cosine, masked_mean, running_norm
 from keras_negaposi.model import CLASSES, HEAD_DROPOUT, initializer
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class MidFusion(CacheableModel):
         self.comparison = tf_keras.layers.Dense(
             CLASSES, kernel_initializer=initializer(config), dtype=tf.float32, name="comparison"
         )
-        self.center = tf_keras.layers.BatchNormalization(momentum=0.9, dtype=tf.float32, name="center")
+        self.center = running_norm("center")
         self.cosine_logits = CosineLogits()
 
     def states(self, inputs: Features) -> tf.Tensor:

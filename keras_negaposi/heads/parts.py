@@ -29,6 +29,11 @@ def cosine(u: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(tf.math.l2_normalize(u, axis=1) * tf.math.l2_normalize(v, axis=1), axis=1)
 
 
+def running_norm(name: str, **more: object) -> tf_keras.layers.BatchNormalization:
+    """Takes off what all texts share, by running moments quick enough for a run of a few hundred steps."""
+    return tf_keras.layers.BatchNormalization(momentum=0.9, dtype=tf.float32, name=name, **more)
+
+
 class Projection(tf_keras.layers.Dense):
     """A linear map that begins as a fixed orthogonal one.
 
@@ -49,9 +54,7 @@ class CosineLogits(tf_keras.layers.Layer):
 
     def __init__(self) -> None:
         super().__init__(dtype=tf.float32, name="cosine_logits")
-        self.standardize = tf_keras.layers.BatchNormalization(
-            momentum=0.9, epsilon=1e-6, center=False, scale=False, dtype=tf.float32, name="standardize"
-        )
+        self.standardize = running_norm("standardize", epsilon=1e-6, center=False, scale=False)
         self.classifier = tf_keras.layers.Dense(
             CLASSES,
             kernel_initializer=tf_keras.initializers.Constant([[-FIRST_SLOPE, FIRST_SLOPE]]),

@@ -15,7 +15,7 @@ import tf_keras
 
 from checkpoints_tools.config import BertConfig
 from keras_negaposi.heads.cacheable import CacheableModel, Side, built
-from keras_negaposi.heads.parts import CosineLogits, Projection, masked_mean
+from keras_negaposi.heads.parts import CosineLogits, Projection, masked_mean, running_norm
 
 if TYPE_CHECKING:
     from keras_negaposi.config import HeadConfig
@@ -27,7 +27,7 @@ class Vector(CacheableModel):
     def __init__(self, config: BertConfig, size: int, tied: bool) -> None:
         super().__init__(config, "vector")
         # The encoder's vectors share a large common part, which would make every cosine high.
-        self.center = tf_keras.layers.BatchNormalization(momentum=0.9, dtype=tf.float32, name="center")
+        self.center = running_norm("center")
         self.query_projection = Projection(size, "query")
         self.key_projection = self.query_projection if tied else Projection(size, "key")
         self.cosine_logits = CosineLogits()

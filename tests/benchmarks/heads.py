@@ -97,7 +97,7 @@ class Apart(Together):
     def __init__(self, run, texts, honbun):
         super().__init__(run, texts)
         folder = run.parent / f"{run.name}.index"
-        self.index_seconds, _ = timed(lambda: command("index", run, "--honbun", honbun, "--output", folder))
+        command("index", run, "--honbun", honbun, "--output", folder)
         self.index = Index(str(folder))
         self.bytes_a_page = self.index.store.bytes() / len(self.index.store.keys())
 
