@@ -147,6 +147,11 @@ class TrainConfig(HeadConfig, DataConfig, Requirements):
     seeds: int = option(1, "runs, each with the next --seed on the same split", check=at_least(1))
     records: str | None = option(None, "folder of TFRecords made by prepare, or to make (default: in the run's folder)")
     train_batch_size: int = option(32, "pairs a step, over all devices", check=at_least(1))
+    length_buckets: int = option(
+        4,
+        "lengths that inputs are padded to, for steps of similar lengths; 1: steps of pairs as they come",
+        check=at_least(1),
+    )
     eval_batch_size: int = option(32, "pairs a step in evaluation", check=at_least(1))
     learning_rate: float = option(2e-5, "peak learning rate", check=above(0.0))
     head_learning_rate: float | None = option(

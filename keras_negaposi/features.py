@@ -19,10 +19,15 @@ INDEX = "example_index"
 
 @dataclasses.dataclass(frozen=True)
 class Packing:
-    """What a model reads of a pair: ``inputs`` are names of features, ``int32 [batch, seq]`` each."""
+    """What a model reads of a pair: `ENCODER_INPUTS` with each of ``prefixes``, ``int32 [batch, seq]`` each."""
 
     name: str
-    inputs: tuple[str, ...]
+    prefixes: tuple[str, ...]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the features."""
+        return tuple(prefix + name for prefix in self.prefixes for name in ENCODER_INPUTS)
 
     def signature(self) -> dict[str, tf.TensorSpec]:
         """What the ``ids`` signature takes."""
@@ -37,9 +42,9 @@ class Packing:
         return {name: tf.cast(value, tf.int32) for name, value in parsed.items()}
 
 
-TOGETHER = Packing("together", ENCODER_INPUTS)
+TOGETHER = Packing("together", ("",))
 """``[CLS] A [SEP] B [SEP]``: one input, so that every layer compares the two."""
-APART = Packing("apart", tuple(f"{side}_{name}" for side in SIDES for name in ENCODER_INPUTS))
+APART = Packing("apart", tuple(f"{side}_" for side in SIDES))
 """``[CLS] A [SEP]`` and ``[CLS] B [SEP]``: two inputs, so that what the encoder makes of B can be kept."""
 PACKINGS = {packing.name: packing for packing in (TOGETHER, APART)}
 

@@ -14,6 +14,7 @@ from checkpoints_tools.options import say
 from keras_negaposi.features import INDEX, LABEL, PACKINGS, Features, serialize_example
 from keras_negaposi.inputs import UNLABELLED, Inputs
 from keras_negaposi.labelled import Pair
+from keras_negaposi.length_buckets import LengthBuckets, boundaries
 from keras_negaposi.packing import Packer
 
 METADATA = "metadata.json"
@@ -22,13 +23,16 @@ PAIRS_A_SHARD = 4096
 SHUFFLE_BUFFER = 100_000
 """Pairs held in memory to be shuffled: all of them, in most users' data."""
 BATCH = 512
+EVAL_BUCKETS = 3
+"""Boundaries of lengths: few, since the last batch of each bucket is filled up."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Records:
     """A folder of TFRecords: pairs and truncated pairs by part (``train``, ``test``, ``dev``).
 
-    ``packing`` is the name of a `features.Packing`.
+    ``packing`` is the name of a `features.Packing`; ``lengths`` counts all inputs by their length in pieces, from 0 to
+    ``max_seq_length``.
     """
 
     folder: str
@@ -37,6 +41,7 @@ class Records:
     max_seq_length: int
     counts: dict[str, int]
     truncated: dict[str, int]
+    lengths: list[int]
 
     @property
     def train_count(self) -> int:
@@ -54,6 +59,10 @@ class Records:
     def inputs(self, features: Features) -> Features:
         """Of these only what a model reads."""
         return {name: features[name] for name in PACKINGS[self.packing].inputs}
+
+    def buckets(self, count: int) -> LengthBuckets:
+        """For batches of similar length: ``count`` boundaries at most."""
+        return LengthBuckets(PACKINGS[self.packing].prefixes, boundaries(self.lengths, count))
 
     def describe(self) -> str:
         """One line for the user."""
@@ -80,14 +89,17 @@ def prepare(inputs: Inputs, folder: str) -> Records:
         say(f"{folder}: records of other data, tokenizer or options; made anew")
     make_folder(folder)
     _clear(folder)
-    truncated = {part: _write_part(inputs, folder, part) for part in inputs.split.parts}
+    written = {part: _write_part(inputs, folder, part) for part in inputs.split.parts}
+    truncated = {part: count for part, (count, _) in written.items()}
+    lengths = np.sum([lengths for _, lengths in written.values()], axis=0).tolist()
     write_json(
         join(folder, SPLIT),
         {part: [[pair.a, pair.b, pair.label] for pair in pairs] for part, pairs in inputs.split.parts.items()},
     )
     counts = {part: len(pairs) for part, pairs in inputs.split.parts.items()}
     packing = inputs.packer.packing.name
-    records = Records(folder, inputs.fingerprint, packing, inputs.config.max_seq_length, counts, truncated)
+    max_seq_length = inputs.config.max_seq_length
+    records = Records(folder, inputs.fingerprint, packing, max_seq_length, counts, truncated, lengths)
     write_json(join(folder, METADATA), {k: v for k, v in dataclasses.asdict(records).items() if k != "folder"})
     say(records.describe())
     return records
@@ -117,34 +129,43 @@ def packed_batches(packer: Packer, texts: dict[str, str], pairs: Sequence[Pair])
 
 
 def train_dataset(
-    records: Records, batch_size: int, seed: int, skip_steps: int = 0, targets: np.ndarray | None = None
+    records: Records,
+    batch_size: int,
+    seed: int,
+    skip_steps: int = 0,
+    targets: np.ndarray | None = None,
+    length_buckets: int = 1,
 ) -> tf.data.Dataset:
     """Endless shuffled batches of (model inputs, labels), each pass in a new order fixed by ``seed``.
 
     Args:
         records: whose ``train`` part is read, and the `UNLABELLED` one if there is one.
-        batch_size: over all devices; a batch may span two passes, so that its shape is static.
+        batch_size: over all devices; a batch may span two passes, so that it is always full.
         seed: of the order.
         skip_steps: batches that a resumed run has seen already.
         targets: ``float32 [pairs, 2]`` in the records' order, given in place of the labels.
+        length_buckets: boundaries for batches of similar length; with 1 batches are as they come.
     """
     parts = [part for part in ("train", UNLABELLED) if part in records.counts]
     dataset = tf.data.TFRecordDataset([file for part in parts for file in records.files(part)])
     buffer = min(records.train_count, SHUFFLE_BUFFER)
     dataset = dataset.shuffle(buffer, seed, reshuffle_each_iteration=True).repeat()
-    dataset = dataset.batch(batch_size, drop_remainder=True).skip(skip_steps)
+    dataset = records.buckets(length_buckets).batches(dataset, batch_size, records.parse)
 
     def split_label(features: Features) -> tuple[Features, tf.Tensor]:
         label = features[LABEL] if targets is None else tf.gather(targets, features[INDEX])
         return records.inputs(features), label
 
-    return dataset.map(lambda batch: split_label(records.parse(batch))).prefetch(2)
+    return dataset.skip(skip_steps).map(split_label).prefetch(2)
 
 
-def eval_dataset(records: Records, part: str, batch_size: int) -> tf.data.Dataset:
-    """Batches of all features in order, the last one filled up with examples of index -1: one static shape."""
-    dataset = tf.data.TFRecordDataset(records.files(part)).batch(batch_size)
-    dataset = dataset.map(records.parse)
+def eval_dataset(records: Records, part: str, batch_size: int, length_buckets: int = EVAL_BUCKETS) -> tf.data.Dataset:
+    """Batches of all features, of similar length each: `INDEX` tells the order.
+
+    What is missing in a batch is filled up with examples of index -1, so that few shapes occur.
+    """
+    dataset = tf.data.TFRecordDataset(records.files(part))
+    dataset = records.buckets(length_buckets).batches(dataset, batch_size, records.parse)
 
     def fill(features: Features) -> Features:
         missing = batch_size - tf.shape(features[INDEX])[0]
@@ -159,15 +180,16 @@ def eval_dataset(records: Records, part: str, batch_size: int) -> tf.data.Datase
     return dataset.map(fill).prefetch(2)
 
 
-def _write_part(inputs: Inputs, folder: str, part: str) -> int:
-    """Writes one part's shards; gives the number of truncated pairs."""
+def _write_part(inputs: Inputs, folder: str, part: str) -> tuple[int, np.ndarray]:
+    """Writes one part's shards; gives the number of truncated pairs, and of inputs by length."""
     pairs = inputs.split.parts[part]
     batches = packed_batches(inputs.packer, inputs.data.texts, pairs)
     examples = (
         {name: values[row] for name, values in batch.items()} for batch in batches for row in range(len(batch[INDEX]))
     )
     offset = len(inputs.split.parts["train"]) if part == UNLABELLED else 0
-    truncated = 0
+    truncated, lengths = 0, np.zeros(inputs.config.max_seq_length + 1, np.int64)
+    masks = [f"{prefix}input_mask" for prefix in inputs.packer.packing.prefixes]
     names = _shard_names(part, len(pairs))
     for number, name in enumerate(names):
         size = len(range(number, len(pairs), len(names)))
@@ -175,9 +197,10 @@ def _write_part(inputs: Inputs, folder: str, part: str) -> int:
             for _ in range(size):
                 example = next(examples)
                 truncated += bool(example.pop("truncated"))
+                np.add.at(lengths, [example[mask].sum() for mask in masks], 1)
                 example[INDEX] += offset
                 writer.write(serialize_example(example))
-    return truncated
+    return truncated, lengths
 
 
 def _shard_names(part: str, count: int) -> list[str]:

@@ -212,7 +212,7 @@ def _fit(
         return
     steps_a_pass = max(1, records.train_count // config.train_batch_size)
     model.fit(
-        train_dataset(records, config.train_batch_size, config.seed, done, targets),
+        train_dataset(records, config.train_batch_size, config.seed, done, targets, config.length_buckets),
         epochs=-(-(total_steps - done) // steps_a_pass),
         steps_per_epoch=steps_a_pass,
         verbose=0,

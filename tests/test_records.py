@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from checkpoints_tools.errors import InputError
-from keras_negaposi.config import DataConfig
+from keras_negaposi.config import PrepareConfig
 from keras_negaposi.features import ENCODER_INPUTS, INDEX, LABEL
 from keras_negaposi.inputs import read_inputs
+from keras_negaposi.length_buckets import boundaries
 from keras_negaposi.records import eval_dataset, packed_batches, prepare, read_records, train_dataset
 from keras_negaposi.splits import Documents
 from keras_negaposi.tokenizer import Tokenizer
@@ -20,7 +21,7 @@ LENGTH = 37
 
 @pytest.fixture(scope="module")
 def inputs(tiny):
-    config = DataConfig(**tiny.flags, max_seq_length=LENGTH, dev_share=0.1)
+    config = PrepareConfig(**tiny.flags, max_seq_length=LENGTH, dev_share=0.1)
     return read_inputs(config, Tokenizer(config.model_file, config.vocab_file))
 
 
@@ -29,20 +30,90 @@ def records(inputs, tmp_path_factory):
     return prepare(inputs, str(tmp_path_factory.mktemp("records")))
 
 
+@pytest.fixture(scope="module")
+def apart(inputs, tmp_path_factory):
+    config = dataclasses.replace(inputs.config, head="vector", max_seq_length=29)
+    inputs = read_inputs(config, inputs.packer.tokenizer)
+    return inputs, prepare(inputs, str(tmp_path_factory.mktemp("apart")))
+
+
+def in_order(batches):
+    """The features of all pairs of batches of different lengths, as rows without their padding, by index."""
+    rows = {}
+    for batch in batches:
+        for number, index in enumerate(batch[INDEX]):
+            row = {name: values[number] for name, values in batch.items()}
+            for mask in [name for name in row if name.endswith("input_mask")]:
+                length = row[mask].sum()
+                for name in (mask.replace("input_mask", each) for each in ENCODER_INPUTS):
+                    assert not row[name][length:].any()
+                    row[name] = row[name][:length].tolist()
+            assert index not in rows or index < 0
+            rows[int(index)] = row
+    return [rows[index] for index in sorted(rows) if index >= 0]
+
+
+@pytest.mark.parametrize("length_buckets", [1, 4])
 @pytest.mark.parametrize("batch_size", [1, 7, 60, 1000])
 @pytest.mark.parametrize("part", ["train", "dev", "test"])
-def test_every_pair_once_in_order_and_equal(inputs, records, part, batch_size):
+@pytest.mark.parametrize("packing", ["together", "apart"])
+def test_every_pair_once_and_equal(inputs, records, apart, packing, part, batch_size, length_buckets):
+    inputs, records = (inputs, records) if packing == "together" else apart
     pairs = inputs.split.parts[part]
-    batches = list(eval_dataset(records, part, batch_size).as_numpy_iterator())
-    assert {batch[INDEX].shape for batch in batches} == {(batch_size,)}  # one static shape
-    read = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
-    real = read[INDEX] >= 0
-    np.testing.assert_array_equal(read[INDEX][real], np.arange(len(pairs)))
-    written = list(packed_batches(inputs.packer, inputs.data.texts, pairs))
-    for name in (*(name for name in ENCODER_INPUTS), LABEL):
-        assert read[name].dtype == np.int32
-        np.testing.assert_array_equal(read[name][real], np.concatenate([batch[name] for batch in written]))
-        assert not read[name][~real].any()
+    batches = list(eval_dataset(records, part, batch_size, length_buckets).as_numpy_iterator())
+    assert {batch[INDEX].shape for batch in batches} == {(batch_size,)}  # so that few shapes occur
+    assert {value.dtype for batch in batches for value in batch.values()} == {np.dtype(np.int32)}
+    (written,) = packed_batches(inputs.packer, inputs.data.texts, pairs)
+    written.pop("truncated")
+    assert in_order(batches) == in_order([written])
+    assert len(in_order(batches)) == len(pairs)
+
+
+def test_a_batch_is_as_long_as_its_bucket(apart):
+    _, records = apart
+    bounds = records.buckets(3).boundaries
+    assert len(bounds) > 1 and bounds[-1] == 29  # the longest, and not rounded beyond it
+    seen = set()
+    for features, _ in train_dataset(records, 8, 0, length_buckets=3).take(30).as_numpy_iterator():
+        for side in "ab":
+            mask = features[f"{side}_input_mask"]
+            below = [bound for bound in (0, *bounds) if bound < mask.shape[1]]
+            assert mask.shape[1] in bounds and (mask.sum(axis=1) > below[-1]).all()
+            seen.add((side, mask.shape[1]))
+    assert len(seen) == 2 * len(bounds)
+
+
+@pytest.mark.parametrize("length_buckets", [1, 4])
+def test_every_pass_holds_every_pair(records, length_buckets):
+    """But those that wait for a batch of their length to fill."""
+    batch_size, passes = 4, 5
+    count = records.counts["train"]
+    dataset = train_dataset(records, batch_size, 0, length_buckets=length_buckets)
+    seen = np.zeros(count, int)
+    texts = {
+        tuple(row["input_word_ids"]): n
+        for n, row in enumerate(in_order(eval_dataset(records, "train", 8).as_numpy_iterator()))
+    }
+    for features, _ in dataset.take(passes * count // batch_size).as_numpy_iterator():
+        for ids, mask in zip(features["input_word_ids"], features["input_mask"], strict=True):
+            seen[texts[tuple(ids[: mask.sum()])]] += 1
+    assert seen.sum() == passes * count // batch_size * batch_size
+    assert passes - 1 <= seen.min() and seen.max() <= passes + 1
+
+
+@pytest.mark.parametrize(
+    ("lengths", "buckets", "expected"),
+    [
+        ([10, 20, 30, 40], 1, (40,)),
+        ([10, 20, 30, 40], 2, (24, 40)),
+        ([10, 20, 30, 40], 4, (16, 24, 32, 40)),
+        ([10, 11, 12, 99], 2, (16, 100)),
+        ([7] * 9, 4, (8,)),
+        ([], 4, (100,)),
+    ],
+)
+def test_boundaries(lengths, buckets, expected):
+    assert boundaries(np.bincount(np.array(lengths, int), minlength=101), buckets) == expected
 
 
 def test_counts_and_truncation(inputs, records):
@@ -54,9 +125,12 @@ def test_counts_and_truncation(inputs, records):
     assert 0 < records.truncated["train"] < records.counts["train"]
 
 
-def test_training_order_is_seeded_and_differs_between_passes(records):
+@pytest.mark.parametrize("length_buckets", [1, 3])
+def test_training_order_is_seeded_and_differs_between_passes(records, length_buckets):
     def labels(seed, skip=0):
-        dataset = train_dataset(records, 8, seed, skip).take(2 * records.counts["train"] // 8 - skip)
+        dataset = train_dataset(records, 8, seed, skip, length_buckets=length_buckets).take(
+            2 * records.counts["train"] // 8 - skip
+        )
         return [features["input_word_ids"].tolist() for features, _ in dataset.as_numpy_iterator()]
 
     first = labels(0)
@@ -136,10 +210,7 @@ def test_many_shards_on_any_path(inputs, tmp_path, monkeypatch, scheme):
     assert len(records.files("test")) == -(-records.counts["test"] // 11) > 1
     assert read_records(records.folder) == records == prepare(inputs, records.folder)
     batches = list(eval_dataset(records, "test", 13).as_numpy_iterator())
-    read = {name: np.concatenate([batch[name] for batch in batches]) for name in (INDEX, LABEL)}
-    real = read[INDEX] >= 0
-    np.testing.assert_array_equal(read[INDEX][real], np.arange(records.counts["test"]))
-    np.testing.assert_array_equal(read[LABEL][real], [pair.label for pair in inputs.split.parts["test"]])
+    assert [row[LABEL] for row in in_order(batches)] == [pair.label for pair in inputs.split.parts["test"]]
 
 
 def test_outdated_records_are_said_to_be(inputs, tmp_path, capsys):

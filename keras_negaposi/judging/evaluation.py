@@ -95,10 +95,11 @@ def score_records(model: tf_keras.Model, records: Records, part: str, batch_size
     indices, labels = (np.concatenate(column) for column in zip(*columns, strict=True))
     progress = PredictProgress(Ticker(f"scoring the {part} pairs, batches", len(columns)))
     probabilities = model.predict(dataset.map(records.inputs), verbose=0, callbacks=[progress])[:, 1]
-    real = indices >= 0
-    if not np.array_equal(indices[real], np.arange(records.counts[part])) or len(probabilities) != len(indices):
+    order = np.argsort(indices)
+    order = order[indices[order] >= 0]
+    if not np.array_equal(indices[order], np.arange(records.counts[part])) or len(probabilities) != len(indices):
         raise RuntimeError(f"{part}: the pairs scored are not the {records.counts[part]} pairs of the records")
-    return Scores(labels[real], probabilities[real], batch_size=batch_size)
+    return Scores(labels[order], probabilities[order], batch_size=batch_size)
 
 
 def evaluate(scores: Scores, global_step: int) -> Evaluation:
