@@ -117,6 +117,17 @@ def exists(path: str) -> bool:
     return os.path.exists(path)
 
 
+def remove(path: str) -> None:
+    """Removes a file, if it is there."""
+    if is_remote(path):
+        import tensorflow as tf
+
+        if tf.io.gfile.exists(path):
+            tf.io.gfile.remove(path)
+    else:
+        Path(path).unlink(missing_ok=True)
+
+
 def make_folder(path: str) -> None:
     """Makes the folder and its parents; nothing happens where it exists."""
     if is_remote(path):
@@ -154,13 +165,36 @@ def staged_folder(path: str) -> Iterator[str]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
+@contextmanager
+def staged_tree(path: str) -> Iterator[str]:
+    """A temporary folder, of folders too, that takes the place of ``path`` when the block ends well, else is gone.
+
+    On an object store, which has no renaming, it is ``path`` itself.
+    """
+    if is_remote(path):
+        yield path
+        return
+    parent = os.path.dirname(os.path.abspath(path))
+    os.makedirs(parent, exist_ok=True)
+    staging = tempfile.mkdtemp(prefix=".partial-", dir=parent)
+    try:
+        yield staging
+        for folder, _, _ in os.walk(staging):
+            _open_to_others(folder)
+        shutil.rmtree(path, ignore_errors=True)
+        os.replace(staging, path)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
 def _open_to_others(folder: str) -> None:
     """Gives a folder and its files the usual permissions: temporary ones are their owner's alone."""
     umask = os.umask(0)
     os.umask(umask)
     os.chmod(folder, 0o777 & ~umask)
-    for name in os.listdir(folder):
-        os.chmod(os.path.join(folder, name), 0o666 & ~umask)
+    for entry in os.scandir(folder):
+        if entry.is_file():
+            os.chmod(entry.path, 0o666 & ~umask)
 
 
 def list_folder(path: str) -> list[str]:

@@ -11,17 +11,19 @@ import dataclasses
 import logging
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
-from checkpoints_tools.errors import InputError
+from checkpoints_tools.errors import InputError, Stopped
 
 ConfigT = TypeVar("ConfigT")
 Check = Callable[[Any], "str | None"]
 
 EXIT_BAD_INPUT = 2
-EXIT_INTERRUPTED = 130
+EXIT_SIGNAL = 128
+"""Plus the signal's number, as a shell gives it."""
 
 
 def option(
@@ -31,6 +33,7 @@ def option(
     kind: type = str,
     choices: Sequence[str] | None = None,
     check: Check | None = None,
+    several: bool = False,
 ) -> Any:  # noqa: ANN401
     """A dataclass field that is also a flag.
 
@@ -40,8 +43,10 @@ def option(
         kind: the value's type, where the default is ``None``.
         choices: the only strings allowed.
         check: gives what is wrong with a value, or ``None``.
+        several: whether the flag takes several values, which make a list.
     """
-    return dataclasses.field(default=default, metadata={"help": text, "kind": kind, "choices": choices, "check": check})
+    about = {"help": text, "kind": kind, "choices": choices, "check": check, "several": several}
+    return dataclasses.field(default=default, metadata=about)
 
 
 def at_least(low: float) -> Check:
@@ -94,6 +99,8 @@ def add_flags(parser: argparse.ArgumentParser, config_class: type) -> None:
             flag |= {"choices": field.metadata["choices"]}
         else:
             flag |= {"type": type(field.default) if field.default is not None else field.metadata["kind"]}
+        if field.metadata["several"]:
+            flag |= {"nargs": "+"}
         parser.add_argument(f"--{field.name}", **flag)
 
 
@@ -152,8 +159,11 @@ def run_command(
         if error.filename is None:
             raise
         return _fail(parser, f"{error.filename}: {error.strerror}; give another path or mend its permissions")
+    except Stopped as stopped:
+        sys.stderr.write(f"{stopped}\n")
+        return EXIT_SIGNAL + stopped.signal
     except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        return EXIT_SIGNAL + signal.SIGINT
 
 
 def say(line: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import glob
 import os
+from collections.abc import Sequence
 
 from checkpoints_tools.config import CONFIG_NAMES
 from checkpoints_tools.errors import InputError
@@ -255,7 +256,9 @@ class IndexConfig:
 class SuggestConfig:
     """``keras_negaposi.suggest``."""
 
-    title: str | None = option(None, "a page of the index")
+    title: Sequence[str] | None = option(
+        None, "a page of the index; or several, the last of which is to be gone on from", several=True
+    )
     text: str | None = option(None, "any text")
     top: int = option(10, "how many pages to suggest", check=at_least(1))
     rerank: int = option(0, "how many of the best the --reranker puts in order", check=at_least(0))

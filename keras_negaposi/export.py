@@ -8,6 +8,7 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras
 
+from checkpoints_tools.files import staged_tree
 from keras_negaposi.calibration import SMALLEST, Calibration
 from keras_negaposi.features import ENCODER_INPUTS, SIDES, Features
 from keras_negaposi.heads.cacheable import CacheableModel, Side
@@ -115,4 +116,5 @@ def export(model: tf_keras.Model, packer: Packer, calibration: Calibration, path
     compared with every B. ``score_half`` is the same with B's side in float16.
     """
     scorer = (CacheableScorer if isinstance(model, CacheableModel) else PairScorer)(model, packer, calibration)
-    tf.saved_model.save(scorer, path, signatures=scorer.signatures())
+    with staged_tree(path) as staging:
+        tf.saved_model.save(scorer, staging, signatures=scorer.signatures())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import tensorflow as tf
 import tf_keras
@@ -52,6 +53,25 @@ def freeze(encoder: tf_keras.Model, layers: int) -> None:
             encoder.get_layer(name).trainable = False
     for number in range(layers):
         encoder.get_layer(f"transformer/layer_{number}").trainable = False
+
+
+@contextmanager
+def resumable_dropout() -> Iterator[None]:
+    """Models built in it draw their dropout from generators whose states can be kept in a checkpoint."""
+    before = tf_keras.backend.experimental.is_tf_random_generator_enabled()
+    tf_keras.backend.experimental.enable_tf_random_generator()
+    try:
+        yield
+    finally:
+        if not before:
+            tf_keras.backend.experimental.disable_tf_random_generator()
+
+
+def random_generators(model: tf_keras.Model) -> list[tf.random.Generator]:
+    """Of the model's dropout layers. Keras leaves them out of checkpoints: a resumed run would draw the same again."""
+    drawn = [layer._random_generator for layer in model.submodules if hasattr(layer, "_random_generator")]
+    generators = [getattr(random, "_generator", None) for random in drawn]
+    return [generator for generator in generators if generator is not None]
 
 
 def float32_copy(model: tf_keras.Model, build: Callable[[], tf_keras.Model]) -> tf_keras.Model:

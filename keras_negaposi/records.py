@@ -79,10 +79,11 @@ def prepare(inputs: Inputs, folder: str) -> Records:
     The metadata is written last: a folder without it is incomplete and made anew.
 
     Raises:
-        InputError: a text cannot be tokenized, or the folder cannot be used.
+        InputError: a text cannot be tokenized, the folder cannot be used, or a file in it is damaged.
     """
     existing = read_records(folder)
     if existing and existing.fingerprint == inputs.fingerprint:
+        check_whole(existing)
         say(f"reused: {existing.describe()}")
         return existing
     if existing:
@@ -115,6 +116,23 @@ def read_records(folder: str) -> Records | None:
         return Records(folder=folder, **metadata)  # type: ignore[arg-type]
     except TypeError:
         raise InputError(f"{path}: not the metadata of TFRecords; give another folder") from None
+
+
+def check_whole(records: Records) -> None:
+    """Reads all files, each of whose records has a checksum.
+
+    Raises:
+        InputError: names one that is missing, cut short or damaged.
+    """
+    for part, count in records.counts.items():
+        for number, file in enumerate(records.files(part)):
+            wanted = len(range(number, count, len(records.files(part))))
+            try:
+                found = int(tf.data.TFRecordDataset(file).reduce(0, lambda seen, _: seen + 1))
+            except tf.errors.OpError:
+                found = -1
+            if found != wanted:
+                raise InputError(f"{file}: missing or damaged; remove {records.folder}, and the records are made anew")
 
 
 def packed_batches(packer: Packer, texts: dict[str, str], pairs: Sequence[Pair]) -> Iterator[dict[str, np.ndarray]]:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import dataclasses
 import os
 import platform
+import shlex
+import shutil
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
+from checkpoints_tools import lock
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import exists, join, list_folder, read_json
+from checkpoints_tools.files import exists, is_remote, join, list_folder, read_json
 
 PACKAGES = ("tensorflow", "tf-keras", "tf-models-official", "tensorflow-text", "sentencepiece", "scikit-learn", "numpy")
 NOT_COMPARED = ("output_dir", "resume", "log_every_steps", "require_accuracy", "fail_on_warning")
@@ -27,6 +31,14 @@ class RunFolder:
         if name in LAYOUT:
             return join(self.path, LAYOUT[name])
         raise AttributeError(f"a run holds no {name!r}")
+
+    def sweep(self) -> None:
+        """Removes what a killed process left half-written."""
+        if is_remote(self.path):  # an object store shows an object only when it is complete
+            return
+        for pattern in (".partial-*", "*.tmp[0-9]*", "checkpoints/*_temp*", "checkpoints/*.tempstate*"):
+            for left in Path(self.path).glob(pattern):
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
 
     def scores(self, part: str) -> str:
         """Per-pair scores of a part."""
@@ -53,13 +65,18 @@ LAYOUT = {
 }
 
 
+def go_on(path: str) -> str:
+    """How to resume a run, as a part of a sentence."""
+    return f"go on with: python -m keras_negaposi.train --resume --output_dir {shlex.quote(path)}"
+
+
 def check_unused(path: str) -> None:
     """Refuses to mix a new run with what is there.
 
     Raises:
         InputError: the folder holds something.
     """
-    names = list_folder(path)
+    names = [name for name in list_folder(path) if name != lock.NAME]
     if names:
         raise InputError(f"--output_dir {path}: not empty (holds {names[0]}); give a new folder, or --resume to go on")
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import signal
 import sys
 import time
 
+from checkpoints_tools.errors import Stopped
 from checkpoints_tools.options import add_flags, given_flags, make_config, make_parser, run_command, say
 from keras_negaposi.config import REQUIRED, TrainConfig, check_required, complete_model_files
-from keras_negaposi.run_folder import RunFolder, check_same, check_unused, saved_config
+from keras_negaposi.run_folder import RunFolder, check_same, check_unused, go_on, saved_config
 
 
 def configure(arguments: argparse.Namespace) -> TrainConfig:
@@ -66,10 +68,15 @@ def train(arguments: argparse.Namespace) -> int:
     from keras_negaposi.judging import judgement
 
     command = shlex.join(["python", "-m", "keras_negaposi.train", *sys.argv[1:]])
-    if several.are_several(config):
-        judged = several.run_several(config, command)
-    else:
-        judged = [training.run(config, command)]
+    try:
+        if several.are_several(config):
+            judged = several.run_several(config, command)
+        else:
+            judged = [training.run(config, command)]
+    except KeyboardInterrupt:
+        raise Stopped(f"stopped; {go_on(config.output_dir)}", signal.SIGINT) from None
+    except Stopped as stopped:
+        raise Stopped(f"{stopped}; {go_on(config.output_dir)}", stopped.signal) from None
     say(next_steps(judged[0].run.folder.path))
     accuracy = min(found.evaluation.eval_accuracy for found in judged)
     warnings = [warning for found in judged for warning in found.warnings]

@@ -13,7 +13,7 @@ import tensorflow as tf
 import tf_keras
 
 from checkpoints_tools.encoder import assign_encoder
-from checkpoints_tools.errors import InputError
+from checkpoints_tools.errors import InputError, Stopped
 from checkpoints_tools.files import (
     exists,
     join,
@@ -23,6 +23,7 @@ from checkpoints_tools.files import (
     write_json,
     write_text,
 )
+from checkpoints_tools.lock import locked
 from checkpoints_tools.options import say
 from keras_negaposi.calibration import Calibration, calibrate
 from keras_negaposi.callbacks import Progress, SaveCheckpoint, StopAfter
@@ -35,13 +36,14 @@ from keras_negaposi.inputs import UNLABELLED, Inputs, read_inputs
 from keras_negaposi.judging.evaluation import chance_loss, score_records, scores_table
 from keras_negaposi.judging.judgement import judge
 from keras_negaposi.judging.report import Judged
-from keras_negaposi.model import Head, encoder_of, float32_copy
+from keras_negaposi.model import Head, encoder_of, float32_copy, random_generators, resumable_dropout
 from keras_negaposi.optimization import BertAdam, warmup_then_linear
 from keras_negaposi.precision import choose_precision, precision
 from keras_negaposi.pretrained import Pretrained, read_pretrained
 from keras_negaposi.progress import duration
 from keras_negaposi.records import Records, prepare, train_dataset
 from keras_negaposi.run_folder import RunFolder, check_same_data, environment
+from keras_negaposi.stopping import StopOnSignal
 
 CACHEABLE_HEAD_LEARNING_RATE = 1e-3
 """They have few steps to learn in what begins at random."""
@@ -98,19 +100,35 @@ def run(
 
     Raises:
         InputError: something the user gave cannot be used; nothing has been written then.
+        Stopped: by SIGINT or SIGTERM while it trained; what was learned is kept.
     """
     started = time.perf_counter()
     tf.keras.utils.set_random_seed(config.seed)
     run_inputs = read_run_inputs(config)
+    with locked(config.output_dir):
+        judged = _run(config, run_inputs, command, strategy or tf.distribute.get_strategy(), head, started)
+    say(f"\nwall time {duration(time.perf_counter() - started)}")
+    return judged
+
+
+def _run(
+    config: TrainConfig,
+    run_inputs: RunInputs,
+    command: str,
+    strategy: tf.distribute.Strategy,
+    head: Head | None,
+    started: float,
+) -> Judged:
     inputs = run_inputs.inputs
     folder = RunFolder(config.output_dir)
+    folder.sweep()
     _begin_folder(folder, config, run_inputs, command)
     records = prepare(inputs, config.records or folder.records)
     targets = soft_targets(inputs, config, folder.teacher)
     build_model = functools.partial(
         build, config, run_inputs.pretrained.bert_config, **({"head": head} if head else {})
     )
-    with (strategy or tf.distribute.get_strategy()).scope():
+    with strategy.scope():
         model = _build_for_training(config, run_inputs, build_model)
     _fit(model, config, run_inputs, records, targets, folder)
 
@@ -118,9 +136,7 @@ def run(
     calibration = score_parts(trained, records, inputs, config.eval_batch_size, folder)
     export(trained, inputs.packer, calibration, folder.saved_model)
     say(f"trained, scored and exported in {duration(time.perf_counter() - started)}")
-    judged = judge(folder.path)
-    say(f"\nwall time {duration(time.perf_counter() - started)}")
-    return judged
+    return judge(folder.path)
 
 
 def score_parts(
@@ -165,7 +181,7 @@ def _build_for_training(
 ) -> tf_keras.Model:
     name = choose_precision(config.precision)
     say(f"training in {name}, {run_inputs.total_steps:,} steps of {config.train_batch_size} pairs")
-    with precision(name):
+    with precision(name), resumable_dropout():
         model = build_model()
     source = run_inputs.pretrained.source
     assign_encoder(encoder_of(model), source.weights, source.config)
@@ -202,14 +218,14 @@ def _fit(
     """Runs ``model.fit`` from the last checkpoint, if there is one, to the last step."""
     total_steps = run_inputs.total_steps
     model.optimizer.build(model.trainable_variables)
-    manager = tf.train.CheckpointManager(
-        tf.train.Checkpoint(model=model, optimizer=model.optimizer), folder.checkpoints, max_to_keep=2
-    )
+    checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer, dropout=random_generators(model))
+    manager = tf.train.CheckpointManager(checkpoint, folder.checkpoints, max_to_keep=2)
     if manager.restore_or_initialize():
         say(f"resumed at step {int(model.optimizer.iterations.numpy()):,}")
     done = int(model.optimizer.iterations.numpy())
     if done >= total_steps:
         return
+    stop = StopOnSignal()
     steps_a_pass = max(1, records.train_count // config.train_batch_size)
     model.fit(
         train_dataset(records, config.train_batch_size, config.seed, done, targets, config.length_buckets),
@@ -217,6 +233,7 @@ def _fit(
         steps_per_epoch=steps_a_pass,
         verbose=0,
         callbacks=[
+            stop,
             StopAfter(total_steps),
             Progress(
                 total_steps,
@@ -230,3 +247,6 @@ def _fit(
             tf_keras.callbacks.TensorBoard(folder.tensorboard, write_graph=True, profile_batch=0),
         ],
     )
+    if stop.received:
+        step = int(model.optimizer.iterations.numpy())
+        raise Stopped(f"stopped at step {step:,}, which is kept", stop.received)

@@ -18,6 +18,7 @@ from keras_negaposi.drawing.making import make_pairs
 from keras_negaposi.drawing.neighbours import mined_pages
 from keras_negaposi.index import main as index_main
 from keras_negaposi.indexing import Index, Suggestion, build, build_index
+from keras_negaposi.indexing.context import attend
 from keras_negaposi.indexing.linking import as_markdown, as_scrapbox
 from keras_negaposi.indexing.store import Store
 from keras_negaposi.indexing.suggesting import suggest
@@ -88,6 +89,33 @@ def test_suggestions_are_the_best_of_all(runs, indexes, corpus, head):
     assert [s.score for s in found] == pytest.approx(best[:5], abs=1e-5)
     assert all(corpus[s.title] == s.text and s.title != title for s in found)
     assert len({s.title for s in found}) == 5
+
+
+def test_the_last_of_several_pages_attends_to_all():
+    vectors = [np.array([[0.0, 2.0, 0.0]]), np.array([[0.0, 0.0, 2.0]]), np.array([[0.0, 0.0, 2.0]])]
+    weights = np.array([1.0, np.e, np.e]) / (1 + 2 * np.e)  # softmax of the cosines 0, 1, 1
+    expected = np.array([[0.0, weights[0], weights[1] + weights[2]]])
+    (attended,) = attend([{"query": vector} for vector in vectors]).values()
+    np.testing.assert_allclose(attended, 2.0 * expected / np.linalg.norm(expected), atol=1e-6)
+    np.testing.assert_allclose(attend([{"query": vectors[0]}])["query"], vectors[0])
+
+
+def test_the_tokens_of_several_pages_are_all_seen():
+    first, second = ({"states": np.full((1, n, 2), n), "mask": np.ones((1, n), np.int32)} for n in (3, 5))
+    both = attend([first, second])
+    assert both["mask"].tolist() == [[1] * 8] and both["states"][0, :, 0].tolist() == [3] * 3 + [5] * 5
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_several_titles_are_one_query(indexes, corpus, capsys, head):
+    index, titles = Index(str(indexes / head)), list(corpus)[7:10]
+    assert suggest_main([str(indexes / head), "--title", *titles, "--top", "4", "--format", "json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    found = index.suggest([corpus[title] for title in titles], 4, titles)
+    assert [(row["title"], row["score"]) for row in printed] == [(s.title, round(s.score, 6)) for s in found]
+    scores, last = index.score_all([corpus[title] for title in titles]), index.score_all(corpus[titles[-1]])
+    assert [s.score for s in found] == pytest.approx([scores[build.text_key(s.text)] for s in found], abs=1e-5)
+    assert scores != last  # the pages before it count
 
 
 def test_approximate_neighbours_are_the_exact_ones_among_few(indexes, corpus):

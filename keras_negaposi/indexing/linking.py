@@ -15,13 +15,11 @@ ALL = 1000
 
 
 def linked_pages(
-    title: str | None, pages: Iterable[str], links: set[tuple[str, str]], documents: Documents
+    titles: Iterable[str], pages: Iterable[str], links: set[tuple[str, str]], documents: Documents
 ) -> set[str]:
     """The pages of A's own document, and of every document that one of its pages is known to link to."""
-    if title is None:
-        return set()
-    own = documents(title)
-    linked = {own} | {documents(b) for a, b in links if documents(a) == own}
+    own = {documents(title) for title in titles}
+    linked = own | {documents(b) for a, b in links if documents(a) in own}
     return {page for page in pages if documents(page) in linked}
 
 

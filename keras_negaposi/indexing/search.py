@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
@@ -12,7 +12,8 @@ from checkpoints_tools.errors import InputError
 from keras_negaposi.frozen import text_key
 from keras_negaposi.indexing.build import check_model
 from keras_negaposi.indexing.cached import CachedScorer
-from keras_negaposi.indexing.store import Store
+from keras_negaposi.indexing.context import attend
+from keras_negaposi.indexing.store import Rows, Store
 from keras_negaposi.scorer import Scorer
 
 CHUNK = 256
@@ -74,45 +75,56 @@ class Index:
         return self.store.pages[title]
 
     def suggest(
-        self, text: str, top: int, skip: Collection[str] = (), rerank: int = 0, reranker: Scorer | None = None
+        self,
+        text: str | Sequence[str],
+        top: int,
+        skip: Collection[str] = (),
+        rerank: int = 0,
+        reranker: Scorer | None = None,
     ) -> list[Suggestion]:
         """The pages most likely to come next after a text, the best first.
 
         Args:
-            text: of A.
+            text: of A; or of several pages, of which the last is to be gone on from.
             top: how many.
             skip: titles never suggested, the page's own for one.
             rerank: how many of the best the ``reranker`` puts in order; its probabilities are theirs then.
-            reranker: a model that sees both texts at once.
+            reranker: a model that sees both texts at once: of several pages the last.
         """
+        texts = [text] if isinstance(text, str) else list(text)
         wanted = max(top, rerank)
         found: list[Suggestion] = []
-        for key, score in self._best(text, wanted + len(skip)):
+        for key, score in self._best(self._query(texts), wanted + len(skip)):
             titles = [title for title in self._titles[key] if title not in skip]
             found += [Suggestion(title, self.store.pages[title], score) for title in titles]
             if len(found) >= wanted:
                 break
         if rerank and reranker:
             best, rest = found[:rerank], found[rerank:]
-            scored = reranker.stream(((text, suggestion.text) for suggestion in best), RERANK_BATCH)
+            scored = reranker.stream(((texts[-1], suggestion.text) for suggestion in best), RERANK_BATCH)
             best = [dataclasses.replace(s, score=p) for s, (p, _) in zip(best, scored, strict=True)]
             found = sorted(best, key=lambda suggestion: -suggestion.score) + rest
         return found[:top]
 
-    def score_all(self, text: str) -> dict[str, float]:
+    def score_all(self, text: str | Sequence[str]) -> dict[str, float]:
         """Probability by text's key, of every text in the index."""
-        a = self.scorer.encode("a", [text])
+        return self._score_all(self._query([text] if isinstance(text, str) else text))
+
+    def _query(self, texts: Sequence[str]) -> Rows:
+        """A's side, each text encoded by itself, so that padding is none."""
+        return attend([self.scorer.encode("a", [text]) for text in texts])
+
+    def _score_all(self, a: Rows) -> dict[str, float]:
         scores: dict[str, float] = {}
         for keys, rows in self.store.chunks(CHUNK):
             scores.update(zip(keys, self.scorer.score(a, rows).tolist(), strict=True))
         return scores
 
-    def _best(self, text: str, count: int) -> list[tuple[str, float]]:
+    def _best(self, a: Rows, count: int) -> list[tuple[str, float]]:
         """The keys of the best texts with their probabilities, the best first."""
         if self._neighbours is None:
-            scores = self.score_all(text)
+            scores = self._score_all(a)
             return sorted(((key, scores[key]) for key in self._titles), key=lambda item: -item[1])[:count]
-        a = self.scorer.encode("a", [text])
         rows = self._neighbours.nearest(a[VECTOR], min(count, len(self._keys)))
         scores = self.scorer.score(a, {VECTOR: self._vectors[rows]}).tolist()
         return list(zip([self._keys[row] for row in rows], scores, strict=True))

@@ -34,11 +34,11 @@ def suggest(path: str, config: SuggestConfig) -> str:
     to_paste = config.format in LINKS
     documents = Documents(str(index.scorer.config["group_pattern"]))
 
-    def suggestions(text: str, title: str | None = None) -> list[Suggestion]:
-        skip = {title, *(b for a, b in links if a == title and (config.skip_linked or to_paste))}
+    def suggestions(texts: Sequence[str], titles: Sequence[str] = ()) -> list[Suggestion]:
+        skip = {*titles, *(b for a, b in links if a in titles[-1:] and (config.skip_linked or to_paste))}
         if to_paste:
-            skip |= linked_pages(title, index.store.pages, links, documents)
-        found = index.suggest(text, config.top if not to_paste else ALL, skip, config.rerank, reranker)
+            skip |= linked_pages(titles[-1:], index.store.pages, links, documents)
+        found = index.suggest(texts, config.top if not to_paste else ALL, skip, config.rerank, reranker)
         found = [suggestion for suggestion in found if suggestion.score >= least]
         return first_of_documents(found, documents)[: config.top] if to_paste else found
 
@@ -47,13 +47,13 @@ def suggest(path: str, config: SuggestConfig) -> str:
         least = index.scorer.threshold if to_paste else 0.0
     if config.text is not None:
         check_text(config.text, "--text")
-        found = {config.text: suggestions(config.text)}
+        found = {config.text: suggestions([config.text])}
         pages = {config.text: config.text}
     else:
-        titles = [config.title] if config.title is not None else list(index.store.pages)
-        pages = {title: index.text(title) for title in titles}
+        queries = [list(config.title)] if config.title else [[title] for title in index.store.pages]
+        pages = {titles[-1]: "\n".join(map(index.text, titles)) for titles in queries}
         ticker = Ticker("ranking for", len(pages))
-        found = {title: suggestions(text, title) for title, text in ticker.watch(pages.items())}
+        found = {titles[-1]: suggestions(list(map(index.text, titles)), titles) for titles in ticker.watch(queries)}
     if config.html:
         write_text(config.html, render_page(index.store.pages | pages, found, links))
         say(f"suggestions for {len(found):,} pages in {config.html}")
@@ -63,7 +63,7 @@ def suggest(path: str, config: SuggestConfig) -> str:
     if not best and least:
         logger.warning("no page is likely enough (--min_probability %.3g)", least)
     if to_paste:
-        return LINKS[config.format](best, documents, config.title)
+        return LINKS[config.format](best, documents, config.title[-1] if config.title else None)
     return FORMATS[config.format](best)
 
 
