@@ -68,8 +68,12 @@ def write_bytes(path: str, content: bytes) -> None:
             file.write(content)
         return
     temporary = f"{path}.tmp{os.getpid()}"
-    Path(temporary).write_bytes(content)
-    os.replace(temporary, path)
+    try:
+        Path(temporary).write_bytes(content)
+        os.replace(temporary, path)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+        raise
 
 
 def write_text(path: str, text: str) -> None:

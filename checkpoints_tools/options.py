@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import errno
 import logging
 import os
 import re
@@ -62,6 +63,10 @@ def above(low: float) -> Check:
 def between(low: float, high: float) -> Check:
     """A check that a number is at least ``low`` and below ``high``."""
     return lambda value: None if low <= value < high else f"must be at least {low} and below {high}"
+
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+MEND_DISK = "free some space, then call the same again, a training with --resume"
 
 
 class _OneLineParser(argparse.ArgumentParser):
@@ -156,6 +161,8 @@ def run_command(
         sys.stderr.close()
         return 0
     except OSError as error:
+        if error.errno in DISK_FULL:
+            return _fail(parser, f"{error.filename or 'the output'}: {error.strerror}; {MEND_DISK}")
         if error.filename is None:
             raise
         return _fail(parser, f"{error.filename}: {error.strerror}; give another path or mend its permissions")
@@ -164,6 +171,11 @@ def run_command(
         return EXIT_SIGNAL + stopped.signal
     except KeyboardInterrupt:
         return EXIT_SIGNAL + signal.SIGINT
+    except Exception as error:
+        full = re.search(rf"(\S+); {os.strerror(errno.ENOSPC)}", str(error))  # as TensorFlow says it
+        if not full:
+            raise
+        return _fail(parser, f"{full[1]}: {os.strerror(errno.ENOSPC)}; {MEND_DISK}")
 
 
 def say(line: str) -> None:

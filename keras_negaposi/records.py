@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import exists, join, make_folder, read_json, write_json
+from checkpoints_tools.files import exists, join, read_json, write_json
+from checkpoints_tools.lock import locked
 from checkpoints_tools.options import say
 from keras_negaposi.features import INDEX, LABEL, PACKINGS, Features, serialize_example
 from keras_negaposi.inputs import UNLABELLED, Inputs
@@ -86,10 +87,16 @@ def prepare(inputs: Inputs, folder: str) -> Records:
         check_whole(existing)
         say(f"reused: {existing.describe()}")
         return existing
-    if existing:
-        say(f"{folder}: records of other data, tokenizer or options; made anew")
-    make_folder(folder)
-    _clear(folder)
+    with locked(folder):
+        if existing:
+            say(f"{folder}: records of other data, tokenizer or options; made anew")
+        _clear(folder)
+        records = _write(inputs, folder)
+    say(records.describe())
+    return records
+
+
+def _write(inputs: Inputs, folder: str) -> Records:
     written = {part: _write_part(inputs, folder, part) for part in inputs.split.parts}
     truncated = {part: count for part, (count, _) in written.items()}
     lengths = np.sum([lengths for _, lengths in written.values()], axis=0).tolist()
@@ -102,7 +109,6 @@ def prepare(inputs: Inputs, folder: str) -> Records:
     max_seq_length = inputs.config.max_seq_length
     records = Records(folder, inputs.fingerprint, packing, max_seq_length, counts, truncated, lengths)
     write_json(join(folder, METADATA), {k: v for k, v in dataclasses.asdict(records).items() if k != "folder"})
-    say(records.describe())
     return records
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 
 from checkpoints_tools.errors import InputError
+from checkpoints_tools.lock import locked
 from checkpoints_tools.options import say
 from keras_negaposi.config import IndexConfig
 from keras_negaposi.frozen import text_key
@@ -23,11 +24,18 @@ def build_index(run: str, config: IndexConfig) -> Store:
     Killed at any time it leaves a valid index, and called again it goes on.
 
     Raises:
-        InputError: the file or the run cannot be used, or the index is another model's.
+        InputError: the file or the run cannot be used, the index is another model's, or another process writes it.
     """
     pages = read_texts(config.honbun)
-    store = Store(config.output)
+    Store(config.output)  # refuses what is no index before anything is written
     scorer = CachedScorer(run)
+    with locked(config.output):
+        return _bring_up_to_date(Store(config.output), scorer, run, config, pages)
+
+
+def _bring_up_to_date(
+    store: Store, scorer: CachedScorer, run: str, config: IndexConfig, pages: Mapping[str, str]
+) -> Store:
     model = scorer.fingerprint(config.dtype)
     if store.exists():
         check_model(store, model, f"give another --output, or the run it was made with ({store.about.get('run')})")

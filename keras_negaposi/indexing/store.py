@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from checkpoints_tools import lock
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import read_json, write_json
 
@@ -178,7 +179,7 @@ class Store:
         write_json(str(self.path / MANIFEST), manifest)
 
     def _only_leftovers(self) -> bool:
-        return all(_is_ours(name) for name in os.listdir(self.path))
+        return all(_is_ours(name) or name == lock.NAME for name in os.listdir(self.path))
 
     def _remove_leftovers(self) -> None:
         named = {MANIFEST, self._pages_file, *self.segments}
