@@ -23,6 +23,8 @@ from checkpoints_tools.weights import Variable, Weights
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 """The entry that tells an object-based checkpoint from a name-based one."""
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+_RANDOM_STATE = "StateVar"
+"""What tf.random.Generator calls its own: a training checkpoint has dropout's."""
 _ITERATIONS = ("optimizer/_iterations" + _VALUE, "optimizer/iter" + _VALUE)
 _MARK = name_map.EMBEDDING_ROWS[0].encoder
 _ROWS = {row.encoder: row for row in name_map.ENCODER_ROWS}
@@ -100,7 +102,7 @@ class Tf2Weights(EncoderVariables):
         for full_name, key in self._saved_variables():
             if key in _ITERATIONS:
                 full_name = name_map.GLOBAL_STEP
-            elif key.startswith("save_counter/"):
+            elif key.startswith("save_counter/") or full_name.endswith(_RANDOM_STATE):
                 continue
             elif key.startswith("optimizer/") or ".OPTIMIZER_SLOT" in key:
                 self.slots += 1
