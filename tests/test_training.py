@@ -107,9 +107,11 @@ def test_chance_loss():
 
 
 def test_one_seed_one_result(finished, tiny, tmp_path):
-    assert main(run_flags(tiny, tmp_path / "again", dev_share=0.1)) == 0
+    for seed in (0, 1):
+        assert main(run_flags(tiny, tmp_path / str(seed), dev_share=0.1, seed=seed)) == 0
     for name in ("metrics.json", "scores_test.tsv"):
-        assert (tmp_path / "again" / name).read_text() == (finished / name).read_text()
+        same, other = ((tmp_path / str(seed) / name).read_text() for seed in (0, 1))
+        assert same == (finished / name).read_text() != other
 
 
 def test_resume_refuses_other_options_and_other_data(finished, tiny, tmp_path, capsys):
