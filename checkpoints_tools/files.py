@@ -12,6 +12,9 @@ from pathlib import Path
 
 from checkpoints_tools.errors import InputError
 
+PARTIAL = ".partial-"
+"""How the names of folders begin that are not complete yet."""
+
 
 def is_remote(path: str) -> bool:
     """Whether the path has a scheme (``gs://...``) and so needs ``tf.io.gfile``."""
@@ -149,11 +152,7 @@ def staged_folder(path: str) -> Iterator[str]:
     A new folder appears by one renaming; files of one that exists are replaced one by one; a remote folder gets
     copies. Indexes and configurations come last, since readers look for those first.
     """
-    parent = None if is_remote(path) else os.path.dirname(os.path.abspath(path))
-    if parent:
-        os.makedirs(parent, exist_ok=True)
-    staging = tempfile.mkdtemp(prefix=".partial-", dir=parent)
-    try:
+    with _staging(path) as staging:
         yield staging
         _open_to_others(staging)
         if not is_remote(path) and not list_folder(path):
@@ -165,8 +164,6 @@ def staged_folder(path: str) -> Iterator[str]:
                 write_bytes(join(path, name), read_bytes(join(staging, name)))
             else:
                 os.replace(join(staging, name), join(path, name))
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 @contextmanager
@@ -178,15 +175,23 @@ def staged_tree(path: str) -> Iterator[str]:
     if is_remote(path):
         yield path
         return
-    parent = os.path.dirname(os.path.abspath(path))
-    os.makedirs(parent, exist_ok=True)
-    staging = tempfile.mkdtemp(prefix=".partial-", dir=parent)
-    try:
+    with _staging(path) as staging:
         yield staging
         for folder, _, _ in os.walk(staging):
             _open_to_others(folder)
         shutil.rmtree(path, ignore_errors=True)
         os.replace(staging, path)
+
+
+@contextmanager
+def _staging(path: str) -> Iterator[str]:
+    """A temporary folder beside ``path``, or anywhere if that is remote; what is in it at the end is removed."""
+    parent = None if is_remote(path) else os.path.dirname(os.path.abspath(path))
+    if parent:
+        os.makedirs(parent, exist_ok=True)
+    staging = tempfile.mkdtemp(prefix=PARTIAL, dir=parent)
+    try:
+        yield staging
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 

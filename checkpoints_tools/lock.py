@@ -72,13 +72,13 @@ def locked(folder: str) -> Iterator[None]:
 def _claim(path: str, me: Owner, folder: str) -> None:
     if not _create(path, me):
         owner = _read(path)
-        if owner and not owner.gone:
-            raise InputError(f"{folder}: in use by {owner}; wait until it is done, or give another folder")
-        say(f"{folder}: taken over from {owner or 'a process'}, which has died")
-        remove(path)
-        _create(path, me)
-    if _read(path) != me:  # another came at the same moment, and wrote last
-        raise InputError(f"{folder}: in use by {_read(path)}; wait until it is done, or give another folder")
+        if not owner or owner.gone:
+            say(f"{folder}: taken over from {owner or 'a process'}, which has died")
+            remove(path)
+            _create(path, me)
+    owner = _read(path)
+    if owner != me:  # also if another came at the same moment, and wrote last
+        raise InputError(f"{folder}: in use by {owner}; wait until it is done, or give another folder")
 
 
 def _create(path: str, me: Owner) -> bool:
@@ -115,8 +115,6 @@ def _keep_fresh(path: str, me: Owner, done: threading.Event) -> None:
 def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's
-        return True
+    except OSError as error:
+        return isinstance(error, PermissionError)  # somebody else's
     return True

@@ -25,6 +25,8 @@ Check = Callable[[Any], "str | None"]
 EXIT_BAD_INPUT = 2
 EXIT_SIGNAL = 128
 """Plus the signal's number, as a shell gives it."""
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+MEND_DISK = "free some space, then call the same again, a training with --resume"
 
 
 def option(
@@ -63,10 +65,6 @@ def above(low: float) -> Check:
 def between(low: float, high: float) -> Check:
     """A check that a number is at least ``low`` and below ``high``."""
     return lambda value: None if low <= value < high else f"must be at least {low} and below {high}"
-
-
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-MEND_DISK = "free some space, then call the same again, a training with --resume"
 
 
 class _OneLineParser(argparse.ArgumentParser):

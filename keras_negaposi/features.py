@@ -34,10 +34,10 @@ class Packing:
         return {name: tf.TensorSpec([None, None], tf.int32, name) for name in self.inputs}
 
     def parse(self, serialized: tf.Tensor, max_seq_length: int) -> Features:
-        """Parses a batch: ``string [batch]`` -> ``int32 [batch, seq]`` and ``int32 [batch]`` by feature name."""
+        """Parses an example: ``string []`` -> ``int32 [seq]`` and ``int32 []`` by feature name."""
         specification = {name: tf.io.FixedLenFeature((max_seq_length,), tf.int64) for name in self.inputs}
         specification |= {name: tf.io.FixedLenFeature((), tf.int64) for name in (LABEL, INDEX)}
-        parsed = tf.io.parse_example(serialized, specification)
+        parsed = tf.io.parse_single_example(serialized, specification)
         # TFRecords hold int64 only, TPUs want int32.
         return {name: tf.cast(value, tf.int32) for name, value in parsed.items()}
 
@@ -52,6 +52,15 @@ PACKINGS = {packing.name: packing for packing in (TOGETHER, APART)}
 def side_of(features: Features, side: str) -> Features:
     """The encoder's inputs for A (``"a"``) or B (``"b"``) of a pair that is packed apart."""
     return {name: features[f"{side}_{name}"] for name in ENCODER_INPUTS}
+
+
+def cut(features: Features, lengths: dict[str, tf.Tensor]) -> Features:
+    """Inputs ``[batch, seq]`` cut to a length by their names' prefix."""
+    return features | {
+        prefix + name: features[prefix + name][:, :length]
+        for prefix, length in lengths.items()
+        for name in ENCODER_INPUTS
+    }
 
 
 def serialize_example(values: dict[str, np.ndarray]) -> bytes:

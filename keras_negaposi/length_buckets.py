@@ -6,18 +6,15 @@ Lengths are rounded up to a few boundaries, the same for A and B, so that few sh
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from keras_negaposi.features import ENCODER_INPUTS, Features
+from keras_negaposi.features import Features, cut
 
 MULTIPLE = 8
 """Of boundaries: what vector units and TPU tiles like."""
-
-Parse = Callable[[tf.Tensor], Features]
-"""``string [batch]``, serialized examples, as features."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,37 +29,33 @@ class LengthBuckets:
     prefixes: tuple[str, ...]
     boundaries: tuple[int, ...]
 
-    def batches(self, serialized: tf.data.Dataset, batch_size: int, parse: Parse) -> tf.data.Dataset:
-        """Examples, ``string []`` each, as batches of features of one bucket each, in the order in which they fill.
+    def batches(self, examples: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
+        """Features of single pairs as batches of one bucket each, in the order in which they fill.
 
-        The examples of a batch are in the order in which they came. At the end those of the buckets that are not full
-        make smaller batches. Features are ``int32 [batch, boundary]``, or ``[batch]``.
+        The pairs of a batch are in the order in which they came. At the end those of the buckets that are not full
+        make smaller batches. Features are ``int32 [seq]`` or ``[]``, in a batch ``[batch, boundary]`` or ``[batch]``.
         """
 
         def batch(bucket: tf.Tensor, window: tf.data.Dataset) -> tf.data.Dataset:
-            return window.batch(batch_size).map(lambda examples: self._cut(parse(examples), bucket))
+            return window.batch(batch_size).map(lambda features: cut(features, self._lengths(bucket)))
 
-        return serialized.group_by_window(
-            lambda example: self._bucket(parse(example[tf.newaxis])), batch, window_size=batch_size
-        )
+        return examples.group_by_window(self._bucket, batch, window_size=batch_size)
 
     def _bucket(self, features: Features) -> tf.Tensor:
-        """``int64 []``, the number of a single pair's bucket: a digit an input."""
+        """``int64 []``, the number of a pair's bucket: a digit an input."""
+        lengths = [tf.reduce_sum(features[f"{prefix}input_mask"]) for prefix in self.prefixes]
         number = tf.zeros([], tf.int64)
-        for prefix in self.prefixes:
-            lengths = tf.reduce_sum(features[f"{prefix}input_mask"], axis=1)
-            digit = tf.searchsorted(tf.constant(self.boundaries, tf.int32), lengths, out_type=tf.int64)[0]
+        for digit in tf.unstack(tf.searchsorted(self.boundaries, lengths, out_type=tf.int64)):
             number = number * len(self.boundaries) + digit
         return number
 
-    def _cut(self, features: Features, bucket: tf.Tensor) -> Features:
-        """Takes off the padding beyond the bucket's boundaries."""
-        cut = dict(features)
+    def _lengths(self, bucket: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The boundary of each input, by prefix."""
+        lengths = {}
         for prefix in reversed(self.prefixes):
-            boundary = tf.gather(self.boundaries, bucket % len(self.boundaries))
+            lengths[prefix] = tf.gather(self.boundaries, bucket % len(self.boundaries))
             bucket //= len(self.boundaries)
-            cut |= {prefix + name: features[prefix + name][:, :boundary] for name in ENCODER_INPUTS}
-        return cut
+        return lengths
 
 
 def boundaries(counts: Sequence[int], buckets: int) -> tuple[int, ...]:

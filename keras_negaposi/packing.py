@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from keras_negaposi.features import APART, ENCODER_INPUTS, SIDES, TOGETHER, Features, Packing
+from keras_negaposi.features import APART, SIDES, TOGETHER, Features, Packing, cut
 from keras_negaposi.tokenizer import PADDING_ID, Tokenizer
 
 SPECIAL_IDS_OF_PAIR = 3  # [CLS] A [SEP] B [SEP]
@@ -117,10 +117,7 @@ def trim(packed: Features) -> Features:
     """Cuts the padding that no row of the batch needs: ``[batch, seq]`` of either text to its longest row."""
     masks = {name: mask for name, mask in packed.items() if name.endswith("input_mask")}
     longest = {name.removesuffix("input_mask"): tf.reduce_max(tf.reduce_sum(mask, 1)) for name, mask in masks.items()}
-    trimmed = dict(packed)
-    for prefix, length in longest.items():
-        trimmed |= {prefix + name: packed[prefix + name][:, :length] for name in ENCODER_INPUTS}
-    return trimmed
+    return cut(packed, longest)
 
 
 def pack_singles(tokenizer: Tokenizer, texts: tf.Tensor, max_seq_length: int) -> Features:

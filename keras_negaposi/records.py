@@ -21,11 +21,7 @@ from keras_negaposi.packing import Packer
 METADATA = "metadata.json"
 SPLIT = "split.json"
 PAIRS_A_SHARD = 4096
-SHUFFLE_BUFFER = 100_000
-"""Pairs held in memory to be shuffled: all of them, in most users' data."""
 BATCH = 512
-EVAL_BUCKETS = 3
-"""Boundaries of lengths: few, since the last batch of each bucket is filled up."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,10 +47,10 @@ class Records:
 
     def files(self, part: str) -> list[str]:
         """Paths of the part's shards."""
-        return [join(self.folder, name) for name in _shard_names(part, self.counts[part])]
+        return [join(self.folder, name) for name in _shards(part, self.counts[part])]
 
     def parse(self, serialized: tf.Tensor) -> Features:
-        """A batch of examples, ``string [batch]``, as features."""
+        """An example, ``string []``, as features."""
         return PACKINGS[self.packing].parse(serialized, self.max_seq_length)
 
     def inputs(self, features: Features) -> Features:
@@ -131,8 +127,8 @@ def check_whole(records: Records) -> None:
         InputError: names one that is missing, cut short or damaged.
     """
     for part, count in records.counts.items():
-        for number, file in enumerate(records.files(part)):
-            wanted = len(range(number, count, len(records.files(part))))
+        for name, wanted in _shards(part, count).items():
+            file = join(records.folder, name)
             try:
                 found = int(tf.data.TFRecordDataset(file).reduce(0, lambda seen, _: seen + 1))
             except tf.errors.OpError:
@@ -152,58 +148,6 @@ def packed_batches(packer: Packer, texts: dict[str, str], pairs: Sequence[Pair])
         yield arrays
 
 
-def train_dataset(
-    records: Records,
-    batch_size: int,
-    seed: int,
-    skip_steps: int = 0,
-    targets: np.ndarray | None = None,
-    length_buckets: int = 1,
-) -> tf.data.Dataset:
-    """Endless shuffled batches of (model inputs, labels), each pass in a new order fixed by ``seed``.
-
-    Args:
-        records: whose ``train`` part is read, and the `UNLABELLED` one if there is one.
-        batch_size: over all devices; a batch may span two passes, so that it is always full.
-        seed: of the order.
-        skip_steps: batches that a resumed run has seen already.
-        targets: ``float32 [pairs, 2]`` in the records' order, given in place of the labels.
-        length_buckets: boundaries for batches of similar length; with 1 batches are as they come.
-    """
-    parts = [part for part in ("train", UNLABELLED) if part in records.counts]
-    dataset = tf.data.TFRecordDataset([file for part in parts for file in records.files(part)])
-    buffer = min(records.train_count, SHUFFLE_BUFFER)
-    dataset = dataset.shuffle(buffer, seed, reshuffle_each_iteration=True).repeat()
-    dataset = records.buckets(length_buckets).batches(dataset, batch_size, records.parse)
-
-    def split_label(features: Features) -> tuple[Features, tf.Tensor]:
-        label = features[LABEL] if targets is None else tf.gather(targets, features[INDEX])
-        return records.inputs(features), label
-
-    return dataset.skip(skip_steps).map(split_label).prefetch(2)
-
-
-def eval_dataset(records: Records, part: str, batch_size: int, length_buckets: int = EVAL_BUCKETS) -> tf.data.Dataset:
-    """Batches of all features, of similar length each: `INDEX` tells the order.
-
-    What is missing in a batch is filled up with examples of index -1, so that few shapes occur.
-    """
-    dataset = tf.data.TFRecordDataset(records.files(part))
-    dataset = records.buckets(length_buckets).batches(dataset, batch_size, records.parse)
-
-    def fill(features: Features) -> Features:
-        missing = batch_size - tf.shape(features[INDEX])[0]
-
-        def widen(name: str, value: tf.Tensor) -> tf.Tensor:
-            padding = [[0, missing]] + [[0, 0]] * (value.shape.rank - 1)
-            wide = tf.pad(value, padding, constant_values=-1 if name == INDEX else 0)
-            return tf.ensure_shape(wide, [batch_size, *value.shape[1:]])
-
-        return {name: widen(name, value) for name, value in features.items()}
-
-    return dataset.map(fill).prefetch(2)
-
-
 def _write_part(inputs: Inputs, folder: str, part: str) -> tuple[int, np.ndarray]:
     """Writes one part's shards; gives the number of truncated pairs, and of inputs by length."""
     pairs = inputs.split.parts[part]
@@ -214,9 +158,7 @@ def _write_part(inputs: Inputs, folder: str, part: str) -> tuple[int, np.ndarray
     offset = len(inputs.split.parts["train"]) if part == UNLABELLED else 0
     truncated, lengths = 0, np.zeros(inputs.config.max_seq_length + 1, np.int64)
     masks = [f"{prefix}input_mask" for prefix in inputs.packer.packing.prefixes]
-    names = _shard_names(part, len(pairs))
-    for number, name in enumerate(names):
-        size = len(range(number, len(pairs), len(names)))
+    for name, size in _shards(part, len(pairs)).items():
         with tf.io.TFRecordWriter(join(folder, name)) as writer:
             for _ in range(size):
                 example = next(examples)
@@ -227,9 +169,12 @@ def _write_part(inputs: Inputs, folder: str, part: str) -> tuple[int, np.ndarray
     return truncated, lengths
 
 
-def _shard_names(part: str, count: int) -> list[str]:
+def _shards(part: str, count: int) -> dict[str, int]:
+    """The part's files, and how many of its pairs each holds."""
     shards = max(1, -(-count // PAIRS_A_SHARD))
-    return [f"{part}-{number:05d}-of-{shards:05d}.tfrecord" for number in range(shards)]
+    return {
+        f"{part}-{number:05d}-of-{shards:05d}.tfrecord": len(range(number, count, shards)) for number in range(shards)
+    }
 
 
 def _clear(folder: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from checkpoints_tools import lock
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import exists, is_remote, join, list_folder, read_json
+from checkpoints_tools.files import PARTIAL, exists, is_remote, join, list_folder, read_json
 
 PACKAGES = ("tensorflow", "tf-keras", "tf-models-official", "tensorflow-text", "sentencepiece", "scikit-learn", "numpy")
 NOT_COMPARED = ("output_dir", "resume", "log_every_steps", "require_accuracy", "fail_on_warning")
@@ -36,7 +36,7 @@ class RunFolder:
         """Removes what a killed process left half-written."""
         if is_remote(self.path):  # an object store shows an object only when it is complete
             return
-        for pattern in (".partial-*", "*.tmp[0-9]*", "checkpoints/*_temp*", "checkpoints/*.tempstate*"):
+        for pattern in (f"{PARTIAL}*", "*.tmp[0-9]*", "checkpoints/*_temp*", "checkpoints/*.tempstate*"):
             for left in Path(self.path).glob(pattern):
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
 

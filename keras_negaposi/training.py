@@ -28,6 +28,7 @@ from checkpoints_tools.options import say
 from keras_negaposi.calibration import Calibration, calibrate
 from keras_negaposi.callbacks import Progress, SaveCheckpoint, StopAfter
 from keras_negaposi.config import TrainConfig
+from keras_negaposi.datasets import train_dataset
 from keras_negaposi.distillation import add_unlabelled, check_teacher, soft_targets
 from keras_negaposi.export import export
 from keras_negaposi.heads import build, is_cacheable
@@ -41,7 +42,7 @@ from keras_negaposi.optimization import BertAdam, warmup_then_linear
 from keras_negaposi.precision import choose_precision, precision
 from keras_negaposi.pretrained import Pretrained, read_pretrained
 from keras_negaposi.progress import duration
-from keras_negaposi.records import Records, prepare, train_dataset
+from keras_negaposi.records import Records, prepare
 from keras_negaposi.run_folder import RunFolder, check_same_data, environment
 from keras_negaposi.stopping import StopOnSignal
 
@@ -105,38 +106,27 @@ def run(
     started = time.perf_counter()
     tf.keras.utils.set_random_seed(config.seed)
     run_inputs = read_run_inputs(config)
-    with locked(config.output_dir):
-        judged = _run(config, run_inputs, command, strategy or tf.distribute.get_strategy(), head, started)
-    say(f"\nwall time {duration(time.perf_counter() - started)}")
-    return judged
-
-
-def _run(
-    config: TrainConfig,
-    run_inputs: RunInputs,
-    command: str,
-    strategy: tf.distribute.Strategy,
-    head: Head | None,
-    started: float,
-) -> Judged:
     inputs = run_inputs.inputs
     folder = RunFolder(config.output_dir)
-    folder.sweep()
-    _begin_folder(folder, config, run_inputs, command)
-    records = prepare(inputs, config.records or folder.records)
-    targets = soft_targets(inputs, config, folder.teacher)
     build_model = functools.partial(
         build, config, run_inputs.pretrained.bert_config, **({"head": head} if head else {})
     )
-    with strategy.scope():
-        model = _build_for_training(config, run_inputs, build_model)
-    _fit(model, config, run_inputs, records, targets, folder)
+    with locked(folder.path):
+        folder.sweep()
+        _begin_folder(folder, config, run_inputs, command)
+        records = prepare(inputs, config.records or folder.records)
+        targets = soft_targets(inputs, config, folder.teacher)
+        with (strategy or tf.distribute.get_strategy()).scope():
+            model = _build_for_training(config, run_inputs, build_model)
+        _fit(model, config, run_inputs, records, targets, folder)
 
-    trained = float32_copy(model, build_model)
-    calibration = score_parts(trained, records, inputs, config.eval_batch_size, folder)
-    export(trained, inputs.packer, calibration, folder.saved_model)
-    say(f"trained, scored and exported in {duration(time.perf_counter() - started)}")
-    return judge(folder.path)
+        trained = float32_copy(model, build_model)
+        calibration = score_parts(trained, records, inputs, config.eval_batch_size, folder)
+        export(trained, inputs.packer, calibration, folder.saved_model)
+        say(f"trained, scored and exported in {duration(time.perf_counter() - started)}")
+        judged = judge(folder.path)
+    say(f"\nwall time {duration(time.perf_counter() - started)}")
+    return judged
 
 
 def score_parts(

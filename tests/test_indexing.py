@@ -18,7 +18,6 @@ from keras_negaposi.drawing.making import make_pairs
 from keras_negaposi.drawing.neighbours import mined_pages
 from keras_negaposi.index import main as index_main
 from keras_negaposi.indexing import Index, Suggestion, build, build_index
-from keras_negaposi.indexing.context import attend
 from keras_negaposi.indexing.linking import as_markdown, as_scrapbox
 from keras_negaposi.indexing.store import Store
 from keras_negaposi.indexing.suggesting import suggest
@@ -89,21 +88,6 @@ def test_suggestions_are_the_best_of_all(runs, indexes, corpus, head):
     assert [s.score for s in found] == pytest.approx(best[:5], abs=1e-5)
     assert all(corpus[s.title] == s.text and s.title != title for s in found)
     assert len({s.title for s in found}) == 5
-
-
-def test_the_last_of_several_pages_attends_to_all():
-    vectors = [np.array([[0.0, 2.0, 0.0]]), np.array([[0.0, 0.0, 2.0]]), np.array([[0.0, 0.0, 2.0]])]
-    weights = np.array([1.0, np.e, np.e]) / (1 + 2 * np.e)  # softmax of the cosines 0, 1, 1
-    expected = np.array([[0.0, weights[0], weights[1] + weights[2]]])
-    (attended,) = attend([{"query": vector} for vector in vectors]).values()
-    np.testing.assert_allclose(attended, 2.0 * expected / np.linalg.norm(expected), atol=1e-6)
-    np.testing.assert_allclose(attend([{"query": vectors[0]}])["query"], vectors[0])
-
-
-def test_the_tokens_of_several_pages_are_all_seen():
-    first, second = ({"states": np.full((1, n, 2), n), "mask": np.ones((1, n), np.int32)} for n in (3, 5))
-    both = attend([first, second])
-    assert both["mask"].tolist() == [[1] * 8] and both["states"][0, :, 0].tolist() == [3] * 3 + [5] * 5
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -381,10 +365,11 @@ def test_a_teacher_and_its_own_pairs(runs, tiny, tmp_path, capsys):
 
 
 def test_the_target_is_between_label_and_teacher(runs, tiny, tmp_path):
+    from keras_negaposi.datasets import train_dataset
     from keras_negaposi.distillation import add_unlabelled, soft_targets
     from keras_negaposi.inputs import read_inputs
     from keras_negaposi.pretrained import read_pretrained
-    from keras_negaposi.records import prepare, train_dataset
+    from keras_negaposi.records import prepare
 
     options = {"head": "vector", "teacher": str(runs / "pair"), "teacher_weight": 0.25, "augment": 5}
     train = TrainConfig(**tiny.flags | QUICK | options, output_dir=str(tmp_path / "run"))

@@ -9,10 +9,11 @@ import pytest
 
 from checkpoints_tools.errors import InputError
 from keras_negaposi.config import PrepareConfig
+from keras_negaposi.datasets import eval_dataset, train_dataset
 from keras_negaposi.features import ENCODER_INPUTS, INDEX, LABEL
 from keras_negaposi.inputs import read_inputs
 from keras_negaposi.length_buckets import boundaries
-from keras_negaposi.records import eval_dataset, packed_batches, prepare, read_records, train_dataset
+from keras_negaposi.records import packed_batches, prepare, read_records
 from keras_negaposi.splits import Documents
 from keras_negaposi.tokenizer import Tokenizer
 
@@ -50,7 +51,9 @@ def in_order(batches):
                     row[name] = row[name][:length].tolist()
             assert index not in rows or index < 0
             rows[int(index)] = row
-    return [rows[index] for index in sorted(rows) if index >= 0]
+    rows.pop(-1, None)  # what fills a batch up
+    assert sorted(rows) == list(range(len(rows)))
+    return [rows[index] for index in sorted(rows)]
 
 
 @pytest.mark.parametrize("length_buckets", [1, 4])
@@ -62,6 +65,7 @@ def test_every_pair_once_and_equal(inputs, records, apart, packing, part, batch_
     pairs = inputs.split.parts[part]
     batches = list(eval_dataset(records, part, batch_size, length_buckets).as_numpy_iterator())
     assert {batch[INDEX].shape for batch in batches} == {(batch_size,)}  # so that few shapes occur
+    assert not any(value[batch[INDEX] < 0].any() for batch in batches for name, value in batch.items() if name != INDEX)
     assert {value.dtype for batch in batches for value in batch.values()} == {np.dtype(np.int32)}
     (written,) = packed_batches(inputs.packer, inputs.data.texts, pairs)
     written.pop("truncated")

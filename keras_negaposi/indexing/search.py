@@ -91,7 +91,7 @@ class Index:
             rerank: how many of the best the ``reranker`` puts in order; its probabilities are theirs then.
             reranker: a model that sees both texts at once: of several pages the last.
         """
-        texts = [text] if isinstance(text, str) else list(text)
+        texts = _texts(text)
         wanted = max(top, rerank)
         found: list[Suggestion] = []
         for key, score in self._best(self._query(texts), wanted + len(skip)):
@@ -108,7 +108,7 @@ class Index:
 
     def score_all(self, text: str | Sequence[str]) -> dict[str, float]:
         """Probability by text's key, of every text in the index."""
-        return self._score_all(self._query([text] if isinstance(text, str) else text))
+        return self._score_all(self._query(_texts(text)))
 
     def _query(self, texts: Sequence[str]) -> Rows:
         """A's side, each text encoded by itself, so that padding is none."""
@@ -134,6 +134,10 @@ class Index:
         flat, vectors = [key for chunk in keys for key in chunk], np.concatenate(rows)
         live = [row for row, key in enumerate(flat) if key in self._titles]
         return [flat[row] for row in live], vectors[live]
+
+
+def _texts(text: str | Sequence[str]) -> list[str]:
+    return [text] if isinstance(text, str) else list(text)
 
 
 class _Exact:

@@ -19,7 +19,7 @@ import numpy as np
 
 from checkpoints_tools import lock
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import read_json, write_json
+from checkpoints_tools.files import PARTIAL, read_json, write_json
 
 SCHEMA = 1
 MANIFEST, KEYS, LENGTHS, MASK = "manifest.json", "keys.json", "lengths.npy", "mask"
@@ -125,7 +125,7 @@ class Store:
         arrays = {name: np.concatenate([batch[name] for batch in flat]) for name in flat[0] if name != MASK}
         number = 1 + max([_number(name, SEGMENT) for name in self.segments], default=0)
         name = f"{SEGMENT}{number:06d}"
-        staging = Path(tempfile.mkdtemp(prefix=".partial-", dir=self.path))
+        staging = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=self.path))
         for tensor, array in arrays.items():
             np.save(staging / f"{tensor}.npy", array)
         if masks:
@@ -200,7 +200,7 @@ def _read_segment(path: Path) -> Segment:
 
 
 def _is_ours(name: str) -> bool:
-    return name == MANIFEST or name.startswith((SEGMENT, PAGES, ".partial-", f"{MANIFEST}.tmp"))
+    return name == MANIFEST or name.startswith((SEGMENT, PAGES, PARTIAL, f"{MANIFEST}.tmp"))
 
 
 def _number(name: str, prefix: str) -> int:

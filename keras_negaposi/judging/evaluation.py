@@ -15,11 +15,12 @@ from checkpoints_tools.options import say
 from keras_negaposi.calibration import Calibration, saved_calibration
 from keras_negaposi.callbacks import PredictProgress
 from keras_negaposi.config import EvaluateConfig
+from keras_negaposi.datasets import eval_dataset
 from keras_negaposi.features import INDEX, LABEL
 from keras_negaposi.judging.uncertainty import Predictions, document_weights, intervals
 from keras_negaposi.labelled import Pair, read_pairs
 from keras_negaposi.progress import Ticker
-from keras_negaposi.records import Records, eval_dataset
+from keras_negaposi.records import Records
 from keras_negaposi.run_folder import RunFolder, check_finished, saved_config
 from keras_negaposi.splits import documents_of
 
