@@ -11,15 +11,17 @@ import tensorflow as tf
 import tf_keras
 from sklearn.metrics import accuracy_score, confusion_matrix
 
+from checkpoints_tools.config import BertConfig
 from checkpoints_tools.source import open_weights
 from keras_negaposi import training
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.heads.pair import build as build_classifier
-from keras_negaposi.judging.evaluation import Scores, chance_loss, evaluate
+from keras_negaposi.judging.evaluation import Scores, chance_loss, evaluate, score_records
 from keras_negaposi.labelled import Pair
 from keras_negaposi.model import encoder_of, float32_copy
 from keras_negaposi.optimization import BertAdam
 from keras_negaposi.precision import precision
+from keras_negaposi.records import read_records
 from keras_negaposi.train import main
 
 EPOCHS = 1.7
@@ -142,9 +144,20 @@ def test_records_made_before_are_used(tiny, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
-def test_a_strategy_object_can_be_given(tiny, tmp_path, batch_size):
+def test_every_pair_is_scored_once_and_alike_whatever_the_batch(finished, tiny, batch_size):
+    records = read_records(str(finished / "records"))
+    model = build_classifier(BertConfig(**tiny.config))
+    with tf.distribute.OneDeviceStrategy("/cpu:0").scope():
+        scores = score_records(model, records, "test", batch_size)
+    assert evaluate(scores, 0).pairs == 60
+    whole = score_records(model, records, "test", 60)
+    np.testing.assert_allclose(scores.probabilities, whole.probabilities, atol=1e-6)
+    np.testing.assert_array_equal(scores.labels, whole.labels)
+
+
+def test_a_strategy_object_can_be_given(tiny, tmp_path):
     config = TrainConfig(**tiny.flags, output_dir=str(tmp_path / "run"), num_train_epochs=0.2, max_seq_length=12)
-    config = dataclasses.replace(config, eval_batch_size=batch_size, precision="float32")
+    config = dataclasses.replace(config, eval_batch_size=3, precision="float32")
     result = training.run(config, strategy=tf.distribute.OneDeviceStrategy("/cpu:0"))
     assert result.evaluation.pairs == 60
 
@@ -163,8 +176,6 @@ def test_another_head_can_be_given(tiny, tmp_path):
 
 @pytest.mark.parametrize("name", ["float32", "bfloat16"])
 def test_one_step_moves_every_weight(tiny, name):
-    from checkpoints_tools.config import BertConfig
-
     tf.keras.utils.set_random_seed(0)
     config = BertConfig(**tiny.config)
     with precision(name):
@@ -187,8 +198,6 @@ def test_one_step_moves_every_weight(tiny, name):
 
 
 def test_the_float32_copy_has_the_same_weights(tiny):
-    from checkpoints_tools.config import BertConfig
-
     config = BertConfig(**tiny.config)
     with precision("bfloat16"):
         model = build_classifier(config)
