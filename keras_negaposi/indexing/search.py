@@ -110,13 +110,19 @@ class Index:
         """Probability by text's key, of every text in the index."""
         return self._score_all(self._query(_texts(text)))
 
+    def score(self, text: str | Sequence[str], titles: Sequence[str]) -> list[float]:
+        """Probabilities that pages of the index come next, in their order."""
+        keys = [text_key(self.text(title)) for title in titles]
+        scores = self._score_all(self._query(_texts(text)), set(keys))
+        return [scores[key] for key in keys]
+
     def _query(self, texts: Sequence[str]) -> Rows:
         """A's side, each text encoded by itself, so that padding is none."""
         return attend([self.scorer.encode("a", [text]) for text in texts])
 
-    def _score_all(self, a: Rows) -> dict[str, float]:
+    def _score_all(self, a: Rows, wanted: Collection[str] | None = None) -> dict[str, float]:
         scores: dict[str, float] = {}
-        for keys, rows in self.store.chunks(CHUNK):
+        for keys, rows in self.store.chunks(CHUNK, wanted):
             scores.update(zip(keys, self.scorer.score(a, rows).tolist(), strict=True))
         return scores
 

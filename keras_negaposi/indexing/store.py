@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -150,12 +150,17 @@ class Store:
         self._write_manifest()
         self._remove_leftovers()
 
-    def chunks(self, size: int) -> Iterator[tuple[list[str], Rows]]:
-        """All rows, ``size`` at a time, with their texts' keys."""
+    def chunks(self, size: int, wanted: Collection[str] | None = None) -> Iterator[tuple[list[str], Rows]]:
+        """All rows, or those of the ``wanted`` keys, ``size`` at a time at most, with their texts' keys."""
         for segment in self.segments.values():
             for start in range(0, len(segment.keys), size):
                 stop = min(start + size, len(segment.keys))
-                yield segment.keys[start:stop], segment.rows(start, stop)
+                keys, rows = segment.keys[start:stop], segment.rows(start, stop)
+                if wanted is not None:
+                    chosen = [row for row, key in enumerate(keys) if key in wanted]
+                    keys, rows = [keys[row] for row in chosen], {name: array[chosen] for name, array in rows.items()}
+                if keys:
+                    yield keys, rows
 
     def _read(self) -> None:
         manifest = read_json(str(self.path / MANIFEST))
