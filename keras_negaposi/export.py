@@ -5,6 +5,8 @@ Where B's side can be kept, three more take the work apart: ``encode_a``, ``enco
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import tensorflow as tf
 import tf_keras
 
@@ -19,17 +21,27 @@ ENCODE = {side: f"encode_{side}" for side in SIDES}
 
 
 class PairScorer(tf.Module):
-    """A pair model with its tokenizer, as it is exported."""
+    """A pair model with its tokenizer, as it is exported.
+
+    What is saved are the signatures with the variables and the table that they use. A Keras model as an attribute would
+    be saved with functions of every layer, which makes writing and loading twice as slow.
+    """
 
     def __init__(self, model: tf_keras.Model, packer: Packer, calibration: Calibration) -> None:
         super().__init__()
-        self.model = model
-        self.table = packer.tokenizer.table  # tracked, so that it is saved
+        self._untracked = SimpleNamespace(model=model)
+        self.weights = list(model.variables)
+        self.table = packer.tokenizer.table
         self._packer = packer
         self._calibration = calibration
         text = [tf.TensorSpec([None], tf.string, name) for name in ("text_a", "text_b")]
         self.serving_default = tf.function(self._score_texts, input_signature=text)
         self.ids = tf.function(self._score_ids, input_signature=[packer.packing.signature()])
+
+    @property
+    def model(self) -> tf_keras.Model:
+        """What gives the probabilities."""
+        return self._untracked.model
 
     def signatures(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
         """By the name that they are exported under."""
@@ -61,8 +73,6 @@ class PairScorer(tf.Module):
 
 class CacheableScorer(PairScorer):
     """The same where B's side can be kept."""
-
-    model: CacheableModel
 
     def __init__(self, model: CacheableModel, packer: Packer, calibration: Calibration) -> None:
         super().__init__(model, packer, calibration)

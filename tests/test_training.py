@@ -170,7 +170,7 @@ def test_another_head_can_be_given(tiny, tmp_path):
     config = TrainConfig(**tiny.flags, output_dir=str(tmp_path / "run"), num_train_epochs=0.2, max_seq_length=12)
     result = training.run(config, head=deeper)
     loaded = tf.saved_model.load(str(tmp_path / "run/saved_model"))
-    assert [variable.shape[1] for variable in loaded.model.variables if variable.name == "mine/kernel:0"] == [5]
+    assert [variable.shape[1] for variable in loaded.weights if variable.name == "mine/kernel:0"] == [5]
     assert result.evaluation.pairs == 60
 
 
