@@ -1,0 +1,25 @@
+"""What a command is told: one frozen dataclass each, whose fields are also its flags."""
+
+from keras_negaposi.config.data import BOTH, SPLITS, BaselineConfig, DataConfig, PairsConfig
+from keras_negaposi.config.model import REQUIRED, ModelFiles, check_required, complete_model_files
+from keras_negaposi.config.training import HeadConfig, PrepareConfig, TrainConfig
+from keras_negaposi.config.using import EvaluateConfig, IndexConfig, PredictConfig, SuggestConfig
+
+__all__ = [
+    "BOTH",
+    "REQUIRED",
+    "SPLITS",
+    "BaselineConfig",
+    "DataConfig",
+    "EvaluateConfig",
+    "HeadConfig",
+    "IndexConfig",
+    "ModelFiles",
+    "PairsConfig",
+    "PredictConfig",
+    "PrepareConfig",
+    "SuggestConfig",
+    "TrainConfig",
+    "check_required",
+    "complete_model_files",
+]

@@ -1,0 +1,115 @@
+"""The pair model and its training."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from checkpoints_tools.options import above, at_least, between, option
+from keras_negaposi.config.data import BOTH, SPLITS, DataConfig
+from keras_negaposi.heads.registry import HEADS
+
+
+@dataclasses.dataclass(frozen=True)
+class HeadConfig:
+    """The pair model, and what some of them can be told."""
+
+    head: str = option(
+        "pair",
+        "the pair model. pair: run_classifier.py's; pair_means: the same with another pooling, for a BERT whose "
+        "pooler is untrained; the others encode A and B apart, so that B's side can be kept: vector (cosine), dot, "
+        "additive, reduced, lowrank (attentions), midfusion (the first layers apart)",
+        choices=tuple(HEADS),
+    )
+    head_size: int | None = option(
+        None, "numbers a vector or token that are kept of B (default: the head's own)", kind=int, check=at_least(1)
+    )
+    tie_projections: bool = option(False, "one projection for A and B: then only the classifier tells their roles")
+    dimension_dropout: float = option(0.3, "reduced: share of the dimensions that are dropped", check=between(0.0, 1.0))
+    inference_masks: int = option(0, "reduced: fixed masks that are averaged over in use; 0: none", check=at_least(0))
+    separate_layers: int | None = option(
+        None, "midfusion: layers that see A and B apart (default: two thirds)", kind=int, check=at_least(1)
+    )
+
+    frozen_layers: int = option(
+        0,
+        "the encoder's lowest layers that keep the checkpoint's values, and the embeddings with them: half of all "
+        "layers make a step a third faster",
+        check=at_least(0),
+    )
+
+    @property
+    def packing(self) -> str:
+        """Name of the `features.Packing` that the head reads."""
+        return HEADS[self.head]
+
+    def size_or(self, default: int) -> int:
+        """``head_size``, or the head's own."""
+        return self.head_size or default
+
+
+@dataclasses.dataclass(frozen=True)
+class PrepareConfig(HeadConfig, DataConfig):
+    """``keras_negaposi.prepare``."""
+
+    output_dir: str | None = option(None, "folder for the TFRecords, local or gs://")
+
+
+@dataclasses.dataclass(frozen=True)
+class Requirements:
+    """What makes a command fail that has otherwise done its work: for scripts."""
+
+    require_accuracy: float = option(0.0, "exit code 1 if the test accuracy is below", check=between(0.0, 1.01))
+    fail_on_warning: bool = option(False, "exit code 1 if there are warnings")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig(HeadConfig, DataConfig, Requirements):
+    """``keras_negaposi.train``; names and meanings of ``run_classifier.py`` where it has them."""
+
+    split: str = option(
+        "random",
+        "random: by pair; grouped: no document in both train and test; both: one run each",
+        choices=(*SPLITS, BOTH),
+    )
+    seeds: int = option(1, "runs, each with the next --seed on the same split", check=at_least(1))
+    records: str | None = option(None, "folder of TFRecords made by prepare, or to make (default: in the run's folder)")
+    train_batch_size: int = option(32, "pairs a step, over all devices", check=at_least(1))
+    length_buckets: int = option(
+        4,
+        "lengths that inputs are padded to, for steps of similar lengths; 1: steps of pairs as they come",
+        check=at_least(1),
+    )
+    eval_batch_size: int = option(32, "pairs a step in evaluation", check=at_least(1))
+    learning_rate: float = option(2e-5, "peak learning rate", check=above(0.0))
+    head_learning_rate: float | None = option(
+        None,
+        "peak learning rate of what the checkpoint does not have (default: --learning_rate; 1e-3 where A and B are "
+        "encoded apart, a tenth of it for their projections)",
+        kind=float,
+        check=above(0.0),
+    )
+    num_train_epochs: float = option(
+        5.0, "passes over the training pairs; steps = int(pairs / batch * passes)", check=above(0.0)
+    )
+    warmup_proportion: float = option(
+        0.1, "share of the steps in which the learning rate rises linearly", check=between(0.0, 1.0)
+    )
+    precision: str = option(
+        "auto",
+        "arithmetic of the training; auto: bfloat16 where the hardware has it",
+        choices=("auto", "float32", "bfloat16"),
+    )
+    save_checkpoints_steps: int = option(200, "steps between two checkpoints", check=at_least(1))
+    log_every_steps: int = option(25, "steps between two progress lines and TensorBoard points", check=at_least(1))
+    teacher: str | None = option(None, "finished run whose probabilities are aimed at beside the labels")
+    teacher_weight: float = option(
+        0.5, "of the teacher's probabilities; the rest is the label's", check=between(0, 1.01)
+    )
+    augment: int = option(
+        0, "pairs without a label to train on too, drawn of like pages for the teacher", check=at_least(0)
+    )
+    vectors: str | None = option(None, "file that keeps the frozen encoder's vectors (default: in the run's folder)")
+    rank_queries: int = option(50, "test texts A for which the true B is ranked among others", check=at_least(0))
+    rank_candidates: int = option(20, "pages a ranking, the true B among them", check=at_least(2))
+    output_dir: str | None = option(None, "the run's folder (default: runs/ and the time)")
+    resume: bool = option(False, "go on with the run in --output_dir; other flags may then be left out")
