@@ -12,36 +12,34 @@ from checkpoints_tools.options import say
 from keras_negaposi.progress import Ticker, duration
 
 
-class StopAfter(tf_keras.callbacks.Callback):
-    """Ends the training at an exact number of steps, which need not be whole passes over the data."""
-
-    def __init__(self, steps: int) -> None:
-        super().__init__()
-        self._steps = steps
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Stops once the optimizer has made its last step."""
-        if int(self.model.optimizer.iterations.numpy()) >= self._steps:
-            self.model.stop_training = True
-
-
 class SaveCheckpoint(tf_keras.callbacks.Callback):
     """Saves weights, moments and step every so many steps, and at the end."""
 
-    def __init__(self, manager: tf.train.CheckpointManager, every: int) -> None:
+    def __init__(
+        self, manager: tf.train.CheckpointManager, every: int, options: tf.train.CheckpointOptions | None = None
+    ) -> None:
         super().__init__()
         self._manager = manager
         self._every = every
+        self._options = options
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Begins to count."""
+        self._saved = int(self.model.optimizer.iterations.numpy())
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Saves when it is time."""
+        """Saves when it is time: of several steps at once after the one that is due."""
         step = int(self.model.optimizer.iterations.numpy())
-        if step % self._every == 0:
-            self._manager.save(checkpoint_number=step)
+        if step // self._every > self._saved // self._every:
+            self._save(step)
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         """Saves the finished weights."""
-        self._manager.save(checkpoint_number=int(self.model.optimizer.iterations.numpy()))
+        self._save(int(self.model.optimizer.iterations.numpy()))
+
+    def _save(self, step: int) -> None:
+        self._manager.save(checkpoint_number=step, options=self._options)
+        self._saved = step
 
 
 class Progress(tf_keras.callbacks.Callback):
@@ -71,20 +69,17 @@ class Progress(tf_keras.callbacks.Callback):
         self._step = int(self.model.optimizer.iterations.numpy())
         before = read_json(self._history_file) if exists(self._history_file) else []
         self._history = [point for point in before if point["step"] <= self._step]
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Keras starts its running means anew."""
         self._sums = dict.fromkeys(("loss", "accuracy"), 0.0)
         self._batches = 0
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Reports when it is time."""
         step = int(self.model.optimizer.iterations.numpy())
-        if logs is None or (step % self._every and step < self._total):
+        if logs is None or (step // self._every == self._step // self._every and step < self._total):
             return
         now = time.perf_counter()
         pairs_per_second = (step - self._step) * self._batch_size / (now - self._since)
-        # The logs are means since the pass began; their differences give the means since the last line.
+        # The logs are means since the training began; their differences give the means since the last line.
         batches = batch + 1
         sums = {name: logs[name] * batches for name in self._sums}
         point = {name: (sums[name] - self._sums[name]) / (batches - self._batches) for name in sums}

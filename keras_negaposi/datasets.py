@@ -37,7 +37,7 @@ def train_dataset(
     dataset = tf.data.TFRecordDataset([file for part in parts for file in records.files(part)])
     buffer = min(records.train_count, SHUFFLE_BUFFER)
     dataset = dataset.shuffle(buffer, seed, reshuffle_each_iteration=True).repeat()
-    dataset = records.buckets(length_buckets).batches(dataset.map(records.parse), batch_size)
+    dataset = records.buckets(length_buckets).batches(dataset.map(records.parse), batch_size, full=True)
 
     def split_label(features: Features) -> tuple[Features, tf.Tensor]:
         label = features[LABEL] if targets is None else tf.gather(targets, features[INDEX])

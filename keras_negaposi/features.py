@@ -54,7 +54,7 @@ def side_of(features: Features, side: str) -> Features:
     return {name: features[f"{side}_{name}"] for name in ENCODER_INPUTS}
 
 
-def cut(features: Features, lengths: dict[str, tf.Tensor]) -> Features:
+def cut(features: Features, lengths: dict[str, tf.Tensor | int]) -> Features:
     """Inputs ``[batch, seq]`` cut to a length by their names' prefix."""
     return features | {
         prefix + name: features[prefix + name][:, :length]

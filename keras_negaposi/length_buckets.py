@@ -29,15 +29,20 @@ class LengthBuckets:
     prefixes: tuple[str, ...]
     boundaries: tuple[int, ...]
 
-    def batches(self, examples: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
+    def batches(self, examples: tf.data.Dataset, batch_size: int, full: bool = False) -> tf.data.Dataset:
         """Features of single pairs as batches of one bucket each, in the order in which they fill.
 
         The pairs of a batch are in the order in which they came. At the end those of the buckets that are not full
-        make smaller batches. Features are ``int32 [seq]`` or ``[]``, in a batch ``[batch, boundary]`` or ``[batch]``.
+        make smaller batches, or with ``full`` none. Features are ``int32 [seq]`` or ``[]``, in a batch
+        ``[batch, boundary]`` or ``[batch]``; with one boundary that is a static shape.
         """
+        if len(self.boundaries) == 1:
+            lengths = dict.fromkeys(self.prefixes, self.boundaries[0])
+            return examples.batch(batch_size, drop_remainder=full).map(lambda features: cut(features, lengths))
 
         def batch(bucket: tf.Tensor, window: tf.data.Dataset) -> tf.data.Dataset:
-            return window.batch(batch_size).map(lambda features: cut(features, self._lengths(bucket)))
+            batched = window.batch(batch_size, drop_remainder=full)
+            return batched.map(lambda features: cut(features, self._lengths(bucket)))
 
         return examples.group_by_window(self._bucket, batch, window_size=batch_size)
 

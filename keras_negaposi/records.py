@@ -120,6 +120,21 @@ def read_records(folder: str) -> Records | None:
         raise InputError(f"{path}: not the metadata of TFRecords; give another folder") from None
 
 
+def find_records(folder: str, fingerprint: str) -> Records:
+    """The finished records in a folder, which another worker may have written.
+
+    Raises:
+        InputError: they are not there, or of something else.
+    """
+    records = read_records(folder)
+    if not records or records.fingerprint != fingerprint:
+        raise InputError(
+            f"{folder}: the records that the first worker has written are not there; all workers need the same data, "
+            "options and folders (a shared disk, or gs://)"
+        )
+    return records
+
+
 def check_whole(records: Records) -> None:
     """Reads all files, each of whose records has a checksum.
 

@@ -13,6 +13,7 @@ from keras_negaposi.config import BOTH, SPLITS, TrainConfig
 from keras_negaposi.judging.judgement import judge
 from keras_negaposi.judging.report import Judged
 from keras_negaposi.run_folder import RunFolder
+from keras_negaposi.strategies import choose_strategy, is_chief
 from keras_negaposi.training import run
 
 SUMMARY = "summary.json"
@@ -42,22 +43,31 @@ def variants(config: TrainConfig) -> dict[str, TrainConfig]:
     }
 
 
-def run_several(config: TrainConfig, command: str = "") -> list[Judged]:
+def run_several(config: TrainConfig, command: str = "") -> list[Judged | None]:
     """Runs every variant, or goes on with those that are not finished; then tells and writes what they have in common.
+
+    As `training.run` it gives nothing in all of several workers but the first.
 
     Args:
         config: with ``split`` ``both`` or several ``seeds``.
         command: the command line, kept with the runs.
     """
-    make_folder(config.output_dir)
-    write_json(RunFolder(config.output_dir).config, {"config": dataclasses.asdict(config)})
+    chief = is_chief(choose_strategy(config))
+    if chief:
+        make_folder(config.output_dir)
+        write_json(RunFolder(config.output_dir).config, {"config": dataclasses.asdict(config)})
     judged = {}
     for name, variant in variants(config).items():
         folder = RunFolder(variant.output_dir)
         say(f"\n== {name}")
         finished = exists(folder.report)
         started = exists(folder.config)
-        judged[name] = judge(folder.path) if finished else run(dataclasses.replace(variant, resume=started), command)
+        if not finished:
+            judged[name] = run(dataclasses.replace(variant, resume=started), command)
+        elif chief:
+            judged[name] = judge(folder.path)
+    if not chief:
+        return [None]
     summary = summarize(list(judged.values()))
     write_json(join(config.output_dir, SUMMARY), summary)
     say(f"\n{tell(summary)}")

@@ -77,6 +77,8 @@ def train(arguments: argparse.Namespace) -> int:
         raise Stopped(f"stopped; {go_on(config.output_dir)}", signal.SIGINT) from None
     except Stopped as stopped:
         raise Stopped(f"{stopped}; {go_on(config.output_dir)}", stopped.signal) from None
+    if not judged[0]:  # one of several workers, whose first tells the result
+        return 0
     say(next_steps(judged[0].run.folder.path))
     accuracy = min(found.evaluation.eval_accuracy for found in judged)
     warnings = [warning for found in judged for warning in found.warnings]

@@ -8,6 +8,8 @@ from checkpoints_tools.options import above, at_least, between, option
 from keras_negaposi.config.data import BOTH, SPLITS, DataConfig
 from keras_negaposi.heads.registry import HEADS
 
+STRATEGIES = ("auto", "default", "mirrored", "multiworker", "tpu")
+
 
 @dataclasses.dataclass(frozen=True)
 class HeadConfig:
@@ -63,7 +65,26 @@ class Requirements:
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainConfig(HeadConfig, DataConfig, Requirements):
+class StrategyConfig:
+    """What it is trained on."""
+
+    strategy: str = option(
+        "auto",
+        "what it is trained on. default: one device; mirrored: all GPUs of this machine; multiworker: the machines "
+        "that TF_CONFIG names; tpu: --tpu; auto: what is there",
+        choices=STRATEGIES,
+    )
+    tpu: str | None = option(None, "local: in this machine; or the TPU's name, or its grpc:// address")
+    tpu_zone: str | None = option(None, "where a TPU given by its name is")
+    gcp_project: str | None = option(None, "whose a TPU given by its name is")
+    steps_per_execution: int | None = option(
+        None, "steps between two looks at the host (default: 1; on a TPU 25)", kind=int, check=at_least(1)
+    )
+    jit_compile: bool = option(False, "compile a step by XLA; a TPU always does")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig(HeadConfig, DataConfig, StrategyConfig, Requirements):
     """``keras_negaposi.train``; names and meanings of ``run_classifier.py`` where it has them."""
 
     split: str = option(
@@ -74,9 +95,11 @@ class TrainConfig(HeadConfig, DataConfig, Requirements):
     seeds: int = option(1, "runs, each with the next --seed on the same split", check=at_least(1))
     records: str | None = option(None, "folder of TFRecords made by prepare, or to make (default: in the run's folder)")
     train_batch_size: int = option(32, "pairs a step, over all devices", check=at_least(1))
-    length_buckets: int = option(
-        4,
-        "lengths that inputs are padded to, for steps of similar lengths; 1: steps of pairs as they come",
+    length_buckets: int | None = option(
+        None,
+        "lengths that inputs are padded to, for steps of similar lengths; 1: steps of pairs as they come (default: 4; "
+        "on a TPU 1, for shapes that never change)",
+        kind=int,
         check=at_least(1),
     )
     eval_batch_size: int = option(32, "pairs a step in evaluation", check=at_least(1))

@@ -1,0 +1,137 @@
+"""``model.fit``: what is compiled, what is resumed, and what happens beside the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from checkpoints_tools.encoder import assign_encoder
+from checkpoints_tools.errors import Stopped
+from checkpoints_tools.files import join
+from checkpoints_tools.options import say
+from keras_negaposi.callbacks import Progress, SaveCheckpoint
+from keras_negaposi.config import TrainConfig
+from keras_negaposi.datasets import train_dataset
+from keras_negaposi.heads import is_cacheable
+from keras_negaposi.heads.parts import Projection
+from keras_negaposi.model import encoder_of, random_generators, resumable_dropout
+from keras_negaposi.optimization import BertAdam, warmup_then_linear
+from keras_negaposi.precision import choose_precision, precision
+from keras_negaposi.pretrained import Pretrained
+from keras_negaposi.records import Records
+from keras_negaposi.run_folder import RunFolder
+from keras_negaposi.stopping import StopOnSignal
+from keras_negaposi.strategies import distribute, is_chief, is_tpu
+
+CACHEABLE_HEAD_LEARNING_RATE = 1e-3
+"""They have few steps to learn in what begins at random."""
+PROJECTION_SHARE = 0.1
+"""Of that, for the projections: they begin as the encoder's own similarity, and at the full rate lose it in a dozen
+steps."""
+LENGTH_BUCKETS = 4
+TPU_STEPS_PER_EXECUTION = 25
+"""Steps that a TPU makes before the host looks."""
+
+
+def build_for_training(
+    config: TrainConfig,
+    pretrained: Pretrained,
+    total_steps: int,
+    build_model: Callable[[], tf_keras.Model],
+    strategy: tf.distribute.Strategy,
+) -> tf_keras.Model:
+    """A compiled model with the checkpoint's weights, made in the strategy's scope with its optimizer."""
+    name = choose_precision(config.precision)
+    say(f"training in {name}, {total_steps:,} steps of {config.train_batch_size} pairs")
+    with strategy.scope():
+        with precision(name), resumable_dropout():
+            model = build_model()
+        assign_encoder(encoder_of(model), pretrained.source.weights, pretrained.source.config)
+        schedule = warmup_then_linear(config.learning_rate, total_steps, config.warmup_proportion)
+        soft = bool(config.teacher)
+        accuracy = tf_keras.metrics.CategoricalAccuracy if soft else tf_keras.metrics.SparseCategoricalAccuracy
+        model.compile(
+            optimizer=BertAdam(schedule, faster=learning_rate_factors(config, model)),
+            loss=tf_keras.losses.CategoricalCrossentropy() if soft else tf_keras.losses.SparseCategoricalCrossentropy(),
+            metrics=[accuracy("accuracy")],
+            steps_per_execution=config.steps_per_execution or (TPU_STEPS_PER_EXECUTION if is_tpu(strategy) else 1),
+            jit_compile=config.jit_compile or None,
+        )
+        model.distribute_reduction_method = "first"  # metrics are the same everywhere; Keras would add the workers' up
+        model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def learning_rate_factors(config: TrainConfig, model: tf_keras.Model) -> dict[str, float]:
+    """Factors of the learning rate, by name, for the variables that the checkpoint does not have."""
+    default = CACHEABLE_HEAD_LEARNING_RATE if is_cacheable(config.head) else config.learning_rate
+    factor = (config.head_learning_rate or default) / config.learning_rate
+    from_checkpoint = {variable.ref() for variable in encoder_of(model).variables}
+    new = [variable.name for variable in model.trainable_variables if variable.ref() not in from_checkpoint]
+    projected = {v.name for part in model.submodules if isinstance(part, Projection) for v in part.variables}
+    factors = {name: factor * (PROJECTION_SHARE if name in projected else 1.0) for name in new}
+    return {name: value for name, value in factors.items() if value != 1.0}
+
+
+def fit(
+    model: tf_keras.Model,
+    config: TrainConfig,
+    records: Records,
+    targets: np.ndarray | None,
+    folder: RunFolder,
+    total_steps: int,
+    chance_loss: float,
+    strategy: tf.distribute.Strategy,
+) -> None:
+    """Runs ``model.fit`` from the last checkpoint, if there is one, to the last step.
+
+    Args:
+        model: of `build_for_training`.
+        config: of the run.
+        records: to train on.
+        targets: as `datasets.train_dataset` takes them.
+        folder: has the checkpoints. Of several workers the first writes, and all read.
+        total_steps: at which the training ends.
+        chance_loss: in nats, of a model that has learned nothing.
+        strategy: in whose scope the model was made.
+
+    Raises:
+        Stopped: by SIGINT or SIGTERM; the last step is kept.
+    """
+    # A TPU in another machine must leave the reading and writing of checkpoints to this one.
+    options = tf.train.CheckpointOptions(experimental_io_device="/job:localhost") if is_tpu(strategy) else None
+    checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer, dropout=random_generators(model))
+    # Its counter is made here, by all: were it made at the first saving, in the strategy's scope, the first worker would
+    # wait for the others to make theirs.
+    checkpoint.save_counter.assign(0)
+    manager = tf.train.CheckpointManager(checkpoint, folder.checkpoints, max_to_keep=2)
+    if manager.latest_checkpoint:
+        checkpoint.restore(manager.latest_checkpoint, options)
+        say(f"resumed at step {int(model.optimizer.iterations.numpy()):,}")
+    done = int(model.optimizer.iterations.numpy())
+    if done >= total_steps:
+        return
+    buckets = config.length_buckets or (1 if is_tpu(strategy) else LENGTH_BUCKETS)
+    batches = train_dataset(records, config.train_batch_size, config.seed, done, targets, buckets)
+    stop = StopOnSignal()
+    callbacks = [stop]
+    if is_chief(strategy):
+        callbacks += [
+            Progress(
+                total_steps,
+                config.train_batch_size,
+                config.log_every_steps,
+                chance_loss,
+                join(folder.tensorboard, "train"),
+                folder.history,
+            ),
+            SaveCheckpoint(manager, config.save_checkpoints_steps, options),
+            tf_keras.callbacks.TensorBoard(folder.tensorboard, write_graph=True, profile_batch=0),
+        ]
+    model.fit(distribute(strategy, batches), steps_per_epoch=total_steps - done, verbose=0, callbacks=callbacks)
+    if stop.received:
+        step = int(model.optimizer.iterations.numpy())
+        raise Stopped(f"stopped at step {step:,}, which is kept", stop.received)

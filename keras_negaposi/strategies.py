@@ -1,0 +1,234 @@
+"""Where a model is trained: on one device, on several of this machine, on several machines, or on a TPU.
+
+Training is one code path: variables are made in the strategy's scope, and `distribute` gives every device its rows of
+the same global batch. So a step means the same everywhere: the loss is the mean over the global batch, and the learning
+rate needs no change.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import socket
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import tensorflow as tf
+
+from checkpoints_tools.errors import InputError
+from checkpoints_tools.files import is_remote
+from checkpoints_tools.options import say
+from keras_negaposi.config.training import StrategyConfig, TrainConfig
+from keras_negaposi.features import Features
+
+LOCAL = "local"
+"""What ``--tpu`` is where the TPU, or a part of it, is in this machine: a TPU VM, Colab."""
+TF_CONFIG = "TF_CONFIG"
+TF_CONFIG_FORM = '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}'
+PROBE_S = 10.0
+
+
+def choose_strategy(config: StrategyConfig) -> tf.distribute.Strategy:
+    """The strategy that the options name, or with ``auto`` the one that fits what is there. Made once a process.
+
+    Raises:
+        InputError: there is no such TPU or device, or ``TF_CONFIG`` cannot be used.
+    """
+    return _strategy(config.strategy, config.tpu, config.tpu_zone, config.gcp_project, config.jit_compile)
+
+
+@functools.lru_cache
+def _strategy(
+    name: str, tpu: str | None, zone: str | None, project: str | None, jit_compile: bool
+) -> tf.distribute.Strategy:
+    gpus = tf.config.list_physical_devices("GPU")
+    if name == "auto":
+        name = _found(tpu, gpus)
+    if jit_compile and not gpus and name in ("mirrored", "multiworker"):
+        raise InputError(f"--jit_compile: processors cannot do it with --strategy {name}; leave it out")
+    if name == "tpu":
+        return _tpu(tpu or LOCAL, zone, project)
+    if name == "multiworker":
+        return _multiworker()
+    if name == "mirrored":
+        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        say(f"training on {len(devices)} devices: {', '.join(device.name for device in devices)}")
+        return tf.distribute.MirroredStrategy([device.name for device in devices])
+    return tf.distribute.get_strategy()
+
+
+def _found(tpu: str | None, gpus: list[tf.config.PhysicalDevice]) -> str:
+    if tpu or tf.config.list_physical_devices("TPU"):
+        return "tpu"
+    if len(_workers()) > 1:
+        return "multiworker"
+    return "mirrored" if len(gpus) > 1 else "default"
+
+
+def check_remote_paths(config: TrainConfig) -> None:
+    """Refuses, before anything connects, a path that a TPU in another machine could not read.
+
+    That is the records' alone: checkpoints and exports are read and written by this machine.
+
+    Raises:
+        InputError: names the option.
+    """
+    if not config.tpu or config.tpu == LOCAL or is_remote(config.records or config.output_dir or ""):
+        return
+    raise InputError(
+        f"--records {config.records or '(in --output_dir)'}: the TPU {config.tpu} is another machine and reads the "
+        "records itself; give a gs:// folder. All other paths may be local"
+    )
+
+
+def check_batch(strategy: tf.distribute.Strategy, batch_size: int) -> None:
+    """Refuses a global batch that the devices cannot share evenly.
+
+    Raises:
+        InputError: names sizes that they can.
+    """
+    devices = strategy.num_replicas_in_sync
+    if batch_size % devices:
+        less, more = batch_size // devices * devices, -(-batch_size // devices) * devices
+        either = f"{less} or {more}" if less else str(more)
+        raise InputError(f"--train_batch_size {batch_size}: {devices} devices cannot share it evenly; give {either}")
+
+
+def is_tpu(strategy: tf.distribute.Strategy) -> bool:
+    """Whether it is a TPU's."""
+    return isinstance(strategy, tf.distribute.TPUStrategy)
+
+
+def is_multiworker(strategy: tf.distribute.Strategy) -> bool:
+    """Whether several processes train one model."""
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) and worker_count(strategy) > 1
+
+
+def worker_count(strategy: tf.distribute.Strategy) -> int:
+    """Processes that train together."""
+    resolver = strategy.cluster_resolver
+    cluster = resolver.cluster_spec() if resolver and not is_tpu(strategy) else None
+    return max(1, len(cluster.as_dict().get("worker", []))) if cluster else 1
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this process writes what all have in common: the first of several workers, or the only one."""
+    return not is_multiworker(strategy) or strategy.cluster_resolver.task_id == 0
+
+
+def wait_for_all(strategy: tf.distribute.Strategy) -> None:
+    """Returns when every worker has called it."""
+    if is_multiworker(strategy):
+        one = tf.function(lambda: tf.distribute.get_replica_context().all_reduce("SUM", tf.ones([])))
+        strategy.run(one)
+
+
+@contextlib.contextmanager
+def lost_workers_named(strategy: tf.distribute.Strategy, mend: str) -> Iterator[None]:
+    """Turns what TensorFlow raises when another worker has gone into one line.
+
+    Raises:
+        InputError: a worker has gone.
+    """
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.InternalError) as e:
+        if not is_multiworker(strategy):
+            raise
+        reason = e.message.splitlines()[0][:200]
+        raise InputError(
+            f"another worker has gone, or cannot be reached ({reason}); start all of them again, {mend}"
+        ) from None
+
+
+def distribute(
+    strategy: tf.distribute.Strategy, batches: tf.data.Dataset
+) -> tf.data.Dataset | tf.distribute.DistributedDataset:
+    """Batches of (features, labels) over all devices, of which each gets its rows, in order.
+
+    Every worker reads the same batches and leaves the others' rows out, so the order does not depend on their number.
+    """
+    if strategy.num_replicas_in_sync == 1:
+        return batches
+
+    def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        devices = context.num_replicas_in_sync
+        here = devices // context.num_input_pipelines
+        first = context.input_pipeline_id * here
+
+        def rows(value: tf.Tensor) -> tf.Tensor:
+            """``[batch, ...]`` -> ``[devices here, batch / devices, ...]``."""
+            shares = tf.reshape(value, [devices, -1, *tf.unstack(tf.shape(value)[1:])])[first : first + here]
+            return tf.ensure_shape(shares, [here, value.shape[0] // devices, *value.shape[1:]])
+
+        def share(features: Features, labels: tf.Tensor) -> tf.data.Dataset:
+            return tf.data.Dataset.from_tensor_slices(tf.nest.map_structure(rows, (features, labels)))
+
+        return batches.flat_map(share).prefetch(2)
+
+    return strategy.distribute_datasets_from_function(of_worker)
+
+
+def _workers() -> list[str]:
+    """Addresses of the workers that ``TF_CONFIG`` names.
+
+    Raises:
+        InputError: it is not of the form that TensorFlow reads.
+    """
+    if not os.environ.get(TF_CONFIG):
+        return []
+    try:
+        about = json.loads(os.environ[TF_CONFIG])
+        workers, task = about["cluster"]["worker"], about["task"]
+        if task["type"] != "worker" or not 0 <= int(task["index"]) < len(workers):
+            raise ValueError
+        return list(workers)
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{TF_CONFIG}: not {TF_CONFIG_FORM}, with an index of the list, every machine's own") from None
+
+
+def _multiworker() -> tf.distribute.Strategy:
+    workers = _workers()
+    if not workers:
+        raise InputError(f"--strategy multiworker: set {TF_CONFIG}, which names all workers and this one's index")
+    index = json.loads(os.environ[TF_CONFIG])["task"]["index"]
+    say(f"worker {index} of {', '.join(workers)}: waiting for the others")
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except (tf.errors.OpError, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{TF_CONFIG}: the workers {', '.join(workers)} cannot be connected: {reason}") from None
+
+
+def _tpu(name: str, zone: str | None, project: str | None) -> tf.distribute.Strategy:
+    _check_tpu(name)
+    say(f"connecting to the TPU {name}")
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(name, zone=zone, project=project)
+        if name != LOCAL:
+            tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+        return tf.distribute.TPUStrategy(resolver)
+    except Exception as error:  # the resolver's libraries raise what they like: of HTTP, of credentials, of their own
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise InputError(
+            f"--tpu {name}: cannot be used: {reason}; is it running, are --tpu_zone and --gcp_project its own, and may "
+            "this account use it (gcloud auth application-default login)?"
+        ) from None
+
+
+def _check_tpu(name: str) -> None:
+    """Finds out quickly what TensorFlow would find out in minutes."""
+    if name == LOCAL and not tf.config.list_physical_devices("TPU"):
+        raise InputError(
+            "--tpu local: TensorFlow finds no TPU in this machine; on a TPU VM install tensorflow-tpu in place of "
+            "tensorflow, elsewhere give the TPU's name or leave --tpu out"
+        )
+    if name.startswith("grpc://"):
+        address = urlsplit(name)
+        try:
+            socket.create_connection((address.hostname or "", address.port or 8470), PROBE_S).close()
+        except OSError as error:
+            raise InputError(f"--tpu {name}: nothing answers there ({error}); check the address") from None
