@@ -104,8 +104,8 @@ def fit(
     # A TPU in another machine must leave the reading and writing of checkpoints to this one.
     options = tf.train.CheckpointOptions(experimental_io_device="/job:localhost") if is_tpu(strategy) else None
     checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer, dropout=random_generators(model))
-    # Its counter is made here, by all: were it made at the first saving, in the strategy's scope, the first worker would
-    # wait for the others to make theirs.
+    # Its counter is made here, by all: if the first worker made it at the first saving, in the strategy's scope, it
+    # would wait for the others to make theirs.
     checkpoint.save_counter.assign(0)
     manager = tf.train.CheckpointManager(checkpoint, folder.checkpoints, max_to_keep=2)
     if manager.latest_checkpoint:
