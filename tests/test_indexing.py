@@ -88,6 +88,10 @@ def test_suggestions_are_the_best_of_all(runs, indexes, corpus, head):
     assert [s.score for s in found] == pytest.approx(best[:5], abs=1e-5)
     assert all(corpus[s.title] == s.text and s.title != title for s in found)
     assert len({s.title for s in found}) == 5
+    some = [s.title for s in found[::-1]] + [title]
+    assert index.score(corpus[title], some) == pytest.approx(
+        [scores[build.text_key(corpus[name])] for name in some], abs=1e-5
+    )
 
 
 @pytest.mark.parametrize("head", HEADS)
