@@ -11,13 +11,13 @@ from checkpoints_tools.encoder import assign_encoder
 from checkpoints_tools.errors import InputError
 from keras_negaposi.config import HeadConfig, TrainConfig
 from keras_negaposi.features import ENCODER_INPUTS, side_of
+from keras_negaposi.fitting import learning_rate_factors
 from keras_negaposi.heads import HEADS, build, is_cacheable
 from keras_negaposi.heads.parts import CosineLogits
 from keras_negaposi.indexing.store import Store
 from keras_negaposi.model import encoder_of
 from keras_negaposi.packing import ApartPacker
 from keras_negaposi.tokenizer import Tokenizer
-from keras_negaposi.training import learning_rate_factors
 
 CACHEABLE = [head for head in HEADS if is_cacheable(head)]
 OPTIONS = {"vector": {}, "reduced": {"inference_masks": 3}, "midfusion": {"head_size": 5, "separate_layers": 1}}
