@@ -34,8 +34,10 @@ class SaveCheckpoint(tf_keras.callbacks.Callback):
             self._save(step)
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        """Saves the finished weights."""
-        self._save(int(self.model.optimizer.iterations.numpy()))
+        """Saves the finished weights, if the last step has not been saved already."""
+        step = int(self.model.optimizer.iterations.numpy())
+        if step > self._saved:
+            self._save(step)
 
     def _save(self, step: int) -> None:
         self._manager.save(checkpoint_number=step, options=self._options)

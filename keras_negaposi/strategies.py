@@ -12,7 +12,8 @@ import functools
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import tensorflow as tf
@@ -22,6 +23,8 @@ from checkpoints_tools.files import is_remote
 from checkpoints_tools.options import say
 from keras_negaposi.config.training import StrategyConfig, TrainConfig
 from keras_negaposi.features import Features
+
+ResultT = TypeVar("ResultT")
 
 LOCAL = "local"
 """What ``--tpu`` is where the TPU, or a part of it, is in this machine: a TPU VM, Colab."""
@@ -62,7 +65,7 @@ def _strategy(
 def _found(tpu: str | None, gpus: list[tf.config.PhysicalDevice]) -> str:
     if tpu or tf.config.list_physical_devices("TPU"):
         return "tpu"
-    if len(_workers()) > 1:
+    if len(_cluster()[0]) > 1:
         return "multiworker"
     return "mirrored" if len(gpus) > 1 else "default"
 
@@ -103,14 +106,9 @@ def is_tpu(strategy: tf.distribute.Strategy) -> bool:
 
 def is_multiworker(strategy: tf.distribute.Strategy) -> bool:
     """Whether several processes train one model."""
-    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) and worker_count(strategy) > 1
-
-
-def worker_count(strategy: tf.distribute.Strategy) -> int:
-    """Processes that train together."""
-    resolver = strategy.cluster_resolver
-    cluster = resolver.cluster_spec() if resolver and not is_tpu(strategy) else None
-    return max(1, len(cluster.as_dict().get("worker", []))) if cluster else 1
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return False
+    return len(strategy.cluster_resolver.cluster_spec().as_dict().get("worker", [])) > 1
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
@@ -118,11 +116,12 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     return not is_multiworker(strategy) or strategy.cluster_resolver.task_id == 0
 
 
-def wait_for_all(strategy: tf.distribute.Strategy) -> None:
-    """Returns when every worker has called it."""
-    if is_multiworker(strategy):
-        one = tf.function(lambda: tf.distribute.get_replica_context().all_reduce("SUM", tf.ones([])))
-        strategy.run(one)
+def chief_first(strategy: tf.distribute.Strategy, work: Callable[[], ResultT]) -> ResultT:
+    """What ``work`` gives: in the first worker, then in the others, which find done what it has written."""
+    result = work() if is_chief(strategy) else None
+    if is_multiworker(strategy):  # all wait here for all
+        strategy.run(tf.function(lambda: tf.distribute.get_replica_context().all_reduce("SUM", tf.ones([]))))
+    return result if is_chief(strategy) else work()
 
 
 @contextlib.contextmanager
@@ -171,29 +170,29 @@ def distribute(
     return strategy.distribute_datasets_from_function(of_worker)
 
 
-def _workers() -> list[str]:
-    """Addresses of the workers that ``TF_CONFIG`` names.
+def _cluster() -> tuple[list[str], int]:
+    """Addresses of the workers that ``TF_CONFIG`` names, and which of them this process is; none where it is not set.
 
     Raises:
         InputError: it is not of the form that TensorFlow reads.
     """
     if not os.environ.get(TF_CONFIG):
-        return []
+        return [], 0
     try:
         about = json.loads(os.environ[TF_CONFIG])
-        workers, task = about["cluster"]["worker"], about["task"]
-        if task["type"] != "worker" or not 0 <= int(task["index"]) < len(workers):
+        workers, task = list(about["cluster"]["worker"]), about["task"]
+        index = int(task["index"])
+        if task["type"] != "worker" or not 0 <= index < len(workers):
             raise ValueError
-        return list(workers)
+        return workers, index
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{TF_CONFIG}: not {TF_CONFIG_FORM}, with an index of the list, every machine's own") from None
 
 
 def _multiworker() -> tf.distribute.Strategy:
-    workers = _workers()
+    workers, index = _cluster()
     if not workers:
         raise InputError(f"--strategy multiworker: set {TF_CONFIG}, which names all workers and this one's index")
-    index = json.loads(os.environ[TF_CONFIG])["task"]["index"]
     say(f"worker {index} of {', '.join(workers)}: waiting for the others")
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()

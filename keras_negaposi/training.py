@@ -33,10 +33,10 @@ from keras_negaposi.run_folder import RunFolder, check_same_data, environment, g
 from keras_negaposi.strategies import (
     check_batch,
     check_remote_paths,
+    chief_first,
     choose_strategy,
     is_chief,
     lost_workers_named,
-    wait_for_all,
 )
 
 
@@ -100,40 +100,26 @@ def run(
     tf.keras.utils.set_random_seed(config.seed)
     run_inputs = read_run_inputs(config)
     folder = RunFolder(config.output_dir)
-    with lost_workers_named(strategy, go_on(folder.path)):
-        with locked(folder.path) if is_chief(strategy) else contextlib.nullcontext():
-            return _run(config, command, run_inputs, folder, strategy, head, started)
-
-
-def _run(
-    config: TrainConfig,
-    command: str,
-    run_inputs: RunInputs,
-    folder: RunFolder,
-    strategy: tf.distribute.Strategy,
-    head: Head | None,
-    started: float,
-) -> Judged | None:
     pretrained, inputs, total_steps = run_inputs.pretrained, run_inputs.inputs, run_inputs.total_steps
     build_model = functools.partial(build, config, pretrained.bert_config, **({"head": head} if head else {}))
-    if is_chief(strategy):
-        folder.sweep()
-        _begin_folder(folder, config, run_inputs, command)
-        prepare(inputs, config.records or folder.records)
-        soft_targets(inputs, config, folder.teacher)
-    wait_for_all(strategy)
-    records = find_records(config.records or folder.records, inputs.fingerprint)
-    targets = soft_targets(inputs, config, folder.teacher)  # kept by the first worker
-    model = build_for_training(config, pretrained, total_steps, build_model, strategy)
-    fit(model, config, records, targets, folder, total_steps, chance_loss(inputs.split.parts["train"]), strategy)
-    if not is_chief(strategy):
-        return None
+    alone = locked(folder.path) if is_chief(strategy) else contextlib.nullcontext()
+    with lost_workers_named(strategy, go_on(folder.path)), alone:
+        if is_chief(strategy):
+            folder.sweep()
+            _begin_folder(folder, config, run_inputs, command)
+            prepare(inputs, config.records or folder.records)
+        targets = chief_first(strategy, lambda: soft_targets(inputs, config, folder.teacher))
+        records = find_records(config.records or folder.records, inputs.fingerprint)
+        model = build_for_training(config, pretrained, total_steps, build_model, strategy)
+        fit(model, config, records, targets, folder, total_steps, chance_loss(inputs.split.parts["train"]), strategy)
+        if not is_chief(strategy):
+            return None
 
-    trained = float32_copy(model, build_model)
-    calibration = score_parts(trained, records, inputs, config.eval_batch_size, folder)
-    export(trained, inputs.packer, calibration, folder.saved_model)
-    say(f"trained, scored and exported in {duration(time.perf_counter() - started)}")
-    judged = judge(folder.path)
+        trained = float32_copy(model, build_model)
+        calibration = score_parts(trained, records, inputs, config.eval_batch_size, folder)
+        export(trained, inputs.packer, calibration, folder.saved_model)
+        say(f"trained, scored and exported in {duration(time.perf_counter() - started)}")
+        judged = judge(folder.path)
     say(f"\nwall time {duration(time.perf_counter() - started)}")
     return judged
 

@@ -157,7 +157,7 @@ def test_what_cannot_be_trained_on_is_named(options, tmp_path, capsys, monkeypat
         assert 'TF_CONFIG: not {"cluster": ' in refusal(capsys, options, folder, strategy="multiworker")
 
 
-def test_a_batch_that_cannot_be_shared_is_named(monkeypatch):
+def test_a_batch_that_cannot_be_shared_is_named():
     for batch_size, mend in ((7, "give 6 or 9"), (2, "give 3")):
         with pytest.raises(InputError, match=f"--train_batch_size {batch_size}: 3 devices .* {mend}$"):
             strategies.check_batch(SimpleNamespace(num_replicas_in_sync=3), batch_size)

@@ -9,10 +9,9 @@ import sys
 import tensorflow as tf
 import tf_keras
 
-from checkpoints_tools.options import run_command
+from checkpoints_tools.options import make_parser, run_command
 from keras_negaposi import training
 from keras_negaposi.config import TrainConfig
-from keras_negaposi.train import make_parser
 
 
 def head(pooled, config):

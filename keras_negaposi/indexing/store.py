@@ -155,12 +155,12 @@ class Store:
         for segment in self.segments.values():
             for start in range(0, len(segment.keys), size):
                 stop = min(start + size, len(segment.keys))
-                keys, rows = segment.keys[start:stop], segment.rows(start, stop)
-                if wanted is not None:
-                    chosen = [row for row, key in enumerate(keys) if key in wanted]
-                    keys, rows = [keys[row] for row in chosen], {name: array[chosen] for name, array in rows.items()}
-                if keys:
-                    yield keys, rows
+                keys = segment.keys[start:stop]
+                if wanted is None:
+                    yield keys, segment.rows(start, stop)
+                elif chosen := [row for row, key in enumerate(keys) if key in wanted]:
+                    rows = segment.rows(start, stop)
+                    yield [keys[row] for row in chosen], {name: array[chosen] for name, array in rows.items()}
 
     def _read(self) -> None:
         manifest = read_json(str(self.path / MANIFEST))
