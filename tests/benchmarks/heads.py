@@ -4,6 +4,7 @@ python tests/benchmarks/heads.py DATA_FOLDER BERT_FOLDER RUNS_FOLDER [--heads pa
 
 RUNS_FOLDER keeps a run and an index a head; what is finished there is not made again. All pages are in the index of a
 head that keeps one vector a page; of the others those to be tested on, and what ranking all takes follows from these.
+``--frozen_layers`` is not for the heads after ``--whole``: who reads both texts in one input has to learn to compare.
 """
 
 import argparse
@@ -26,12 +27,13 @@ from keras_negaposi.splits import Documents
 CANDIDATES = 1000
 RERANKED = 20
 BATCH = 32
-CROSS = "pair_means"
+CROSS = "pair"
 ONE_VECTOR = ("vector",)
 HEADER = (
     "head",
     "accuracy",
     "PR AUC",
+    "layers trained",
     f"R@10 among {CANDIDATES:,}",
     "training, min",
     "rank all pages, s",
@@ -50,12 +52,11 @@ def timed(work):
     return time.perf_counter() - started, result
 
 
-def training_minutes(run):
-    """By the steps' own clock."""
-    batch = json.loads((run / "config.json").read_text())["config"]["train_batch_size"]
+def training_minutes(run, config):
+    """By the median of the steps' own clock, so that what else ran for a while beside it does not count."""
     points = json.loads((run / "history.json").read_text())
-    steps = np.diff([0, *(point["step"] for point in points)])
-    return sum(steps * batch / [point["pairs_per_second"] for point in points]) / 60
+    speed = statistics.median(point["pairs_per_second"] for point in points)
+    return points[-1]["step"] * config["train_batch_size"] / speed / 60
 
 
 def questions(texts, run, count):
@@ -123,6 +124,9 @@ def main():
     parser.add_argument("runs", type=Path)
     parser.add_argument("--heads", nargs="+", default=list(HEADS), choices=list(HEADS))
     parser.add_argument("--questions", type=int, default=50)
+    parser.add_argument(
+        "--whole", nargs="*", default=[], choices=list(HEADS), help="heads trained without frozen layers"
+    )
     arguments, flags = parser.parse_known_args()
     honbun = arguments.data / "honbun_data.json"
     texts = json.loads(honbun.read_text())
@@ -133,10 +137,12 @@ def main():
         if not (run / "metrics.json").exists():
             kept = ["--vectors", arguments.runs / "vectors.npz", "--rank_queries", 0]
             resume = ["--resume"] if (run / "config.json").exists() else []
-            command("train", *data, "--head", head, *kept, "--output_dir", run, *flags, *resume)
+            whole = ["--frozen_layers", 0] if head in arguments.whole else []
+            command("train", *data, "--head", head, *kept, "--output_dir", run, *flags, *whole, *resume)
         asked, pages = questions(texts, run, arguments.questions)
         model = models[head] = Apart(run, texts, honbun, pages) if is_cacheable(head) else Together(run, texts)
         metrics = json.loads((run / "metrics.json").read_text())
+        config = json.loads((run / "config.json").read_text())["config"]
         found = recall(asked, model.rank)
         seconds = statistics.median(model.seconds_to_rank(pair.a) for pair, _ in asked[:5])
         all_seconds = seconds * len(texts) / model.pages
@@ -148,8 +154,9 @@ def main():
                 head,
                 f"{metrics['eval_accuracy']:.1%}",
                 f"{metrics['figures']['pr_auc']['value']:.3f}",
+                f"all but {config['frozen_layers']}" if config["frozen_layers"] else "all",
                 f"{found:.0%}",
-                f"{training_minutes(run):.0f}",
+                f"{training_minutes(run, config):.0f}",
                 f"{all_seconds:.3g}" + (f" (from {model.pages:,} pages)" if model.pages < 0.9 * len(texts) else ""),
                 f"{len(pairs) / scoring:.0f}",
                 f"{model.bytes_a_page:,.0f}",
