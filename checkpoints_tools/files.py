@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -136,10 +137,18 @@ def remove(path: str) -> None:
 
 
 def make_folder(path: str) -> None:
-    """Makes the folder and its parents; nothing happens where it exists."""
+    """Makes the folder and its parents; nothing happens where it exists.
+
+    Raises:
+        InputError: its bucket does not exist.
+    """
     if is_remote(path):
         import tensorflow as tf
 
+        bucket = re.match(r"gs://[^/]+", path)
+        if bucket and not tf.io.gfile.exists(f"{bucket[0]}/"):  # TensorFlow would ask for its parent, without end
+            mend = f"check the name, or make it: gcloud storage buckets create {bucket[0]}"
+            raise InputError(f"{path}: there is no bucket {bucket[0]}; {mend}")
         tf.io.gfile.makedirs(path)
     else:
         os.makedirs(path, exist_ok=True)

@@ -171,9 +171,14 @@ def run_command(
         return EXIT_SIGNAL + signal.SIGINT
     except Exception as error:
         full = re.search(rf"(\S+); {os.strerror(errno.ENOSPC)}", str(error))  # as TensorFlow says it
-        if not full:
+        if full:
+            return _fail(parser, f"{full[1]}: {os.strerror(errno.ENOSPC)}; {MEND_DISK}")
+        from checkpoints_tools.cloud import storage_problem
+
+        problem = storage_problem(error)
+        if not problem:
             raise
-        return _fail(parser, f"{full[1]}: {os.strerror(errno.ENOSPC)}; {MEND_DISK}")
+        return _fail(parser, problem)
 
 
 def say(line: str) -> None:

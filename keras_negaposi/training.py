@@ -11,8 +11,9 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
+from checkpoints_tools.cloud import probe
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import exists, make_folder, read_bytes, write_bytes, write_json, write_text
+from checkpoints_tools.files import exists, is_remote, make_folder, read_bytes, write_bytes, write_json, write_text
 from checkpoints_tools.lock import locked
 from checkpoints_tools.options import say
 from keras_negaposi.calibration import Calibration, calibrate
@@ -95,6 +96,8 @@ def run(
     """
     started = time.perf_counter()
     check_remote_paths(config)
+    for path in filter(is_remote, filter(None, (config.output_dir, config.records))):
+        probe(path)
     strategy = strategy or choose_strategy(config)
     check_batch(strategy, config.train_batch_size)
     tf.keras.utils.set_random_seed(config.seed)

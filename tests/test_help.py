@@ -9,7 +9,7 @@ import pytest
 COMMANDS = (
     *(
         f"keras_negaposi.{name}"
-        for name in ("train", "prepare", "evaluate", "predict", "baseline", "index", "suggest", "pairs")
+        for name in ("train", "prepare", "evaluate", "predict", "baseline", "index", "suggest", "pairs", "doctor")
     ),
     "keras_negaposi.sample.make",
     "checkpoints_tools",

@@ -1,0 +1,36 @@
+"""``python -m keras_negaposi.doctor``: whether a run would work here, before it is begun.
+
+Compares the packages with what is needed, lists the devices, and tries every folder given, local or gs://.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from checkpoints_tools.options import EXIT_BAD_INPUT, make_parser, run_command, say
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    """Prints a line a finding; gives 2 if one has to be mended."""
+    from keras_negaposi.health import examine
+
+    problems = 0
+    for finding in examine(arguments.locations):
+        problems += finding.problem
+        say(f"{'mend' if finding.problem else 'ok':5}{finding.line}")
+    say(f"{problems} to mend" if problems else "nothing to mend")
+    return EXIT_BAD_INPUT if problems else 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command; gives its exit code."""
+    parser = make_parser("keras_negaposi.doctor", __doc__)
+    parser.add_argument(
+        "locations", nargs="*", default=["."], help="folders that a run is to write to, local or gs:// (default: .)"
+    )
+    return run_command(parser, doctor, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

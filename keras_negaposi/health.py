@@ -1,0 +1,103 @@
+"""What a training needs of the place where it is to run: packages that fit, devices, disk space, usable locations."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, requires, version
+from typing import NamedTuple
+
+from packaging.requirements import Requirement
+
+from checkpoints_tools.cloud import probe
+from checkpoints_tools.errors import InputError
+from checkpoints_tools.files import is_remote
+
+DISTRIBUTION = "keras_negaposi"
+TENSORFLOWS = ("tensorflow", "tensorflow-cpu", "tensorflow-tpu")
+"""The same module by three names; one is enough, and two overwrite each other's files."""
+LITTLE_DISK = 5 * 10**9
+"""Bytes: a checkpoint of a BERT base with Adam's two moments is 1.3 GB, and two may be there with the export."""
+
+
+class Finding(NamedTuple):
+    """``problem`` says whether it has to be mended; ``line`` then ends with how."""
+
+    problem: bool
+    line: str
+
+
+def examine(locations: Iterable[str]) -> Iterator[Finding]:
+    """Everything, the quick things first.
+
+    Args:
+        locations: folders to be written to, local or ``gs://``; those that are missing are made.
+    """
+    yield Finding(False, f"python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} processors")
+    yield from examine_packages(_requirements(), _installed)
+    yield from examine_devices()
+    for location in locations:
+        yield examine_location(location)
+
+
+def examine_packages(requirements: Iterable[str], installed: Callable[[str], str | None]) -> Iterator[Finding]:
+    """Whether each requirement (``name==2.20.*``) is met by what is installed under that name."""
+    there = [name for name in TENSORFLOWS if installed(name)]
+    if len(there) > 1:
+        yield Finding(True, f"{' and '.join(there)} overwrite each other; pip uninstall all, and install one")
+    for requirement in map(Requirement, requirements):
+        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        name = there[0] if requirement.name == TENSORFLOWS[0] and there else requirement.name
+        found = installed(name)
+        if found and requirement.specifier.contains(found, prereleases=True):
+            yield Finding(False, f"{name} {found}")
+        else:
+            mend = f"pip install '{name}{requirement.specifier}'"
+            yield Finding(True, f"{name} {found or 'is missing'}: {DISTRIBUTION} needs {requirement.specifier}; {mend}")
+    if found := installed("libtpu"):
+        yield Finding(False, f"libtpu {found}")
+
+
+def examine_devices() -> Iterator[Finding]:
+    """What TensorFlow sees."""
+    try:
+        import tensorflow as tf
+    except ImportError as error:
+        yield Finding(True, f"tensorflow cannot be imported: {error}; mend the packages first")
+        return
+    names = [device.name.removeprefix("/physical_device:") for device in tf.config.list_physical_devices()]
+    yield Finding(False, f"devices {', '.join(names)}")
+    if os.path.exists("/dev/nvidia0") and not tf.config.list_physical_devices("GPU"):
+        yield Finding(True, "there is a GPU that TensorFlow cannot use; pip install 'tensorflow[and-cuda]==2.20.*'")
+
+
+def examine_location(location: str) -> Finding:
+    """Makes it, writes, lists, reads and deletes a file there, and looks at the space that is left."""
+    try:
+        probe(location)
+    except InputError as error:
+        return Finding(True, str(error))
+    line = f"{location}: written, listed, read, deleted"
+    if is_remote(location):
+        return Finding(False, line)
+    free = shutil.disk_usage(location).free
+    line = f"{line}; {free / 1e9:,.1f} GB free"
+    little = free < LITTLE_DISK
+    return Finding(little, f"{line}, a run of a BERT base wants {LITTLE_DISK / 1e9:.0f}; make room" if little else line)
+
+
+def _requirements() -> list[str]:
+    try:
+        return requires(DISTRIBUTION) or []
+    except PackageNotFoundError:
+        raise InputError(f"{DISTRIBUTION} is not installed; pip install -e . in its folder") from None
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,89 @@
+"""Everything on gs://, by TensorFlow's own file system, against an emulator."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from gcs import Fault, emulated_gcs
+
+from checkpoints_tools.cloud import probe
+from checkpoints_tools.errors import InputError
+
+ACCOUNT = "service-7@cloud-tpu.iam.gserviceaccount.com"
+
+
+@pytest.fixture(scope="module")
+def gcs(tmp_path_factory):
+    with emulated_gcs(tmp_path_factory.mktemp("gcs")) as found:
+        found.make_bucket("bucket")
+        yield found
+
+
+def call(gcs, module, *arguments):
+    """(exit code, stdout, stderr) of a command in a process of its own, which alone sees the emulator."""
+    command = [sys.executable, "-m", f"keras_negaposi.{module}", *map(str, arguments)]
+    result = subprocess.run(command, env=os.environ | gcs.environment, capture_output=True, text=True, timeout=300)
+    return result.returncode, result.stdout, [line for line in result.stderr.splitlines() if "error: " in line]
+
+
+def flags(tiny, folder, **more):
+    options = tiny.flags | {"output_dir": folder, "max_seq_length": 37, "num_train_epochs": 1, "rank_queries": 0} | more
+    return [f"--{name}={value}" for name, value in options.items()]
+
+
+@pytest.mark.slow
+def test_a_whole_run_on_gs(gcs, tiny, tmp_path):
+    run = "gs://bucket/runs/first"
+    gcs.faults[:] = [Fault("POST /upload", 503, "busy", count=2)]  # are tried again
+    code, output, error = call(gcs, "train", *flags(tiny, run, precision="float32"))
+    assert code == 0, error
+    assert gcs.faults[0].count == 0
+    code, output, error = call(gcs, "train", "--resume", "--output_dir", run)
+    assert code == 0 and "resumed at step 5" in output, error
+    (tmp_path / "pairs").write_text("りんごを買う。\tりんごを洗う。\n", encoding="utf-8")
+    code, output, error = call(gcs, "predict", run, "--input", tmp_path / "pairs")
+    assert code == 0 and 0 < float(output.split()[0]) < 1, error
+    left = [line for line in gcs.requests if "in_use.lock" in line]
+    assert left[-1].startswith("DELETE")
+
+
+@pytest.mark.parametrize(
+    "fault, bucket, told",
+    [
+        (
+            Fault("POST /upload", 403, f"{ACCOUNT} does not have storage.objects.create access."),
+            "bucket",
+            f"{ACCOUNT} may not do that (HTTP 403); grant it roles/storage.objectAdmin: gcloud storage buckets "
+            f"add-iam-policy-binding gs://bucket --member=serviceAccount:{ACCOUNT} --role=roles/storage.objectAdmin",
+        ),
+        (
+            Fault(
+                "GET /storage/v1/b/bucket$|GET /storage/v1/b/bucket[?]", 403, "me@example.org lacks storage.buckets.get"
+            ),
+            "bucket",
+            "--member=user:me@example.org --role=roles/storage.legacyBucketReader",
+        ),
+        (
+            None,
+            "gone",
+            "there is no bucket gs://gone; check the name, or make it: gcloud storage buckets create gs://gone",
+        ),
+        (Fault("POST /upload", 503, "busy"), "bucket", "does not answer as it should (HTTP 503); try again"),
+    ],
+)
+def test_a_location_that_cannot_be_used_is_named_before_anything_is_done(gcs, tiny, fault, bucket, told):
+    gcs.faults[:] = [fault] if fault else []
+    code, output, error = call(gcs, "train", *flags(tiny, f"gs://{bucket}/runs/second"))
+    gcs.faults.clear()
+    assert code == 2 and len(error) == 1 and told in error[0], (output, error)
+    assert "training in" not in output
+
+
+def test_a_probe_leaves_nothing(tmp_path):
+    for folder in (str(tmp_path / "local"), f"ram://{tmp_path}/remote"):
+        probe(folder)
+    assert not os.listdir(tmp_path / "local")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be made"):
+        probe(str(tmp_path / "file"))
