@@ -21,10 +21,11 @@ def gcs(tmp_path_factory):
 
 
 def call(gcs, module, *arguments):
-    """(exit code, stdout, stderr) of a command in a process of its own, which alone sees the emulator."""
+    """(exit code, stdout, its errors) of a command in a process of its own, which alone sees the emulator."""
     command = [sys.executable, "-m", f"keras_negaposi.{module}", *map(str, arguments)]
     result = subprocess.run(command, env=os.environ | gcs.environment, capture_output=True, text=True, timeout=300)
-    return result.returncode, result.stdout, [line for line in result.stderr.splitlines() if "error: " in line]
+    ours = f"python -m keras_negaposi.{module}: error"
+    return result.returncode, result.stdout, [line for line in result.stderr.splitlines() if line.startswith(ours)]
 
 
 def flags(tiny, folder, **more):
@@ -87,3 +88,14 @@ def test_a_probe_leaves_nothing(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be made"):
         probe(str(tmp_path / "file"))
+
+
+def test_the_doctor_tries_a_bucket_and_waits_for_slow_answers(gcs):
+    gcs.faults[:] = [Fault("bucket", seconds=0.3, count=5), Fault("POST /upload", 503, "busy", count=1)]
+    code, output, error = call(gcs, "doctor", "gs://bucket/new", "gs://gone/new")
+    unused = [fault.count for fault in gcs.faults]
+    gcs.faults.clear()
+    assert code == 2 and not error and unused == [0, 0]
+    good, bad, end = output.splitlines()[-3:]
+    assert good == "ok   gs://bucket/new: written, listed, read, deleted"
+    assert bad.startswith("mend gs://gone/new: there is no bucket gs://gone") and end == "1 to mend"
