@@ -96,10 +96,10 @@ def run(
     """
     started = time.perf_counter()
     check_remote_paths(config)
-    for path in filter(is_remote, filter(None, (config.output_dir, config.records))):
-        probe(path)
     strategy = strategy or choose_strategy(config)
     check_batch(strategy, config.train_batch_size)
+    for path in filter(is_remote, filter(None, (config.output_dir, config.records))):
+        probe(path)
     tf.keras.utils.set_random_seed(config.seed)
     run_inputs = read_run_inputs(config)
     folder = RunFolder(config.output_dir)
