@@ -54,16 +54,16 @@ def storage_problem(error: Exception) -> str | None:
     code = re.search(r"HTTP response code (\d+)", text)
     if "HTTP request" not in text or not (code or "libcurl" in text):
         return None
-    where, bucket = (location[0], f"gs://{location[1]}") if location else ("Google Cloud Storage", "gs://BUCKET")
+    where, bucket = (f"{location[0]}: ", f"gs://{location[1]}") if location else ("", "gs://BUCKET")
     if code and code[1] in ("401", "403"):
         account = re.search(r"[\w.-]+@[\w.-]+", text)
         who, role = account[0] if account else "ACCOUNT", BUCKET_ROLE if "storage.buckets." in text else OBJECT_ROLE
         kind = "serviceAccount" if not account or who.endswith("gserviceaccount.com") else "user"
         return (
-            f"{where}: {who if account else 'this account'} may not do that (HTTP {code[1]}); grant it {role}: "
+            f"{where}{who if account else 'this account'} may not do that (HTTP {code[1]}); grant it {role}: "
             f"gcloud storage buckets add-iam-policy-binding {bucket} --member={kind}:{who} --role={role}"
         )
     if code and code[1] == "404":
-        return f"{where}: there is no such bucket or object (HTTP 404); check the name, and that nothing removes it"
+        return f"{where}there is no such bucket or object (HTTP 404); check the name, and that nothing removes it"
     reason = f"HTTP {code[1]}" if code else text.split("error details:")[-1].split("\n")[0].strip()
-    return f"{where}: Google Cloud Storage does not answer as it should ({reason}); try again, a training with --resume"
+    return f"{where}Google Cloud Storage does not answer as it should ({reason}); try again, a training with --resume"

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
+from checkpoints_tools.cloud import storage_problem
 from checkpoints_tools.errors import InputError, Stopped
 
 ConfigT = TypeVar("ConfigT")
@@ -173,8 +174,6 @@ def run_command(
         full = re.search(rf"(\S+); {os.strerror(errno.ENOSPC)}", str(error))  # as TensorFlow says it
         if full:
             return _fail(parser, f"{full[1]}: {os.strerror(errno.ENOSPC)}; {MEND_DISK}")
-        from checkpoints_tools.cloud import storage_problem
-
         problem = storage_problem(error)
         if not problem:
             raise

@@ -6,7 +6,7 @@ import os
 import platform
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, requires
 from typing import NamedTuple
 
 from packaging.requirements import Requirement
@@ -14,10 +14,9 @@ from packaging.requirements import Requirement
 from checkpoints_tools.cloud import probe
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import is_remote
+from keras_negaposi.packages import TENSORFLOWS, installed
 
 DISTRIBUTION = "keras_negaposi"
-TENSORFLOWS = ("tensorflow", "tensorflow-cpu", "tensorflow-tpu")
-"""The same module by three names; one is enough, and two overwrite each other's files."""
 LITTLE_DISK = 5 * 10**9
 """Bytes: a checkpoint of a BERT base with Adam's two moments is 1.3 GB, and two may be there with the export."""
 
@@ -36,28 +35,28 @@ def examine(locations: Iterable[str]) -> Iterator[Finding]:
         locations: folders to be written to, local or ``gs://``; those that are missing are made.
     """
     yield Finding(False, f"python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} processors")
-    yield from examine_packages(_requirements(), _installed)
+    yield from examine_packages(_requirements(), installed)
     yield from examine_devices()
     for location in locations:
         yield examine_location(location)
 
 
-def examine_packages(requirements: Iterable[str], installed: Callable[[str], str | None]) -> Iterator[Finding]:
+def examine_packages(requirements: Iterable[str], version_of: Callable[[str], str | None]) -> Iterator[Finding]:
     """Whether each requirement (``name==2.20.*``) is met by what is installed under that name."""
-    there = [name for name in TENSORFLOWS if installed(name)]
+    there = [name for name in TENSORFLOWS if version_of(name)]
     if len(there) > 1:
         yield Finding(True, f"{' and '.join(there)} overwrite each other; pip uninstall all, and install one")
     for requirement in map(Requirement, requirements):
         if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
             continue
         name = there[0] if requirement.name == TENSORFLOWS[0] and there else requirement.name
-        found = installed(name)
+        found = version_of(name)
         if found and requirement.specifier.contains(found, prereleases=True):
             yield Finding(False, f"{name} {found}")
         else:
             mend = f"pip install '{name}{requirement.specifier}'"
             yield Finding(True, f"{name} {found or 'is missing'}: {DISTRIBUTION} needs {requirement.specifier}; {mend}")
-    if found := installed("libtpu"):
+    if found := version_of("libtpu"):
         yield Finding(False, f"libtpu {found}")
 
 
@@ -71,7 +70,8 @@ def examine_devices() -> Iterator[Finding]:
     names = [device.name.removeprefix("/physical_device:") for device in tf.config.list_physical_devices()]
     yield Finding(False, f"devices {', '.join(names)}")
     if os.path.exists("/dev/nvidia0") and not tf.config.list_physical_devices("GPU"):
-        yield Finding(True, "there is a GPU that TensorFlow cannot use; pip install 'tensorflow[and-cuda]==2.20.*'")
+        mend = f"pip install 'tensorflow[and-cuda]=={tf.__version__}'"
+        yield Finding(True, f"there is a GPU that TensorFlow cannot use; {mend}")
 
 
 def examine_location(location: str) -> Finding:
@@ -94,10 +94,3 @@ def _requirements() -> list[str]:
         return requires(DISTRIBUTION) or []
     except PackageNotFoundError:
         raise InputError(f"{DISTRIBUTION} is not installed; pip install -e . in its folder") from None
-
-
-def _installed(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None

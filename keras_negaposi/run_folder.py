@@ -7,15 +7,15 @@ import os
 import platform
 import shlex
 import shutil
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from checkpoints_tools import lock
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import PARTIAL, exists, is_remote, join, list_folder, read_json
+from keras_negaposi.packages import TENSORFLOWS, installed
 
-PACKAGES = ("tensorflow", "tf-keras", "tf-models-official", "tensorflow-text", "sentencepiece", "scikit-learn", "numpy")
+PACKAGES = (*TENSORFLOWS, "tf-keras", "tf-models-official", "tensorflow-text", "sentencepiece", "scikit-learn", "numpy")
 NOT_COMPARED = ("output_dir", "resume", "log_every_steps", "require_accuracy", "fail_on_warning")
 """Options that a resumed run may change: they do not touch what is learned."""
 
@@ -141,5 +141,5 @@ def environment(command: str) -> dict[str, object]:
         "command": command,
         "python": platform.python_version(),
         "machine": f"{platform.machine()}, {os.cpu_count()} processors",
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": {name: found for name in PACKAGES if (found := installed(name))},
     }

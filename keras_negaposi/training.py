@@ -98,8 +98,8 @@ def run(
     check_remote_paths(config)
     strategy = strategy or choose_strategy(config)
     check_batch(strategy, config.train_batch_size)
-    for path in filter(is_remote, filter(None, (config.output_dir, config.records))):
-        probe(path)
+    if is_remote(config.output_dir):
+        probe(config.output_dir)
     tf.keras.utils.set_random_seed(config.seed)
     run_inputs = read_run_inputs(config)
     folder = RunFolder(config.output_dir)

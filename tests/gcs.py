@@ -18,6 +18,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+from ports import free_ports
+
 HOSTS = ("www.googleapis.com", "storage.googleapis.com")
 NOT_PASSED_ON = ("connection", "content-length", "host", "keep-alive", "proxy-connection", "transfer-encoding")
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD")
@@ -63,7 +65,7 @@ def emulated_gcs(folder):
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(*HOSTS).configure_cert(context)
-    port = _free_port()
+    (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}"
     command = [_binary(_server), "-scheme", "http", "-backend", "memory", "-host", "127.0.0.1", "-port", str(port)]
     command += ["-public-host", "storage.googleapis.com", "-external-url", url]
@@ -158,11 +160,6 @@ for _method in METHODS:
 
 def _binary(server):
     return str(next((Path(server.__file__).parent / "vendor").glob("*/bin/*")))
-
-
-def _free_port():
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return found.getsockname()[1]
 
 
 def _wait_for(port):

@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tensorflow as tf
+from ports import free_ports
 
 from checkpoints_tools.errors import InputError
 from keras_negaposi import strategies
@@ -76,12 +76,8 @@ def scores(folder):
     return [float(row[3]) for row in rows]
 
 
-def free_ports(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [found.getsockname()[1] for found in sockets]
-    for found in sockets:
-        found.close()
-    return [f"127.0.0.1:{port}" for port in ports]
+def free_addresses(count):
+    return [f"127.0.0.1:{port}" for port in free_ports(count)]
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +104,7 @@ def test_two_devices_learn_what_one_learns(options, alone, tmp_path):
 
 
 def start_both(options, folder, **more):
-    workers = free_ports(2)
+    workers = free_addresses(2)
     return [start(options, folder, workers=workers, index=i, strategy="multiworker", **more) for i in range(2)]
 
 
@@ -144,9 +140,9 @@ def refusal(capsys, options, folder, **more):
 def test_what_cannot_be_trained_on_is_named(options, tmp_path, capsys, monkeypatch):
     folder = tmp_path / "run"
     assert "--tpu local: TensorFlow finds no TPU in this machine" in refusal(capsys, options, folder, tpu="local")
-    port = free_ports(1)[0]
-    found = refusal(capsys, options, folder, tpu=f"grpc://{port}", records="gs://nowhere/records")
-    assert f"--tpu grpc://{port}: nothing answers there" in found
+    address = free_addresses(1)[0]
+    found = refusal(capsys, options, folder, tpu=f"grpc://{address}", records="gs://nowhere/records")
+    assert f"--tpu grpc://{address}: nothing answers there" in found
     found = refusal(capsys, options, folder, tpu="mine")
     assert "--records (in --output_dir): the TPU mine is another machine and reads the records itself" in found
     assert "--strategy multiworker: set TF_CONFIG" in refusal(capsys, options, folder, strategy="multiworker")
