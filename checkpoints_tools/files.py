@@ -15,6 +15,7 @@ from checkpoints_tools.errors import InputError
 
 PARTIAL = ".partial-"
 """How the names of folders begin that are not complete yet."""
+LEFTOVERS = (f"{PARTIAL}*", "*.tmp[0-9]*")
 
 
 def is_remote(path: str) -> bool:
@@ -64,7 +65,7 @@ def read_text(path: str) -> str:
 
 
 def write_bytes(path: str, content: bytes) -> None:
-    """Writes a file under a temporary name and renames it, so that a kill leaves the old file or the new one."""
+    """Writes a file under a temporary name and renames it: a kill, or a power cut, leaves the old or the new one."""
     if is_remote(path):  # an object store shows an object only when it is complete
         import tensorflow as tf
 
@@ -73,7 +74,10 @@ def write_bytes(path: str, content: bytes) -> None:
         return
     temporary = f"{path}.tmp{os.getpid()}"
     try:
-        Path(temporary).write_bytes(content)
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError:
         Path(temporary).unlink(missing_ok=True)
@@ -134,6 +138,20 @@ def remove(path: str) -> None:
             tf.io.gfile.remove(path)
     else:
         Path(path).unlink(missing_ok=True)
+
+
+def sweep(folder: str, *more: str) -> None:
+    """Removes what a killed process left half-written in a folder; for whoever has it to himself (`lock.locked`).
+
+    Args:
+        folder: on an object store nothing is done, since that shows an object only when it is complete.
+        more: patterns of such files and folders, beside those of this module.
+    """
+    if is_remote(folder):
+        return
+    for pattern in (*LEFTOVERS, *more):
+        for left in Path(folder).glob(pattern):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def make_folder(path: str) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import exists, is_remote, join, make_folder, read_text, remove, write_text
+from checkpoints_tools.files import exists, is_remote, join, make_folder, read_text, remove, sweep, write_text
 from checkpoints_tools.options import say
 
 NAME = "in_use.lock"
@@ -48,7 +48,7 @@ class Owner:
 
 @contextmanager
 def locked(folder: str) -> Iterator[None]:
-    """Keeps other processes out of a folder, which is made if there is none.
+    """Keeps other processes out of a folder, which is made if there is none; what a killed one left there is removed.
 
     Raises:
         InputError: another process is in it.
@@ -58,6 +58,7 @@ def locked(folder: str) -> Iterator[None]:
     now = time.time()
     me = Owner(socket.gethostname(), os.getpid(), now, now)
     _claim(path, me, folder)
+    sweep(folder)
     done = threading.Event()
     beat = threading.Thread(target=_keep_fresh, args=(path, me, done), daemon=True)
     beat.start()

@@ -6,8 +6,10 @@ import argparse
 import os
 import sys
 
+from checkpoints_tools.lock import locked
 from checkpoints_tools.options import add_flags, given_flags, make_config, make_parser, run_command
 from keras_negaposi.config import EvaluateConfig, check_required
+from keras_negaposi.run_folder import saved_config
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
@@ -17,7 +19,9 @@ def evaluate(arguments: argparse.Namespace) -> int:
         config = make_config(EvaluateConfig, values)
         from keras_negaposi.judging import judgement
 
-        judged = judgement.judge(arguments.run)
+        saved_config(arguments.run)  # refuses what is no run before the lock makes a folder
+        with locked(arguments.run):
+            judged = judgement.judge(arguments.run)
         accuracy, warnings = judged.evaluation.eval_accuracy, judged.warnings
         return judgement.exit_code(accuracy, warnings, config.require_accuracy, config.fail_on_warning)
     check_required(values, ("honbun", "negaposi"))

@@ -64,8 +64,8 @@ def cut(features: Features, lengths: dict[str, tf.Tensor | int]) -> Features:
 
 
 def serialize_example(values: dict[str, np.ndarray]) -> bytes:
-    """One example (arrays or numbers by feature name) as a serialized ``tf.train.Example``."""
+    """One example (arrays or numbers by feature name) as a ``tf.train.Example``: the same bytes in every process."""
     example = tf.train.Example()
     for name, value in values.items():
-        example.features.feature[name].int64_list.value.extend(np.ravel(value))
-    return example.SerializeToString()
+        example.features.feature[name].int64_list.value.extend(np.ravel(value).tolist())  # an array is taken slowly
+    return example.SerializeToString(deterministic=True)

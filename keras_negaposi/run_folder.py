@@ -6,13 +6,11 @@ import dataclasses
 import os
 import platform
 import shlex
-import shutil
-from pathlib import Path
 from typing import Any
 
 from checkpoints_tools import lock
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import PARTIAL, exists, is_remote, join, list_folder, read_json
+from checkpoints_tools.files import exists, join, list_folder, read_json, sweep
 from keras_negaposi.packages import TENSORFLOWS, installed
 
 PACKAGES = (*TENSORFLOWS, "tf-keras", "tf-models-official", "tensorflow-text", "sentencepiece", "scikit-learn", "numpy")
@@ -33,12 +31,8 @@ class RunFolder:
         raise AttributeError(f"a run holds no {name!r}")
 
     def sweep(self) -> None:
-        """Removes what a killed process left half-written."""
-        if is_remote(self.path):  # an object store shows an object only when it is complete
-            return
-        for pattern in (f"{PARTIAL}*", "*.tmp[0-9]*", "checkpoints/*_temp*", "checkpoints/*.tempstate*"):
-            for left in Path(self.path).glob(pattern):
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
+        """Removes checkpoints that a killed process left half-written."""
+        sweep(self.checkpoints, "*_temp*", "*.tempstate*")
 
     def scores(self, part: str) -> str:
         """Per-pair scores of a part."""

@@ -30,6 +30,8 @@ LOCAL = "local"
 """What ``--tpu`` is where the TPU, or a part of it, is in this machine: a TPU VM, Colab."""
 TF_CONFIG = "TF_CONFIG"
 TF_CONFIG_FORM = '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}'
+TASKS = ("chief", "worker")
+"""In the order in which they are counted: the first of all writes. A cluster need not have a chief."""
 PROBE_S = 10.0
 
 
@@ -108,12 +110,15 @@ def is_multiworker(strategy: tf.distribute.Strategy) -> bool:
     """Whether several processes train one model."""
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return False
-    return len(strategy.cluster_resolver.cluster_spec().as_dict().get("worker", [])) > 1
+    return len(_addresses(strategy.cluster_resolver.cluster_spec().as_dict())) > 1
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Whether this process writes what all have in common: the first of several workers, or the only one."""
-    return not is_multiworker(strategy) or strategy.cluster_resolver.task_id == 0
+    if not is_multiworker(strategy):
+        return True
+    resolver = strategy.cluster_resolver
+    return _position(resolver.cluster_spec().as_dict(), resolver.task_type, resolver.task_id) == 0
 
 
 def chief_first(strategy: tf.distribute.Strategy, work: Callable[[], ResultT]) -> ResultT:
@@ -180,13 +185,22 @@ def _cluster() -> tuple[list[str], int]:
         return [], 0
     try:
         about = json.loads(os.environ[TF_CONFIG])
-        workers, task = list(about["cluster"]["worker"]), about["task"]
-        index = int(task["index"])
-        if task["type"] != "worker" or not 0 <= index < len(workers):
+        cluster, task, index = about["cluster"], about["task"]["type"], int(about["task"]["index"])
+        if not 0 <= index < len(cluster[task]):
             raise ValueError
-        return workers, index
-    except (ValueError, KeyError, TypeError):
+        return _addresses(cluster), _position(cluster, task, index)
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise InputError(f"{TF_CONFIG}: not {TF_CONFIG_FORM}, with an index of the list, every machine's own") from None
+
+
+def _addresses(cluster: dict[str, list[str]]) -> list[str]:
+    return [address for task in TASKS for address in cluster.get(task, [])]
+
+
+def _position(cluster: dict[str, list[str]], task: str, index: int) -> int:
+    """Of a task among all addresses."""
+    before = TASKS[: TASKS.index(task)]
+    return sum(len(cluster.get(name, [])) for name in before) + index
 
 
 def _multiworker() -> tf.distribute.Strategy:

@@ -15,6 +15,7 @@ import ssl
 import subprocess
 import threading
 import time
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -50,9 +51,16 @@ class Gcs:
 
     def make_bucket(self, name):
         body = json.dumps({"name": name}).encode()
-        request = urllib.request.Request(f"{self.url}/storage/v1/b", body, {"Content-Type": "application/json"})
+        self._open(urllib.request.Request(f"{self.url}/storage/v1/b", body, {"Content-Type": "application/json"}))
+
+    def read(self, bucket, name):
+        """An object's content."""
+        return self._open(f"{self.url}/storage/v1/b/{bucket}/o/{urllib.parse.quote(name, safe='')}?alt=media")
+
+    def _open(self, request):
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        opener.open(request).close()
+        with opener.open(request) as response:
+            return response.read()
 
 
 @contextlib.contextmanager

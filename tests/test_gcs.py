@@ -20,12 +20,22 @@ def gcs(tmp_path_factory):
         yield found
 
 
-def call(gcs, module, *arguments):
-    """(exit code, stdout, its errors) of a command in a process of its own, which alone sees the emulator."""
+def start(gcs, module, *arguments):
+    """A process of its own, which alone sees the emulator."""
     command = [sys.executable, "-m", f"keras_negaposi.{module}", *map(str, arguments)]
-    result = subprocess.run(command, env=os.environ | gcs.environment, capture_output=True, text=True, timeout=300)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, env=os.environ | gcs.environment, **pipes)
+
+
+def finish(process, module):
+    """(exit code, stdout, its errors)."""
+    output, errors = process.communicate(timeout=300)
     ours = f"python -m keras_negaposi.{module}: error"
-    return result.returncode, result.stdout, [line for line in result.stderr.splitlines() if line.startswith(ours)]
+    return process.returncode, output, [line for line in errors.splitlines() if line.startswith(ours)]
+
+
+def call(gcs, module, *arguments):
+    return finish(start(gcs, module, *arguments), module)
 
 
 def flags(tiny, folder, **more):
@@ -34,19 +44,40 @@ def flags(tiny, folder, **more):
 
 
 @pytest.mark.slow
-def test_a_whole_run_on_gs(gcs, tiny, tmp_path):
-    run = "gs://bucket/runs/first"
+def test_a_whole_run_on_gs_and_one_that_is_broken_off(gcs, tiny, tmp_path):
+    steps = {"num_train_epochs": 30 * 32 / 180, "save_checkpoints_steps": 7, "log_every_steps": 2}
+    whole, broken = "gs://bucket/runs/whole", "gs://bucket/runs/broken"
     gcs.faults[:] = [Fault("POST /upload", 503, "busy", count=2)]  # are tried again
-    code, output, error = call(gcs, "train", *flags(tiny, run, precision="float32"))
+    code, output, error = call(gcs, "train", *flags(tiny, whole, precision="float32", **steps))
     assert code == 0, error
     assert gcs.faults[0].count == 0
-    code, output, error = call(gcs, "train", "--resume", "--output_dir", run)
-    assert code == 0 and "resumed at step 5" in output, error
+    code, output, error = call(gcs, "train", "--resume", "--output_dir", whole)
+    assert code == 0 and "resumed at step 30" in output, error
     (tmp_path / "pairs").write_text("りんごを買う。\tりんごを洗う。\n", encoding="utf-8")
-    code, output, error = call(gcs, "predict", run, "--input", tmp_path / "pairs")
+    code, output, error = call(gcs, "predict", whole, "--input", tmp_path / "pairs")
     assert code == 0 and 0 < float(output.split()[0]) < 1, error
     left = [line for line in gcs.requests if "in_use.lock" in line]
     assert left[-1].startswith("DELETE")
+
+    process = start(gcs, "train", *flags(tiny, broken, precision="float32", **steps))
+    after(process, "step 10/30")
+    gcs.faults[:] = [Fault("/bucket", 404, "The specified bucket does not exist.")]
+    code, output, error = finish(process, "train")
+    gcs.faults.clear()
+    assert code == 2 and len(error) == 1 and "there is no such bucket or object (HTTP 404)" in error[0], error
+
+    process = start(gcs, "train", "--resume", "--output_dir", broken)
+    after(process, "step 18/30")
+    process.kill()
+    process.communicate()
+    code, output, error = call(gcs, "train", "--resume", "--output_dir", broken)
+    assert code == 0 and "taken over from process" in output, error
+    for name in ("metrics.json", "scores_test.tsv"):
+        assert gcs.read("bucket", f"runs/broken/{name}") == gcs.read("bucket", f"runs/whole/{name}")
+
+
+def after(process, start_of_line):
+    assert any(line.startswith(start_of_line) for line in process.stdout), process.stderr.read()
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,11 @@
-"""Whatever ends a run early: what was done is kept, the next one goes on, and nothing half-written stays."""
+"""One process at a time in a folder, and records that are whole: else it is told, and nothing is done."""
 
-import json
 import os
-import signal
 import socket
 import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 
 from checkpoints_tools import lock
@@ -20,97 +17,11 @@ from keras_negaposi.records import prepare
 from keras_negaposi.tokenizer import Tokenizer
 from keras_negaposi.train import main
 
-SAME = ("metrics.json", "scores_test.tsv")
-STEPS = 30
-
-
-def flags(tiny, folder):
-    options = tiny.flags | {
-        "output_dir": str(folder),
-        "max_seq_length": 37,
-        "train_batch_size": 16,
-        "num_train_epochs": STEPS * 16 / 180,
-        "save_checkpoints_steps": 7,
-        "log_every_steps": 2,
-        "learning_rate": 0.003,
-        "precision": "float32",
-        "rank_queries": 2,
-    }
-    return [f"--{name}={value}" for name, value in options.items()]
-
-
-def start(arguments):
-    command = [sys.executable, "-m", "keras_negaposi.train", *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-@pytest.fixture(scope="module")
-def whole(tiny, tmp_path_factory):
-    """An uninterrupted run, and how long it took."""
-    folder = tmp_path_factory.mktemp("whole") / "run"
-    began = time.perf_counter()
-    process = start(flags(tiny, folder))
-    assert process.wait() == 0, process.stderr.read()
-    return folder, time.perf_counter() - began
-
-
-def names(folder):
-    """Of all files but TensorBoard's, of which each process writes one."""
-    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    return {name for name in found if not name.startswith("tensorboard")}
-
-
-def check_as_whole(whole, folder):
-    for name in SAME:
-        assert (folder / name).read_text() == (whole / name).read_text(), name
-    assert names(folder) == names(whole)
-    steps, expected = (
-        [point["step"] for point in json.loads((run / "history.json").read_text())] for run in (folder, whole)
-    )
-    assert set(expected) <= set(steps) and steps == sorted(set(steps))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(int(os.environ.get("KERAS_NEGAPOSI_KILLS", "1"))))
-def test_killed_at_any_moment_it_ends_as_if_nothing_had_been(whole, tiny, tmp_path, seed):
-    whole, seconds = whole
-    folder = tmp_path / "run"
-    process = start(flags(tiny, folder))
-    time.sleep(np.random.default_rng(seed).uniform(0.2, 0.95) * seconds)
-    process.kill()
-    process.communicate()
-    arguments = ["--resume", f"--output_dir={folder}"] if (folder / "config.json").exists() else flags(tiny, folder)
-    resumed = start(arguments)
-    output, errors = resumed.communicate()
-    assert resumed.returncode == 0, errors
-    check_as_whole(whole, folder)
-
-
-@pytest.mark.slow
-def test_a_signal_ends_it_after_a_step_that_is_kept(whole, tiny, tmp_path, capsys):
-    whole, _ = whole
-    number = signal.SIGTERM
-    folder = tmp_path / "run"
-    process = start(flags(tiny, folder))
-    for line in process.stdout:
-        if line.startswith("step "):
-            process.send_signal(number)
-            break
-    _, errors = process.communicate()
-    assert process.returncode == 128 + number
-    command = f"python -m keras_negaposi.train --resume --output_dir {folder}"
-    told, step = errors.strip().splitlines()[-1], json.loads((folder / "history.json").read_text())[-1]["step"]
-    assert told.startswith("stopped at step ") and told.endswith(f", which is kept; go on with: {command}")
-    assert step <= int(told.split()[3].rstrip(",")) < STEPS
-    assert main(["--resume", "--output_dir", str(folder)]) == 0
-    assert f"resumed at step {told.split()[3].rstrip(',')}" in capsys.readouterr().out
-    check_as_whole(whole, folder)
-
 
 def test_one_process_at_a_time(tmp_path, tiny, capsys):
     folder = tmp_path / "run"
     with locked(str(folder)):
-        assert main(flags(tiny, folder)) == 2
+        assert main([f"--{name}={value}" for name, value in (tiny.flags | {"output_dir": folder}).items()]) == 2
         error = capsys.readouterr().err
         assert f"{folder}: in use by process {os.getpid()} on {socket.gethostname()}, since 20" in error
         assert error.count("\n") == 1 and os.listdir(folder) == [lock.NAME]

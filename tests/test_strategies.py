@@ -50,12 +50,10 @@ def options(tiny, tmp_path_factory):
     }
 
 
-def start(options, folder, processors=1, workers=None, index=0, **more):
+def start(options, folder, processors=1, cluster=None, **more):
+    """``cluster`` is what TF_CONFIG holds."""
     arguments = [str(processors), json.dumps(options | {"output_dir": str(folder)} | more)]
-    environment = dict(os.environ)
-    if workers:
-        about = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
-        environment["TF_CONFIG"] = json.dumps(about)
+    environment = os.environ | ({"TF_CONFIG": json.dumps(cluster)} if cluster else {})
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return subprocess.Popen([sys.executable, str(SCRIPT), *arguments], env=environment, **pipes)
 
@@ -103,15 +101,19 @@ def test_two_devices_learn_what_one_learns(options, alone, tmp_path):
     check_same(tmp_path / "run", alone)
 
 
-def start_both(options, folder, **more):
-    workers = free_addresses(2)
-    return [start(options, folder, workers=workers, index=i, strategy="multiworker", **more) for i in range(2)]
+def start_both(options, folder, tasks, **more):
+    """Two processes; ``tasks`` are their types and indexes."""
+    cluster = {}
+    for address, (kind, _) in zip(free_addresses(2), tasks, strict=True):
+        cluster.setdefault(kind, []).append(address)
+    abouts = [{"cluster": cluster, "task": {"type": kind, "index": index}} for kind, index in tasks]
+    return [start(options, folder, cluster=about, strategy="multiworker", **more) for about in abouts]
 
 
 @pytest.mark.slow
 def test_two_workers_learn_what_one_learns_also_if_one_is_killed(options, alone, tmp_path):
     folder = tmp_path / "run"
-    first, second = start_both(options, folder)
+    first, second = start_both(options, folder, [("worker", 0), ("worker", 1)])
     while not list((folder / "checkpoints").glob("ckpt-6.index")):
         for process in (second, first):
             assert process.poll() is None, process.communicate()[0][-3000:]
@@ -122,7 +124,8 @@ def test_two_workers_learn_what_one_learns_also_if_one_is_killed(options, alone,
     assert re.search(r"error: another worker has gone.*start all of them again, go on with: python -m", output)
     second.communicate()
 
-    outputs = [finish(process) for process in start_both(options, folder, resume=True)]
+    tasks = [("chief", 0), ("worker", 0)]  # the other way to name them
+    outputs = [finish(process) for process in start_both(options, folder, tasks, resume=True)]
     assert "resumed at step" in outputs[0] and "wall time" in outputs[0]
     assert "wall time" not in outputs[1]
     check_same(folder, alone)
@@ -148,7 +151,8 @@ def test_what_cannot_be_trained_on_is_named(options, tmp_path, capsys, monkeypat
     assert "--strategy multiworker: set TF_CONFIG" in refusal(capsys, options, folder, strategy="multiworker")
     found = refusal(capsys, options, folder, strategy="mirrored", jit_compile="true")
     assert "--jit_compile: processors cannot do it with --strategy mirrored" in found
-    for wrong in ("{", "[]", '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}'):
+    one = '{"cluster": {"worker": ["a:1"]}, "task": {"type": "%s", "index": %d}}'
+    for wrong in ("{", "[]", '{"cluster": []}', one % ("worker", 1), one % ("chief", 0), one % ("ps", 0)):
         monkeypatch.setenv("TF_CONFIG", wrong)
         assert 'TF_CONFIG: not {"cluster": ' in refusal(capsys, options, folder, strategy="multiworker")
 

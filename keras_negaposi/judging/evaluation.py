@@ -10,7 +10,8 @@ import tf_keras
 from sklearn.metrics import classification_report, confusion_matrix
 
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import make_folder, read_json, read_text, write_json, write_text
+from checkpoints_tools.files import read_json, read_text, write_json, write_text
+from checkpoints_tools.lock import locked
 from checkpoints_tools.options import say
 from keras_negaposi.calibration import Calibration, saved_calibration
 from keras_negaposi.callbacks import PredictProgress
@@ -186,9 +187,10 @@ def evaluate_pair_file(run: str, config: EvaluateConfig) -> Evaluation:
     pattern = saved_config(run)["group_pattern"]
     figures = intervals(scores, document_weights(documents_of(data.pairs, pattern), SEED))
     folder = RunFolder(config.output_dir)
-    make_folder(folder.path)
-    write_text(folder.scores("test"), scores_table(data.pairs, scores))
-    write_evaluation(folder, {"test": evaluation}, {"figures": {n: dataclasses.asdict(f) for n, f in figures.items()}})
+    with locked(folder.path):
+        write_text(folder.scores("test"), scores_table(data.pairs, scores))
+        more = {"figures": {name: dataclasses.asdict(figure) for name, figure in figures.items()}}
+        write_evaluation(folder, {"test": evaluation}, more)
     say(f"accuracy {figures['accuracy'].percent()}")
     return evaluation
 
