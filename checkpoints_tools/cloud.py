@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import uuid
+from collections.abc import Iterable
 
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import join, list_folder, make_folder, read_bytes, remove, write_bytes
@@ -13,11 +14,12 @@ OBJECT_ROLE = "roles/storage.objectAdmin"
 BUCKET_ROLE = "roles/storage.legacyBucketReader"  # TensorFlow asks whether the bucket exists
 
 
-def probe(folder: str) -> None:
+def probe(folder: str, readers: Iterable[str] = ()) -> None:
     """Makes a folder if there is none, then writes, lists, reads and deletes a small file in it.
 
     Args:
         folder: local, or on any path that ``tf.io.gfile`` takes.
+        readers: devices, by TensorFlow's names, whose machines have to list and read it too.
 
     Raises:
         InputError: one of these fails; the message says which, and the mend.
@@ -35,6 +37,7 @@ def probe(folder: str) -> None:
         doing = "read from"
         if read_bytes(path) != content:
             raise InputError(f"{folder}: a file written there reads differently; give another folder")
+        check_read(path, readers)
         doing = "cleared"
         remove(path)
     except OSError as error:
@@ -45,6 +48,30 @@ def probe(folder: str) -> None:
         if not problem:
             raise
         raise InputError(f"{folder}: cannot be {doing}: {problem}") from None
+
+
+def check_read(path: str, readers: Iterable[str]) -> None:
+    """Lists and reads a file on other machines, which have accounts and networks of their own.
+
+    Args:
+        path: of a file.
+        readers: as in `probe`.
+
+    Raises:
+        InputError: names the machine that cannot, and the mend.
+    """
+    import tensorflow as tf
+
+    content = read_bytes(path)
+    for device in readers:
+        try:
+            with tf.device(device):
+                listed, found = tf.io.matching_files(f"{path}*").numpy(), tf.io.read_file(path).numpy()
+        except tf.errors.OpError as error:
+            reason = storage_problem(error) or error.message
+            raise InputError(f"{path}: cannot be read by {device}: {reason}") from None
+        if path.encode() not in listed or found != content:
+            raise InputError(f"{path}: {device} does not find what this machine has written; do both see one folder?")
 
 
 def storage_problem(error: Exception) -> str | None:

@@ -79,8 +79,9 @@ def write_bytes(path: str, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError:
+    except OSError as error:
         Path(temporary).unlink(missing_ok=True)
+        error.filename = path  # writing does not say where
         raise
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import platform
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, requires
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from packaging.requirements import Requirement
 from checkpoints_tools.cloud import probe
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import is_remote
+from keras_negaposi.config.training import StrategyConfig, TpuConfig
 from keras_negaposi.packages import TENSORFLOWS, installed
 
 DISTRIBUTION = "keras_negaposi"
@@ -28,17 +30,22 @@ class Finding(NamedTuple):
     line: str
 
 
-def examine(locations: Iterable[str]) -> Iterator[Finding]:
+def examine(locations: Iterable[str], config: TpuConfig) -> Iterator[Finding]:
     """Everything, the quick things first.
 
     Args:
         locations: folders to be written to, local or ``gs://``; those that are missing are made.
+        config: names the TPU whose machines have to read what is in the ``gs://`` ones.
     """
     yield Finding(False, f"python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} processors")
     yield from examine_packages(_requirements(), installed)
     yield from examine_devices()
+    readers: list[str] = []
+    if config.tpu:
+        finding, readers = examine_tpu(config)
+        yield finding
     for location in locations:
-        yield examine_location(location)
+        yield examine_location(location, readers)
 
 
 def examine_packages(requirements: Iterable[str], version_of: Callable[[str], str | None]) -> Iterator[Finding]:
@@ -74,14 +81,33 @@ def examine_devices() -> Iterator[Finding]:
         yield Finding(True, f"there is a GPU that TensorFlow cannot use; {mend}")
 
 
-def examine_location(location: str) -> Finding:
-    """Makes it, writes, lists, reads and deletes a file there, and looks at the space that is left."""
+def examine_tpu(config: TpuConfig) -> tuple[Finding, list[str]]:
+    """Connects to it; gives its machines too, unless it is this one."""
+    from keras_negaposi.strategies import choose_strategy, worker_machines
+
     try:
-        probe(location)
+        strategy = choose_strategy(StrategyConfig(**dataclasses.asdict(config), strategy="tpu"))
+    except InputError as error:
+        return Finding(True, str(error)), []
+    return Finding(False, f"TPU {config.tpu}, {strategy.num_replicas_in_sync} cores"), worker_machines()
+
+
+def examine_location(location: str, readers: Sequence[str] = ()) -> Finding:
+    """Makes it, writes, lists, reads and deletes a file there, and looks at the space that is left.
+
+    Args:
+        location: a folder, local or ``gs://``.
+        readers: devices whose machines list and read the file too, if it is not local.
+    """
+    remote = is_remote(location)
+    try:
+        probe(location, readers if remote else ())
     except InputError as error:
         return Finding(True, str(error))
     line = f"{location}: written, listed, read, deleted"
-    if is_remote(location):
+    if remote and readers:
+        line += f", and read by {', '.join(readers)}"
+    if remote:
         return Finding(False, line)
     free = shutil.disk_usage(location).free
     line = f"{line}; {free / 1e9:,.1f} GB free"

@@ -104,13 +104,18 @@ def _write(inputs: Inputs, folder: str) -> Records:
     packing = inputs.packer.packing.name
     max_seq_length = inputs.config.max_seq_length
     records = Records(folder, inputs.fingerprint, packing, max_seq_length, counts, truncated, lengths)
-    write_json(join(folder, METADATA), {k: v for k, v in dataclasses.asdict(records).items() if k != "folder"})
+    write_json(metadata_file(folder), {k: v for k, v in dataclasses.asdict(records).items() if k != "folder"})
     return records
+
+
+def metadata_file(folder: str) -> str:
+    """What a folder of finished records has."""
+    return join(folder, METADATA)
 
 
 def read_records(folder: str) -> Records | None:
     """The finished records in a folder, or ``None``."""
-    path = join(folder, METADATA)
+    path = metadata_file(folder)
     if not exists(path):
         return None
     metadata = read_json(path)

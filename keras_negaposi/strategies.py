@@ -106,6 +106,11 @@ def is_tpu(strategy: tf.distribute.Strategy) -> bool:
     return isinstance(strategy, tf.distribute.TPUStrategy)
 
 
+def worker_machines() -> list[str]:
+    """The processors, by TensorFlow's names, of the other machines that this process has connected to."""
+    return [device.name for device in tf.config.list_logical_devices("CPU") if "/job:worker/" in device.name]
+
+
 def is_multiworker(strategy: tf.distribute.Strategy) -> bool:
     """Whether several processes train one model."""
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):

@@ -11,9 +11,17 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from checkpoints_tools.cloud import probe
+from checkpoints_tools.cloud import check_read, probe
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import exists, is_remote, make_folder, read_bytes, write_bytes, write_json, write_text
+from checkpoints_tools.files import (
+    exists,
+    is_remote,
+    make_folder,
+    read_bytes,
+    write_bytes,
+    write_json,
+    write_text,
+)
 from checkpoints_tools.lock import locked
 from checkpoints_tools.options import say
 from keras_negaposi.calibration import Calibration, calibrate
@@ -29,7 +37,7 @@ from keras_negaposi.judging.report import Judged
 from keras_negaposi.model import Head, float32_copy
 from keras_negaposi.pretrained import Pretrained, read_pretrained
 from keras_negaposi.progress import duration
-from keras_negaposi.records import Records, find_records, prepare
+from keras_negaposi.records import Records, find_records, metadata_file, prepare
 from keras_negaposi.run_folder import RunFolder, check_same_data, environment, go_on
 from keras_negaposi.strategies import (
     check_batch,
@@ -37,7 +45,9 @@ from keras_negaposi.strategies import (
     chief_first,
     choose_strategy,
     is_chief,
+    is_tpu,
     lost_workers_named,
+    worker_machines,
 )
 
 
@@ -98,8 +108,7 @@ def run(
     check_remote_paths(config)
     strategy = strategy or choose_strategy(config)
     check_batch(strategy, config.train_batch_size)
-    if is_remote(config.output_dir):
-        probe(config.output_dir)
+    _try_locations(config, worker_machines() if is_tpu(strategy) else [])
     tf.keras.utils.set_random_seed(config.seed)
     run_inputs = read_run_inputs(config)
     folder = RunFolder(config.output_dir)
@@ -125,6 +134,16 @@ def run(
         judged = judge(folder.path)
     say(f"\nwall time {duration(time.perf_counter() - started)}")
     return judged
+
+
+def _try_locations(config: TrainConfig, readers: list[str]) -> None:
+    """Finds out before anything is read or trained what cannot be written, or read by a TPU's own machine."""
+    if is_remote(config.output_dir):
+        probe(config.output_dir)
+    if readers:
+        records = config.records or RunFolder(config.output_dir).records
+        metadata = metadata_file(records)
+        check_read(metadata, readers) if exists(metadata) else probe(records, readers)
 
 
 def score_parts(

@@ -6,10 +6,12 @@ import sys
 
 import pytest
 from gcs import Fault, emulated_gcs
+from ports import free_ports
 
 from checkpoints_tools.cloud import probe
 from checkpoints_tools.errors import InputError
 
+TRY_AGAIN = "; try again, a training with --resume"
 ACCOUNT = "service-7@cloud-tpu.iam.gserviceaccount.com"
 
 
@@ -130,3 +132,50 @@ def test_the_doctor_tries_a_bucket_and_waits_for_slow_answers(gcs):
     good, bad, end = output.splitlines()[-3:]
     assert good == "ok   gs://bucket/new: written, listed, read, deleted"
     assert bad.startswith("mend gs://gone/new: there is no bucket gs://gone") and end == "1 to mend"
+
+
+WORKER = """
+import sys, tensorflow as tf
+tf.distribute.Server({"worker": [sys.argv[1]]}, job_name="worker", task_index=0).join()
+"""
+HOST = """
+import sys, tensorflow as tf
+from checkpoints_tools.cloud import check_read, probe
+from checkpoints_tools.errors import InputError
+from checkpoints_tools.files import write_text
+from keras_negaposi.strategies import worker_machines
+tf.config.experimental_connect_to_host(sys.argv[1])
+write_text("gs://bucket/seen/metadata.json", "{}")
+for work in (lambda: probe("gs://bucket/new", worker_machines()),
+             lambda: check_read("gs://bucket/seen/metadata.json", worker_machines())):
+    try:
+        work()
+        print("read by", *worker_machines())
+    except InputError as error:
+        print(error)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reachable", [True, False])
+def test_another_machine_has_to_read_too(gcs, reachable):
+    """A TPU's own machine is such a worker: it has another account and another way to the bucket."""
+    address = f"127.0.0.1:{free_ports(1)[0]}"
+    way = {} if reachable else {"https_proxy": f"http://127.0.0.1:{free_ports(1)[0]}"}
+    worker = subprocess.Popen([sys.executable, "-c", WORKER, address], env=os.environ | gcs.environment | way)
+    try:
+        command = [sys.executable, "-c", HOST, address]
+        environment = os.environ | gcs.environment
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    finally:
+        worker.kill()
+        worker.wait()
+    probed, checked = result.stdout.splitlines()
+    device = "/job:worker/replica:0/task:0/device:CPU:0"
+    if reachable:
+        assert probed == checked == f"read by {device}"
+    else:
+        assert probed.startswith("gs://bucket/new/probe-")
+        assert checked.startswith(f"gs://bucket/seen/metadata.json: cannot be read by {device}: ")
+        assert f"cannot be read by {device}: " in probed
+        assert probed.endswith(TRY_AGAIN) and checked.endswith(TRY_AGAIN)

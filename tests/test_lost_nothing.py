@@ -21,7 +21,15 @@ from keras_negaposi.train import main
 def test_one_process_at_a_time(tmp_path, tiny, capsys):
     folder = tmp_path / "run"
     with locked(str(folder)):
-        assert main([f"--{name}={value}" for name, value in (tiny.flags | {"output_dir": folder}).items()]) == 2
+        assert (
+            main(
+                [
+                    f"--{name}={value}"
+                    for name, value in (tiny.flags | {"output_dir": folder, "max_seq_length": 37}).items()
+                ]
+            )
+            == 2
+        )
         error = capsys.readouterr().err
         assert f"{folder}: in use by process {os.getpid()} on {socket.gethostname()}, since 20" in error
         assert error.count("\n") == 1 and os.listdir(folder) == [lock.NAME]

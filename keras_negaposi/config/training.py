@@ -65,7 +65,16 @@ class Requirements:
 
 
 @dataclasses.dataclass(frozen=True)
-class StrategyConfig:
+class TpuConfig:
+    """Which TPU."""
+
+    tpu: str | None = option(None, "local: in this machine; or the TPU's name, or its grpc:// address")
+    tpu_zone: str | None = option(None, "where a TPU given by its name is")
+    gcp_project: str | None = option(None, "whose a TPU given by its name is")
+
+
+@dataclasses.dataclass(frozen=True)
+class StrategyConfig(TpuConfig):
     """What it is trained on."""
 
     strategy: str = option(
@@ -74,9 +83,6 @@ class StrategyConfig:
         "that TF_CONFIG names; tpu: --tpu; auto: what is there",
         choices=STRATEGIES,
     )
-    tpu: str | None = option(None, "local: in this machine; or the TPU's name, or its grpc:// address")
-    tpu_zone: str | None = option(None, "where a TPU given by its name is")
-    gcp_project: str | None = option(None, "whose a TPU given by its name is")
     steps_per_execution: int | None = option(
         None, "steps between two looks at the host (default: 1; on a TPU 25)", kind=int, check=at_least(1)
     )
