@@ -72,17 +72,30 @@ def write_bytes(path: str, content: bytes) -> None:
         with tf.io.gfile.GFile(path, "wb") as file:
             file.write(content)
         return
+    with replaced(path) as temporary:
+        Path(temporary).write_bytes(content)
+
+
+@contextmanager
+def replaced(path: str) -> Iterator[str]:
+    """A name for a file that takes the place of ``path`` when the block ends well, and is gone otherwise.
+
+    On an object store it is ``path`` itself.
+    """
+    if is_remote(path):
+        yield path
+        return
     temporary = f"{path}.tmp{os.getpid()}"
     try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
+        yield temporary
+        with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
         error.filename = path  # writing does not say where
         raise
+    finally:
+        Path(temporary).unlink(missing_ok=True)
 
 
 def write_text(path: str, text: str) -> None:

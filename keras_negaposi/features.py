@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
 import tensorflow as tf
 
 Features = dict[str, tf.Tensor]
@@ -63,9 +62,24 @@ def cut(features: Features, lengths: dict[str, tf.Tensor | int]) -> Features:
     }
 
 
-def serialize_example(values: dict[str, np.ndarray]) -> bytes:
-    """One example (arrays or numbers by feature name) as a ``tf.train.Example``: the same bytes in every process."""
-    example = tf.train.Example()
-    for name, value in values.items():
-        example.features.feature[name].int64_list.value.extend(np.ravel(value).tolist())  # an array is taken slowly
-    return example.SerializeToString(deterministic=True)
+def serialize(features: Features) -> tf.Tensor:
+    """Graph op: features (``[batch]`` or ``[batch, n]``) as ``tf.train.Example``, ``string [batch]``.
+
+    The bytes are those of protobuf's own deterministic serialization.
+    """
+    entries = [_message("Features.FeatureEntry", key=name, value=_feature(features[name])) for name in sorted(features)]
+    return _message("Example", features=_message("Features", feature=tf.stack(entries, 1)))
+
+
+def _feature(values: tf.Tensor) -> tf.Tensor:
+    values = tf.cast(values if values.shape.rank == 2 else values[:, tf.newaxis], tf.int64)
+    return _message("Feature", int64_list=_message("Int64List", value=values))
+
+
+def _message(kind: str, **fields: tf.Tensor | str) -> tf.Tensor:
+    """A protobuf message a row; the fields are ``[batch]``, ``[batch, repeated]``, or a string for all."""
+    rows = next(tf.shape(value)[0] for value in fields.values() if not isinstance(value, str))
+    filled = [tf.fill([rows], value) if isinstance(value, str) else value for value in fields.values()]
+    columns = [value if value.shape.rank == 2 else value[:, tf.newaxis] for value in filled]
+    sizes = tf.stack([tf.fill([rows], tf.shape(column)[1]) for column in columns], 1)
+    return tf.io.encode_proto(sizes, columns, list(fields), f"tensorflow.{kind}")

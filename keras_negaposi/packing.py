@@ -34,8 +34,16 @@ class Packer:
 
     packing: ClassVar[Packing]
 
+    def __getstate__(self) -> dict[str, object]:
+        """What another process needs."""
+        return {name: value for name, value in self.__dict__.items() if name != "traced"}
+
     def __call__(self, text_a: tf.Tensor, text_b: tf.Tensor) -> Features:
-        """Packs ``string [batch]`` twice.
+        """Tokenizes and packs ``string [batch]`` twice; see `pack`."""
+        return self.pack(self.tokenizer.tokenize(text_a), self.tokenizer.tokenize(text_b))
+
+    def pack(self, a: tf.RaggedTensor, b: tf.RaggedTensor) -> Features:
+        """Packs the pieces' ids, ragged ``int32 [batch, (pieces)]`` twice.
 
         Returns:
             ``int32 [batch, max_seq_length]`` by input's name, and ``truncated``, ``bool [batch]``.
@@ -49,7 +57,7 @@ class Packer:
 
     @functools.cached_property
     def traced(self) -> tf.types.experimental.PolymorphicFunction:
-        """The same, traced once for batches of any size."""
+        """A call, traced once for batches of any size."""
         return tf.function(self.__call__, input_signature=[tf.TensorSpec([None], tf.string)] * 2)
 
 
@@ -61,9 +69,8 @@ class PairPacker(Packer):
 
     packing = TOGETHER
 
-    def __call__(self, text_a: tf.Tensor, text_b: tf.Tensor) -> Features:
+    def pack(self, a: tf.RaggedTensor, b: tf.RaggedTensor) -> Features:
         """See `Packer`."""
-        a, b = self.tokenizer.tokenize(text_a), self.tokenizer.tokenize(text_b)
         room = self.max_seq_length - SPECIAL_IDS_OF_PAIR
         kept_a, kept_b = tf_text.RoundRobinTrimmer(max_seq_length=room).trim([a, b])
         if self.truncate_a == "start":
@@ -85,15 +92,17 @@ class ApartPacker(Packer):
 
     packing = APART
 
-    def __call__(self, text_a: tf.Tensor, text_b: tf.Tensor) -> Features:
+    def pack(self, a: tf.RaggedTensor, b: tf.RaggedTensor) -> Features:
         """See `Packer`."""
-        sides = {side: self.side(side, text) for side, text in zip(SIDES, (text_a, text_b), strict=True)}
+        sides = {side: self._pack_side(side, pieces) for side, pieces in zip(SIDES, (a, b), strict=True)}
         packed = {f"{side}_{name}": value for side, features in sides.items() for name, value in features.items()}
         return packed | {"truncated": packed.pop("a_truncated") | packed.pop("b_truncated")}
 
     def side(self, side: str, text: tf.Tensor) -> Features:
         """One text a row: ``string [batch]`` -> the encoder's inputs, and ``truncated``."""
-        pieces = self.tokenizer.tokenize(text)
+        return self._pack_side(side, self.tokenizer.tokenize(text))
+
+    def _pack_side(self, side: str, pieces: tf.RaggedTensor) -> Features:
         room = self.max_seq_length - SPECIAL_IDS_OF_SINGLE
         counts = tf.minimum(pieces.row_lengths(), room)
         at_start = side == "a" and self.truncate_a == "start"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -12,16 +13,16 @@ from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import exists, join, read_json, write_json
 from checkpoints_tools.lock import locked
 from checkpoints_tools.options import say
-from keras_negaposi.features import INDEX, LABEL, PACKINGS, Features, serialize_example
+from keras_negaposi.engines import Engine, in_threads
+from keras_negaposi.features import PACKINGS, Features
 from keras_negaposi.inputs import UNLABELLED, Inputs
-from keras_negaposi.labelled import Pair
 from keras_negaposi.length_buckets import LengthBuckets, boundaries
-from keras_negaposi.packing import Packer
+from keras_negaposi.progress import Ticker
+from keras_negaposi.shards import Shard, ShardWriter, Written
 
 METADATA = "metadata.json"
 SPLIT = "split.json"
 PAIRS_A_SHARD = 4096
-BATCH = 512
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Records:
         return f"records in {self.folder}: {parts}"
 
 
-def prepare(inputs: Inputs, folder: str) -> Records:
+def prepare(inputs: Inputs, folder: str, engine: Engine[Shard, Written] = in_threads) -> Records:
     """Writes the records, or takes those in ``folder`` when they were made from exactly these inputs.
 
     The metadata is written last: a folder without it is incomplete and made anew.
@@ -87,13 +88,13 @@ def prepare(inputs: Inputs, folder: str) -> Records:
         if existing:
             say(f"{folder}: records of other data, tokenizer or options; made anew")
         _clear(folder)
-        records = _write(inputs, folder)
+        records = _write(inputs, folder, engine)
     say(records.describe())
     return records
 
 
-def _write(inputs: Inputs, folder: str) -> Records:
-    written = {part: _write_part(inputs, folder, part) for part in inputs.split.parts}
+def _write(inputs: Inputs, folder: str, engine: Engine[Shard, Written]) -> Records:
+    written = {part: _write_part(inputs, folder, part, engine) for part in inputs.split.parts}
     truncated = {part: count for part, (count, _) in written.items()}
     lengths = np.sum([lengths for _, lengths in written.values()], axis=0).tolist()
     write_json(
@@ -157,35 +158,26 @@ def check_whole(records: Records) -> None:
                 raise InputError(f"{file}: missing or damaged; remove {records.folder}, and the records are made anew")
 
 
-def packed_batches(packer: Packer, texts: dict[str, str], pairs: Sequence[Pair]) -> Iterator[dict[str, np.ndarray]]:
-    """Packs pairs: yields the packing's features and ``truncated`` as arrays, `BATCH` pairs at a time, in order."""
-    for start in range(0, len(pairs), BATCH):
-        batch = pairs[start : start + BATCH]
-        packed = packer.traced(tf.constant([texts[p.a] for p in batch]), tf.constant([texts[p.b] for p in batch]))
-        arrays = {name: value.numpy() for name, value in packed.items()}
-        arrays[LABEL] = np.array([pair.label for pair in batch])
-        arrays[INDEX] = np.arange(start, start + len(batch))
-        yield arrays
-
-
-def _write_part(inputs: Inputs, folder: str, part: str) -> tuple[int, np.ndarray]:
+def _write_part(inputs: Inputs, folder: str, part: str, engine: Engine[Shard, Written]) -> tuple[int, np.ndarray]:
     """Writes one part's shards; gives the number of truncated pairs, and of inputs by length."""
-    pairs = inputs.split.parts[part]
-    batches = packed_batches(inputs.packer, inputs.data.texts, pairs)
-    examples = (
-        {name: values[row] for name, values in batch.items()} for batch in batches for row in range(len(batch[INDEX]))
-    )
+    pairs, texts = inputs.split.parts[part], inputs.data.texts
     offset = len(inputs.split.parts["train"]) if part == UNLABELLED else 0
+
+    def shards() -> Iterator[Shard]:
+        start = 0
+        for name, size in _shards(part, len(pairs)).items():
+            mine = pairs[start : start + size]
+            columns = [texts[pair.a] for pair in mine], [texts[pair.b] for pair in mine], [pair.label for pair in mine]
+            yield Shard(join(folder, name), *columns, list(range(offset + start, offset + start + size)))
+            start += size
+
+    tick, done = Ticker(f"writing the records of {part}", len(pairs)), 0
     truncated, lengths = 0, np.zeros(inputs.config.max_seq_length + 1, np.int64)
-    masks = [f"{prefix}input_mask" for prefix in inputs.packer.packing.prefixes]
-    for name, size in _shards(part, len(pairs)).items():
-        with tf.io.TFRecordWriter(join(folder, name)) as writer:
-            for _ in range(size):
-                example = next(examples)
-                truncated += bool(example.pop("truncated"))
-                np.add.at(lengths, [example[mask].sum() for mask in masks], 1)
-                example[INDEX] += offset
-                writer.write(serialize_example(example))
+    for written in engine(functools.partial(ShardWriter, inputs.packer), shards()):
+        done += written.pairs
+        truncated += written.truncated
+        lengths += written.lengths
+        tick(done)
     return truncated, lengths
 
 

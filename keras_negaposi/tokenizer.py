@@ -46,9 +46,20 @@ class Tokenizer:
         self.cls_id, self.sep_id = (self._special_id(piece, vocab_file) for piece in (CLS, SEP))
         self._model = read_bytes(model_file)
         _check_model(self._model, model_file, self.vocabulary, vocab_file)
+        self.table = self._make_table()
+
+    def __getstate__(self) -> dict[str, object]:
+        """What another process needs, without the files."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("table", "_traced")}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        self.table = self._make_table()
+
+    def _make_table(self) -> tf.lookup.StaticHashTable:
         # A text that spells out a special piece stays ordinary text.
         ordinary = {piece: number for piece, number in self.vocabulary.items() if piece not in _SPECIAL}
-        self.table = tf.lookup.StaticHashTable(
+        return tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(list(ordinary), list(ordinary.values()), tf.string, tf.int32),
             UNKNOWN_ID,
         )

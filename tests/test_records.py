@@ -6,14 +6,15 @@ import os
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from checkpoints_tools.errors import InputError
 from keras_negaposi.config import PrepareConfig
 from keras_negaposi.datasets import eval_dataset, train_dataset
-from keras_negaposi.features import ENCODER_INPUTS, INDEX, LABEL
+from keras_negaposi.features import ENCODER_INPUTS, INDEX, LABEL, serialize
 from keras_negaposi.inputs import read_inputs
 from keras_negaposi.length_buckets import boundaries
-from keras_negaposi.records import packed_batches, prepare, read_records
+from keras_negaposi.records import prepare, read_records
 from keras_negaposi.splits import Documents
 from keras_negaposi.tokenizer import Tokenizer
 
@@ -67,9 +68,11 @@ def test_every_pair_once_and_equal(inputs, records, apart, packing, part, batch_
     assert {batch[INDEX].shape for batch in batches} == {(batch_size,)}  # so that few shapes occur
     assert not any(value[batch[INDEX] < 0].any() for batch in batches for name, value in batch.items() if name != INDEX)
     assert {value.dtype for batch in batches for value in batch.values()} == {np.dtype(np.int32)}
-    (written,) = packed_batches(inputs.packer, inputs.data.texts, pairs)
-    written.pop("truncated")
-    assert in_order(batches) == in_order([written])
+    sides = [[inputs.data.texts[title] for title in side] for side in zip(*((p.a, p.b) for p in pairs), strict=True)]
+    packed = inputs.packer(*map(tf.constant, sides))
+    expected = {name: packed[name].numpy() for name in inputs.packer.packing.inputs}
+    expected |= {LABEL: np.array([pair.label for pair in pairs]), INDEX: np.arange(len(pairs))}
+    assert in_order(batches) == in_order([expected])
     assert len(in_order(batches)) == len(pairs)
 
 
@@ -118,6 +121,15 @@ def test_every_pass_holds_every_pair(records, length_buckets):
 )
 def test_boundaries(lengths, buckets, expected):
     assert boundaries(np.bincount(np.array(lengths, int), minlength=101), buckets) == expected
+
+
+def test_examples_are_serialized_as_protobuf_does():
+    features = {"b": np.array([[1, 300, 0], [7, 8, -9]]), "a": np.array([5, 2**31 - 1]), "empty": np.zeros((2, 0), int)}
+    for row, found in enumerate(serialize({name: tf.constant(v, tf.int32) for name, v in features.items()}).numpy()):
+        example = tf.train.Example()
+        for name, values in features.items():
+            example.features.feature[name].int64_list.value.extend(np.ravel(values[row]).tolist())
+        assert found == example.SerializeToString(deterministic=True)
 
 
 def test_counts_and_truncation(inputs, records):

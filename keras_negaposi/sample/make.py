@@ -30,13 +30,14 @@ from keras_negaposi.sample import FOLDER
 from keras_negaposi.sample.corpus import draw_pairs, make_decks
 
 if TYPE_CHECKING:
-    import numpy as np
+    import numpy
 
 MODEL_FILE, VOCAB_FILE, CHECKPOINT = "sample.model", "sample.vocab", "model.ckpt"
 CONTROL_SYMBOLS = ["[PAD]", "[CLS]", "[SEP]", "[MASK]"]
 """Ids 3 to 6 in bert-japanese's vocabulary, after SentencePiece's own three."""
 SEQ_LENGTH = 48
 """A step's cost grows with it; one pair in eleven is a little longer and is cut."""
+PAIRS_A_CHUNK = 512
 MOST_PAIRS_A_STEP = 256
 """A step takes its pairs from one chunk of a pass, and the smallest pass has few more than that."""
 BERT = {
@@ -81,10 +82,13 @@ def _make(config: MakeConfig) -> None:
     other_texts = {slide.title: slide.text for deck in others for slide in deck.slides}
     _train_sentencepiece(list(other_texts.values()), config)
 
+    import numpy as np
+    import tensorflow as tf
+
     from checkpoints_tools.config import BertConfig
     from checkpoints_tools.tf1 import write_checkpoint
+    from keras_negaposi.features import LABEL
     from keras_negaposi.packing import PairPacker
-    from keras_negaposi.records import packed_batches
     from keras_negaposi.sample.pretrain import pretrain, word_vectors
     from keras_negaposi.tokenizer import Tokenizer
 
@@ -94,11 +98,15 @@ def _make(config: MakeConfig) -> None:
 
     packer = PairPacker(tokenizer, SEQ_LENGTH)
 
-    def passes() -> Iterator[dict[str, np.ndarray]]:
+    def passes() -> Iterator[dict[str, numpy.ndarray]]:
         number = 0
         while True:  # other negatives in every pass
             drawn = draw_pairs(others, config.seed + number)
-            yield from packed_batches(packer, other_texts, drawn)
+            for start in range(0, len(drawn), PAIRS_A_CHUNK):
+                some = drawn[start : start + PAIRS_A_CHUNK]
+                sides = [other_texts[pair.a] for pair in some], [other_texts[pair.b] for pair in some]
+                packed = {name: value.numpy() for name, value in packer.traced(*map(tf.constant, sides)).items()}
+                yield packed | {LABEL: np.array([pair.label for pair in some])}
             number += 1
 
     ids = dict(zip(other_texts, tokenizer.encode(list(other_texts.values())), strict=True))
