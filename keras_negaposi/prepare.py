@@ -17,11 +17,13 @@ def prepare(arguments: argparse.Namespace) -> None:
     check_required(values, REQUIRED)
     config = make_config(PrepareConfig, values)
     from keras_negaposi import records
+    from keras_negaposi.engines import engine_of, in_threads
     from keras_negaposi.inputs import read_inputs
     from keras_negaposi.tokenizer import Tokenizer
 
     tokenizer = Tokenizer(config.model_file, config.vocab_file, config.do_lower_case)
-    records.prepare(read_inputs(config, tokenizer), config.output_dir)
+    engine = engine_of(config, config.output_dir, in_threads)
+    records.prepare(read_inputs(config, tokenizer), config.output_dir, engine)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -6,6 +6,7 @@ import dataclasses
 
 from checkpoints_tools.options import above, at_least, between, option
 from keras_negaposi.config.data import BOTH, SPLITS, DataConfig
+from keras_negaposi.config.engine import EngineConfig
 from keras_negaposi.heads.registry import HEADS
 
 STRATEGIES = ("auto", "default", "mirrored", "multiworker", "tpu")
@@ -50,7 +51,7 @@ class HeadConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class PrepareConfig(HeadConfig, DataConfig):
+class PrepareConfig(HeadConfig, DataConfig, EngineConfig):
     """``keras_negaposi.prepare``."""
 
     output_dir: str | None = option(None, "folder for the TFRecords, local or gs://")

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from checkpoints_tools.options import at_least, between, option
+from keras_negaposi.config.engine import EngineConfig
 from keras_negaposi.config.training import Requirements
 
 
@@ -29,7 +30,7 @@ class PredictConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class IndexConfig:
+class IndexConfig(EngineConfig):
     """``keras_negaposi.index``."""
 
     honbun: str | None = option(None, "JSON object title -> text of all pages (default: the run's own)")

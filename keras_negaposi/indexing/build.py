@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.lock import locked
 from checkpoints_tools.options import say
 from keras_negaposi.config import IndexConfig
+from keras_negaposi.engines import engine_of, one_by_one
 from keras_negaposi.frozen import text_key
 from keras_negaposi.indexing.cached import CachedScorer
 from keras_negaposi.indexing.store import MASK, Rows, Store, in_order
@@ -46,10 +48,15 @@ def _bring_up_to_date(
     missing = in_order((key for key in texts if key not in kept), {key: len(text) for key, text in texts.items()})
     say(f"{len(pages):,} pages, {len(texts):,} different texts, {len(missing):,} of them to encode")
     tick = Ticker("encoding", len(missing))
-    for start in range(0, len(missing), TEXTS_A_SEGMENT):
-        keys = missing[start : start + TEXTS_A_SEGMENT]
-        store.add(keys, _encode(scorer, [texts[key] for key in keys], config))
-        tick(start + len(keys))
+    segments = [missing[start : start + TEXTS_A_SEGMENT] for start in range(0, len(missing), TEXTS_A_SEGMENT)]
+    engine = engine_of(config, config.output, one_by_one)
+    make_work = functools.partial(_encoder, None if config.runner else scorer, run, config)
+    encoded = engine(make_work, ([texts[key] for key in keys] for keys in segments))
+    done = 0
+    for keys, rows in zip(segments, encoded, strict=True):
+        store.add(keys, rows)
+        done += len(keys)
+        tick(done)
     store.drop(set(texts))
     size, gone = store.bytes(), len(before - texts.keys())
     say(
@@ -70,11 +77,15 @@ def check_model(store: Store, model: Mapping[str, str], mend: str) -> None:
             raise InputError(f"{store.path}: made with another {name} ({value}, now {model.get(name)}); {mend}")
 
 
-def _encode(scorer: CachedScorer, texts: list[str], config: IndexConfig) -> list[Rows]:
-    """The side of the texts, ``config.batch_size`` of them at a time."""
-    size = config.batch_size
-    batches = [scorer.encode("b", texts[start : start + size]) for start in range(0, len(texts), size)]
-    return [
-        {name: array if name == MASK else array.astype(config.dtype) for name, array in batch.items()}
-        for batch in batches
-    ]
+def _encoder(scorer: CachedScorer | None, run: str, config: IndexConfig) -> Callable[[list[str]], list[Rows]]:
+    """What gives the side of texts, ``config.batch_size`` at a time; a worker elsewhere loads the run itself."""
+    scorer, size = scorer or CachedScorer(run), config.batch_size
+
+    def encode(texts: list[str]) -> list[Rows]:
+        batches = [scorer.encode("b", texts[start : start + size]) for start in range(0, len(texts), size)]
+        return [
+            {name: array if name == MASK else array.astype(config.dtype) for name, array in batch.items()}
+            for batch in batches
+        ]
+
+    return encode

@@ -1,0 +1,91 @@
+"""The engine for more than one machine: Apache Beam, whose runner may be Dataflow, Flink, Spark, or this process.
+
+Items and results go through files in a folder that all machines see, so a pipeline stays small however much it does.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import tensorflow as tf
+
+from checkpoints_tools.errors import InputError
+from checkpoints_tools.files import exists, join, make_folder, read_bytes, write_bytes
+from keras_negaposi.engines import ItemT, MakeWork, ResultT
+
+if TYPE_CHECKING:
+    import apache_beam
+
+
+class Beam:
+    """See `engines`.
+
+    Args:
+        runner: Beam's name of it.
+        options: ``name=value`` or ``name`` each, as the runner documents them.
+        folder: for what is exchanged; removed in the end, and emptied first of what a killed job left.
+
+    Raises:
+        InputError: Beam is not installed, or has no such runner.
+    """
+
+    def __init__(self, runner: str, options: Sequence[str], folder: str) -> None:
+        try:
+            import apache_beam
+            from apache_beam.options.pipeline_options import PipelineOptions
+        except ImportError:
+            raise InputError(f"--runner {runner}: Apache Beam is missing; pip install 'keras-negaposi[beam]'") from None
+        try:
+            self._runner = apache_beam.runners.create_runner(runner)
+        except (ValueError, ImportError) as error:
+            raise InputError(f"--runner {runner}: {error}") from None
+        self._options = PipelineOptions([f"--{option.removeprefix('--')}" for option in options])
+        self._folder = folder
+
+    def __call__(
+        self, make_work: Callable[[], Callable[[ItemT], ResultT]], items: Iterable[ItemT]
+    ) -> Iterator[ResultT]:
+        """The results of the items, in order, after all have been done."""
+        import apache_beam
+
+        self._remove()
+        make_folder(self._folder)
+        count = 0
+        for item in items:
+            write_bytes(_item(self._folder, count), pickle.dumps(item))
+            count += 1
+        with apache_beam.Pipeline(runner=self._runner, options=self._options) as pipeline:
+            numbers = pipeline | apache_beam.Create(range(count)) | apache_beam.Reshuffle()
+            numbers | apache_beam.ParDo(_do(make_work, self._folder))
+        for number in range(count):
+            yield pickle.loads(read_bytes(_result(self._folder, number)))
+        self._remove()
+
+    def _remove(self) -> None:
+        if tf.io.gfile.exists(self._folder):
+            tf.io.gfile.rmtree(self._folder)
+
+
+def _do(make_work: MakeWork[ItemT, ResultT], folder: str) -> apache_beam.DoFn:
+    import apache_beam
+
+    class Do(apache_beam.DoFn):
+        def setup(self) -> None:
+            self._work = make_work()
+
+        def process(self, number: int) -> None:
+            if not exists(_result(folder, number)):  # Beam may do a thing twice
+                item = pickle.loads(read_bytes(_item(folder, number)))
+                write_bytes(_result(folder, number), pickle.dumps(self._work(item)))
+
+    return Do()
+
+
+def _item(folder: str, number: int) -> str:
+    return join(folder, f"item-{number:06d}")
+
+
+def _result(folder: str, number: int) -> str:
+    return join(folder, f"result-{number:06d}")

@@ -1,0 +1,68 @@
+"""The work that falls into items is the same whoever does it."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from checkpoints_tools.errors import InputError
+from keras_negaposi import index, prepare
+from keras_negaposi.beam import Beam
+from keras_negaposi.config import TrainConfig
+from keras_negaposi.engines import in_threads, one_by_one
+from keras_negaposi.training import run
+
+
+def times(factor):
+    return functools.partial(np.multiply, factor)
+
+
+def engines(folder):
+    return [in_threads, one_by_one, Beam("DirectRunner", [], str(folder / "exchange"))]
+
+
+def test_results_come_in_the_items_order(tmp_path):
+    for engine in engines(tmp_path):
+        assert list(engine(functools.partial(times, 3), (number for number in range(100)))) == list(range(0, 300, 3))
+        assert list(engine(functools.partial(times, 3), [])) == []
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_error_is_raised(tmp_path):
+    for engine in engines(tmp_path):
+        with pytest.raises(Exception, match="int"):
+            list(engine(functools.partial(int, "x"), [1]))
+
+
+def test_what_cannot_be_run_is_named(tmp_path, monkeypatch):
+    with pytest.raises(InputError, match="--runner NoRunner: "):
+        Beam("NoRunner", [], str(tmp_path))
+    monkeypatch.setitem(__import__("sys").modules, "apache_beam", None)
+    with pytest.raises(InputError, match="Apache Beam is missing; pip install"):
+        Beam("DirectRunner", [], str(tmp_path))
+
+
+def files(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_beam_writes_the_same_records(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr("keras_negaposi.records.PAIRS_A_SHARD", 50)
+    names = ("honbun", "negaposi", "model_file", "vocab_file")
+    flags = ["--max_seq_length=37", *(f"--{name}={tiny.flags[name]}" for name in names)]
+    for name, more in {"here": [], "beam": ["--runner=DirectRunner"]}.items():
+        assert prepare.main([*flags, *more, f"--output_dir={tmp_path / name}"]) == 0
+    assert files(tmp_path / "here") == files(tmp_path / "beam")
+    assert len(files(tmp_path / "here")) > 5
+
+
+@pytest.mark.slow
+def test_beam_writes_the_same_index(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr("keras_negaposi.indexing.build.TEXTS_A_SEGMENT", 40)
+    folder = str(tmp_path / "run")
+    options = {"head": "vector", "max_seq_length": 30, "num_train_epochs": 1.0, "rank_queries": 0}
+    run(TrainConfig(**tiny.flags | options, output_dir=folder))
+    for name, more in {"here": [], "beam": ["--runner=DirectRunner", f"--runner_folder={tmp_path}"]}.items():
+        assert index.main([folder, *more, f"--output={tmp_path / name}"]) == 0
+    assert files(tmp_path / "here") == files(tmp_path / "beam")
+    assert not list(tmp_path.glob(".partial*"))
