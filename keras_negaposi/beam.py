@@ -36,7 +36,7 @@ class Beam:
             import apache_beam
             from apache_beam.options.pipeline_options import PipelineOptions
         except ImportError:
-            raise InputError(f"--runner {runner}: Apache Beam is missing; pip install 'keras-negaposi[beam]'") from None
+            raise InputError(f"--runner {runner}: Apache Beam is missing; pip install 'keras_negaposi[beam]'") from None
         try:
             self._runner = apache_beam.runners.create_runner(runner)
         except (ValueError, ImportError) as error:
@@ -44,9 +44,7 @@ class Beam:
         self._options = PipelineOptions([f"--{option.removeprefix('--')}" for option in options])
         self._folder = folder
 
-    def __call__(
-        self, make_work: Callable[[], Callable[[ItemT], ResultT]], items: Iterable[ItemT]
-    ) -> Iterator[ResultT]:
+    def __call__(self, make_work: MakeWork[ItemT, ResultT], items: Iterable[ItemT]) -> Iterator[ResultT]:
         """The results of the items, in order, after all have been done."""
         import apache_beam
 
