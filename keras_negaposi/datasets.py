@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_negaposi.features import INDEX, LABEL, Features
+from keras_negaposi.graphs import plain
 from keras_negaposi.inputs import UNLABELLED
 from keras_negaposi.records import Records
 
@@ -37,13 +38,13 @@ def train_dataset(
     dataset = tf.data.TFRecordDataset([file for part in parts for file in records.files(part)])
     buffer = min(records.train_count, SHUFFLE_BUFFER)
     dataset = dataset.shuffle(buffer, seed, reshuffle_each_iteration=True).repeat()
-    dataset = records.buckets(length_buckets).batches(dataset.map(records.parse), batch_size, full=True)
+    dataset = records.buckets(length_buckets).batches(dataset.map(plain(records.parse)), batch_size, full=True)
 
     def split_label(features: Features) -> tuple[Features, tf.Tensor]:
         label = features[LABEL] if targets is None else tf.gather(targets, features[INDEX])
         return records.inputs(features), label
 
-    return dataset.skip(skip_steps).map(split_label).prefetch(2)
+    return dataset.skip(skip_steps).map(plain(split_label)).prefetch(2)
 
 
 def eval_dataset(records: Records, part: str, batch_size: int, length_buckets: int = EVAL_BUCKETS) -> tf.data.Dataset:
@@ -51,7 +52,7 @@ def eval_dataset(records: Records, part: str, batch_size: int, length_buckets: i
 
     What is missing in a batch is filled up with examples of index -1, so that few shapes occur.
     """
-    examples = tf.data.TFRecordDataset(records.files(part)).map(records.parse)
+    examples = tf.data.TFRecordDataset(records.files(part)).map(plain(records.parse))
     dataset = records.buckets(length_buckets).batches(examples, batch_size)
 
     def fill(features: Features) -> Features:
@@ -64,4 +65,4 @@ def eval_dataset(records: Records, part: str, batch_size: int, length_buckets: i
 
         return {name: widen(name, value) for name, value in features.items()}
 
-    return dataset.map(fill).prefetch(2)
+    return dataset.map(plain(fill)).prefetch(2)

@@ -13,6 +13,7 @@ import tf_keras
 from checkpoints_tools.files import staged_tree
 from keras_negaposi.calibration import SMALLEST, Calibration
 from keras_negaposi.features import ENCODER_INPUTS, SIDES, Features
+from keras_negaposi.graphs import traced
 from keras_negaposi.heads.cacheable import CacheableModel, Side
 from keras_negaposi.packing import Packer, trim
 
@@ -35,8 +36,8 @@ class PairScorer(tf.Module):
         self._packer = packer
         self._calibration = calibration
         text = [tf.TensorSpec([None], tf.string, name) for name in ("text_a", "text_b")]
-        self.serving_default = tf.function(self._score_texts, input_signature=text)
-        self.ids = tf.function(self._score_ids, input_signature=[packer.packing.signature()])
+        self.serving_default = traced(self._score_texts, text)
+        self.ids = traced(self._score_ids, [packer.packing.signature()])
 
     @property
     def model(self) -> tf_keras.Model:
@@ -77,16 +78,16 @@ class CacheableScorer(PairScorer):
     def __init__(self, model: CacheableModel, packer: Packer, calibration: Calibration) -> None:
         super().__init__(model, packer, calibration)
         text = tf.TensorSpec([None], tf.string, "text")
-        self.encode_a = tf.function(lambda text: self._encode("a", text), input_signature=[text])
-        self.encode_b = tf.function(lambda text: self._encode("b", text), input_signature=[text])
+        self.encode_a = traced(lambda text: self._encode("a", text), [text])
+        self.encode_b = traced(lambda text: self._encode("b", text), [text])
         sides = {
             f"{side}_{name}": tf.TensorSpec([None, *spec.shape[1:]], spec.dtype, f"{side}_{name}")
             for side in SIDES
             for name, spec in getattr(self, ENCODE[side]).get_concrete_function().structured_outputs.items()
         }
         halves = {name: _half(spec) if name.startswith("b_") else spec for name, spec in sides.items()}
-        self.score = tf.function(self._score, input_signature=[sides])
-        self.score_half = tf.function(self._score, input_signature=[halves])
+        self.score = traced(self._score, [sides])
+        self.score_half = traced(self._score, [halves])
 
     def signatures(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
         """By the name that they are exported under."""

@@ -15,6 +15,7 @@ from checkpoints_tools.files import exists, read_bytes, write_bytes
 from checkpoints_tools.options import say
 from keras_negaposi.config import BaselineConfig
 from keras_negaposi.features import ENCODER_INPUTS
+from keras_negaposi.graphs import traced
 from keras_negaposi.heads.parts import masked_mean
 from keras_negaposi.labelled import Pair
 from keras_negaposi.packing import pack_singles
@@ -92,13 +93,13 @@ def _encode(config: BaselineConfig, pretrained: Pretrained, texts: dict[str, str
         encoder = pretrained.encoder()
     tokenizer = pretrained.tokenizer
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string), tf.TensorSpec([], tf.int32)])
     def encode(batch: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
         packed = pack_singles(tokenizer, batch, config.max_seq_length)
         inputs = {name: packed[name][:, :length] for name in ENCODER_INPUTS}
         states = encoder(inputs, training=False)["sequence_output"]
         return tf.stack([tf.cast(states[:, 0], tf.float32), masked_mean(states, inputs["input_mask"])], axis=1)
 
+    encode_batch = traced(encode, [tf.TensorSpec([None], tf.string), tf.TensorSpec([], tf.int32)])
     lengths = dict(zip(texts, map(len, tokenizer.encode(list(texts.values()))), strict=True))
     order = sorted(texts, key=lambda name: lengths[name])
     vectors: Vectors = {}
@@ -107,7 +108,7 @@ def _encode(config: BaselineConfig, pretrained: Pretrained, texts: dict[str, str
         names = order[start : start + config.encode_batch_size]
         longest = lengths[names[-1]] + 2  # [CLS] and [SEP]
         length = min(-(-longest // LENGTH_STEP) * LENGTH_STEP, config.max_seq_length)
-        rows = encode(tf.constant([texts[name] for name in names]), length).numpy()
+        rows = encode_batch(tf.constant([texts[name] for name in names]), length).numpy()
         vectors |= dict(zip(names, rows, strict=True))
         tick(len(vectors))
     return vectors

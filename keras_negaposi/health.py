@@ -19,6 +19,8 @@ from keras_negaposi.config.training import StrategyConfig, TpuConfig
 from keras_negaposi.packages import TENSORFLOWS, installed
 
 DISTRIBUTION = "keras_negaposi"
+LIBTPU = "libtpu>=0.0.17,<0.0.37"
+"""What tensorflow-tpu 2.20 can be imported with: newer ones abort it."""
 LITTLE_DISK = 5 * 10**9
 """Bytes: a checkpoint of a BERT base with Adam's two moments is 1.3 GB, and two may be there with the export."""
 
@@ -53,7 +55,8 @@ def examine_packages(requirements: Iterable[str], version_of: Callable[[str], st
     there = [name for name in TENSORFLOWS if version_of(name)]
     if len(there) > 1:
         yield Finding(True, f"{' and '.join(there)} overwrite each other; pip uninstall all, and install one")
-    for requirement in map(Requirement, requirements):
+    wanted = [*requirements, LIBTPU] if "tensorflow-tpu" in there else requirements
+    for requirement in map(Requirement, wanted):
         if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
             continue
         name = there[0] if requirement.name == TENSORFLOWS[0] and there else requirement.name
@@ -63,8 +66,6 @@ def examine_packages(requirements: Iterable[str], version_of: Callable[[str], st
         else:
             mend = f"pip install '{name}{requirement.specifier}'"
             yield Finding(True, f"{name} {found or 'is missing'}: {DISTRIBUTION} needs {requirement.specifier}; {mend}")
-    if found := version_of("libtpu"):
-        yield Finding(False, f"libtpu {found}")
 
 
 def examine_devices() -> Iterator[Finding]:

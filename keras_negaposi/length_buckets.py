@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_negaposi.features import Features, cut
+from keras_negaposi.graphs import plain
 
 MULTIPLE = 8
 """Of boundaries: what vector units and TPU tiles like."""
@@ -38,13 +39,13 @@ class LengthBuckets:
         """
         if len(self.boundaries) == 1:
             lengths = dict.fromkeys(self.prefixes, self.boundaries[0])
-            return examples.batch(batch_size, drop_remainder=full).map(lambda features: cut(features, lengths))
+            return examples.batch(batch_size, drop_remainder=full).map(plain(lambda features: cut(features, lengths)))
 
         def batch(bucket: tf.Tensor, window: tf.data.Dataset) -> tf.data.Dataset:
             batched = window.batch(batch_size, drop_remainder=full)
-            return batched.map(lambda features: cut(features, self._lengths(bucket)))
+            return batched.map(plain(lambda features: cut(features, self._lengths(bucket))))
 
-        return examples.group_by_window(self._bucket, batch, window_size=batch_size)
+        return examples.group_by_window(plain(self._bucket), plain(batch), window_size=batch_size)
 
     def _bucket(self, features: Features) -> tf.Tensor:
         """``int64 []``, the number of a pair's bucket: a digit an input."""

@@ -11,6 +11,7 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 
 from keras_negaposi.features import APART, SIDES, TOGETHER, Features, Packing, cut
+from keras_negaposi.graphs import traced
 from keras_negaposi.tokenizer import PADDING_ID, Tokenizer
 
 SPECIAL_IDS_OF_PAIR = 3  # [CLS] A [SEP] B [SEP]
@@ -58,7 +59,7 @@ class Packer:
     @functools.cached_property
     def traced(self) -> tf.types.experimental.PolymorphicFunction:
         """A call, traced once for batches of any size."""
-        return tf.function(self.__call__, input_signature=[tf.TensorSpec([None], tf.string)] * 2)
+        return traced(self.__call__, [tf.TensorSpec([None], tf.string)] * 2)
 
 
 class PairPacker(Packer):

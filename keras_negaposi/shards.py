@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from checkpoints_tools.files import replaced
 from keras_negaposi.features import INDEX, LABEL, Features, serialize
+from keras_negaposi.graphs import traced
 from keras_negaposi.packing import Packer
 
 BATCH = 1024
@@ -47,7 +48,7 @@ class ShardWriter:
     def __init__(self, packer: Packer) -> None:
         self._packer = packer
         kinds = (tf.string, tf.string, tf.int32, tf.int32)
-        self._examples = tf.function(self._make_examples, input_signature=[tf.TensorSpec([None], k) for k in kinds])
+        self._examples = traced(self._make_examples, [tf.TensorSpec([None], kind) for kind in kinds])
 
     def __call__(self, shard: Shard) -> Written:
         """Writes the file, which is there when it is whole."""

@@ -15,6 +15,7 @@ import tensorflow_text as tf_text
 
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import read_bytes, read_text
+from keras_negaposi.graphs import traced
 
 PAD, CLS, SEP = "[PAD]", "[CLS]", "[SEP]"
 UNKNOWN_ID = 0
@@ -95,7 +96,7 @@ class Tokenizer:
     def _encode(self) -> tf.types.experimental.PolymorphicFunction:
         """`tokenize`, traced once so that the model is parsed once."""
         if not hasattr(self, "_traced"):
-            self._traced = tf.function(self.tokenize, input_signature=[tf.TensorSpec([None], tf.string)])
+            self._traced = traced(self.tokenize, [tf.TensorSpec([None], tf.string)])
         return self._traced
 
     def _special_id(self, piece: str, vocab_file: str) -> int:

@@ -18,6 +18,7 @@ from keras_negaposi.callbacks import PredictProgress
 from keras_negaposi.config import EvaluateConfig
 from keras_negaposi.datasets import eval_dataset
 from keras_negaposi.features import INDEX, LABEL
+from keras_negaposi.graphs import plain
 from keras_negaposi.judging.uncertainty import Predictions, document_weights, intervals
 from keras_negaposi.labelled import Pair, read_pairs
 from keras_negaposi.progress import Ticker
@@ -93,10 +94,10 @@ def score_records(model: tf_keras.Model, records: Records, part: str, batch_size
         RuntimeError: the pairs scored are not the pairs of the part.
     """
     dataset = eval_dataset(records, part, batch_size)
-    columns = list(dataset.map(lambda features: (features[INDEX], features[LABEL])).as_numpy_iterator())
+    columns = list(dataset.map(plain(lambda features: (features[INDEX], features[LABEL]))).as_numpy_iterator())
     indices, labels = (np.concatenate(column) for column in zip(*columns, strict=True))
     progress = PredictProgress(Ticker(f"scoring the {part} pairs, batches", len(columns)))
-    probabilities = model.predict(dataset.map(records.inputs), verbose=0, callbacks=[progress])[:, 1]
+    probabilities = model.predict(dataset.map(plain(records.inputs)), verbose=0, callbacks=[progress])[:, 1]
     order = np.argsort(indices)
     order = order[indices[order] >= 0]
     if not np.array_equal(indices[order], np.arange(records.counts[part])) or len(probabilities) != len(indices):

@@ -1,0 +1,138 @@
+"""Texts to TFRecords: pairs/s and memory beside bert-japanese's own functions, and how both grow.
+
+python tests/benchmarks/records.py DATA_FOLDER BERT_FOLDER BERT_JAPANESE_FOLDER [--pairs 8940 100000 ...]
+
+BERT_JAPANESE_FOLDER is a checkout of github.com/yoheikikuta/bert-japanese; its TF1 calls are TensorFlow's compat.v1.
+Ours and the peer's work alternate, each in a process of its own, on the same pairs; reading, imports and loading the
+tokenizer are not counted. More pairs than there are come by going through them again with other partners.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import types
+from pathlib import Path
+
+ENVIRONMENT = os.environ | {"TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+MAX_SEQ_LENGTH = 256
+
+
+def read(data, count):
+    """Texts, and titles and labels of ``count`` pairs."""
+    texts = json.loads((data / "honbun_data.json").read_text(encoding="utf-8"))
+    given = json.loads((data / "negaposi.json").read_text(encoding="utf-8"))
+    if isinstance(given, dict):
+        given = [[a, b, label] for label, name in enumerate(("nega", "posi")) for a, b in given[name]]
+    rounds = -(-count // len(given))
+    pairs = [(row[0], given[(i + r) % len(given)][1], row[2]) for r in range(rounds) for i, row in enumerate(given)]
+    return texts, pairs[:count]
+
+
+def ours(arguments, texts, pairs, output):
+    from types import SimpleNamespace
+
+    from keras_negaposi.labelled import Pair
+    from keras_negaposi.packing import PairPacker
+    from keras_negaposi.records import prepare
+    from keras_negaposi.tokenizer import Tokenizer
+
+    tokenizer = Tokenizer(str(arguments.bert / "wiki-ja.model"), str(arguments.bert / "wiki-ja.vocab"))
+    tokenizer.encode(["本文"])
+    inputs = SimpleNamespace(
+        data=SimpleNamespace(texts=texts),
+        split=SimpleNamespace(parts={"train": [Pair(*pair) for pair in pairs]}),
+        packer=PairPacker(tokenizer, MAX_SEQ_LENGTH),
+        config=SimpleNamespace(max_seq_length=MAX_SEQ_LENGTH),
+        fingerprint="",
+    )
+    return lambda: prepare(inputs, output)
+
+
+def bert_japanese(arguments, texts, pairs, output):
+    import tensorflow as tf
+
+    sys.modules["tensorflow"] = tf.compat.v1
+    tf.compat.v1.logging.set_verbosity(tf.compat.v1.logging.ERROR)
+    for name in ("modeling", "optimization"):  # of the model: not used in what is measured
+        sys.modules[name] = types.ModuleType(name)
+    sys.path.insert(0, str(arguments.bert_japanese / "src"))
+    import run_classifier
+    import tokenization_sentencepiece
+
+    tokenizer = tokenization_sentencepiece.FullTokenizer(
+        model_file=str(arguments.bert / "wiki-ja.model"),
+        vocab_file=str(arguments.bert / "wiki-ja.vocab"),
+        do_lower_case=True,
+    )
+    examples = [
+        run_classifier.InputExample(guid=str(i), text_a=texts[a], text_b=texts[b], label=str(label))
+        for i, (a, b, label) in enumerate(pairs)
+    ]
+    return lambda: run_classifier.file_based_convert_examples_to_features(
+        examples, ["0", "1"], MAX_SEQ_LENGTH, tokenizer, os.path.join(output, "train.tf_record")
+    )
+
+
+SIDES = {"ours": ours, "bert-japanese": bert_japanese}
+
+
+def one_side(arguments):
+    """In a process of its own: prints seconds, and the peak memory in MB before and after."""
+    texts, pairs = read(arguments.data, arguments.pairs[0])
+    with tempfile.TemporaryDirectory() as output:
+        work = SIDES[arguments.side](arguments, texts, pairs, output)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        started = time.perf_counter()
+        work()
+        seconds = time.perf_counter() - started
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print("RESULT", json.dumps([seconds, before, after]))
+
+
+def measured(arguments, side, count):
+    folders = [str(folder) for folder in (arguments.data, arguments.bert, arguments.bert_japanese)]
+    command = [sys.executable, __file__, *folders, "--side", side, "--pairs", str(count)]
+    found = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True)
+    if found.returncode:
+        sys.exit(found.stderr[-2000:])
+    return json.loads(next(line for line in found.stdout.splitlines() if line.startswith("RESULT"))[7:])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="folder of honbun_data.json and negaposi.json")
+    parser.add_argument("bert", type=Path, help="folder of wiki-ja.model and wiki-ja.vocab")
+    parser.add_argument("bert_japanese", type=Path)
+    parser.add_argument("--pairs", type=int, nargs="+", default=[8940])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--peer_up_to", type=int, default=100_000, help="more pairs only by ours")
+    parser.add_argument("--side", choices=list(SIDES), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.side:
+        return one_side(arguments)
+    print("| pairs | ours, pairs/s | MB for it | bert-japanese, pairs/s | MB for it | ratio (of each round) |")
+    print("|---" * 6 + "|")
+    for count in arguments.pairs:
+        sides = list(SIDES) if count <= arguments.peer_up_to else ["ours"]
+        rounds = [{side: measured(arguments, side, count) for side in sides} for _ in range(arguments.rounds)]
+        cells = [f"{count:,}"]
+        for side in SIDES:
+            if side in sides:
+                speed = statistics.median(count / each[side][0] for each in rounds)
+                memory = statistics.median(each[side][2] - each[side][1] for each in rounds)
+                cells += [f"{speed:,.0f}", f"{memory:,.0f}"]
+            else:
+                cells += ["", ""]
+        ratios = [each["bert-japanese"][0] / each["ours"][0] for each in rounds if len(sides) > 1]
+        cells.append(", ".join(f"{ratio:.1f}" for ratio in sorted(ratios)))
+        print(f"| {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Compiles a whole training step with the real TPU compiler, without a TPU: an optional check, in two environments.
+
+python tests/benchmarks/tpu_compile.py dump FOLDER [flags of train]
+python tests/benchmarks/tpu_compile.py compile FOLDER [v5e:2x2 ...]
+
+The first writes the step as HLO, a file a shape of its inputs. The second needs ``pip install "jax[tpu]==0.6.2"`` in an
+environment without TensorFlow, with which libtpu does not get along, and compiles for each topology's first chip. The dumped step is one device's: what several exchange is not in it.
+"""
+
+import argparse
+import dataclasses
+import functools
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+TOPOLOGIES = ("v2:2x2", "v3:2x2", "v4:2x2x1", "v5e:2x2", "v5p:2x2x1", "v6e:2x2")
+
+
+def dump(arguments, flags):
+    import tensorflow as tf
+
+    from checkpoints_tools.options import make_parser
+    from keras_negaposi import train
+    from keras_negaposi.datasets import train_dataset
+    from keras_negaposi.fitting import build_for_training
+    from keras_negaposi.heads import build
+    from keras_negaposi.records import prepare
+    from keras_negaposi.training import read_run_inputs
+
+    parser = make_parser("tpu_compile", __doc__)
+    train.add_flags(parser, train.TrainConfig)
+    with tempfile.TemporaryDirectory() as folder:
+        config = train.configure(parser.parse_args([*flags, f"--output_dir={folder}/run"]))
+        config = dataclasses.replace(config, precision="bfloat16")  # as on a TPU
+        run_inputs = read_run_inputs(config)
+        records = prepare(run_inputs.inputs, f"{folder}/records")
+        pretrained = run_inputs.pretrained
+        build_model = functools.partial(build, config, pretrained.bert_config)
+        steps = run_inputs.total_steps
+        model = build_for_training(config, pretrained, steps, build_model, tf.distribute.get_strategy())
+        batches = train_dataset(records, config.train_batch_size, 0, length_buckets=config.length_buckets or 1)
+        arguments.folder.mkdir(parents=True, exist_ok=True)
+        seen = {}
+        for features, labels in batches.take(50):
+            seen.setdefault("-".join(str(value.shape[1]) for value in features.values()), (features, labels))
+        for shape, batch in seen.items():
+            step = tf.function(lambda *batch: model.train_step(batch), jit_compile=True, autograph=False)
+            content = step.experimental_get_compiler_ir(*batch)(stage="hlo_serialized")
+            path = arguments.folder / f"step-{config.head}-{shape}.hlo"
+            path.write_bytes(content)
+            print(f"{path}: {len(content):,} bytes")
+
+
+def compile_all(arguments, topologies):
+    # Off a TPU libtpu would ask Google's metadata server who it is.
+    os.environ |= {"TPU_SKIP_MDS_QUERY": "1", "JAX_PLATFORMS": "cpu", "TPU_WORKER_HOSTNAMES": "localhost"}
+    from jax.experimental.topologies import get_topology_desc
+
+    failed = 0
+    for file in sorted(arguments.folder.glob("*.hlo")):
+        for name in topologies or TOPOLOGIES:
+            started = time.perf_counter()
+            try:
+                compile_one(get_topology_desc(name, "tpu").devices[0], file.read_bytes())
+                print(f"{file.name} {name}: compiled in {time.perf_counter() - started:.0f} s", flush=True)
+            except Exception as error:  # whatever the compiler or a private API raises
+                failed += 1
+                print(f"{file.name} {name}: {type(error).__name__}: {str(error)[:300]}", flush=True)
+    return 1 if failed else 0
+
+
+def compile_one(device, hlo):
+    """By what jax itself calls: its public functions only compile programs that were written in jax."""
+    import numpy as np
+    from jax._src.lib import xla_client
+
+    program = xla_client._xla.mlir.xla_computation_to_mlir_module(xla_client.XlaComputation(hlo))
+    options = xla_client.CompileOptions()
+    options.num_replicas = options.num_partitions = 1
+    options.device_assignment = xla_client.DeviceAssignment.create(np.array([[device.id]]))
+    device.client.compile(program.encode(), xla_client._xla.DeviceList((device,)), options)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", choices=["dump", "compile"])
+    parser.add_argument("folder", type=Path)
+    arguments, rest = parser.parse_known_args()
+    return dump(arguments, rest) if arguments.work == "dump" else compile_all(arguments, rest)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
