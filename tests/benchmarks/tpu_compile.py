@@ -4,7 +4,8 @@ python tests/benchmarks/tpu_compile.py dump FOLDER [flags of train]
 python tests/benchmarks/tpu_compile.py compile FOLDER [v5e:2x2 ...]
 
 The first writes the step as HLO, a file a shape of its inputs. The second needs ``pip install "jax[tpu]==0.6.2"`` in an
-environment without TensorFlow, with which libtpu does not get along, and compiles for each topology's first chip. The dumped step is one device's: what several exchange is not in it.
+environment without TensorFlow, with which libtpu does not get along, and compiles for each topology's first chip.
+The dumped step is one device's: what several exchange is not in it.
 """
 
 import argparse
