@@ -2,12 +2,14 @@
 
 python tests/benchmarks/heads.py DATA_FOLDER BERT_FOLDER RUNS_FOLDER [--heads pair vector ...] [flags of train]
 
-RUNS_FOLDER keeps a run and an index a head; what is finished there is not made again. All pages are in the index of a
-head that keeps one vector a page; of the others those to be tested on, and what ranking all takes follows from these.
-``--frozen_layers`` is not for the heads after ``--whole``: who reads both texts in one input has to learn to compare.
+RUNS_FOLDER keeps a run, an index and the figures a head; what is finished there is not made again. All pages are in the
+index of a head that keeps one vector a page; of the others those to be tested on, and what ranking all takes follows
+from these. ``--frozen_layers`` is not for the heads after ``--whole``: who reads both texts in one input has to learn to
+compare.
 """
 
 import argparse
+import functools
 import json
 import statistics
 import subprocess
@@ -71,7 +73,32 @@ def questions(texts, run, count):
 
 def recall(asked, rank):
     """R@10, a page that scores as high as the true one before it."""
-    return np.mean([rank(pair.a, [pair.b, *others]).index(pair.b) < 10 for pair, others in asked])
+    return float(np.mean([rank(pair.a, [pair.b, *others]).index(pair.b) < 10 for pair, others in asked]))
+
+
+def kept(file, key, measure):
+    """What ``measure`` gives, or what it gave for the same key when it was last called."""
+    before = json.loads(file.read_text()) if file.exists() else {}
+    if before.get("key") != key:
+        before = {"key": key, "figures": measure()}
+        file.write_text(json.dumps(before, indent=1))
+    return before["figures"]
+
+
+def measure(run, texts, asked, model):
+    """What ranking costs and finds."""
+    found = recall(asked, model.rank)
+    seconds = statistics.median(model.seconds_to_rank(pair.a) for pair, _ in asked[:5])
+    scorer = Scorer(str(run))
+    pairs = [(texts[pair.a], texts[b]) for pair, others in asked[:1] for b in others]
+    scoring, _ = timed(lambda: list(scorer.stream(pairs, BATCH)))
+    return {
+        "recall": found,
+        "seconds": seconds * len(texts) / model.pages,
+        "pages": model.pages,
+        "pairs_per_second": len(pairs) / scoring,
+        "bytes_a_page": model.bytes_a_page,
+    }
 
 
 def ordered(titles, scores):
@@ -117,6 +144,27 @@ class Apart:
         return timed(lambda: self.index.suggest(self.texts[a], 10, [a]))[0]
 
 
+def make_model(head, run, texts, honbun, pages):
+    return Apart(run, texts, honbun, pages) if is_cacheable(head) else Together(run, texts)
+
+
+def row(head, run, figures, all_pages):
+    metrics = json.loads((run / "metrics.json").read_text())
+    config = json.loads((run / "config.json").read_text())["config"]
+    some = figures["pages"] < 0.9 * all_pages
+    return [
+        head,
+        f"{metrics['eval_accuracy']:.1%}",
+        f"{metrics['figures']['pr_auc']['value']:.3f}",
+        f"all but {config['frozen_layers']}" if config["frozen_layers"] else "all",
+        f"{figures['recall']:.0%}",
+        f"{training_minutes(run, config):.0f}",
+        f"{figures['seconds']:.3g}" + (f" (from {figures['pages']:,} pages)" if some else ""),
+        f"{figures['pairs_per_second']:.0f}",
+        f"{figures['bytes_a_page']:,.0f}",
+    ]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder of honbun_data.json and negaposi.json")
@@ -135,39 +183,26 @@ def main():
     for head in arguments.heads:
         run = arguments.runs / head
         if not (run / "metrics.json").exists():
-            kept = ["--vectors", arguments.runs / "vectors.npz", "--rank_queries", 0]
+            more = ["--vectors", arguments.runs / "vectors.npz", "--rank_queries", 0]
             resume = ["--resume"] if (run / "config.json").exists() else []
             whole = ["--frozen_layers", 0] if head in arguments.whole else []
-            command("train", *data, "--head", head, *kept, "--output_dir", run, *flags, *whole, *resume)
+            command("train", *data, "--head", head, *more, "--output_dir", run, *flags, *whole, *resume)
         asked, pages = questions(texts, run, arguments.questions)
-        model = models[head] = Apart(run, texts, honbun, pages) if is_cacheable(head) else Together(run, texts)
-        metrics = json.loads((run / "metrics.json").read_text())
-        config = json.loads((run / "config.json").read_text())["config"]
-        found = recall(asked, model.rank)
-        seconds = statistics.median(model.seconds_to_rank(pair.a) for pair, _ in asked[:5])
-        all_seconds = seconds * len(texts) / model.pages
-        scorer = Scorer(str(run))
-        pairs = [(texts[pair.a], texts[b]) for pair, others in asked[:1] for b in others]
-        scoring, _ = timed(lambda: list(scorer.stream(pairs, BATCH)))  # noqa: B023
-        rows.append(
-            [
-                head,
-                f"{metrics['eval_accuracy']:.1%}",
-                f"{metrics['figures']['pr_auc']['value']:.3f}",
-                f"all but {config['frozen_layers']}" if config["frozen_layers"] else "all",
-                f"{found:.0%}",
-                f"{training_minutes(run, config):.0f}",
-                f"{all_seconds:.3g}" + (f" (from {model.pages:,} pages)" if model.pages < 0.9 * len(texts) else ""),
-                f"{len(pairs) / scoring:.0f}",
-                f"{model.bytes_a_page:,.0f}",
-            ]
+        models[head] = functools.partial(make_model, head, run, texts, honbun, pages)
+        key = [head, arguments.questions, sorted(map(str, flags)), (run / "config.json").stat().st_mtime]
+        figures = kept(
+            run.parent / f"{head}.json",
+            key,
+            lambda: measure(run, texts, asked, models[head]()),  # noqa: B023
         )
+        rows.append(row(head, run, figures, len(texts)))
         print(f"| {' | '.join(rows[-1])} |", flush=True)
     if "vector" in models and CROSS in models:
+        quick, thorough = models["vector"](), models[CROSS]()
 
         def reranked(a, titles):
-            first = models["vector"].rank(a, titles)
-            return models[CROSS].rank(a, first[:RERANKED]) + first[RERANKED:]
+            first = quick.rank(a, titles)
+            return thorough.rank(a, first[:RERANKED]) + first[RERANKED:]
 
         print(f"vector, its best {RERANKED} put in order by {CROSS}: R@10 {recall(asked, reranked):.0%}")
     print("\n".join([f"| {' | '.join(HEADER)} |", "|---" * len(HEADER) + "|"]))
