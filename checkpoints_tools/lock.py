@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import exists, is_remote, join, make_folder, read_text, remove, sweep, write_text
@@ -22,6 +22,7 @@ from checkpoints_tools.options import say
 NAME = "in_use.lock"
 BEAT_S = 60.0
 STALE_S = 600.0
+SETTLE_S = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,14 +72,20 @@ def locked(folder: str) -> Iterator[None]:
 
 
 def _claim(path: str, me: Owner, folder: str) -> None:
-    if not _create(path, me):
+    made = _create(path, me)
+    if not made:
         owner = _read(path)
+        if not owner:  # it may be about to be written
+            time.sleep(SETTLE_S)
+            owner = _read(path)
         if not owner or owner.gone:
             say(f"{folder}: taken over from {owner or 'a process'}, which has died")
             remove(path)
             _create(path, me)
+    if not made or is_remote(path):  # who came at the same moment has written by then, and the last one has it
+        time.sleep(SETTLE_S)
     owner = _read(path)
-    if owner != me:  # also if another came at the same moment, and wrote last
+    if owner != me:
         raise InputError(f"{folder}: in use by {owner}; wait until it is done, or give another folder")
 
 
@@ -110,7 +117,8 @@ def _content(owner: Owner) -> str:
 
 def _keep_fresh(path: str, me: Owner, done: threading.Event) -> None:
     while not done.wait(BEAT_S):
-        write_text(path, _content(dataclasses.replace(me, beat=time.time())))
+        with suppress(Exception):  # a full disk, a store that is away: the work itself will meet it, and say so
+            write_text(path, _content(dataclasses.replace(me, beat=time.time())))
 
 
 def _is_alive(pid: int) -> bool:

@@ -36,6 +36,32 @@ def test_one_process_at_a_time(tmp_path, tiny, capsys):
     assert not os.listdir(folder)
 
 
+COMER = """
+import sys, time
+from checkpoints_tools.errors import InputError
+from checkpoints_tools.lock import locked
+time.sleep(max(0, float(sys.argv[2]) - time.time()))
+try:
+    with locked(sys.argv[1]):
+        print("in", flush=True)
+        time.sleep(2)
+except InputError:
+    print("refused", flush=True)
+"""
+
+
+@pytest.mark.parametrize("left", [None, "", "dead"])
+def test_of_several_that_come_at_once_one_gets_in(tmp_path, left):
+    dead = Owner(socket.gethostname(), 2**22 + 1, 0.0, 0.0)
+    if left is not None:
+        (tmp_path / lock.NAME).write_text(lock._content(dead) if left else "")
+    command = [sys.executable, "-c", COMER, str(tmp_path), str(time.time() + 2)]
+    comers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(6)]
+    last_lines = [comer.communicate(timeout=60)[0].splitlines()[-1] for comer in comers]
+    assert sorted(last_lines) == ["in"] + 5 * ["refused"]
+    assert not os.listdir(tmp_path)
+
+
 @pytest.mark.parametrize("scheme", ["", "ram://"])
 def test_the_lock_of_a_dead_process_is_taken_over(tmp_path, capsys, scheme):
     folder = f"{scheme}{tmp_path}/folder"

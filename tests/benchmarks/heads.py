@@ -4,8 +4,8 @@ python tests/benchmarks/heads.py DATA_FOLDER BERT_FOLDER RUNS_FOLDER [--heads pa
 
 RUNS_FOLDER keeps a run, an index and the figures a head; what is finished there is not made again. All pages are in the
 index of a head that keeps one vector a page; of the others those to be tested on, and what ranking all takes follows
-from these. ``--frozen_layers`` is not for the heads after ``--whole``: who reads both texts in one input has to learn to
-compare.
+from these. ``--frozen_layers`` is not for the heads after ``--whole``: what reads both texts in one input has to learn
+to compare.
 """
 
 import argparse
