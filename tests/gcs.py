@@ -53,6 +53,10 @@ class Gcs:
         body = json.dumps({"name": name}).encode()
         self._open(urllib.request.Request(f"{self.url}/storage/v1/b", body, {"Content-Type": "application/json"}))
 
+    def write(self, bucket, name, content):
+        where = f"{self.url}/upload/storage/v1/b/{bucket}/o?uploadType=media&name={urllib.parse.quote(name, safe='')}"
+        self._open(urllib.request.Request(where, content, {"Content-Type": "application/octet-stream"}))
+
     def read(self, bucket, name):
         """An object's content."""
         return self._open(f"{self.url}/storage/v1/b/{bucket}/o/{urllib.parse.quote(name, safe='')}?alt=media")

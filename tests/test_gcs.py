@@ -45,13 +45,26 @@ def flags(tiny, folder, **more):
     return [f"--{name}={value}" for name, value in options.items()]
 
 
+@pytest.fixture(scope="module")
+def remote(gcs, tiny):
+    """The inputs, and their flags, on gs://."""
+    for path in tiny.folder.iterdir():
+        gcs.write("bucket", f"inputs/{path.name}", path.read_bytes())
+    return {name: f"gs://bucket/inputs/{path.rpartition('/')[2]}" for name, path in tiny.flags.items()}
+
+
 @pytest.mark.slow
-def test_a_whole_run_on_gs_and_one_that_is_broken_off(gcs, tiny, tmp_path):
+def test_a_whole_run_on_gs_and_one_that_is_broken_off(gcs, tiny, remote, tmp_path):
     steps = {"num_train_epochs": 30 * 32 / 180, "save_checkpoints_steps": 7, "log_every_steps": 2}
     whole, broken = "gs://bucket/runs/whole", "gs://bucket/runs/broken"
+    everything = remote | {"records": "gs://bucket/records"}
+    wanted = ("--honbun", "--negaposi", "--model_file", "--vocab_file", "--max_seq_length", "--output_dir")
+    prepared = [flag for flag in flags(tiny, "gs://bucket/records", **remote) if flag.startswith(wanted)]
+    code, output, error = call(gcs, "prepare", *prepared)
+    assert code == 0 and "records in gs://bucket/records: train 180 pairs" in output, error
     gcs.faults[:] = [Fault("POST /upload", 503, "busy", count=2)]  # are tried again
-    code, output, error = call(gcs, "train", *flags(tiny, whole, precision="float32", **steps))
-    assert code == 0, error
+    code, output, error = call(gcs, "train", *flags(tiny, whole, precision="float32", **steps, **everything))
+    assert code == 0 and "reused: records in gs://bucket/records" in output, error
     assert gcs.faults[0].count == 0
     code, output, error = call(gcs, "train", "--resume", "--output_dir", whole)
     assert code == 0 and "resumed at step 30" in output, error
