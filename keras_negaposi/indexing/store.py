@@ -107,9 +107,10 @@ class Store:
         """Makes ``pages`` the index's pages; their rows may come later."""
         self.path.mkdir(parents=True, exist_ok=True)
         self.model, self.about = dict(model), dict(about)
-        number = 1 + max([_number(name, PAGES) for name in os.listdir(self.path) if name.startswith(PAGES)], default=0)
-        self.pages, self._pages_file = dict(pages), f"{PAGES}{number:06d}.json"
-        write_json(str(self.path / self._pages_file), self.pages)
+        if self.pages != pages or not self._pages_file:
+            number = 1 + _number(self._pages_file, PAGES)
+            self.pages, self._pages_file = dict(pages), f"{PAGES}{number:06d}.json"
+            write_json(str(self.path / self._pages_file), self.pages)
         self._write_manifest()
         self._remove_leftovers()
 
