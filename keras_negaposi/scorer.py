@@ -14,6 +14,7 @@ from checkpoints_tools.files import exists, join
 from keras_negaposi.run_folder import RunFolder
 
 SIGNATURE = "serving_default"
+WINDOW = 16
 
 
 class Scorer:
@@ -43,12 +44,28 @@ class Scorer:
         result = self._signature(text_a=tf.constant(list(text_a)), text_b=tf.constant(list(text_b)))
         return result["probabilities"].numpy()[:, 1], result["label"].numpy()
 
-    def stream(self, pairs: Iterable[tuple[str, str]], batch_size: int) -> Iterator[tuple[float, int]]:
-        """Scores pairs one batch after the other, in order, holding one batch in memory."""
+    def stream(
+        self, pairs: Iterable[tuple[str, str]], batch_size: int, window: int = WINDOW
+    ) -> Iterator[tuple[float, int]]:
+        """Scores pairs, ``batch_size`` at a time, and gives (probability, label) in their order.
+
+        Args:
+            pairs: of texts.
+            batch_size: pairs; a batch is padded to its longest.
+            window: batches that are read, and sorted by length, before one is scored; 1 if somebody waits for answers.
+        """
         iterator = iter(pairs)
-        while batch := list(islice(iterator, batch_size)):
-            probabilities, labels = self.score(*zip(*batch, strict=True))
-            yield from zip(probabilities.tolist(), labels.tolist(), strict=True)
+        while some := list(islice(iterator, window * batch_size)):
+            yield from self._score_sorted(some, batch_size)
+
+    def _score_sorted(self, pairs: list[tuple[str, str]], batch_size: int) -> list[tuple[float, int]]:
+        order = sorted(range(len(pairs)), key=lambda i: len(pairs[i][0]) + len(pairs[i][1]))
+        scored: dict[int, tuple[float, int]] = {}
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            probabilities, labels = self.score(*zip(*(pairs[i] for i in rows), strict=True))
+            scored |= zip(rows, zip(probabilities.tolist(), labels.tolist(), strict=True), strict=True)
+        return [scored[i] for i in range(len(pairs))]
 
 
 def load_saved_model(folder: str) -> tf.Module:

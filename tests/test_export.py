@@ -11,6 +11,7 @@ import pytest
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.evaluate import main as evaluate
 from keras_negaposi.predict import main as predict
+from keras_negaposi.scorer import Scorer
 from keras_negaposi.training import run
 
 LENGTH = 37
@@ -122,21 +123,32 @@ def test_predict_scores_files_in_order(finished, scored, text_pairs, tmp_path, f
 
 
 def test_predict_streams_from_stdin(finished, scored, text_pairs):
-    """The first batch's scores come before the input has ended."""
+    """A batch's scores come before the input has ended."""
     command = [sys.executable, "-m", "keras_negaposi.predict", str(finished), "--batch_size", "2"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
-        for a, b in text_pairs[:2]:
-            process.stdin.write(f"{a}\t{b}\r\n")
+        first = []
+        for batch in (text_pairs[:2], text_pairs[2:4]):
+            process.stdin.write("".join(f"{a}\t{b}\r\n" for a, b in batch))
             process.stdin.flush()
-        first = [process.stdout.readline() for _ in range(2)]
-        process.stdin.write("\t".join(text_pairs[2]))  # no newline at the end
+            first += [process.stdout.readline() for _ in range(2)]
+        process.stdin.write("\t".join(text_pairs[4]))  # no newline at the end
         process.stdin.close()
         rest = process.stdout.read()
         assert process.wait(timeout=60) == 0
     rows = [*first, *rest.splitlines()]
     np.testing.assert_allclose(
-        [float(row.split("\t")[0]) for row in rows], [float(r[3]) for r in scored[:3]], atol=3e-6
+        [float(row.split("\t")[0]) for row in rows], [float(r[3]) for r in scored[:5]], atol=3e-6
     )
+
+
+def test_pairs_are_scored_a_window_at_a_time_and_given_in_their_order(finished, scored, text_pairs):
+    read = []
+    stream = Scorer(str(finished)).stream((read.append(pair) or pair for pair in text_pairs), 4, 3)
+    found = [next(stream)]
+    assert len(read) == 12
+    probabilities, labels = zip(*found, *stream, strict=True)
+    np.testing.assert_allclose(probabilities, [float(row[3]) for row in scored], atol=2e-6)
+    assert list(labels) == [int(row[4]) for row in scored]
 
 
 def test_predict_of_nothing_is_nothing(finished, tmp_path):

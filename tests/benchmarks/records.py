@@ -10,16 +10,13 @@ tokenizer are not counted. More pairs than there are come by going through them 
 import argparse
 import json
 import os
-import resource
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
 import types
 from pathlib import Path
 
-ENVIRONMENT = os.environ | {"TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+from sides import HEADER, alternate, measure, row
+
 MAX_SEQ_LENGTH = 256
 
 
@@ -82,28 +79,6 @@ def bert_japanese(arguments, texts, pairs, output):
 SIDES = {"ours": ours, "bert-japanese": bert_japanese}
 
 
-def one_side(arguments):
-    """In a process of its own: prints seconds, and the peak memory in MB before and after."""
-    texts, pairs = read(arguments.data, arguments.pairs[0])
-    with tempfile.TemporaryDirectory() as output:
-        work = SIDES[arguments.side](arguments, texts, pairs, output)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        started = time.perf_counter()
-        work()
-        seconds = time.perf_counter() - started
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print("RESULT", json.dumps([seconds, before, after]))
-
-
-def measured(arguments, side, count):
-    folders = [str(folder) for folder in (arguments.data, arguments.bert, arguments.bert_japanese)]
-    command = [sys.executable, __file__, *folders, "--side", side, "--pairs", str(count)]
-    found = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True)
-    if found.returncode:
-        sys.exit(found.stderr[-2000:])
-    return json.loads(next(line for line in found.stdout.splitlines() if line.startswith("RESULT"))[7:])
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder of honbun_data.json and negaposi.json")
@@ -115,23 +90,17 @@ def main():
     parser.add_argument("--side", choices=list(SIDES), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.side:
-        return one_side(arguments)
-    print("| pairs | ours, pairs/s | MB for it | bert-japanese, pairs/s | MB for it | ratio (of each round) |")
-    print("|---" * 6 + "|")
+        with tempfile.TemporaryDirectory() as output:
+            texts, pairs = read(arguments.data, arguments.pairs[0])
+            measure(SIDES[arguments.side](arguments, texts, pairs, output))
+        return
+    folders = (arguments.data, arguments.bert, arguments.bert_japanese)
+    print(HEADER.format("pairs", "pairs", "bert-japanese", "pairs"))
     for count in arguments.pairs:
         sides = list(SIDES) if count <= arguments.peer_up_to else ["ours"]
-        rounds = [{side: measured(arguments, side, count) for side in sides} for _ in range(arguments.rounds)]
-        cells = [f"{count:,}"]
-        for side in SIDES:
-            if side in sides:
-                speed = statistics.median(count / each[side][0] for each in rounds)
-                memory = statistics.median(each[side][2] - each[side][1] for each in rounds)
-                cells += [f"{speed:,.0f}", f"{memory:,.0f}"]
-            else:
-                cells += ["", ""]
-        ratios = [each["bert-japanese"][0] / each["ours"][0] for each in rounds if len(sides) > 1]
-        cells.append(", ".join(f"{ratio:.1f}" for ratio in sorted(ratios)))
-        print(f"| {' | '.join(cells)} |", flush=True)
+        command = [__file__, *folders, "--pairs", count, "--side"]
+        found = alternate(lambda side, command=command: [*command, side], sides, arguments.rounds)
+        print(row(f"{count:,}", count, *SIDES, found), flush=True)
 
 
 if __name__ == "__main__":
