@@ -1,5 +1,6 @@
 """A disk that is full or may only be read: one line, and when that is mended the job goes on to the same end."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 EPOCHS = 8 * 32 / 180
+MOMENTS = int(os.environ.get("KERAS_NEGAPOSI_KILLS", "1"))
 RESULTS = ("metrics.json", "scores_test.tsv", "eval_results.txt")
 
 
@@ -57,7 +59,7 @@ def run(tiny, tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size, file", [("900k", "checkpoints/ckpt-3"), ("2500k", "saved_model.pb")])
+@pytest.mark.parametrize("size, file", [("900k", "checkpoints/ckpt-3"), ("2500k", "saved_model.pb")][:MOMENTS])
 def test_a_training_on_a_full_disk(run, tiny, disk, size, file):
     small = disk(size)
     folder = small.path / "run"

@@ -54,45 +54,50 @@ def remote(gcs, tiny):
 
 
 @pytest.mark.slow
-def test_a_whole_run_on_gs_and_one_that_is_broken_off(gcs, tiny, remote, tmp_path):
-    steps = {"num_train_epochs": 30 * 32 / 180, "save_checkpoints_steps": 7, "log_every_steps": 2}
-    whole, broken = "gs://bucket/runs/whole", "gs://bucket/runs/broken"
-    everything = remote | {"records": "gs://bucket/records"}
-    wanted = ("--honbun", "--negaposi", "--model_file", "--vocab_file", "--max_seq_length", "--output_dir")
-    prepared = [flag for flag in flags(tiny, "gs://bucket/records", **remote) if flag.startswith(wanted)]
-    code, output, error = call(gcs, "prepare", *prepared)
-    assert code == 0 and "records in gs://bucket/records: train 180 pairs" in output, error
-    gcs.faults[:] = [Fault("POST /upload", 503, "busy", count=2)]  # are tried again
-    code, output, error = call(gcs, "train", *flags(tiny, whole, precision="float32", **steps, **everything))
-    assert code == 0 and "reused: records in gs://bucket/records" in output, error
-    assert gcs.faults[0].count == 0
-    code, output, error = call(gcs, "train", "--resume", "--output_dir", whole)
-    assert code == 0 and "resumed at step 30" in output, error
-    (tmp_path / "pairs").write_text("りんごを買う。\tりんごを洗う。\n", encoding="utf-8")
-    code, output, error = call(gcs, "predict", whole, "--input", tmp_path / "pairs")
-    assert code == 0 and 0 < float(output.split()[0]) < 1, error
-    left = [line for line in gcs.requests if "in_use.lock" in line]
-    assert left[-1].startswith("DELETE")
+def test_a_run_on_gs_that_is_broken_off_twice_ends_as_one_on_this_disk(gcs, tiny, remote, tmp_path):
+    """Every path is on gs://."""
+    more = {"precision": "float32", "num_train_epochs": 30 * 32 / 180, "save_checkpoints_steps": 7}
+    here, there, records = tmp_path / "run", "gs://bucket/runs/first", "gs://bucket/records"
+    code, output, error = call(gcs, "train", *flags(tiny, here, **more))
+    assert code == 0, error
 
-    process = start(gcs, "train", *flags(tiny, broken, precision="float32", **steps))
-    after(process, "step 10/30")
+    wanted = ("--honbun", "--negaposi", "--model_file", "--vocab_file", "--max_seq_length", "--output_dir")
+    code, output, error = call(gcs, "prepare", *(f for f in flags(tiny, records, **remote) if f.startswith(wanted)))
+    assert code == 0 and f"records in {records}: train 180 pairs" in output, error
+
+    gcs.faults[:] = [Fault("POST /upload", 503, "busy", count=2)]  # are tried again
+    process = start(gcs, "train", *flags(tiny, there, **more, **remote, records=records, log_every_steps=2))
+    assert f"reused: records in {records}" in after(process, "step 10/30")
+    assert gcs.faults[0].count == 0
     gcs.faults[:] = [Fault("/bucket", 404, "The specified bucket does not exist.")]
     code, output, error = finish(process, "train")
     gcs.faults.clear()
     assert code == 2 and len(error) == 1 and "there is no such bucket or object (HTTP 404)" in error[0], error
 
-    process = start(gcs, "train", "--resume", "--output_dir", broken)
+    process = start(gcs, "train", "--resume", "--output_dir", there)
     after(process, "step 18/30")
     process.kill()
     process.communicate()
-    code, output, error = call(gcs, "train", "--resume", "--output_dir", broken)
-    assert code == 0 and "taken over from process" in output, error
+
+    code, output, error = call(gcs, "train", "--resume", "--output_dir", there)
+    assert code == 0 and "taken over from process" in output and "resumed at step 1" in output, error
     for name in ("metrics.json", "scores_test.tsv"):
-        assert gcs.read("bucket", f"runs/broken/{name}") == gcs.read("bucket", f"runs/whole/{name}")
+        assert gcs.read("bucket", f"runs/first/{name}") == (here / name).read_bytes()
+    assert [line for line in gcs.requests if "in_use.lock" in line][-1].startswith("DELETE")
+
+    (tmp_path / "pairs").write_text("りんごを買う。\tりんごを洗う。\n", encoding="utf-8")
+    code, output, error = call(gcs, "predict", there, "--input", tmp_path / "pairs")
+    assert code == 0 and 0 < float(output.split()[0]) < 1, error
 
 
-def after(process, start_of_line):
-    assert any(line.startswith(start_of_line) for line in process.stdout), process.stderr.read()
+def after(process, beginning):
+    """What it has said when a line begins so."""
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if line.startswith(beginning):
+            return "".join(said)
+    raise AssertionError(process.stderr.read())
 
 
 @pytest.mark.parametrize(

@@ -126,8 +126,10 @@ def test_a_reranker_orders_the_best(runs, indexes, corpus):
 
 def test_only_what_has_changed_is_encoded(runs, tiny, corpus, tmp_path, monkeypatch):
     encoded = []
-    original = build._encode
-    monkeypatch.setattr(build, "_encode", lambda scorer, texts, c: encoded.append(texts) or original(scorer, texts, c))
+    original = build.CachedScorer.encode
+    monkeypatch.setattr(
+        build.CachedScorer, "encode", lambda self, side, texts: encoded.append(texts) or original(self, side, texts)
+    )
     pages = dict(corpus) | {"同じ本文,000": next(iter(corpus.values()))}
     honbun = write_pages(tmp_path / "pages.json", pages)
     build_index(str(runs / "vector"), config(tiny, tmp_path / "index", honbun=honbun))
