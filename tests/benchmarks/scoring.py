@@ -2,9 +2,8 @@
 
 python tests/benchmarks/scoring.py DATA_FOLDER RUN_OF_PAIR RUN_OF_VECTOR [--count 1000] [--rounds 3]
 
-The peer gets the runs' encoders by ``checkpoints_tools convert --to huggingface`` and the same SentencePiece pieces;
-its classifier is at random, which costs the same. Both sort by length, as they always do. Loading, and a first batch,
-are not counted.
+The peer gets the runs by ``checkpoints_tools convert --to huggingface``, classifier included, and the same pieces. Both
+sort by length, as they always do. Loading, and a first batch, are not counted.
 """
 
 import argparse
@@ -37,7 +36,7 @@ def ours_pairs(arguments, pairs):
 def peers_pairs(arguments, pairs):
     from sentence_transformers import CrossEncoder
 
-    model = CrossEncoder(str(arguments.huggingface / "pair"), num_labels=1, max_length=arguments.length, device="cpu")
+    model = CrossEncoder(str(arguments.huggingface / "pair"), max_length=arguments.length, device="cpu")
     model.predict(pairs[:BATCH], batch_size=BATCH)
     return lambda: model.predict(pairs, batch_size=BATCH)
 
