@@ -6,6 +6,7 @@ import os
 import re
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import join, list_folder, make_folder, read_bytes, remove, write_bytes
@@ -31,13 +32,18 @@ def probe(folder: str, readers: Iterable[str] = ()) -> None:
         make_folder(folder)
         doing = "written to"
         write_bytes(path, content)
-        doing = "listed"
-        if name not in list_folder(folder):
-            raise InputError(f"{folder}: a file written there is not listed; is the folder the same for all?")
-        doing = "read from"
-        if read_bytes(path) != content:
-            raise InputError(f"{folder}: a file written there reads differently; give another folder")
-        check_read(path, readers)
+        try:
+            doing = "listed"
+            if name not in list_folder(folder):
+                raise InputError(f"{folder}: a file written there is not listed; is the folder the same for all?")
+            doing = "read from"
+            if read_bytes(path) != content:
+                raise InputError(f"{folder}: a file written there reads differently; give another folder")
+            check_read(path, readers)
+        except Exception:
+            with suppress(Exception):  # what was wrong first is told
+                remove(path)
+            raise
         doing = "cleared"
         remove(path)
     except OSError as error:

@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 
 from checkpoints_tools.errors import InputError
-from keras_negaposi import index, prepare
+from keras_negaposi import prepare
 from keras_negaposi.beam import Beam
-from keras_negaposi.config import TrainConfig
 from keras_negaposi.engines import in_threads, one_by_one
-from keras_negaposi.training import run
 
 
 def times(factor):
@@ -54,15 +52,3 @@ def test_beam_writes_the_same_records(tiny, tmp_path, monkeypatch):
         assert prepare.main([*flags, *more, f"--output_dir={tmp_path / name}"]) == 0
     assert files(tmp_path / "here") == files(tmp_path / "beam")
     assert len(files(tmp_path / "here")) > 5
-
-
-@pytest.mark.slow
-def test_beam_writes_the_same_index(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr("keras_negaposi.indexing.build.TEXTS_A_SEGMENT", 40)
-    folder = str(tmp_path / "run")
-    options = {"head": "vector", "max_seq_length": 30, "num_train_epochs": 1.0, "rank_queries": 0}
-    run(TrainConfig(**tiny.flags | options, output_dir=folder))
-    for name, more in {"here": [], "beam": ["--runner=DirectRunner", f"--runner_folder={tmp_path}"]}.items():
-        assert index.main([folder, *more, f"--output={tmp_path / name}"]) == 0
-    assert files(tmp_path / "here") == files(tmp_path / "beam")
-    assert not list(tmp_path.glob(".partial*"))

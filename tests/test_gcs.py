@@ -171,6 +171,7 @@ for work in (lambda: probe("gs://bucket/new", worker_machines()),
         print("read by", *worker_machines())
     except InputError as error:
         print(error)
+print(tf.io.gfile.listdir("gs://bucket/new"))
 """
 
 
@@ -188,7 +189,8 @@ def test_another_machine_has_to_read_too(gcs, reachable):
     finally:
         worker.kill()
         worker.wait()
-    probed, checked = result.stdout.splitlines()
+    probed, checked, left = result.stdout.splitlines()
+    assert left == "[]"
     device = "/job:worker/replica:0/task:0/device:CPU:0"
     if reachable:
         assert probed == checked == f"read by {device}"

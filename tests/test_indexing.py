@@ -148,6 +148,16 @@ def test_only_what_has_changed_is_encoded(runs, tiny, corpus, tmp_path, monkeypa
     assert titles == set(pages)
 
 
+def test_beam_makes_the_same_index(runs, tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "TEXTS_A_SEGMENT", 40)
+    folders = [tmp_path / "here", tmp_path / "beam"]
+    for folder, more in zip(folders, [{}, {"runner": "DirectRunner", "runner_folder": str(tmp_path)}], strict=True):
+        build_index(str(runs / "vector"), config(tiny, folder, **more))
+    here, beam = ({p.relative_to(f): p.read_bytes() for p in f.rglob("*") if p.is_file()} for f in folders)
+    assert here == beam and len(here) > 8
+    assert sorted(tmp_path.iterdir()) == sorted(folders)
+
+
 @pytest.mark.parametrize("head", HEADS)
 def test_segments_of_any_size_and_their_compaction_keep_the_scores(
     runs, indexes, tiny, corpus, tmp_path, monkeypatch, head
