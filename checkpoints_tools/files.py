@@ -15,7 +15,8 @@ from checkpoints_tools.errors import InputError
 
 PARTIAL = ".partial-"
 """How the names of folders begin that are not complete yet."""
-LEFTOVERS = (f"{PARTIAL}*", "*.tmp[0-9]*")
+LEFTOVER = rf"{re.escape(PARTIAL)}.*|.*\.tmp\d+"
+"""What the names look like that `replaced` and `staged_folder` give until something is complete."""
 
 
 def is_remote(path: str) -> bool:
@@ -92,7 +93,8 @@ def replaced(path: str) -> Iterator[str]:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        error.filename = path  # writing does not say where
+        if error.filename in (None, temporary):  # writing does not say where
+            error.filename = path
         raise
     finally:
         Path(temporary).unlink(missing_ok=True)
@@ -154,18 +156,31 @@ def remove(path: str) -> None:
         Path(path).unlink(missing_ok=True)
 
 
-def sweep(folder: str, *more: str) -> None:
+def remove_tree(path: str) -> None:
+    """Removes a file, or a folder with all that is in it, if it is there."""
+    if is_remote(path):
+        import tensorflow as tf
+
+        if tf.io.gfile.exists(path):
+            tf.io.gfile.rmtree(path)
+    elif os.path.isdir(path):
+        shutil.rmtree(path)
+    else:
+        remove(path)
+
+
+def sweep(folder: str, leftover: str = LEFTOVER) -> None:
     """Removes what a killed process left half-written in a folder; for whoever has it to himself (`lock.locked`).
 
     Args:
         folder: on an object store nothing is done, since that shows an object only when it is complete.
-        more: patterns of such files and folders, beside those of this module.
+        leftover: regular expression of the whole names of such files and folders.
     """
     if is_remote(folder):
         return
-    for pattern in (*LEFTOVERS, *more):
-        for left in Path(folder).glob(pattern):
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
+    for name in list_folder(folder):
+        if re.fullmatch(leftover, name):
+            remove_tree(join(folder, name))
 
 
 def make_folder(path: str) -> None:

@@ -9,10 +9,8 @@ import pickle
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import tensorflow as tf
-
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import exists, join, make_folder, read_bytes, write_bytes
+from checkpoints_tools.files import exists, join, make_folder, read_bytes, remove_tree, write_bytes
 from keras_negaposi.engines import ItemT, MakeWork, ResultT
 
 if TYPE_CHECKING:
@@ -48,7 +46,7 @@ class Beam:
         """The results of the items, in order, after all have been done."""
         import apache_beam
 
-        self._remove()
+        remove_tree(self._folder)
         make_folder(self._folder)
         count = 0
         for item in items:
@@ -59,11 +57,7 @@ class Beam:
             numbers | apache_beam.ParDo(_do(make_work, self._folder))
         for number in range(count):
             yield pickle.loads(read_bytes(_result(self._folder, number)))
-        self._remove()
-
-    def _remove(self) -> None:
-        if tf.io.gfile.exists(self._folder):
-            tf.io.gfile.rmtree(self._folder)
+        remove_tree(self._folder)
 
 
 def _do(make_work: MakeWork[ItemT, ResultT], folder: str) -> apache_beam.DoFn:

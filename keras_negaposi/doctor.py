@@ -9,15 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from checkpoints_tools.options import (
-    EXIT_BAD_INPUT,
-    add_flags,
-    given_flags,
-    make_config,
-    make_parser,
-    run_command,
-    say,
-)
+from checkpoints_tools.options import EXIT_BAD_INPUT, add_flags, given_flags, make_config, make_parser, run_command, say
 from keras_negaposi.config.training import TpuConfig
 
 

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 from checkpoints_tools.errors import InputError
+from checkpoints_tools.files import replaced
 from checkpoints_tools.options import add_flags, given_flags, make_config, make_parser, run_command
 from keras_negaposi.labelled import check_text
 
@@ -77,14 +78,8 @@ def _open_output(path: str) -> Iterator[TextIO]:
     if path == STDIN:
         yield sys.stdout
         return
-    temporary = f"{path}.tmp{os.getpid()}"
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            yield file
-        os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(temporary)
+    with replaced(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+        yield file
 
 
 def predict(arguments: argparse.Namespace) -> None:

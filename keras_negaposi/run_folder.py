@@ -32,7 +32,7 @@ class RunFolder:
 
     def sweep(self) -> None:
         """Removes checkpoints that a killed process left half-written."""
-        sweep(self.checkpoints, "*_temp*", "*.tempstate*")
+        sweep(self.checkpoints, r".*_temp.*|.*\.tempstate.*")
 
     def scores(self, part: str) -> str:
         """Per-pair scores of a part."""

@@ -13,15 +13,7 @@ import tf_keras
 
 from checkpoints_tools.cloud import check_read, probe
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import (
-    exists,
-    is_remote,
-    make_folder,
-    read_bytes,
-    write_bytes,
-    write_json,
-    write_text,
-)
+from checkpoints_tools.files import exists, is_remote, make_folder, read_bytes, write_bytes, write_json, write_text
 from checkpoints_tools.lock import locked
 from checkpoints_tools.options import say
 from keras_negaposi.calibration import Calibration, calibrate
@@ -142,8 +134,10 @@ def _try_locations(config: TrainConfig, readers: list[str]) -> None:
         probe(config.output_dir)
     if readers:
         records = config.records or RunFolder(config.output_dir).records
-        metadata = metadata_file(records)
-        check_read(metadata, readers) if exists(metadata) else probe(records, readers)
+        if exists(metadata_file(records)):
+            check_read(metadata_file(records), readers)
+        else:
+            probe(records, readers)
 
 
 def score_parts(

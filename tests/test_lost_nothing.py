@@ -20,16 +20,9 @@ from keras_negaposi.train import main
 
 def test_one_process_at_a_time(tmp_path, tiny, capsys):
     folder = tmp_path / "run"
+    flags = tiny.flags | {"output_dir": folder, "max_seq_length": 37}
     with locked(str(folder)):
-        assert (
-            main(
-                [
-                    f"--{name}={value}"
-                    for name, value in (tiny.flags | {"output_dir": folder, "max_seq_length": 37}).items()
-                ]
-            )
-            == 2
-        )
+        assert main([f"--{name}={value}" for name, value in flags.items()]) == 2
         error = capsys.readouterr().err
         assert f"{folder}: in use by process {os.getpid()} on {socket.gethostname()}, since 20" in error
         assert error.count("\n") == 1 and os.listdir(folder) == [lock.NAME]
@@ -89,13 +82,17 @@ def test_the_lock_of_a_dead_process_is_taken_over(tmp_path, capsys, scheme):
 
 def test_the_lock_is_kept_fresh_and_given_back_on_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(lock, "BEAT_S", 0.01)
+    kept, left = tmp_path / "draft.tmp2x", tmp_path / "metrics.json.tmp17"
+    kept.write_text("somebody's own")
+    left.write_text("what a killed process left")
     with pytest.raises(ZeroDivisionError), locked(str(tmp_path)):
+        assert kept.exists() and not left.exists()
         first = lock._read(str(tmp_path / lock.NAME))
         time.sleep(0.2)
         later = lock._read(str(tmp_path / lock.NAME))
         assert later.beat > first.beat and later.since == first.since
         raise ZeroDivisionError
-    assert not os.listdir(tmp_path)
+    assert os.listdir(tmp_path) == [kept.name]
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "short", "missing"])

@@ -19,7 +19,7 @@ import numpy as np
 
 from checkpoints_tools import lock
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import PARTIAL, read_json, write_json
+from checkpoints_tools.files import PARTIAL, read_json, remove_tree, write_json
 
 SCHEMA = 1
 MANIFEST, KEYS, LENGTHS, MASK = "manifest.json", "keys.json", "lengths.npy", "mask"
@@ -190,8 +190,7 @@ class Store:
     def _remove_leftovers(self) -> None:
         named = {MANIFEST, self._pages_file, *self.segments}
         for name in set(filter(_is_ours, os.listdir(self.path))) - named:
-            path = self.path / name
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            remove_tree(str(self.path / name))
 
 
 def _read_segment(path: Path) -> Segment:

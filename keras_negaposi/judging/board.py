@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams
 from tensorboard.plugins.pr_curve import summary as pr_curve
 
-from checkpoints_tools.files import join
+from checkpoints_tools.files import join, remove_tree
 from keras_negaposi.judging import plots
 from keras_negaposi.judging.assessment import Assessment, FinishedRun
 from keras_negaposi.judging.evaluation import Evaluation
@@ -31,8 +31,7 @@ _HPARAMS = (
 def write_board(run: FinishedRun, evaluation: Evaluation, assessment: Assessment) -> None:
     """Writes anew what TensorBoard shows of the test part, at the run's last step."""
     folder = join(run.folder.tensorboard, FOLDER)
-    if tf.io.gfile.exists(folder):
-        tf.io.gfile.rmtree(folder)
+    remove_tree(folder)
     writer = tf.summary.create_file_writer(folder)
     with writer.as_default(step=evaluation.global_step):
         tf.summary.scalar("test/loss", evaluation.eval_loss)

@@ -1,6 +1,6 @@
 """Scoring pairs and encoding texts: ours beside sentence-transformers, same weights, lengths and batches.
 
-python tests/benchmarks/scoring.py DATA_FOLDER RUN_OF_PAIR RUN_OF_VECTOR [--count 1000] [--rounds 3]
+python tests/benchmarks/scoring.py DATA_FOLDER RUN_OF_PAIR RUN_OF_VECTOR [--count 320] [--rounds 2]
 
 The peer gets the runs by ``checkpoints_tools convert --to huggingface``, classifier included, and the same pieces. Both
 sort by length, as they always do. Loading, and a first batch, are not counted.
@@ -92,8 +92,8 @@ def main():
     parser.add_argument("data", type=Path)
     parser.add_argument("pair", type=Path, help="run of the head pair")
     parser.add_argument("vector", type=Path, help="run of the head vector")
-    parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--count", type=int, default=320)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--work", choices=list(SIDES), help=argparse.SUPPRESS)
     parser.add_argument("--side", help=argparse.SUPPRESS)
     parser.add_argument("--huggingface", type=Path, help=argparse.SUPPRESS)
