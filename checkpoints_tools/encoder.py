@@ -12,6 +12,7 @@ from official.nlp.modeling import networks
 
 from checkpoints_tools import name_map
 from checkpoints_tools.config import BertConfig
+from checkpoints_tools.fused import fuse
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ def build_encoder(config: BertConfig) -> networks.BertEncoder:
     for layer in encoder.submodules:  # the encoder's constructor does not take it
         if isinstance(layer, tf_keras.layers.LayerNormalization):
             layer.epsilon = config.layer_norm_eps
+    fuse(encoder)
     return encoder
 
 

@@ -24,15 +24,14 @@ ENCODE = {side: f"encode_{side}" for side in SIDES}
 class PairScorer(tf.Module):
     """A pair model with its tokenizer, as it is exported.
 
-    What is saved are the signatures with the variables and the table that they use. A Keras model as an attribute would
-    be saved with functions of every layer, which makes writing and loading twice as slow.
+    What is saved are the signatures with the variables that they use. A Keras model as an attribute would be saved with
+    functions of every layer, which makes writing and loading twice as slow.
     """
 
     def __init__(self, model: tf_keras.Model, packer: Packer, calibration: Calibration) -> None:
         super().__init__()
         self._untracked = SimpleNamespace(model=model)
         self.weights = list(model.variables)
-        self.table = packer.tokenizer.table
         self._packer = packer
         self._calibration = calibration
         text = [tf.TensorSpec([None], tf.string, name) for name in ("text_a", "text_b")]

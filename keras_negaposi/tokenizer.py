@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import sentencepiece
 import tensorflow as tf
 import tensorflow_text as tf_text
@@ -46,24 +47,14 @@ class Tokenizer:
         self.vocabulary = read_vocabulary(vocab_file)
         self.cls_id, self.sep_id = (self._special_id(piece, vocab_file) for piece in (CLS, SEP))
         self._model = read_bytes(model_file)
-        _check_model(self._model, model_file, self.vocabulary, vocab_file)
-        self.table = self._make_table()
+        pieces = _read_pieces(self._model, model_file, self.vocabulary, vocab_file)
+        # A text that spells out a special piece stays ordinary text.
+        ordinary = {piece: number for piece, number in self.vocabulary.items() if piece not in _SPECIAL}
+        self._ids = np.array([ordinary.get(piece, UNKNOWN_ID) for piece in pieces], np.int32)
 
     def __getstate__(self) -> dict[str, object]:
         """What another process needs, without the files."""
-        return {name: value for name, value in self.__dict__.items() if name not in ("table", "_traced")}
-
-    def __setstate__(self, state: dict[str, object]) -> None:
-        self.__dict__.update(state)
-        self.table = self._make_table()
-
-    def _make_table(self) -> tf.lookup.StaticHashTable:
-        # A text that spells out a special piece stays ordinary text.
-        ordinary = {piece: number for piece, number in self.vocabulary.items() if piece not in _SPECIAL}
-        return tf.lookup.StaticHashTable(
-            tf.lookup.KeyValueTensorInitializer(list(ordinary), list(ordinary.values()), tf.string, tf.int32),
-            UNKNOWN_ID,
-        )
+        return {name: value for name, value in self.__dict__.items() if name != "_traced"}
 
     @property
     def vocab_size(self) -> int:
@@ -74,9 +65,8 @@ class Tokenizer:
         """Graph op: ``string [batch]`` (UTF-8) -> ragged ``int32 [batch, (pieces)]``, special ids not included."""
         if self.do_lower_case:
             texts = tf.strings.lower(tf.strings.regex_replace(texts, "\\x00", _NUL_STAND_IN), encoding="utf-8")
-        splitter = tf_text.SentencepieceTokenizer(model=self._model, out_type=tf.string)
-        pieces = splitter.tokenize(texts)
-        return pieces.with_values(self.table.lookup(pieces.values))
+        pieces = tf_text.SentencepieceTokenizer(model=self._model, out_type=tf.int32).tokenize(texts)
+        return pieces.with_values(tf.gather(self._ids, pieces.values))
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text, special ids not included.
@@ -124,7 +114,12 @@ def read_vocabulary(path: str) -> dict[str, int]:
     return vocabulary
 
 
-def _check_model(model: bytes, model_file: str, vocabulary: dict[str, int], vocab_file: str) -> None:
+def _read_pieces(model: bytes, model_file: str, vocabulary: dict[str, int], vocab_file: str) -> list[str]:
+    """The model's pieces by its own ids.
+
+    Raises:
+        InputError: it is no SentencePiece model, or another's than the vocabulary.
+    """
     try:
         processor = sentencepiece.SentencePieceProcessor(model_proto=model)
         pieces = [processor.id_to_piece(number) for number in range(processor.get_piece_size())]
@@ -138,3 +133,4 @@ def _check_model(model: bytes, model_file: str, vocabulary: dict[str, int], voca
             f"{vocab_file}: only {known:,} of the {len(pieces):,} pieces of {model_file} are in it; "
             "give the .model and .vocab files of one pre-training"
         )
+    return pieces

@@ -8,11 +8,10 @@ sort by length, as they always do. Loading, and a first batch, are not counted.
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
+from hugging_face import convert
 from sides import HEADER, alternate, measure, row
 
 BATCH = 32
@@ -66,27 +65,6 @@ def peers_texts(arguments, pairs):
 SIDES = {"pairs": {"ours": ours_pairs, PEER: peers_pairs}, "texts": {"ours": ours_texts, PEER: peers_texts}}
 
 
-def convert(run, folder, length):
-    """The run's encoder for Hugging Face, with a tokenizer of the same pieces."""
-    import sentencepiece
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
-    command = [sys.executable, "-m", "checkpoints_tools", "convert", run, "--to", "huggingface", "--output_dir", folder]
-    subprocess.run([str(part) for part in command], check=True, capture_output=True)
-    processor = sentencepiece.SentencePieceProcessor(model_file=str(run / "tokenizer.model"))
-    pieces = [(processor.id_to_piece(i), processor.get_score(i)) for i in range(processor.get_piece_size())]
-    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=0))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    special = [(name, processor.piece_to_id(name)) for name in ("[CLS]", "[SEP]")]
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=special
-    )
-    names = {"unk_token": "<unk>", "pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=length, **names).save_pretrained(folder)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
@@ -105,7 +83,8 @@ def main():
     print(HEADER.format("work", "items", PEER, "items"))
     with tempfile.TemporaryDirectory() as folder:
         for name in ("pair", "vector"):
-            convert(getattr(arguments, name), Path(folder) / name, arguments.length)
+            run = getattr(arguments, name)
+            convert(run, run / "tokenizer.model", Path(folder) / name, arguments.length)
         command = [__file__, arguments.data, arguments.pair, arguments.vector, "--count", arguments.count]
         for work in SIDES:
             more = ["--huggingface", folder, "--work", work, "--side"]

@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -17,12 +16,22 @@ def measure(work):
     """In the side's process: tells how long ``work`` takes, and the process's peak memory."""
     started = time.perf_counter()
     work()
-    seconds = time.perf_counter() - started
-    print(RESULT + json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]), flush=True)
+    report(time.perf_counter() - started)
+
+
+def report(seconds, *more):
+    """In the side's process: tells what it took, and the process's peak memory."""
+    print(RESULT + json.dumps([seconds, _peak_memory(), *more]), flush=True)
+
+
+def _peak_memory():
+    """In MB. Not getrusage's: that begins with what the parent process had."""
+    with open("/proc/self/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
 
 
 def alternate(command, sides, rounds):
-    """(seconds, MB) by side, for each round; ``command`` gives a side's command line, which ends in `measure`."""
+    """(seconds, MB, ...) by side, for each round; ``command`` gives a side's command line, which ends in `report`."""
     return [{side: _run(command(side)) for side in sides} for _ in range(rounds)]
 
 
@@ -31,8 +40,8 @@ def row(name, count, ours, peer, found):
     cells = [name]
     for side in (ours, peer):
         known = [each[side] for each in found if side in each]
-        cells.append(f"{statistics.median(count / seconds for seconds, _ in known):,.0f}" if known else "")
-        cells.append(f"{statistics.median(memory for _, memory in known):,.0f}" if known else "")
+        cells.append(f"{statistics.median(count / each[0] for each in known):,.0f}" if known else "")
+        cells.append(f"{statistics.median(each[1] for each in known):,.0f}" if known else "")
     ratios = sorted(each[peer][0] / each[ours][0] for each in found if peer in each)
     return f"| {' | '.join(cells)} | {', '.join(f'{ratio:.2g}' for ratio in ratios)} |"
 

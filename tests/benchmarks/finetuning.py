@@ -1,0 +1,189 @@
+"""Fine-tuning: ours, with batches of similar length; Hugging Face's Trainer; and every pair padded, as in 2019.
+
+python tests/benchmarks/finetuning.py DATA_FOLDER BERT_FOLDER [--pairs 640] [--rounds 2]
+
+All train the whole BERT twice on the same pairs, in batches of the same size, and the second time counts: by then
+nothing is traced or compiled any more. The Trainer groups by length and pads to a batch's longest; both compute in
+bfloat16 where the processor does. The last column is what the steps' matrix products, padding included, take of the
+fastest product that TensorFlow makes here.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+
+from hugging_face import convert
+from sides import alternate, report
+
+BATCH = 32
+OURS, PEER, PADDED = "ours", "Hugging Face Trainer", "ours, padded, float32"
+MATRIX = 2048
+TRIALS = 10
+
+
+def read(data, count):
+    """``count`` labelled pairs of titles, and all texts."""
+    texts = json.loads((data / "honbun_data.json").read_text(encoding="utf-8"))
+    rows = json.loads((data / "negaposi.json").read_text(encoding="utf-8"))
+    if isinstance(rows, dict):
+        rows = [[a, b, label] for i in range(count) for label in (0, 1) for a, b in [rows[("nega", "posi")[label]][i]]]
+    return rows[:count], texts
+
+
+def ours(arguments, folder, **options):
+    import tensorflow as tf
+
+    from keras_negaposi import fitting, heads, training
+    from keras_negaposi.config import TrainConfig, complete_model_files
+    from keras_negaposi.judging.evaluation import chance_loss
+    from keras_negaposi.records import find_records, prepare
+    from keras_negaposi.run_folder import RunFolder
+
+    share = 0.25
+    rows, _ = read(arguments.data, int(arguments.pairs / (1 - share)))
+    negaposi = folder / "negaposi.json"
+    negaposi.write_text(json.dumps(rows))
+    files = complete_model_files({"init_checkpoint": str(arguments.bert)} | dict.fromkeys(_FILES))
+    steps = arguments.pairs // BATCH
+    config = TrainConfig(
+        **files,
+        **options,
+        honbun=str(arguments.data / "honbun_data.json"),
+        negaposi=str(negaposi),
+        max_seq_length=arguments.length,
+        test_share=share,
+        train_batch_size=BATCH,
+        num_train_epochs=2,
+        log_every_steps=steps,
+    )
+    found = training.read_run_inputs(config)
+    run = RunFolder(str(folder / "run"))
+    prepare(found.inputs, run.records)
+    records = find_records(run.records, found.inputs.fingerprint)
+    strategy = tf.distribute.get_strategy()
+    bert = found.pretrained.bert_config
+    model = fitting.build_for_training(config, found.pretrained, 2 * steps, lambda: heads.build(config, bert), strategy)
+    chance = chance_loss(found.inputs.split.parts["train"])
+    fitting.fit(model, config, records, None, run, 2 * steps, chance, strategy)
+    speed = json.loads(Path(run.history).read_text())[-1]["pairs_per_second"]
+    seconds = arguments.pairs / speed
+    batches = fitting.train_dataset(
+        records, BATCH, config.seed, steps, None, config.length_buckets or fitting.LENGTH_BUCKETS
+    )
+    shapes = [features["input_word_ids"].shape for features, _ in batches.take(steps)]
+    precision = fitting.choose_precision(config.precision)
+    report(seconds, sum(operations(*shape, bert) for shape in shapes) / seconds / peak(precision))
+
+
+def operations(rows, length, config):
+    """Of the matrix products of a training step: forward, and twice as many backward."""
+    hidden = config.hidden_size
+    a_token = 2 * (4 * hidden**2 + 2 * hidden * config.intermediate_size) + 4 * length * hidden
+    return 3 * rows * length * config.num_hidden_layers * a_token
+
+
+def peak(dtype):
+    """Operations a second of the fastest of some large matrix products."""
+    import tensorflow as tf
+
+    a = tf.cast(tf.random.normal([MATRIX, MATRIX]), dtype)
+    multiply = tf.function(lambda a: tf.matmul(a, a), autograph=False)
+    multiply(a)
+
+    def seconds():
+        started = time.perf_counter()
+        multiply(a).numpy()
+        return time.perf_counter() - started
+
+    return 2 * MATRIX**3 / min(seconds() for _ in range(TRIALS))
+
+
+def padded(arguments, folder):
+    ours(arguments, folder, length_buckets=1, precision="float32")
+
+
+def trainer(arguments, folder):
+    import transformers
+
+    rows, texts = read(arguments.data, arguments.pairs)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(arguments.huggingface)
+    model = transformers.BertForSequenceClassification.from_pretrained(arguments.huggingface, num_labels=2)
+    packed = tokenizer(
+        [texts[a] for a, _, _ in rows],
+        [texts[b] for _, b, _ in rows],
+        truncation="longest_first",
+        max_length=arguments.length,
+    )
+    examples = [
+        {name: values[i] for name, values in packed.items()} | {"labels": int(row[2])} for i, row in enumerate(rows)
+    ]
+    steps = len(rows) // BATCH
+    times = {}
+
+    class Clock(transformers.TrainerCallback):
+        def on_step_end(self, arguments, state, control, **more):
+            times[state.global_step] = time.perf_counter()
+
+    flags = transformers.TrainingArguments(
+        output_dir=str(folder / "trainer"),
+        per_device_train_batch_size=BATCH,
+        max_steps=2 * steps,
+        learning_rate=2e-5,
+        warmup_steps=steps // 5,
+        weight_decay=0.01,
+        bf16=arguments.bfloat16,
+        use_cpu=True,
+        train_sampling_strategy="group_by_length",
+        save_strategy="no",
+        report_to=[],
+        disable_tqdm=True,
+    )
+    collator = transformers.DataCollatorWithPadding(tokenizer)
+    transformers.Trainer(model, flags, collator, examples, callbacks=[Clock()]).train()
+    report(times[2 * steps] - times[steps])
+
+
+_FILES = ("bert_config_file", "model_file", "vocab_file")
+SIDES = {OURS: ours, PEER: trainer, PADDED: padded}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="folder of honbun_data.json and negaposi.json")
+    parser.add_argument("bert", type=Path, help="folder of the checkpoint")
+    parser.add_argument("--pairs", type=int, default=640)
+    parser.add_argument("--length", type=int, default=256, help="of an input, in pieces")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--side", choices=list(SIDES), help=argparse.SUPPRESS)
+    parser.add_argument("--huggingface", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--bfloat16", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.side:
+            return SIDES[arguments.side](arguments, Path(folder))
+        from keras_negaposi.precision import choose_precision
+
+        convert(arguments.bert, next(arguments.bert.glob("*.model")), folder, arguments.length)
+        more = ["--bfloat16"] if choose_precision("auto") == "bfloat16" else []
+        command = [__file__, arguments.data, arguments.bert, "--pairs", arguments.pairs, "--length", arguments.length]
+        command += ["--huggingface", folder, *more, "--side"]
+        found = alternate(lambda side: [*command, side], SIDES, arguments.rounds)
+    print("| fine-tuning | pairs/s | MB | ours is faster, each round | of the matrix peak |\n|---|---|---|---|---|")
+    for side in SIDES:
+        speeds = sorted(arguments.pairs / each[side][0] for each in found)
+        ratios = sorted(each[side][0] / each[OURS][0] for each in found)
+        shares = sorted(share for each in found for share in each[side][2:])
+        cells = [
+            side,
+            ", ".join(f"{speed:.1f}" for speed in speeds),
+            f"{max(each[side][1] for each in found):,.0f}",
+            ", ".join(f"{ratio:.2g}" for ratio in ratios),
+            ", ".join(f"{share:.0%}" for share in shares),
+        ]
+        print(f"| {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    main()

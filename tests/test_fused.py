@@ -1,0 +1,86 @@
+"""The encoder's quicker layers against those of tf-models."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import TINY
+
+from checkpoints_tools import encoder as encoder_module
+from checkpoints_tools.config import BertConfig
+from keras_negaposi.model import resumable_dropout
+from keras_negaposi.precision import precision
+
+NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+RATE = 0.1
+
+
+def inputs(rows=4, length=9):
+    rng = np.random.default_rng(3)
+    mask = np.arange(length) < rng.integers(1, length + 1, (rows, 1))
+    return {
+        "input_word_ids": tf.constant(rng.integers(0, TINY["vocab_size"], (rows, length)), tf.int32),
+        "input_mask": tf.constant(mask, tf.int32),
+        "input_type_ids": tf.constant(rng.integers(0, TINY["type_vocab_size"], (rows, length)), tf.int32),
+    }
+
+
+def fused_and_plain(config, monkeypatch):
+    """Two encoders of the same weights."""
+    fused = encoder_module.build_encoder(config)
+    with monkeypatch.context() as patched:
+        patched.setattr(encoder_module, "fuse", lambda encoder: None)
+        plain = encoder_module.build_encoder(config)
+    rng = np.random.default_rng(1)
+    values = [rng.normal(scale=0.3, size=weight.shape) for weight in plain.get_weights()]
+    for encoder in (fused, plain):
+        encoder.set_weights(values)
+    return fused, plain
+
+
+def outputs_and_gradients(encoder):
+    @tf.function(autograph=False)
+    def step():
+        with tf.GradientTape() as tape:
+            outputs = encoder(inputs(), training=True)
+            loss = tf.reduce_sum(outputs["pooled_output"] ** 2) + tf.reduce_sum(outputs["sequence_output"] ** 3)
+        gradients = tape.gradient(loss, encoder.trainable_variables)
+        return outputs["sequence_output"], [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+    return step()
+
+
+@pytest.mark.parametrize("approximate", [True, False])
+def test_outputs_and_gradients_are_the_same(approximate, monkeypatch):
+    config = BertConfig.from_values(TINY | NO_DROPOUT | {"gelu_approximate": approximate}, "test")
+    (fused, fused_gradients), (plain, gradients) = map(outputs_and_gradients, fused_and_plain(config, monkeypatch))
+    np.testing.assert_allclose(fused, plain, atol=1e-5)
+    assert len(gradients) == len(fused_gradients)
+    for ours, theirs in zip(fused_gradients, gradients, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5 * max(1.0, np.abs(theirs).max()))
+
+
+def test_the_same_in_bfloat16(monkeypatch):
+    config = BertConfig.from_values(TINY | NO_DROPOUT, "test")
+    with precision("bfloat16"):
+        fused, plain = fused_and_plain(config, monkeypatch)
+    exact, _ = fused_and_plain(config, monkeypatch)
+    ours, theirs, right = (model(inputs())["sequence_output"].numpy() for model in (fused, plain, exact))
+    assert np.abs(ours - right).max() <= 2 * np.abs(theirs - right).max() < 0.2
+
+
+def test_dropout_keeps_the_mean_and_draws_anew():
+    with resumable_dropout():
+        encoder = encoder_module.build_encoder(BertConfig.from_values(TINY | {"hidden_dropout_prob": RATE}, "test"))
+    layer = next(layer for layer in encoder.submodules if isinstance(layer, tf.keras.layers.Dropout) and layer.rate)
+    ones = tf.ones([1001, 333])  # an odd number of numbers
+    with tf.GradientTape() as tape:
+        tape.watch(ones)
+        first = layer(ones, training=True)
+    second = layer(ones, training=True).numpy()
+    np.testing.assert_array_equal(tape.gradient(first, ones), first)
+    kept = first.numpy()[first.numpy() != 0]
+    np.testing.assert_allclose(kept, 1 / (1 - RATE), rtol=1e-4)
+    deviation = np.sqrt(RATE * (1 - RATE) / second.size)
+    assert abs((second == 0).mean() - RATE) < 4 * deviation
+    assert abs(((second == 0) & (first.numpy() == 0)).mean() - RATE**2) < 4 * deviation
+    np.testing.assert_array_equal(layer(ones, training=False), ones)
