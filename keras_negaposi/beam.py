@@ -10,11 +10,30 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import exists, join, make_folder, read_bytes, remove_tree, write_bytes
-from keras_negaposi.engines import ItemT, MakeWork, ResultT
+from checkpoints_tools.files import PARTIAL, exists, join, make_folder, read_bytes, remove_tree, write_bytes
+from keras_negaposi.config.engine import EngineConfig
+from keras_negaposi.engines import Engine, ItemT, MakeWork, ResultT
 
 if TYPE_CHECKING:
     import apache_beam
+
+EXCHANGE = f"{PARTIAL}beam"
+
+
+def engine_of(config: EngineConfig, folder: str, here: Engine) -> Engine:
+    """What the options say.
+
+    Args:
+        config: names Beam's runner, or none.
+        folder: the output's, where the exchange is unless ``config`` says otherwise.
+        here: the engine where no runner is named.
+
+    Raises:
+        InputError: there is no such runner.
+    """
+    if not config.runner:
+        return here
+    return Beam(config.runner, config.runner_options or (), join(config.runner_folder or folder, EXCHANGE))
 
 
 class Beam:

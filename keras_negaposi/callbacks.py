@@ -73,13 +73,19 @@ class Progress(tf_keras.callbacks.Callback):
         self._history = [point for point in before if point["step"] <= self._step]
         self._sums = dict.fromkeys(("loss", "accuracy"), 0.0)
         self._batches = 0
+        self._begun = False
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Reports when it is time."""
-        step = int(self.model.optimizer.iterations.numpy())
-        if logs is None or (step // self._every == self._step // self._every and step < self._total):
+        step, now = int(self.model.optimizer.iterations.numpy()), time.perf_counter()
+        due = step // self._every != self._step // self._every or step >= self._total
+        if not self._begun:
+            self._begun = True
+            say(f"first step done after {duration(now - self._since)}")
+            if not due:  # making the graph is not counted as a step's time
+                self._since, self._step = now, step
+        if logs is None or not due:
             return
-        now = time.perf_counter()
         pairs_per_second = (step - self._step) * self._batch_size / (now - self._since)
         # The logs are means since the training began; their differences give the means since the last line.
         batches = batch + 1

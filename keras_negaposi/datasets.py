@@ -23,6 +23,8 @@ def train_dataset(
     skip_steps: int = 0,
     targets: np.ndarray | None = None,
     length_buckets: int = 1,
+    constant_tokens: bool = False,
+    devices: int = 1,
 ) -> tf.data.Dataset:
     """Endless shuffled batches of (model inputs, labels), each pass in a new order fixed by ``seed``.
 
@@ -33,12 +35,16 @@ def train_dataset(
         skip_steps: batches that a resumed run has seen already.
         targets: ``float32 [pairs, 2]`` in the records' order, given in place of the labels.
         length_buckets: boundaries for batches of similar length; with 1 batches are as they come.
+        constant_tokens: let batches of short pairs hold more of them and of long ones fewer; ``batch_size`` on average.
+        devices: that share a batch evenly.
     """
     parts = [part for part in ("train", UNLABELLED) if part in records.counts]
     dataset = tf.data.TFRecordDataset([file for part in parts for file in records.files(part)])
     buffer = min(records.train_count, SHUFFLE_BUFFER)
     dataset = dataset.shuffle(buffer, seed, reshuffle_each_iteration=True).repeat()
-    dataset = records.buckets(length_buckets).batches(dataset.map(plain(records.parse)), batch_size, full=True)
+    buckets = records.buckets(length_buckets)
+    sizes = buckets.constant_tokens(records.lengths, batch_size, devices) if constant_tokens else batch_size
+    dataset = buckets.batches(dataset.map(plain(records.parse)), sizes, full=True)
 
     def split_label(features: Features) -> tuple[Features, tf.Tensor]:
         label = features[LABEL] if targets is None else tf.gather(targets, features[INDEX])

@@ -115,7 +115,10 @@ def fit(
     if done >= total_steps:
         return
     buckets = config.length_buckets or (1 if is_tpu(strategy) else LENGTH_BUCKETS)
-    batches = train_dataset(records, config.train_batch_size, config.seed, done, targets, buckets)
+    devices = strategy.num_replicas_in_sync
+    batches = train_dataset(
+        records, config.train_batch_size, config.seed, done, targets, buckets, config.constant_tokens, devices
+    )
     stop = StopOnSignal()
     callbacks = [stop]
     if is_chief(strategy):

@@ -6,6 +6,7 @@ Lengths are rounded up to a few boundaries, the same for A and B, so that few sh
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,22 +31,47 @@ class LengthBuckets:
     prefixes: tuple[str, ...]
     boundaries: tuple[int, ...]
 
-    def batches(self, examples: tf.data.Dataset, batch_size: int, full: bool = False) -> tf.data.Dataset:
+    def batches(
+        self, examples: tf.data.Dataset, batch_size: int | Sequence[int], full: bool = False
+    ) -> tf.data.Dataset:
         """Features of single pairs as batches of one bucket each, in the order in which they fill.
 
         The pairs of a batch are in the order in which they came. At the end those of the buckets that are not full
         make smaller batches, or with ``full`` none. Features are ``int32 [seq]`` or ``[]``, in a batch
-        ``[batch, boundary]`` or ``[batch]``; with one boundary that is a static shape.
+        ``[batch, boundary]`` or ``[batch]``; with one boundary and one ``batch_size`` that is a static shape.
+
+        Args:
+            examples: single pairs.
+            batch_size: pairs a batch; or those of each bucket, as `constant_tokens` gives them.
+            full: whether what does not fill a batch is left out.
         """
-        if len(self.boundaries) == 1:
-            lengths = dict.fromkeys(self.prefixes, self.boundaries[0])
-            return examples.batch(batch_size, drop_remainder=full).map(plain(lambda features: cut(features, lengths)))
+
+        def size(bucket: tf.Tensor) -> tf.Tensor | int:
+            return batch_size if isinstance(batch_size, int) else tf.gather(tf.constant(batch_size, tf.int64), bucket)
 
         def batch(bucket: tf.Tensor, window: tf.data.Dataset) -> tf.data.Dataset:
-            batched = window.batch(batch_size, drop_remainder=full)
+            batched = window.batch(size(bucket), drop_remainder=full)
             return batched.map(plain(lambda features: cut(features, self._lengths(bucket))))
 
-        return examples.group_by_window(plain(self._bucket), plain(batch), window_size=batch_size)
+        if len(self.boundaries) == 1:
+            lengths = dict.fromkeys(self.prefixes, self.boundaries[0])
+            batched = examples.batch(size(0), drop_remainder=full)
+            return batched.map(plain(lambda features: cut(features, lengths)))
+        sizes = {"window_size": size(0)} if isinstance(batch_size, int) else {"window_size_func": plain(size)}
+        return examples.group_by_window(plain(self._bucket), plain(batch), **sizes)
+
+    def constant_tokens(self, counts: Sequence[int], batch_size: int, devices: int = 1) -> list[int]:
+        """Pairs a batch of each bucket, so that all batches have about as many tokens, padding included.
+
+        Args:
+            counts: of inputs by length, as `boundaries` takes them.
+            batch_size: pairs that batches have on average.
+            devices: that share each batch evenly.
+        """
+        places = np.searchsorted(self.boundaries, np.repeat(np.arange(len(counts)), counts))
+        tokens = batch_size * len(self.prefixes) * np.take(self.boundaries, places).mean()
+        buckets = itertools.product(self.boundaries, repeat=len(self.prefixes))
+        return [max(1, round(tokens / sum(lengths) / devices)) * devices for lengths in buckets]
 
     def _bucket(self, features: Features) -> tf.Tensor:
         """``int64 []``, the number of a pair's bucket: a digit an input."""

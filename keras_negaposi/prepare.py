@@ -17,7 +17,8 @@ def prepare(arguments: argparse.Namespace) -> None:
     check_required(values, REQUIRED)
     config = make_config(PrepareConfig, values)
     from keras_negaposi import records
-    from keras_negaposi.engines import engine_of, in_threads
+    from keras_negaposi.beam import engine_of
+    from keras_negaposi.engines import in_threads
     from keras_negaposi.inputs import read_inputs
     from keras_negaposi.tokenizer import Tokenizer
 

@@ -170,7 +170,8 @@ def distribute(
         def rows(value: tf.Tensor) -> tf.Tensor:
             """``[batch, ...]`` -> ``[devices here, batch / devices, ...]``."""
             shares = tf.reshape(value, [devices, -1, *tf.unstack(tf.shape(value)[1:])])[first : first + here]
-            return tf.ensure_shape(shares, [here, value.shape[0] // devices, *value.shape[1:]])
+            share = value.shape[0] // devices if value.shape[0] else None
+            return tf.ensure_shape(shares, [here, share, *value.shape[1:]])
 
         def share(features: Features, labels: tf.Tensor) -> tf.data.Dataset:
             return tf.data.Dataset.from_tensor_slices(tf.nest.map_structure(rows, (features, labels)))

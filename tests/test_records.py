@@ -90,6 +90,20 @@ def test_a_batch_is_as_long_as_its_bucket(apart):
     assert len(seen) == 2 * len(bounds)
 
 
+def test_constant_tokens(apart):
+    _, records = apart
+    batches = train_dataset(records, 16, 0, length_buckets=3, constant_tokens=True, devices=2)
+    tokens, pairs = [], []
+    for features, labels in batches.take(60).as_numpy_iterator():
+        tokens.append(labels.size * sum(features[f"{side}_input_mask"].shape[1] for side in "ab"))
+        pairs.append(labels.size)
+    assert all(count % 2 == 0 for count in pairs) and min(pairs) < 16 < max(pairs)
+    assert np.ptp(tokens) < 0.3 * np.mean(tokens)  # two pairs more or fewer
+    assert np.mean(pairs) == pytest.approx(16, rel=0.15)
+    first, _ = next(iter(train_dataset(records, 16, 0, length_buckets=1, constant_tokens=True)))
+    assert len(first["a_input_mask"]) == 16
+
+
 @pytest.mark.parametrize("length_buckets", [1, 4])
 def test_every_pass_holds_every_pair(records, length_buckets):
     """But those that wait for a batch of their length to fill."""

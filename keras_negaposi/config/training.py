@@ -109,6 +109,11 @@ class TrainConfig(HeadConfig, DataConfig, StrategyConfig, Requirements):
         kind=int,
         check=at_least(1),
     )
+    constant_tokens: bool = option(
+        False,
+        "steps of as many tokens each, padding included: of short pairs they have more, of long ones fewer than "
+        "--train_batch_size, which is their mean",
+    )
     eval_batch_size: int = option(32, "pairs a step in evaluation", check=at_least(1))
     learning_rate: float = option(2e-5, "peak learning rate", check=above(0.0))
     head_learning_rate: float | None = option(

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.lock import locked
 from checkpoints_tools.options import say
+from keras_negaposi.beam import engine_of
 from keras_negaposi.config import IndexConfig
-from keras_negaposi.engines import engine_of, one_by_one
+from keras_negaposi.engines import one_by_one
 from keras_negaposi.frozen import text_key
 from keras_negaposi.indexing.cached import CachedScorer
 from keras_negaposi.indexing.store import MASK, Rows, Store, in_order

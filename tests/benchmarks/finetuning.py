@@ -18,7 +18,7 @@ from hugging_face import convert
 from sides import alternate, report
 
 BATCH = 32
-OURS, PEER, PADDED = "ours", "Hugging Face Trainer", "ours, padded, float32"
+OURS, PEER, PADDED, UNFUSED = "ours", "Hugging Face Trainer", "ours, padded, float32", "ours, tf-models' own layers"
 MATRIX = 2048
 TRIALS = 10
 
@@ -104,6 +104,13 @@ def padded(arguments, folder):
     ours(arguments, folder, length_buckets=1, precision="float32")
 
 
+def unfused(arguments, folder):
+    from checkpoints_tools import encoder
+
+    encoder.fuse = lambda encoder: None
+    ours(arguments, folder)
+
+
 def trainer(arguments, folder):
     import transformers
 
@@ -146,7 +153,7 @@ def trainer(arguments, folder):
 
 
 _FILES = ("bert_config_file", "model_file", "vocab_file")
-SIDES = {OURS: ours, PEER: trainer, PADDED: padded}
+SIDES = {OURS: ours, PEER: trainer, PADDED: padded, UNFUSED: unfused}
 
 
 def main():
@@ -156,6 +163,7 @@ def main():
     parser.add_argument("--pairs", type=int, default=640)
     parser.add_argument("--length", type=int, default=256, help="of an input, in pieces")
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--beside", nargs="+", default=[PEER, PADDED, UNFUSED], choices=[PEER, PADDED, UNFUSED])
     parser.add_argument("--side", choices=list(SIDES), help=argparse.SUPPRESS)
     parser.add_argument("--huggingface", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--bfloat16", action="store_true", help=argparse.SUPPRESS)
@@ -169,9 +177,10 @@ def main():
         more = ["--bfloat16"] if choose_precision("auto") == "bfloat16" else []
         command = [__file__, arguments.data, arguments.bert, "--pairs", arguments.pairs, "--length", arguments.length]
         command += ["--huggingface", folder, *more, "--side"]
-        found = alternate(lambda side: [*command, side], SIDES, arguments.rounds)
+        sides = [OURS, *arguments.beside]
+        found = alternate(lambda side: [*command, side], sides, arguments.rounds)
     print("| fine-tuning | pairs/s | MB | ours is faster, each round | of the matrix peak |\n|---|---|---|---|---|")
-    for side in SIDES:
+    for side in sides:
         speeds = sorted(arguments.pairs / each[side][0] for each in found)
         ratios = sorted(each[side][0] / each[OURS][0] for each in found)
         shares = sorted(share for each in found for share in each[side][2:])
