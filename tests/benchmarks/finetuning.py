@@ -1,6 +1,6 @@
 """Fine-tuning: ours, with batches of similar length; Hugging Face's Trainer; and every pair padded, as in 2019.
 
-python tests/benchmarks/finetuning.py DATA_FOLDER BERT_FOLDER [--pairs 640] [--rounds 2]
+python tests/benchmarks/finetuning.py DATA_FOLDER BERT_FOLDER [--pairs 320] [--rounds 2]
 
 All train the whole BERT twice on the same pairs, in batches of the same size, and the second time counts: by then
 nothing is traced or compiled any more. The Trainer groups by length and pads to a batch's longest; both compute in
@@ -160,7 +160,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder of honbun_data.json and negaposi.json")
     parser.add_argument("bert", type=Path, help="folder of the checkpoint")
-    parser.add_argument("--pairs", type=int, default=640)
+    parser.add_argument("--pairs", type=int, default=320)
     parser.add_argument("--length", type=int, default=256, help="of an input, in pieces")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--beside", nargs="+", default=[PEER, PADDED, UNFUSED], choices=[PEER, PADDED, UNFUSED])

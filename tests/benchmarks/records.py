@@ -84,7 +84,7 @@ def main():
     parser.add_argument("data", type=Path, help="folder of honbun_data.json and negaposi.json")
     parser.add_argument("bert", type=Path, help="folder of wiki-ja.model and wiki-ja.vocab")
     parser.add_argument("bert_japanese", type=Path)
-    parser.add_argument("--pairs", type=int, nargs="+", default=[8940, 40_000])
+    parser.add_argument("--pairs", type=int, nargs="+", default=[1000, 8940, 10_000, 100_000, 1_000_000])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peer_up_to", type=int, default=8940, help="more pairs only by ours")
     parser.add_argument("--side", choices=list(SIDES), help=argparse.SUPPRESS)
