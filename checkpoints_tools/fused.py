@@ -25,9 +25,8 @@ def fuse(encoder: tf_keras.Model) -> None:
     """Changes the layers of a freshly made ``BertEncoder``; what they compute stays the same but for rounding."""
     for block in encoder.transformer_layers:
         activation, attention = block._intermediate_activation_layer, block._attention_layer
-        activated = functools.partial(_activate, activation)
-        block._intermediate_dense.call = functools.partial(_dense, block._intermediate_dense, activation=activated)
-        activation.call = tf.identity
+        block._intermediate_dense.call = _dense(block._intermediate_dense, functools.partial(_activate, activation))
+        activation.call = _unchanged
         for dense in (
             block._output_dense,
             attention._query_dense,
@@ -35,7 +34,7 @@ def fuse(encoder: tf_keras.Model) -> None:
             attention._value_dense,
             attention._output_dense,
         ):
-            dense.call = functools.partial(_dense, dense)
+            dense.call = _dense(dense)
         attention._compute_attention = functools.partial(_attention, attention)
     for layer in encoder.submodules:
         if isinstance(layer, tf_keras.layers.Dropout):
@@ -43,14 +42,25 @@ def fuse(encoder: tf_keras.Model) -> None:
             random.dropout = functools.partial(_dropout, random, random.dropout)
 
 
-def _dense(layer: tf_keras.layers.EinsumDense, inputs: tf.Tensor, activation: Activation = tf.identity) -> tf.Tensor:
-    """`EinsumDense` of a kernel ``[*contracted, *new]``: ``[*rows, *contracted]`` -> ``[*rows, *new]``."""
+def _unchanged(inputs: tf.Tensor) -> tf.Tensor:
+    return inputs
+
+
+def _dense(layer: tf_keras.layers.EinsumDense, activation: Activation = _unchanged) -> Activation:
+    """`EinsumDense.call` with a kernel ``[*contracted, *new]``: ``[*rows, *contracted]`` -> ``[*rows, *new]``.
+
+    Keras saves the arguments of what it finds there with a model: there is only the one.
+    """
     new = layer.bias.shape
     size, contracted = math.prod(new), layer.kernel.shape.rank - new.rank
-    rows = tf.reshape(inputs, [-1, math.prod(layer.kernel.shape[:contracted])])
-    product = tf.matmul(rows, tf.reshape(layer.kernel, [-1, size]))
-    product = activation(tf.nn.bias_add(product, tf.reshape(layer.bias, [size])))
-    return tf.reshape(product, tf.concat([tf.shape(inputs)[:-contracted], new], axis=0))
+    fan_in = math.prod(layer.kernel.shape[:contracted])
+
+    def call(inputs: tf.Tensor) -> tf.Tensor:
+        product = tf.matmul(tf.reshape(inputs, [-1, fan_in]), tf.reshape(layer.kernel, [fan_in, size]))
+        product = activation(tf.nn.bias_add(product, tf.reshape(layer.bias, [size])))
+        return tf.reshape(product, tf.concat([tf.shape(inputs)[:-contracted], new], axis=0))
+
+    return call
 
 
 def _attention(

@@ -84,3 +84,14 @@ def test_dropout_keeps_the_mean_and_draws_anew():
     assert abs((second == 0).mean() - RATE) < 4 * deviation
     assert abs(((second == 0) & (first.numpy() == 0)).mean() - RATE**2) < 4 * deviation
     np.testing.assert_array_equal(layer(ones, training=False), ones)
+
+
+def test_an_encoder_can_be_saved_as_a_model(tmp_path):
+    encoder = encoder_module.build_encoder(BertConfig.from_values(TINY, "test"))
+    expected = encoder(inputs())["sequence_output"].numpy()
+    encoder.save(str(tmp_path / "saved_model"))
+    loaded = tf.keras.models.load_model(str(tmp_path / "saved_model"))
+    np.testing.assert_allclose(loaded(inputs())["sequence_output"], expected, atol=1e-6)
+    with tf.GradientTape() as tape:  # and trained further
+        loss = tf.reduce_sum(loaded(inputs(), training=True)["sequence_output"] ** 2)
+    assert any(gradient is not None for gradient in tape.gradient(loss, loaded.trainable_variables))
