@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from checkpoints_tools.errors import InputError
 
@@ -17,6 +19,10 @@ PARTIAL = ".partial-"
 """How the names of folders begin that are not complete yet."""
 LEFTOVER = rf"{re.escape(PARTIAL)}.*|.*\.tmp\d+"
 """What the names look like that `replaced` and `staged_folder` give until something is complete."""
+
+
+BLOCK = 1 << 20
+"""Bytes read at once of a file that need not be held whole."""
 
 
 def is_remote(path: str) -> bool:
@@ -29,11 +35,12 @@ def join(folder: str, *names: str) -> str:
     return "/".join([folder.rstrip("/"), *names]) if is_remote(folder) else os.path.join(folder, *names)
 
 
-def read_bytes(path: str) -> bytes:
-    """The file's content.
+@contextmanager
+def opened(path: str) -> Iterator[BinaryIO]:
+    """The file, to be read.
 
     Raises:
-        InputError: it is missing, a folder, or cannot be read.
+        InputError: it is missing, a folder, or cannot be read, even in the middle.
     """
     try:
         if is_remote(path):
@@ -41,16 +48,41 @@ def read_bytes(path: str) -> bytes:
 
             try:
                 with tf.io.gfile.GFile(path, "rb") as file:
-                    return file.read()
+                    yield file
             except tf.errors.OpError as error:
                 raise InputError(f"{path}: cannot be read: {error.message}") from None
-        return Path(path).read_bytes()
+        else:
+            with open(path, "rb") as file:
+                yield file
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check the path") from None
     except IsADirectoryError:
         raise InputError(f"{path}: is a folder; give the file in it") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def read_bytes(path: str) -> bytes:
+    """The file's content.
+
+    Raises:
+        InputError: as `opened`.
+    """
+    with opened(path) as file:
+        return file.read()
+
+
+def read_digest(path: str) -> bytes:
+    """SHA-256 of the file, which is read a block at a time.
+
+    Raises:
+        InputError: as `opened`.
+    """
+    digest = hashlib.sha256()
+    with opened(path) as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.digest()
 
 
 def read_text(path: str) -> str:
@@ -67,14 +99,21 @@ def read_text(path: str) -> str:
 
 def write_bytes(path: str, content: bytes) -> None:
     """Writes a file under a temporary name and renames it: a kill, or a power cut, leaves the old or the new one."""
+    write_blocks(path, [content])
+
+
+def write_blocks(path: str, blocks: Iterable[bytes]) -> None:
+    """`write_bytes` of what need not be held whole."""
     if is_remote(path):  # an object store shows an object only when it is complete
         import tensorflow as tf
 
         with tf.io.gfile.GFile(path, "wb") as file:
-            file.write(content)
+            for block in blocks:
+                file.write(block)
         return
-    with replaced(path) as temporary:
-        Path(temporary).write_bytes(content)
+    with replaced(path) as temporary, open(temporary, "wb") as file:
+        for block in blocks:
+            file.write(block)
 
 
 @contextmanager

@@ -20,6 +20,9 @@ from tf_keras.src.engine import base_layer_utils
 
 Activation = Callable[[tf.Tensor], tf.Tensor]
 
+COMPILED_FROM = 256
+"""Width from which one compiled pass saves more than compiling it takes."""
+
 
 def fuse(encoder: tf_keras.Model) -> None:
     """Changes the layers of a freshly made ``BertEncoder``; what they compute stays the same but for rounding."""
@@ -82,7 +85,8 @@ def _attention(
 def _activate(layer: tf_keras.layers.Activation, inputs: tf.Tensor) -> tf.Tensor:
     """In the layer's own precision, which under bfloat16 is float32."""
     inputs = tf.cast(inputs, layer.compute_dtype)
-    if base_layer_utils.call_context().training and _on_one_processor():
+    wide = inputs.shape[-1] >= COMPILED_FROM
+    if wide and base_layer_utils.call_context().training and _on_one_processor():
         return _in_one_pass(layer.activation)(inputs)
     return layer.activation(inputs)
 

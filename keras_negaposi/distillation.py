@@ -17,7 +17,7 @@ from checkpoints_tools.files import exists, read_json, read_text, write_text
 from checkpoints_tools.options import say
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.inputs import UNLABELLED, Inputs
-from keras_negaposi.labelled import Pair
+from keras_negaposi.labelled import Pair, Pairs
 from keras_negaposi.progress import Ticker
 from keras_negaposi.run_folder import RunFolder, check_finished
 from keras_negaposi.scorer import Scorer
@@ -65,7 +65,7 @@ def add_unlabelled(inputs: Inputs, config: TrainConfig) -> Inputs:
     known = {(pair.a, pair.b) for pair in [*inputs.data.pairs, *inputs.split.parts["train"]]}
     pairs = draw_neighbours(pages, known, config.augment, config.seed)
     say(f"{len(pairs):,} pairs for the teacher alone, of {len(pages):,} pages that are in no pair to be tested on")
-    split = dataclasses.replace(inputs.split, parts=inputs.split.parts | {UNLABELLED: pairs})
+    split = dataclasses.replace(inputs.split, parts=inputs.split.parts | {UNLABELLED: Pairs.of(pairs)})
     fingerprint = hashlib.sha256(f"{inputs.fingerprint} {config.augment} {config.seed}".encode()).hexdigest()
     return dataclasses.replace(inputs, split=split, fingerprint=fingerprint)
 

@@ -7,11 +7,11 @@ import hashlib
 import json
 
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import read_bytes
+from checkpoints_tools.files import read_digest
 from checkpoints_tools.options import say
 from keras_negaposi.config import DataConfig
 from keras_negaposi.drawing.next_pages import draw_next_pages
-from keras_negaposi.labelled import PairData, read_pairs
+from keras_negaposi.labelled import PairData, Pairs, read_pairs
 from keras_negaposi.packing import PACKERS, Packer
 from keras_negaposi.splits import Documents, Split, split_pairs
 from keras_negaposi.tokenizer import Tokenizer
@@ -80,13 +80,13 @@ def _add_next_pages(split: Split, data: PairData, config: DataConfig) -> Split:
             f"{len(drawn):,} pairs; give at most that, or a --group_pattern that finds the document in a title"
         )
     say(f"{len(drawn):,} more pairs to train on, of {len(free):,} pages that are in no pair to be tested on")
-    return dataclasses.replace(split, parts=split.parts | {"train": [*split.parts["train"], *drawn]})
+    return dataclasses.replace(split, parts=split.parts | {"train": Pairs.of([*split.parts["train"], *drawn])})
 
 
 def fingerprint(config: DataConfig) -> str:
     """A hash of the data, the tokenizer and every option that shapes the records."""
     digest = hashlib.sha256()
     for path in (config.honbun, config.negaposi, config.model_file, config.vocab_file):
-        digest.update(hashlib.sha256(read_bytes(path)).digest())
+        digest.update(read_digest(path))
     digest.update(json.dumps([FORMAT, *(getattr(config, name) for name in FINGERPRINTED)]).encode())
     return digest.hexdigest()

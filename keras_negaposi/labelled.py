@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import overload
+
+import numpy as np
 
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import read_json
+from keras_negaposi.pair_rows import kind, read_rows
 
 LABELS = {0: 0, 1: 1, "0": 0, "1": 1}
 """What counts as a label; JSON's true and false equal 1 and 0 as keys."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Pair:
     """Titles of A and B, and 1 where B comes next after A, else 0."""
 
@@ -22,19 +27,84 @@ class Pair:
     label: int
 
 
+class Pairs(Sequence[Pair]):
+    """Millions of pairs, held as numbers: 12 bytes each.
+
+    Args:
+        titles: each once; some may be in no pair.
+        rows: which titles are A and B, and the label, ``int32 [pairs, 3]``.
+    """
+
+    BLOCK = 4096
+
+    def __init__(self, titles: Sequence[str], rows: np.ndarray) -> None:
+        self.titles = titles
+        self.rows = rows
+
+    @classmethod
+    def of(cls, pairs: Iterable[Pair]) -> Pairs:
+        """The same pairs."""
+        if isinstance(pairs, Pairs):
+            return pairs
+        numbers: dict[str, int] = {}
+        rows = array("i")
+        for pair in pairs:
+            a, b = (numbers.setdefault(title, len(numbers)) for title in (pair.a, pair.b))
+            rows.extend((a, b, pair.label))
+        return cls(list(numbers), np.array(rows, np.int32).reshape(-1, 3))
+
+    @property
+    def labels(self) -> np.ndarray:
+        """``int32 [pairs]``."""
+        return self.rows[:, 2]
+
+    def take(self, numbers: np.ndarray) -> Pairs:
+        """Those at some positions, ``int [pairs]``."""
+        return Pairs(self.titles, self.rows[numbers])
+
+    def used_titles(self) -> list[str]:
+        """Titles that are in a pair, in the order of `titles`."""
+        return [self.titles[number] for number in np.unique(self.rows[:, :2])]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, place: int) -> Pair: ...
+    @overload
+    def __getitem__(self, place: slice) -> Pairs: ...
+    def __getitem__(self, place: int | slice) -> Pair | Pairs:
+        if isinstance(place, slice):
+            return Pairs(self.titles, self.rows[place])
+        a, b, label = self.rows[place].tolist()
+        return Pair(self.titles[a], self.titles[b], label)
+
+    def __iter__(self) -> Iterator[Pair]:
+        for start in range(0, len(self), self.BLOCK):
+            for a, b, label in self.rows[start : start + self.BLOCK].tolist():
+                yield Pair(self.titles[a], self.titles[b], label)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence) or len(self) != len(other):
+            return False
+        return all(mine == its for mine, its in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 @dataclasses.dataclass(frozen=True)
 class PairData:
     """Texts by title, labelled pairs without repeats, and what was counted on the way."""
 
     texts: dict[str, str]
-    pairs: list[Pair]
+    pairs: Pairs
     repeated: int
     empty: int
 
     @property
     def class_counts(self) -> tuple[int, int]:
         """How many pairs are negative, and how many positive."""
-        positive = sum(pair.label for pair in self.pairs)
+        positive = int(self.pairs.labels.sum())
         return len(self.pairs) - positive, positive
 
     def describe(self) -> str:
@@ -58,29 +128,30 @@ def read_pairs(honbun: str, negaposi: str) -> PairData:
         InputError: a file is not what it should be; the message names the file and the place.
     """
     texts = read_texts(honbun)
-    labels: dict[tuple[str, str], int] = {}
-    repeated = 0
-    for place, a, b, raw_label in _rows(read_json(negaposi), negaposi):
-        for title in (a, b):
+    titles = list(texts)
+    numbers = {title: number for number, title in enumerate(titles)}
+    values = array("i")
+    for place, *ends, raw_label in read_rows(negaposi):
+        for title in ends:
             if not isinstance(title, str):
                 raise InputError(f"{place}: a title must be a string, not {title!r}")
-            if title not in texts:
+            if title not in numbers:
                 raise InputError(f'{place}: the title "{title}" has no text in {honbun}; add it there or drop the pair')
-        label = parse_label(raw_label, place)
-        if (a, b) in labels:
-            if labels[a, b] != label:
-                raise InputError(f'{place}: the pair ("{a}", "{b}") has both labels in this file; keep one')
-            repeated += 1
-        labels[a, b] = label
-    if not labels:
+            values.append(numbers[title])
+        values.append(parse_label(raw_label, place))
+    rows = np.array(values, np.int32).reshape(-1, 3)
+    if not len(rows):
         raise InputError(f"{negaposi}: no pairs in it; add labelled pairs of titles")
-    counts = Counter(labels.values())
-    if len(counts) == 1:
-        (only,) = counts
-        raise InputError(f"{negaposi}: every label is {only}; a classifier needs pairs of both classes")
-    used = {title for pair in labels for title in pair}
-    empty = sum(not texts[title].strip() for title in used)
-    return PairData(texts, [Pair(a, b, label) for (a, b), label in labels.items()], repeated, empty)
+    _, first, same = np.unique(rows[:, 0] * np.int64(len(titles)) + rows[:, 1], return_index=True, return_inverse=True)
+    torn = np.flatnonzero(rows[:, 2] != rows[first[same], 2])
+    if len(torn):
+        place, a, b, _ = next(islice(read_rows(negaposi), int(torn[0]), None))
+        raise InputError(f'{place}: the pair ("{a}", "{b}") has both labels in this file; keep one')
+    pairs = Pairs(titles, rows[np.sort(first)])
+    if len(labels := set(pairs.labels.tolist())) == 1:
+        raise InputError(f"{negaposi}: every label is {labels.pop()}; a classifier needs pairs of both classes")
+    empty = sum(not texts[title].strip() for title in pairs.used_titles())
+    return PairData(texts, pairs, len(rows) - len(pairs), empty)
 
 
 def read_links(path: str) -> set[tuple[str, str]]:
@@ -89,8 +160,7 @@ def read_links(path: str) -> set[tuple[str, str]]:
     Raises:
         InputError: as `read_pairs`.
     """
-    rows = _rows(read_json(path), path)
-    return {(str(a), str(b)) for place, a, b, label in rows if parse_label(label, place)}
+    return {(str(a), str(b)) for place, a, b, label in read_rows(path) if parse_label(label, place)}
 
 
 def read_texts(path: str) -> dict[str, str]:
@@ -101,12 +171,12 @@ def read_texts(path: str) -> dict[str, str]:
     """
     texts = read_json(path)
     if not isinstance(texts, dict):
-        raise InputError(f"{path}: must be one JSON object of title: text, not a {_kind(texts)}")
+        raise InputError(f"{path}: must be one JSON object of title: text, not a {kind(texts)}")
     if not texts:
         raise InputError(f"{path}: no texts in it; add title: text entries")
     for title, text in texts.items():
         if not isinstance(text, str):
-            raise InputError(f'{path}: the text of "{title}" must be a string, not a {_kind(text)}')
+            raise InputError(f'{path}: the text of "{title}" must be a string, not a {kind(text)}')
         check_text(text, f'{path}: the text of "{title}"')
     return texts
 
@@ -132,41 +202,3 @@ def parse_label(raw: object, place: str) -> int:
     if isinstance(raw, (int, str)) and raw in LABELS:
         return LABELS[raw]
     raise InputError(f"{place}: the label {raw!r} is not one; use 1 (B comes next) or 0")
-
-
-def _rows(value: object, path: str) -> Iterator[tuple[str, object, object, object]]:
-    """Yields (place, a, b, label) from any of the three shapes."""
-    if isinstance(value, dict):
-        if not value.keys() <= {"posi", "nega"}:
-            extra = next(key for key in value if key not in ("posi", "nega"))
-            raise InputError(f'{path}: unknown key "{extra}"; an object of pairs has "posi" and "nega" only')
-        for key, label in (("posi", 1), ("nega", 0)):
-            items = value.get(key, [])
-            if not isinstance(items, list):
-                raise InputError(f'{path}: "{key}" must be a list of [a, b], not a {_kind(items)}')
-            for number, item in enumerate(items, 1):
-                place = f'{path}: pair {number} of "{key}"'
-                if not isinstance(item, list) or len(item) != 2:
-                    raise InputError(f"{place}: must be [a, b], not {_cut(item)}")
-                yield place, item[0], item[1], label
-        return
-    if not isinstance(value, list):
-        raise InputError(f"{path}: must be a list of pairs, not a {_kind(value)}")
-    for number, item in enumerate(value, 1):
-        place = f"{path}: pair {number}"
-        if isinstance(item, list) and len(item) == 3:
-            yield place, *item
-        elif isinstance(item, dict) and item.keys() == {"a", "b", "label"}:
-            yield place, item["a"], item["b"], item["label"]
-        else:
-            raise InputError(f'{place}: must be [a, b, label] or {{"a", "b", "label"}}, not {_cut(item)}')
-
-
-def _kind(value: object) -> str:
-    names = {dict: "object", list: "list", str: "string", bool: "truth value", type(None): "null"}
-    return names.get(type(value), "number")
-
-
-def _cut(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

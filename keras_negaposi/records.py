@@ -17,8 +17,9 @@ from keras_negaposi.engines import Engine, in_threads
 from keras_negaposi.features import PACKINGS, Features
 from keras_negaposi.inputs import UNLABELLED, Inputs
 from keras_negaposi.length_buckets import LengthBuckets, boundaries
+from keras_negaposi.pieces import tokenize_texts
 from keras_negaposi.progress import Ticker
-from keras_negaposi.shards import Shard, ShardWriter, Written
+from keras_negaposi.shards import Shard, ShardWriter
 
 METADATA = "metadata.json"
 SPLIT = "split.json"
@@ -71,7 +72,7 @@ class Records:
         return f"records in {self.folder}: {parts}"
 
 
-def prepare(inputs: Inputs, folder: str, engine: Engine[Shard, Written] = in_threads) -> Records:
+def prepare(inputs: Inputs, folder: str, engine: Engine = in_threads) -> Records:
     """Writes the records, or takes those in ``folder`` when they were made from exactly these inputs.
 
     The metadata is written last: a folder without it is incomplete and made anew.
@@ -93,14 +94,13 @@ def prepare(inputs: Inputs, folder: str, engine: Engine[Shard, Written] = in_thr
     return records
 
 
-def _write(inputs: Inputs, folder: str, engine: Engine[Shard, Written]) -> Records:
-    written = {part: _write_part(inputs, folder, part, engine) for part in inputs.split.parts}
+def _write(inputs: Inputs, folder: str, engine: Engine) -> Records:
+    titles = (title for part in inputs.split.parts.values() for title in part.used_titles())
+    pieces = tokenize_texts(inputs.packer.tokenizer, inputs.data.texts, titles, engine)
+    written = {part: _write_part(inputs, pieces, folder, part, engine) for part in inputs.split.parts}
     truncated = {part: count for part, (count, _) in written.items()}
     lengths = np.sum([lengths for _, lengths in written.values()], axis=0).tolist()
-    write_json(
-        join(folder, SPLIT),
-        {part: [[pair.a, pair.b, pair.label] for pair in pairs] for part, pairs in inputs.split.parts.items()},
-    )
+    inputs.split.write(join(folder, SPLIT))
     counts = {part: len(pairs) for part, pairs in inputs.split.parts.items()}
     packing = inputs.packer.packing.name
     max_seq_length = inputs.config.max_seq_length
@@ -158,17 +158,21 @@ def check_whole(records: Records) -> None:
                 raise InputError(f"{file}: missing or damaged; remove {records.folder}, and the records are made anew")
 
 
-def _write_part(inputs: Inputs, folder: str, part: str, engine: Engine[Shard, Written]) -> tuple[int, np.ndarray]:
+def _write_part(
+    inputs: Inputs, pieces: dict[str, np.ndarray], folder: str, part: str, engine: Engine
+) -> tuple[int, np.ndarray]:
     """Writes one part's shards; gives the number of truncated pairs, and of inputs by length."""
-    pairs, texts = inputs.split.parts[part], inputs.data.texts
+    pairs = inputs.split.parts[part]
     offset = len(inputs.split.parts["train"]) if part == UNLABELLED else 0
 
     def shards() -> Iterator[Shard]:
         start = 0
         for name, size in _shards(part, len(pairs)).items():
             mine = pairs[start : start + size]
-            columns = [texts[pair.a] for pair in mine], [texts[pair.b] for pair in mine], [pair.label for pair in mine]
-            yield Shard(join(folder, name), *columns, list(range(offset + start, offset + start + size)))
+            used, ends = np.unique(mine.rows[:, :2], return_inverse=True)
+            a, b = ends.reshape(-1, 2).astype(np.int32).T
+            indexes = np.arange(offset + start, offset + start + size, dtype=np.int32)
+            yield Shard(join(folder, name), [pieces[pairs.titles[i]] for i in used], a, b, mine.labels, indexes)
             start += size
 
     tick, done = Ticker(f"writing the records of {part}", len(pairs)), 0

@@ -11,19 +11,27 @@ from checkpoints_tools.files import replaced
 from keras_negaposi.features import INDEX, LABEL, Features, serialize
 from keras_negaposi.graphs import traced
 from keras_negaposi.packing import Packer
+from keras_negaposi.pieces import Pieces
 
 BATCH = 1024
 
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """Pairs that go into one file: the texts, the labels, and the positions in the part."""
+    """Pairs that go into one file.
+
+    Attributes:
+        path: of the file.
+        pieces: of the texts that are in these pairs.
+        a: each pair's A among them, as ``b``, ``labels`` and ``indexes`` (the position in the part) ``int32 [pairs]``.
+    """
 
     path: str
-    text_a: list[str]
-    text_b: list[str]
-    labels: list[int]
-    indexes: list[int]
+    pieces: Pieces
+    a: np.ndarray
+    b: np.ndarray
+    labels: np.ndarray
+    indexes: np.ndarray
 
     def __len__(self) -> int:
         return len(self.indexes)
@@ -39,7 +47,7 @@ class Written:
 
 
 class ShardWriter:
-    """Tokenizes, packs, serializes and writes; several threads may call it at once.
+    """Packs, serializes and writes; several threads may call it at once.
 
     Args:
         packer: makes the inputs.
@@ -47,17 +55,19 @@ class ShardWriter:
 
     def __init__(self, packer: Packer) -> None:
         self._packer = packer
-        kinds = (tf.string, tf.string, tf.int32, tf.int32)
+        kinds = (tf.int32, tf.int64, tf.int32, tf.int32, tf.int32, tf.int32)
         self._examples = traced(self._make_examples, [tf.TensorSpec([None], kind) for kind in kinds])
 
     def __call__(self, shard: Shard) -> Written:
         """Writes the file, which is there when it is whole."""
         truncated, lengths = 0, np.zeros(self._packer.max_seq_length + 1, np.int64)
-        columns = (shard.text_a, shard.text_b, shard.labels, shard.indexes)
+        values = tf.constant(np.concatenate(shard.pieces))
+        sizes = tf.constant([len(ids) for ids in shard.pieces], tf.int64)
         with replaced(shard.path) as temporary, tf.io.TFRecordWriter(temporary) as writer:
             for start in range(0, len(shard), BATCH):
-                batch = [tf.constant(column[start : start + BATCH]) for column in columns]
-                examples, cut, counts = self._examples(*batch)
+                columns = (shard.a, shard.b, shard.labels, shard.indexes)
+                batch = (tf.constant(column[start : start + BATCH]) for column in columns)
+                examples, cut, counts = self._examples(values, sizes, *batch)
                 for example in examples.numpy():
                     writer.write(example)
                 truncated += int(cut)
@@ -65,11 +75,16 @@ class ShardWriter:
         return Written(len(shard), truncated, lengths)
 
     def _make_examples(
-        self, text_a: tf.Tensor, text_b: tf.Tensor, labels: tf.Tensor, indexes: tf.Tensor
+        self,
+        values: tf.Tensor,
+        sizes: tf.Tensor,
+        a: tf.Tensor,
+        b: tf.Tensor,
+        labels: tf.Tensor,
+        indexes: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        texts, numbers = tf.unique(tf.concat([text_a, text_b], 0))  # pages are in several pairs
-        pieces = self._packer.tokenizer.tokenize(texts)
-        packed: Features = self._packer.pack(*(tf.gather(pieces, side) for side in tf.split(numbers, 2)))
+        pieces = tf.RaggedTensor.from_row_lengths(values, sizes, validate=False)
+        packed: Features = self._packer.pack(tf.gather(pieces, a), tf.gather(pieces, b))
         cut = tf.math.count_nonzero(packed.pop("truncated"))
         masks = tf.stack([packed[f"{prefix}input_mask"] for prefix in self._packer.packing.prefixes])
         lengths = tf.reduce_sum(masks, -1)

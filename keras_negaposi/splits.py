@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import heapq
+import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from sklearn.model_selection import train_test_split
 
 from checkpoints_tools.errors import InputError
-from keras_negaposi.labelled import Pair
+from checkpoints_tools.files import write_blocks
+from keras_negaposi.labelled import Pair, Pairs
 
 STARTS = 8
 """How many seeded starts the grouped cut tries; the one that keeps most pairs wins."""
@@ -24,20 +26,33 @@ TOLERANCE = 0.1
 class Split:
     """The parts by name (``train``, ``test`` and, if asked for, ``dev``) and what the cut cost."""
 
-    parts: dict[str, list[Pair]]
+    parts: dict[str, Pairs]
     crossing: int = 0
     downsampled: int = 0
 
     @property
     def held_out(self) -> list[Pair]:
         """Pairs that must not be trained on."""
-        return [pair for name in ("test", "dev") for pair in self.parts.get(name, [])]
+        return [pair for name in ("test", "dev") for pair in self.parts.get(name, ())]
 
     def free_titles(self, titles: Iterable[str], method: str, group_pattern: str) -> list[str]:
         """Those of ``titles`` that may be trained on: in no held-out pair, nor, in a grouped split, their document."""
         place = Documents(group_pattern) if method == "grouped" else str
         taken = {place(title) for pair in self.held_out for title in (pair.a, pair.b)}
         return [title for title in titles if place(title) not in taken]
+
+    def write(self, path: str) -> None:
+        """Writes the parts as JSON, ``[a, b, label]`` a line."""
+        write_blocks(path, (block.encode() for block in self._blocks()))
+
+    def _blocks(self) -> Iterator[str]:
+        for number, (name, pairs) in enumerate(self.parts.items()):
+            yield f"{',' if number else '{'}\n {json.dumps(name)}: ["
+            for place, pair in enumerate(pairs):
+                row = json.dumps([pair.a, pair.b, pair.label], ensure_ascii=False)
+                yield f"{',' if place else ''}\n  {row}"
+            yield "\n ]"
+        yield "\n}\n"
 
     def describe(self) -> str:
         """One line for the user."""
@@ -68,7 +83,7 @@ def split_pairs(
     """
     documents = Documents(group_pattern)
     crossing = downsampled = 0
-    parts = {"train": list(pairs)}
+    parts = {"train": Pairs.of(pairs)}
     for name, share in (("test", test_share), ("dev", dev_share)):
         if not share:
             continue
@@ -80,19 +95,19 @@ def split_pairs(
             crossing += cut.crossing
             downsampled += cut.downsampled
     for name, part in parts.items():
-        if len({pair.label for pair in part}) < 2:
+        if len(np.unique(part.labels)) < 2:
             raise InputError(f"--split {method}: the {name} part has not both classes; give more pairs or documents")
     return Split(parts, crossing, downsampled)
 
 
-def _random(pairs: list[Pair], share: float, seed: int) -> tuple[list[Pair], list[Pair]]:
+def _random(pairs: Pairs, share: float, seed: int) -> tuple[Pairs, Pairs]:
     try:
         kept, held_out = train_test_split(
-            pairs, test_size=share, random_state=seed, stratify=[pair.label for pair in pairs]
+            np.arange(len(pairs)), test_size=share, random_state=seed, stratify=pairs.labels
         )
     except ValueError as error:
         raise InputError(f"--split random: {len(pairs)} pairs are too few to split: {error}") from None
-    return kept, held_out
+    return pairs.take(kept), pairs.take(held_out)
 
 
 class Documents:
@@ -118,95 +133,108 @@ def documents_of(pairs: Sequence[Pair], group_pattern: str) -> list[tuple[str, s
     return [(documents(pair.a), documents(pair.b)) for pair in pairs]
 
 
-def _grouped(pairs: list[Pair], share: float, documents: Documents, seed: int) -> Split:
-    ends = [(documents(pair.a), documents(pair.b)) for pair in pairs]
-    wanted = share * len(pairs)
-    best: set[str] = set()
-    best_kept = -1
-    for start in range(STARTS):
-        side = _grow(ends, wanted, np.random.default_rng([seed, start]))
-        kept = _kept(pairs, ends, side)
-        if kept > best_kept:
-            best, best_kept = side, kept
-    train = [pair for pair, (a, b) in zip(pairs, ends, strict=True) if a not in best and b not in best]
-    test = [pair for pair, (a, b) in zip(pairs, ends, strict=True) if a in best and b in best]
-    positive_share = sum(pair.label for pair in pairs) / len(pairs)
-    balanced = {
-        name: _rebalance(part, positive_share, np.random.default_rng([seed, number]))
-        for number, (name, part) in enumerate((("train", train), ("test", test)))
-    }
-    kept = sum(map(len, balanced.values()))
-    return Split(balanced, len(pairs) - len(train) - len(test), len(train) + len(test) - kept)
+def _grouped(pairs: Pairs, share: float, documents: Documents, seed: int) -> Split:
+    of_titles = [documents(title) for title in pairs.titles]
+    numbers = {name: number for number, name in enumerate(sorted(set(of_titles)))}
+    ends = np.array([numbers[name] for name in of_titles])[pairs.rows[:, :2]]
+    graph = _Graph(ends, len(numbers))
+    sides = (graph.grow(share * len(pairs), np.random.default_rng([seed, start])) for start in range(STARTS))
+    best = max(sides, key=lambda side: _kept(pairs.labels, side[ends]))
+    parts = {"train": np.flatnonzero(~best[ends].any(axis=1)), "test": np.flatnonzero(best[ends].all(axis=1))}
+    uncrossed = sum(map(len, parts.values()))
+    for number, (name, part) in enumerate(parts.items()):
+        keep = _rebalance(pairs.labels[part], pairs.labels.mean(), np.random.default_rng([seed, number]))
+        parts[name] = part[keep]
+    kept = sum(map(len, parts.values()))
+    return Split({name: pairs.take(part) for name, part in parts.items()}, len(pairs) - uncrossed, uncrossed - kept)
 
 
-def _grow(ends: list[tuple[str, str]], wanted: float, rng: np.random.Generator) -> set[str]:
-    """Grows the test side from one document, always taking the one with the most pairs into it, then swaps.
+class _Graph:
+    """The documents, and how many pairs join two of them.
 
-    Greedy graph growing followed by single moves, as in multilevel graph partitioning (Karypis and Kumar, 1998).
-    The side's size is counted in pairs: one within it counts 1, one across the cut 1/2.
+    Args:
+        ends: documents of A and of B, ``int [pairs, 2]``.
+        count: of the documents.
     """
-    weight: dict[str, float] = defaultdict(float)
-    links: dict[str, Counter[str]] = defaultdict(Counter)
-    for a, b in ends:
-        weight[a] += 0.5
-        weight[b] += 0.5
-        if a != b:
-            links[a][b] += 1
-            links[b][a] += 1
-    names = sorted(weight)
-    order = [names[i] for i in rng.permutation(len(names))]
-    side: set[str] = set()
-    size = 0.0
-    heap: list[tuple[float, int, str]] = []
-    rank = {name: number for number, name in enumerate(order)}
-    fresh = iter(order)
 
-    def gain(name: str) -> float:
+    def __init__(self, ends: np.ndarray, count: int) -> None:
+        self._weight = np.bincount(ends.ravel(), minlength=count) / 2  # a pair is half of either's
+        self._documents = np.unique(ends)
+        self._links: dict[int, Counter[int]] = defaultdict(Counter)
+        joined, pairs = np.unique(ends[:, 0] * count + ends[:, 1], return_counts=True)
+        for key, number in zip(joined.tolist(), pairs.tolist(), strict=True):
+            a, b = divmod(key, count)
+            if a != b:
+                self._links[a][b] += number
+                self._links[b][a] += number
+
+    def grow(self, wanted: float, rng: np.random.Generator) -> np.ndarray:
+        """Grows the test side from one document, always taking the one with the most pairs into it, then swaps.
+
+        Greedy graph growing followed by single moves, as in multilevel graph partitioning (Karypis and Kumar, 1998).
+        The side's size is counted in pairs: one within it counts 1, one across the cut 1/2.
+
+        Returns:
+            Whether a document is on it, ``bool [documents]``.
+        """
+        weight = self._weight.tolist()
+        order = rng.permutation(self._documents).tolist()
+        rank = {document: number for number, document in enumerate(order)}
+        side: set[int] = set()
+        size = 0.0
+        heap: list[tuple[float, int, int]] = []
+        fresh = iter(order)
+        while size < wanted:
+            document = heapq.heappop(heap)[2] if heap else next(fresh, None)
+            if document is None:
+                break
+            if document in side or size + weight[document] > wanted * (1 + TOLERANCE):
+                continue
+            side.add(document)
+            size += weight[document]
+            for other in self._links[document]:
+                if other not in side:
+                    heapq.heappush(heap, (-self._gain(other, side), rank[other], other))
+        for _ in range(10):
+            moved = False
+            for document in order:
+                change = -weight[document] if document in side else weight[document]
+                if self._gain(document, side) > 0 and abs(size + change - wanted) <= wanted * TOLERANCE:
+                    side ^= {document}
+                    size += change
+                    moved = True
+            if not moved:
+                break
+        return np.isin(np.arange(len(weight)), list(side))
+
+    def _gain(self, document: int, side: set[int]) -> float:
         """By how much the cut shrinks when the document changes sides."""
-        inside = sum(count for other, count in links[name].items() if other in side)
-        outside = links[name].total() - inside
-        return float(inside - outside) if name not in side else float(outside - inside)
-
-    while size < wanted:
-        name = heapq.heappop(heap)[2] if heap else next(fresh, None)
-        if name is None:
-            break
-        if name in side or size + weight[name] > wanted * (1 + TOLERANCE):
-            continue
-        side.add(name)
-        size += weight[name]
-        for other in links[name]:
-            if other not in side:
-                heapq.heappush(heap, (-gain(other), rank[other], other))
-    for _ in range(10):
-        moved = False
-        for name in order:
-            change = -weight[name] if name in side else weight[name]
-            if gain(name) > 0 and abs(size + change - wanted) <= wanted * TOLERANCE:
-                side ^= {name}
-                size += change
-                moved = True
-        if not moved:
-            break
-    return side
+        links = self._links[document]
+        inside = sum(count for other, count in links.items() if other in side)
+        outside = links.total() - inside
+        return float(inside - outside) if document not in side else float(outside - inside)
 
 
-def _kept(pairs: list[Pair], ends: list[tuple[str, str]], side: set[str]) -> int:
-    """How many pairs stay on either side after the classes are levelled: what the cut is chosen for."""
-    counts: Counter[tuple[bool, int]] = Counter()
-    for pair, (a, b) in zip(pairs, ends, strict=True):
-        if (a in side) == (b in side):
-            counts[a in side, pair.label] += 1
-    return sum(2 * min(counts[where, 0], counts[where, 1]) for where in (False, True))
+def _kept(labels: np.ndarray, ends: np.ndarray) -> int:
+    """How many pairs stay on either side after the classes are levelled: what the cut is chosen for.
+
+    Args:
+        labels: ``int32 [pairs]``.
+        ends: whether A and B are on the test side, ``bool [pairs, 2]``.
+    """
+    whole = ends[:, 0] == ends[:, 1]
+    counts = np.bincount(2 * ends[whole, 0] + labels[whole], minlength=4).reshape(2, 2)
+    return int(2 * counts.min(axis=1).sum())
 
 
-def _rebalance(pairs: list[Pair], positive_share: float, rng: np.random.Generator) -> list[Pair]:
-    """Draws out pairs of the class that has too many, until the classes have their shares again."""
-    by_label = {label: [pair for pair in pairs if pair.label == label] for label in (0, 1)}
-    shares = {0: 1 - positive_share, 1: positive_share}
-    total = min(len(by_label[label]) / shares[label] for label in (0, 1))
-    keep: set[Pair] = set()
-    for label, group in by_label.items():
-        count = round(total * shares[label])
-        keep.update(group[i] for i in rng.permutation(len(group))[:count])
-    return [pair for pair in pairs if pair in keep]
+def _rebalance(labels: np.ndarray, positive_share: float, rng: np.random.Generator) -> np.ndarray:
+    """Draws out pairs of the class that has too many, until the classes have their shares again.
+
+    Returns:
+        Positions of those that stay, in order.
+    """
+    groups = [np.flatnonzero(labels == label) for label in (0, 1)]
+    shares = (1 - positive_share, positive_share)
+    total = min(len(group) / share for group, share in zip(groups, shares, strict=True))
+    kept = [rng.permutation(group)[: round(total * share)] for group, share in zip(groups, shares, strict=True)]
+    return np.sort(np.concatenate(kept))

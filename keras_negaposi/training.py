@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import functools
 import time
-from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -171,7 +170,6 @@ def _begin_folder(folder: RunFolder, config: TrainConfig, run_inputs: RunInputs,
             },
         )
     write_json(folder.bert_config, run_inputs.pretrained.bert_config.to_google())
-    parts: dict[str, Any] = run_inputs.inputs.split.parts
-    write_json(folder.split, {name: [[p.a, p.b, p.label] for p in pairs] for name, pairs in parts.items()})
+    run_inputs.inputs.split.write(folder.split)
     for source, target in ((config.model_file, folder.sentencepiece_model), (config.vocab_file, folder.vocabulary)):
         write_bytes(target, read_bytes(source))

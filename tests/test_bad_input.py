@@ -61,7 +61,8 @@ def flag_case(name, flag, value, *words):
 A, B, C = "doc00,000", "doc00,001", "doc01,001"
 GOOD = [[A, B, 1], [A, C, 0]]
 
-file_case("pairs not json", "negaposi.json", '[["a", "b", 1],\n ["a" "b"]]', "not JSON at line 2, column 7")
+file_case("pairs not json", "negaposi.json", '["a", "b"],\n ["a" "b"]]', "not JSON at line 1", "Extra data")
+file_case("pairs not json later", "negaposi.json", f'[["{A}", "{B}", 1],\n ["a" "b"]]', "not JSON at line 2, column 7")
 file_case("pairs empty file", "negaposi.json", "", "empty")
 file_case("pairs only white space", "negaposi.json", " \n ", "empty")
 file_case("pairs not utf-8", "negaposi.json", '[["題", "b", 1]]'.encode("cp932"), "not UTF-8 at byte 3")
@@ -73,6 +74,9 @@ pairs_case("pairs null", None, "not a null")
 pairs_case("pairs an empty list", [], "no pairs")
 pairs_case("pairs an empty object", {}, "no pairs")
 pairs_case("pairs an unknown key", {"positive": [[A, B]]}, '"positive"', '"posi"')
+file_case("posi twice", "negaposi.json", '{"posi": [], "nega": [], "posi": []}', '"posi" appears twice')
+file_case("pairs a key twice", "negaposi.json", '[{"a": "x", "b": "y", "b": "z", "label": 1}]', '"b" appears twice')
+file_case("pairs and more", "negaposi.json", json.dumps(GOOD) + "]", "not JSON at line 1", "Extra data")
 pairs_case("posi no list", {"posi": A, "nega": []}, '"posi" must be a list')
 pairs_case("posi with labels", {"posi": [[A, B, 1]], "nega": [[A, C]]}, 'pair 1 of "posi"')
 pairs_case("a pair of two", [*GOOD, [A, B]], "pair 3", "[a, b, label]")

@@ -6,6 +6,7 @@ import tensorflow as tf
 from conftest import TINY
 
 from checkpoints_tools import encoder as encoder_module
+from checkpoints_tools import fused as fused_module
 from checkpoints_tools.config import BertConfig
 from keras_negaposi.model import resumable_dropout
 from keras_negaposi.precision import precision
@@ -50,7 +51,9 @@ def outputs_and_gradients(encoder):
 
 
 @pytest.mark.parametrize("approximate", [True, False])
-def test_outputs_and_gradients_are_the_same(approximate, monkeypatch):
+@pytest.mark.parametrize("compiled", [True, False])
+def test_outputs_and_gradients_are_the_same(compiled, approximate, monkeypatch):
+    monkeypatch.setattr(fused_module, "COMPILED_FROM", 1 if compiled else 1000)
     config = BertConfig.from_values(TINY | NO_DROPOUT | {"gelu_approximate": approximate}, "test")
     (fused, fused_gradients), (plain, gradients) = map(outputs_and_gradients, fused_and_plain(config, monkeypatch))
     np.testing.assert_allclose(fused, plain, atol=1e-5)
@@ -86,7 +89,9 @@ def test_dropout_keeps_the_mean_and_draws_anew():
     np.testing.assert_array_equal(layer(ones, training=False), ones)
 
 
-def test_an_encoder_can_be_saved_as_a_model(tmp_path):
+@pytest.mark.parametrize("compiled", [True, False])
+def test_an_encoder_can_be_saved_as_a_model(compiled, tmp_path, monkeypatch):
+    monkeypatch.setattr(fused_module, "COMPILED_FROM", 1 if compiled else 1000)
     encoder = encoder_module.build_encoder(BertConfig.from_values(TINY, "test"))
     expected = encoder(inputs())["sequence_output"].numpy()
     encoder.save(str(tmp_path / "saved_model"))

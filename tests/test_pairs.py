@@ -1,10 +1,12 @@
 """Reading the user's two files: what is taken and what is counted; what is refused stands in test_bad_input.py."""
 
 import json
+import tracemalloc
 
+import numpy as np
 import pytest
 
-from keras_negaposi.labelled import Pair, read_pairs
+from keras_negaposi.labelled import Pair, Pairs, read_pairs
 
 TEXTS = {"a": "あ", "b": "い", "c": "", "d": " \n"}
 
@@ -47,6 +49,32 @@ def test_a_byte_order_mark_is_no_error(tmp_path):
         content = open(path, "rb").read()
         open(path, "wb").write(b"\xef\xbb\xbf" + content)
     assert read_pairs(honbun, negaposi).pairs == EXPECTED
+
+
+def test_pairs_are_a_sequence():
+    given = [Pair("a", "b", 1), Pair("c", "a", 0), Pair("b", "c", 0)]
+    pairs = Pairs.of(given)
+    assert list(pairs) == given == [pairs[0], pairs[1], pairs[-1]]
+    assert pairs == given and pairs == Pairs(["b", "c", "unused", "a"], np.array([[3, 0, 1], [1, 3, 0], [0, 1, 0]]))
+    assert pairs != given[::-1] and pairs != given[:2]
+    assert list(pairs[1:]) == given[1:] and pairs.take(np.array([2, 0])) == [given[2], given[0]]
+    assert pairs.labels.tolist() == [1, 0, 0]
+    assert pairs[:1].used_titles() == ["a", "b"]
+    assert Pair("a", "b", 1) in pairs and Pair("a", "b", 0) not in pairs
+
+
+def test_more_pairs_need_little_memory(tmp_path):
+    texts = {f"a title of some length, {number:03d}": "text" for number in range(300)}
+    titles = list(texts)
+    peaks = []
+    for count in (1_000, 80_000):
+        rows = [[titles[i % 300], titles[i // 300], i % 2] for i in range(count)]
+        files = write(tmp_path, rows, texts)
+        tracemalloc.start()
+        assert len(read_pairs(*files).pairs) == count
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert (peaks[1] - peaks[0]) / 79_000 < 120  # bytes; a tuple of two titles alone is as much
 
 
 @pytest.mark.shared

@@ -9,10 +9,10 @@ import os
 from collections.abc import Callable, Iterator
 
 from checkpoints_tools.errors import InputError
+from keras_negaposi.json_stream import has_list
 from keras_negaposi.sources import folder, markdown, pdf, table
 from keras_negaposi.sources.document import Document
 from keras_negaposi.sources.honbun import read_honbun
-from keras_negaposi.sources.json_stream import has_list
 from keras_negaposi.sources.scrapbox import read_scrapbox
 
 READERS: dict[str, Callable[[str, Callable[[str], str]], Iterator[Document]]] = {

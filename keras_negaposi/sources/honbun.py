@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from checkpoints_tools.errors import InputError
+from keras_negaposi.json_stream import stream_members
 from keras_negaposi.sources.document import Document, group_pages
-from keras_negaposi.sources.json_stream import stream_members
 
 
 def read_honbun(path: str, document: Callable[[str], str]) -> Iterator[Document]:

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 
 from checkpoints_tools.errors import InputError
+from keras_negaposi.json_stream import stream_items
 from keras_negaposi.sources.document import Document, Line, LineBuilder
-from keras_negaposi.sources.json_stream import stream_items
 
 _BLOCK = re.compile(r"(?P<indent>\s*)(?P<kind>code|table):(?P<name>.*)")
 _COMMAND = re.compile(r"\s*[$%] ")

@@ -13,6 +13,7 @@ import os
 import sys
 import tempfile
 import types
+from itertools import islice
 from pathlib import Path
 
 from sides import HEADER, alternate, measure, row
@@ -21,29 +22,30 @@ MAX_SEQ_LENGTH = 256
 
 
 def read(data, count):
-    """Texts, and titles and labels of ``count`` pairs."""
+    """Texts, and the titles and labels of ``count`` pairs, which are not held."""
     texts = json.loads((data / "honbun_data.json").read_text(encoding="utf-8"))
     given = json.loads((data / "negaposi.json").read_text(encoding="utf-8"))
     if isinstance(given, dict):
         given = [[a, b, label] for label, name in enumerate(("nega", "posi")) for a, b in given[name]]
     rounds = -(-count // len(given))
-    pairs = [(row[0], given[(i + r) % len(given)][1], row[2]) for r in range(rounds) for i, row in enumerate(given)]
-    return texts, pairs[:count]
+    pairs = ((row[0], given[(i + r) % len(given)][1], row[2]) for r in range(rounds) for i, row in enumerate(given))
+    return texts, islice(pairs, count)
 
 
 def ours(arguments, texts, pairs, output):
     from types import SimpleNamespace
 
-    from keras_negaposi.labelled import Pair
+    from keras_negaposi.labelled import Pair, Pairs
     from keras_negaposi.packing import PairPacker
     from keras_negaposi.records import prepare
+    from keras_negaposi.splits import Split
     from keras_negaposi.tokenizer import Tokenizer
 
     tokenizer = Tokenizer(str(arguments.bert / "wiki-ja.model"), str(arguments.bert / "wiki-ja.vocab"))
     tokenizer.encode(["本文"])
     inputs = SimpleNamespace(
         data=SimpleNamespace(texts=texts),
-        split=SimpleNamespace(parts={"train": [Pair(*pair) for pair in pairs]}),
+        split=Split({"train": Pairs.of(Pair(*pair) for pair in pairs)}),
         packer=PairPacker(tokenizer, MAX_SEQ_LENGTH),
         config=SimpleNamespace(max_seq_length=MAX_SEQ_LENGTH),
         fingerprint="",
