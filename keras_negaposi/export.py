@@ -19,6 +19,7 @@ from keras_negaposi.packing import Packer, trim
 
 SERVING, IDS, SCORE, SCORE_HALF = "serving_default", "ids", "score", "score_half"
 ENCODE = {side: f"encode_{side}" for side in SIDES}
+ENCODE_IDS = {side: f"encode_{side}_ids" for side in SIDES}
 
 
 class PairScorer(tf.Module):
@@ -35,8 +36,8 @@ class PairScorer(tf.Module):
         self._packer = packer
         self._calibration = calibration
         text = [tf.TensorSpec([None], tf.string, name) for name in ("text_a", "text_b")]
-        self.serving_default = traced(self._score_texts, text)
         self.ids = traced(self._score_ids, [packer.packing.signature()])
+        self.serving_default = traced(self._score_texts, text)
 
     @property
     def model(self) -> tf_keras.Model:
@@ -57,7 +58,7 @@ class PairScorer(tf.Module):
         # A branch (always taken) is looked into only when it runs. So a program without tensorflow_text, such as
         # saved_model_cli, can load this SavedModel and run the other signature.
         packed = tf.switch_case(tf.rank(text_a) - 1, [tokenize])
-        return self._score_ids(dict(zip(names, packed, strict=True)))
+        return self.ids(dict(zip(names, packed, strict=True)))
 
     def _score_ids(self, inputs: Features) -> Features:
         return self._judge(self.model(inputs, training=False))
@@ -77,6 +78,9 @@ class CacheableScorer(PairScorer):
     def __init__(self, model: CacheableModel, packer: Packer, calibration: Calibration) -> None:
         super().__init__(model, packer, calibration)
         text = tf.TensorSpec([None], tf.string, "text")
+        ids = [{name: tf.TensorSpec([None, None], tf.int32, name) for name in ENCODER_INPUTS}]
+        self.encode_a_ids = traced(model.encode_a, ids)
+        self.encode_b_ids = traced(model.encode_b, ids)
         self.encode_a = traced(lambda text: self._encode("a", text), [text])
         self.encode_b = traced(lambda text: self._encode("b", text), [text])
         sides = {
@@ -90,7 +94,7 @@ class CacheableScorer(PairScorer):
 
     def signatures(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
         """By the name that they are exported under."""
-        names = (SCORE, SCORE_HALF, *ENCODE.values())
+        names = (SCORE, SCORE_HALF, *ENCODE.values(), *ENCODE_IDS.values())
         return super().signatures() | {name: getattr(self, name) for name in names}
 
     def _encode(self, side: str, text: tf.Tensor) -> Side:
@@ -99,8 +103,7 @@ class CacheableScorer(PairScorer):
             return tuple(packed[name] for name in ENCODER_INPUTS)
 
         packed = tf.switch_case(tf.rank(text) - 1, [tokenize])  # as in `_score_texts`
-        inputs = dict(zip(ENCODER_INPUTS, packed, strict=True))
-        return self.model.encode_a(inputs) if side == "a" else self.model.encode_b(inputs)
+        return getattr(self, ENCODE_IDS[side])(dict(zip(ENCODER_INPUTS, packed, strict=True)))
 
     def _score(self, sides: Features) -> Features:
         a, b = (
@@ -121,9 +124,10 @@ def export(model: tf_keras.Model, packer: Packer, calibration: Calibration, path
     tensorflow_text). ``ids``: the packing's inputs, ``int32 [batch, seq]`` each. Both give ``probabilities``,
     ``float32 [batch, 2]``, and ``label``, ``int32 [batch]``.
 
-    Of a cacheable model also ``encode_a`` and ``encode_b``: ``text``, ``string [batch]``, gives that side; and
-    ``score``: both sides, named with ``a_`` and ``b_`` before, give what the first two give. A single A there is
-    compared with every B. ``score_half`` is the same with B's side in float16.
+    Of a cacheable model also ``encode_a`` and ``encode_b``: ``text``, ``string [batch]``, gives that side;
+    ``encode_a_ids`` and ``encode_b_ids``: `features.ENCODER_INPUTS` do; and ``score``: both sides, named with ``a_``
+    and ``b_`` before, give what the first two give. A single A there is compared with every B. ``score_half`` is the
+    same with B's side in float16.
     """
     scorer = (CacheableScorer if isinstance(model, CacheableModel) else PairScorer)(model, packer, calibration)
     with staged_tree(path) as staging:

@@ -90,7 +90,7 @@ def predict(arguments: argparse.Namespace) -> None:
     with _open_input(config.input) as (lines, json_lines):
         from keras_negaposi.scorer import WINDOW, Scorer
 
-        scorer = Scorer(arguments.model)
+        scorer = Scorer(arguments.model, config.precision)
         name = "stdin" if config.input == STDIN else config.input
         with _open_output(config.output) as output:
             pairs = parse_lines(lines, name, json_lines)

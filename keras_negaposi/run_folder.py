@@ -51,6 +51,7 @@ LAYOUT = {
     "tensorboard": "tensorboard",
     "saved_model": "saved_model",
     "split": "split.json",
+    "int8": "int8",
     "calibration": "calibration.json",
     "teacher": "teacher.txt",
     "bert_config": "bert_config.json",

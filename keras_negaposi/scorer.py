@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 import numpy as np
@@ -15,6 +15,8 @@ from keras_negaposi.run_folder import RunFolder
 
 SIGNATURE = "serving_default"
 WINDOW = 16
+Score = Callable[[tf.Tensor, tf.Tensor], dict[str, np.ndarray]]
+"""Texts, ``string [pairs]`` twice, to ``probabilities``, ``float32 [pairs, 2]``, and ``label``, ``int32 [pairs]``."""
 
 
 class Scorer:
@@ -22,27 +24,33 @@ class Scorer:
 
     Args:
         path: a run's folder, or a SavedModel that `export` wrote.
+        precision: ``float32``, or ``int8`` of a run.
 
     Raises:
         InputError: neither is there, or the SavedModel is another's.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, precision: str = "float32") -> None:
+        self._score = _in_int8(path) if precision == "int8" else self._load(path)
+
+    def _load(self, path: str) -> Score:
         folder = next((p for p in (path, RunFolder(path).saved_model) if exists(join(p, "saved_model.pb"))), None)
         if folder is None:
             raise InputError(f"{path}: neither a run's folder nor a SavedModel (no saved_model.pb in it)")
-        self._loaded = load_saved_model(folder)
-        if SIGNATURE not in self._loaded.signatures:
+        loaded = load_saved_model(folder)
+        if SIGNATURE not in loaded.signatures:
             raise InputError(f"{folder}: the SavedModel has no signature {SIGNATURE}; give one that train has written")
-        self._signature = self._loaded.signatures[SIGNATURE]
-        names = set(self._signature.structured_input_signature[1])
+        signature = loaded.signatures[SIGNATURE]
+        names = set(signature.structured_input_signature[1])
         if names != {"text_a", "text_b"}:
             raise InputError(f"{folder}: takes {sorted(names)}, not text_a and text_b; give one that train has written")
+        self._loaded = loaded  # or its variables would go
+        return lambda a, b: {name: value.numpy() for name, value in signature(text_a=a, text_b=b).items()}
 
     def score(self, text_a: Sequence[str], text_b: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Probability that B comes next, ``float32 [pairs]``, and label, ``int32 [pairs]``."""
-        result = self._signature(text_a=tf.constant(list(text_a)), text_b=tf.constant(list(text_b)))
-        return result["probabilities"].numpy()[:, 1], result["label"].numpy()
+        result = self._score(tf.constant(list(text_a)), tf.constant(list(text_b)))
+        return result["probabilities"][:, 1], result["label"]
 
     def stream(
         self, pairs: Iterable[tuple[str, str]], batch_size: int, window: int = WINDOW
@@ -66,6 +74,18 @@ class Scorer:
             probabilities, labels = self.score(*zip(*(pairs[i] for i in rows), strict=True))
             scored |= zip(rows, zip(probabilities.tolist(), labels.tolist(), strict=True), strict=True)
         return [scored[i] for i in range(len(pairs))]
+
+
+def _in_int8(run: str) -> Score:
+    from keras_negaposi.quantized import Quantized, run_packer
+
+    packer, ids = run_packer(run), Quantized(run, "ids")
+
+    def score(text_a: tf.Tensor, text_b: tf.Tensor) -> dict[str, np.ndarray]:
+        packed = packer.traced(text_a, text_b)
+        return ids({name: packed[name] for name in packer.packing.inputs})
+
+    return score
 
 
 def load_saved_model(folder: str) -> tf.Module:

@@ -11,7 +11,19 @@ from keras_negaposi.config.training import Requirements
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluateConfig(Requirements):
+class ArithmeticConfig:
+    """What a finished model computes in."""
+
+    precision: str = option(
+        "float32",
+        "int8: weights, and what is multiplied by them, in 8 bits; quicker on a processor, figures change a bit. Made "
+        "of a run when first asked for, which takes a minute, and kept in its folder",
+        choices=("float32", "int8"),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateConfig(ArithmeticConfig, Requirements):
     """``keras_negaposi.evaluate``."""
 
     honbun: str | None = option(None, "JSON object title -> text")
@@ -21,7 +33,7 @@ class EvaluateConfig(Requirements):
 
 
 @dataclasses.dataclass(frozen=True)
-class PredictConfig:
+class PredictConfig(ArithmeticConfig):
     """``keras_negaposi.predict``."""
 
     input: str = option("-", "file of pairs, one a line; - for stdin")
@@ -30,7 +42,7 @@ class PredictConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class IndexConfig(EngineConfig):
+class IndexConfig(ArithmeticConfig, EngineConfig):
     """``keras_negaposi.index``."""
 
     honbun: str | None = option(None, "JSON object title -> text of all pages (default: the run's own)")

@@ -31,7 +31,7 @@ def build_index(run: str, config: IndexConfig) -> Store:
     """
     pages = read_texts(config.honbun)
     Store(config.output)  # refuses what is no index before anything is written
-    scorer = CachedScorer(run)
+    scorer = CachedScorer(run, config.precision)
     with locked(config.output):
         return _bring_up_to_date(Store(config.output), scorer, run, config, pages)
 
@@ -39,7 +39,7 @@ def build_index(run: str, config: IndexConfig) -> Store:
 def _bring_up_to_date(
     store: Store, scorer: CachedScorer, run: str, config: IndexConfig, pages: Mapping[str, str]
 ) -> Store:
-    model = scorer.fingerprint(config.dtype)
+    model = scorer.fingerprint(config.dtype, config.precision)
     if store.exists():
         check_model(store, model, f"give another --output, or the run it was made with ({store.about.get('run')})")
     texts = {text_key(text): text for text in pages.values()}
@@ -73,14 +73,14 @@ def check_model(store: Store, model: Mapping[str, str], mend: str) -> None:
     Raises:
         InputError: names what differs.
     """
-    for name, value in store.model.items():
+    for name, value in ({"precision": "float32"} | store.model).items():
         if model.get(name) != value:
             raise InputError(f"{store.path}: made with another {name} ({value}, now {model.get(name)}); {mend}")
 
 
 def _encoder(scorer: CachedScorer | None, run: str, config: IndexConfig) -> Callable[[list[str]], list[Rows]]:
     """What gives the side of texts, ``config.batch_size`` at a time; a worker elsewhere loads the run itself."""
-    scorer, size = scorer or CachedScorer(run), config.batch_size
+    scorer, size = scorer or CachedScorer(run, config.precision), config.batch_size
 
     def encode(texts: list[str]) -> list[Rows]:
         batches = [scorer.encode("b", texts[start : start + size]) for start in range(0, len(texts), size)]

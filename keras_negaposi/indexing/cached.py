@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -11,7 +11,9 @@ import tensorflow as tf
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import join, read_bytes
 from keras_negaposi.calibration import saved_calibration
-from keras_negaposi.export import ENCODE, SCORE, SCORE_HALF
+from keras_negaposi.export import ENCODE, ENCODE_IDS, SCORE, SCORE_HALF
+from keras_negaposi.features import ENCODER_INPUTS
+from keras_negaposi.graphs import traced
 from keras_negaposi.heads import HEADS, is_cacheable
 from keras_negaposi.indexing.store import Rows
 from keras_negaposi.run_folder import RunFolder, saved_config
@@ -26,12 +28,13 @@ class CachedScorer:
 
     Args:
         run: a finished run's folder.
+        precision: ``float32``, or ``int8`` for `encode`.
 
     Raises:
         InputError: it is none, or nothing of its head's B can be kept.
     """
 
-    def __init__(self, run: str) -> None:
+    def __init__(self, run: str, precision: str = "float32") -> None:
         self.config = saved_config(run)
         self.head = str(self.config.get("head", "pair"))
         self._run = run
@@ -42,19 +45,29 @@ class CachedScorer:
             )
         self.threshold = saved_calibration(RunFolder(run)).threshold
         self._signatures = load_saved_model(RunFolder(run).saved_model).signatures
+        self._precision = precision
+        self._encoders: dict[str, Callable[[tf.Tensor], Rows]] = {}
 
-    def fingerprint(self, dtype: str) -> dict[str, str]:
+    def _encoder(self, side: str) -> Callable[[tf.Tensor], Rows]:
+        if self._precision == "int8":
+            return _in_int8(self._run, side)
+        signature = self._signatures[ENCODE[side]]
+        return lambda text: {name: value.numpy() for name, value in signature(text=text).items()}
+
+    def fingerprint(self, dtype: str, precision: str = "float32") -> dict[str, str]:
         """What an index of this model depends on, by the name to give when it differs."""
         folder = RunFolder(self._run)
         weights = join(folder.saved_model, "variables", "variables.data-00000-of-00001")
         tokenizer = read_bytes(folder.sentencepiece_model) + read_bytes(folder.vocabulary)
         options = {name: str(self.config.get(name)) for name in IN_FINGERPRINT}
-        return {"weights": _hash(read_bytes(weights)), "tokenizer": _hash(tokenizer), "dtype": dtype} | options
+        found = {"weights": _hash(read_bytes(weights)), "tokenizer": _hash(tokenizer), "dtype": dtype}
+        return found | {"precision": precision} | options
 
     def encode(self, side: str, texts: Sequence[str]) -> Rows:
         """Side ``"a"`` or ``"b"`` of texts: what `heads.cacheable.CacheableModel` keeps, as arrays."""
-        found = self._signatures[ENCODE[side]](text=tf.constant(list(texts)))
-        return {name: value.numpy() for name, value in found.items()}
+        if side not in self._encoders:
+            self._encoders[side] = self._encoder(side)
+        return self._encoders[side](tf.constant(list(texts)))
 
     def score(self, a: Rows, b: Rows) -> np.ndarray:
         """Probability that B comes next, ``float32 [rows of b]``; ``a`` has one row, or as many.
@@ -65,6 +78,19 @@ class CachedScorer:
         sides = {f"a_{name}": tf.constant(value) for name, value in a.items()}
         sides |= {f"b_{name}": tf.constant(value) for name, value in b.items()}
         return self._signatures[SCORERS[dtype]](**sides)["probabilities"].numpy()[:, 1]
+
+
+def _in_int8(run: str, side: str) -> Callable[[tf.Tensor], Rows]:
+    from keras_negaposi.quantized import Quantized, run_packer
+
+    packer, encode = run_packer(run), Quantized(run, ENCODE_IDS[side])
+    pack = traced(lambda text: packer.side(side, text), [tf.TensorSpec([None], tf.string)])
+
+    def encode_texts(text: tf.Tensor) -> Rows:
+        packed = pack(text)
+        return encode({name: packed[name] for name in ENCODER_INPUTS})
+
+    return encode_texts
 
 
 def _hash(content: bytes) -> str:

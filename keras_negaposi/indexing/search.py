@@ -49,8 +49,9 @@ class Index:
         if not self.store.exists():
             raise InputError(f"{path}: no index there; make one with python -m keras_negaposi.index")
         self.scorer = CachedScorer(run or str(self.store.about["run"]))
-        dtype = self.store.model["dtype"]
-        check_model(self.store, self.scorer.fingerprint(dtype), "make the index anew with --output, or give its --run")
+        arithmetic = (self.store.model["dtype"], self.store.model.get("precision", "float32"))
+        model = self.scorer.fingerprint(*arithmetic)
+        check_model(self.store, model, "make the index anew with --output, or give its --run")
         self._titles: dict[str, list[str]] = {}
         for title, text in self.store.pages.items():
             self._titles.setdefault(text_key(text), []).append(title)

@@ -179,7 +179,7 @@ def evaluate_pair_file(run: str, config: EvaluateConfig) -> Evaluation:
 
     texts = ((data.texts[pair.a], data.texts[pair.b]) for pair in data.pairs)
     tick = Ticker("scoring the pairs", len(data.pairs))
-    streamed = Scorer(run).stream(texts, config.eval_batch_size)
+    streamed = Scorer(run, config.precision).stream(texts, config.eval_batch_size)
     probabilities = np.array([p for p, _ in tick.watch(streamed)], np.float32)
     labels = np.array([pair.label for pair in data.pairs], np.int32)
     threshold = saved_calibration(RunFolder(run)).threshold
