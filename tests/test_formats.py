@@ -9,55 +9,14 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import TINY, random_tf1_variables
+from checkpoints import CONFIG, all_variables, assert_same, is_weight, save_tf1, write_config
 
 from checkpoints_tools import InputError, load_encoder
-from checkpoints_tools.config import FORMATS, BertConfig
+from checkpoints_tools.config import FORMATS
 from checkpoints_tools.conversion import convert
 from checkpoints_tools.encoder import build_encoder, encoder_to_tf1
 from checkpoints_tools.files import staged_folder
 from checkpoints_tools.source import infer_config, open_source, open_weights
-from checkpoints_tools.tf1 import write_checkpoint
-
-CONFIG = BertConfig(**TINY)
-
-
-def all_variables(config=CONFIG):
-    """An encoder, both pre-training heads, a classifier, slots and a step."""
-    rng = np.random.default_rng(3)
-    width = config.hidden_size
-
-    def normal(*shape):
-        return rng.normal(size=shape).astype(np.float32)
-
-    return random_tf1_variables(config) | {
-        "cls/predictions/transform/dense/kernel": normal(width, width),
-        "cls/predictions/transform/dense/bias": normal(width),
-        "cls/predictions/transform/LayerNorm/gamma": normal(width),
-        "cls/predictions/transform/LayerNorm/beta": normal(width),
-        "cls/seq_relationship/output_bias": normal(2),
-        "output_weights": normal(3, width),
-        "output_bias": normal(3),
-    }
-
-
-def is_weight(name):
-    return "adam" not in name and name != "global_step"
-
-
-def save_tf1(folder, variables, config=CONFIG):
-    folder.mkdir(exist_ok=True)
-    (folder / "bert_config.json").write_text(json.dumps(config.to_google()))
-    write_checkpoint(str(folder / "model.ckpt-7"), variables)
-    return str(folder)
-
-
-def assert_same(weights, variables):
-    expected = {name: value for name, value in variables.items() if is_weight(name)}
-    assert {name for name in weights if is_weight(name)} == expected.keys()
-    for name, value in expected.items():
-        assert weights.variables[name].shape == value.shape
-        np.testing.assert_array_equal(weights[name], value, err_msg=name)
 
 
 @pytest.mark.parametrize(("first", "second"), list(itertools.product(FORMATS, FORMATS)))
@@ -142,12 +101,6 @@ def test_what_tf_models_and_keras_write(tmp_path, write):
     source = open_source(write(tmp_path, variables), str(write_config(tmp_path)))
     assert_same(source.weights, variables)
     assert source.weights.known["num_attention_heads"] == CONFIG.num_attention_heads
-
-
-def write_config(folder, **changes):
-    path = folder / "bert_config.json"
-    path.write_text(json.dumps(CONFIG.to_google() | changes))
-    return path
 
 
 def test_a_nameless_keras_file_needs_a_config(tmp_path):
@@ -261,116 +214,6 @@ def test_the_training_checkpoints_of_a_run(tiny, tmp_path):
         np.testing.assert_array_equal(weights[name], open_weights(str(tmp_path / "run"))[name])
 
 
-def change(name, value):
-    def apply(variables):
-        variables[name] = value(variables[name])
-
-    return apply
-
-
-def rename(old, new):
-    def apply(variables):
-        for name in [name for name in variables if old in name]:
-            variables[name.replace(old, new)] = variables.pop(name)
-
-    return apply
-
-
-def put_nan(value):
-    value = value.copy()
-    value.flat[5] = np.nan
-    return value
-
-
-@pytest.mark.parametrize(
-    ("fault", "said"),
-    [
-        (change("bert/pooler/dense/kernel", lambda v: v[:, :5]), r"pooler/dense/kernel is \[12, 5\]"),
-        (change("bert/encoder/layer_1/output/dense/kernel", put_nan), "layer_1/output/dense/kernel holds NaN"),
-        (rename("encoder/layer_0", "encoder/transformer/group_0/inner_group_0"), "an ALBERT, not a BERT"),
-        (rename("bert/", "electra/"), "an ELECTRA, not a BERT"),
-        (rename("bert/", "roberta."), "a RoBERTa, not a BERT"),
-        (rename("bert/", "gpt/"), "not a BERT; it has none"),
-    ],
-)
-def test_wrong_checkpoints_are_refused(tmp_path, fault, said):
-    variables = all_variables()
-    fault(variables)
-    path = save_tf1(tmp_path / "bad", variables)
-    with pytest.raises(InputError, match=said):
-        convert(open_source(path), str(tmp_path / "out"), "huggingface")
-    assert sorted(os.listdir(tmp_path)) == ["bad"]
-
-
-@pytest.mark.parametrize("kind", ["tf1", "tf2"])
-def test_damaged_data_is_refused(tmp_path, kind):
-    convert(open_source(save_tf1(tmp_path / "a", all_variables())), str(tmp_path / "b"), kind)
-    data = tmp_path / "b/bert_model.ckpt.data-00000-of-00001"
-    whole = data.read_bytes()
-    flipped = bytearray(whole)
-    flipped[len(whole) // 2] ^= 1
-    for content in (bytes(flipped), whole[: len(whole) // 2]):
-        data.write_bytes(content)
-        with pytest.raises(InputError, match="copy the checkpoint again"):
-            convert(open_source(str(tmp_path / "b")), str(tmp_path / "out"), "huggingface")
-        assert not (tmp_path / "out").exists()
-    data.unlink()
-    with pytest.raises(InputError, match="no .data file"):
-        open_source(str(tmp_path / "b"))
-
-
-def test_a_missing_shard_of_tensorflow_is_refused(tmp_path):
-    import tensorflow as tf
-
-    variables = all_variables()
-    names = sorted(variables)
-    for number, part in enumerate((names[::2], names[1::2])):
-        write_checkpoint(str(tmp_path / f"part{number}"), {name: variables[name] for name in part})
-    parts = [str(tmp_path / f"part{number}") for number in range(2)]
-    tf.raw_ops.MergeV2Checkpoints(
-        checkpoint_prefixes=parts, destination_prefix=str(tmp_path / "model.ckpt"), delete_old_dirs=False
-    )
-    config_file = str(write_config(tmp_path))
-    assert_same(open_source(str(tmp_path / "model.ckpt"), config_file).weights, variables)
-    (tmp_path / "model.ckpt.data-00001-of-00002").unlink()
-    source = open_source(str(tmp_path / "model.ckpt"), config_file)
-    with pytest.raises(InputError, match="copy the checkpoint again"):
-        convert(source, str(tmp_path / "out"), "tf2")
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_cut_safetensors_file_is_refused(tmp_path):
-    convert(open_source(save_tf1(tmp_path / "a", all_variables())), str(tmp_path / "b"), "huggingface")
-    file = tmp_path / "b/model.safetensors"
-    file.write_bytes(file.read_bytes()[:-100])
-    with pytest.raises(InputError, match="not a readable safetensors file"):
-        open_source(str(tmp_path / "b"))
-
-
-@pytest.mark.parametrize(
-    ("values", "said"),
-    [
-        ({"model_type": "roberta"}, 'model_type is "roberta"'),
-        ({"model_type": "bert", "position_embedding_type": "relative_key"}, "relative positions"),
-        ({"model_type": "bert", "hidden_act": "relu"}, 'hidden_act "relu" is not supported'),
-    ],
-)
-def test_configs_of_other_models_are_refused(tmp_path, values, said):
-    convert(open_source(save_tf1(tmp_path / "a", all_variables())), str(tmp_path / "b"), "huggingface")
-    file = tmp_path / "b/config.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | values))
-    with pytest.raises(InputError, match=said):
-        open_source(str(tmp_path / "b"))
-
-
-def test_empty_folders_and_pickles_are_refused(tmp_path):
-    with pytest.raises(InputError, match="no checkpoint"):
-        open_weights(str(tmp_path))
-    (tmp_path / "pytorch_model.bin").write_bytes(b"x")
-    with pytest.raises(InputError, match="as safetensors"):
-        open_weights(str(tmp_path))
-
-
 def test_nothing_is_overwritten_without_force(tmp_path):
     source = open_source(save_tf1(tmp_path / "a", all_variables()))
     (tmp_path / "out").mkdir()
@@ -423,19 +266,6 @@ def test_a_sentencepiece_model_gets_its_vocabulary(tiny, tmp_path):
     assert "WordPiece" in notes[0]
 
 
-def test_word_piece_is_refused_by_the_commands(tiny, tmp_path, capsys):
-    from keras_negaposi.train import main
-
-    convert(open_source(str(tiny.folder)), str(tmp_path / "hf"), "huggingface")
-    for name in ("wiki-ja.model", "wiki-ja.vocab"):
-        os.remove(tmp_path / "hf" / name)
-    (tmp_path / "hf/tokenizer.json").write_text('{"model": {"type": "WordPiece"}}')
-    flags = [f"--{name}={tiny.flags[name]}" for name in ("honbun", "negaposi")]
-    assert main([*flags, f"--init_checkpoint={tmp_path}/hf", f"--output_dir={tmp_path}/run"]) == 2
-    assert "tokenizer.json: this BERT's tokenizer is WordPiece" in capsys.readouterr().err
-    assert not (tmp_path / "run").exists()
-
-
 @pytest.mark.parametrize("to", ["tf2", "huggingface"])
 def test_commands_take_every_format(tiny, tmp_path, to):
     """The frozen baseline's vectors are the same bits, so the vectors of one format serve the other."""
@@ -454,12 +284,6 @@ def test_commands_take_every_format(tiny, tmp_path, to):
     assert vectors[0].keys() == vectors[1].keys() and changed
     for name, vector in vectors[0].items():
         np.testing.assert_array_equal(vector, vectors[1][name])
-
-
-def test_heads_of_config_and_checkpoint_must_agree(tmp_path):
-    convert(open_source(save_tf1(tmp_path / "a", all_variables())), str(tmp_path / "tf2"), "tf2")
-    with pytest.raises(InputError, match="3 attention heads in the checkpoint, 4 by the config"):
-        open_source(str(tmp_path / "tf2"), str(write_config(tmp_path, num_attention_heads=4)))
 
 
 def test_arrays_of_the_encoder_are_those_of_the_weights(tmp_path):

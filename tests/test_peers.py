@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from checkpoints import CONFIG, save_tf1
 from conftest import TINY, random_tf1_variables
-from test_formats import CONFIG, save_tf1
 
 from checkpoints_tools import load_encoder
 from checkpoints_tools.__main__ import main

@@ -6,8 +6,8 @@ import os
 
 import numpy as np
 import pytest
+from checkpoints import CONFIG, all_variables, save_tf1
 from conftest import TINY, random_tf1_variables
-from test_formats import CONFIG, all_variables, save_tf1
 
 from checkpoints_tools import InputError
 from checkpoints_tools.__main__ import main

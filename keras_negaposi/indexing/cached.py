@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -44,9 +45,14 @@ class CachedScorer:
                 f"{run}: its head is {self.head}, of whose B nothing can be kept; train with --head, one of {heads}"
             )
         self.threshold = saved_calibration(RunFolder(run)).threshold
-        self._signatures = load_saved_model(RunFolder(run).saved_model).signatures
         self._precision = precision
+        if precision == "float32":
+            self._signatures  # noqa: B018 - what cannot be loaded is refused before anything is written
         self._encoders: dict[str, Callable[[tf.Tensor], Rows]] = {}
+
+    @functools.cached_property
+    def _signatures(self) -> Mapping[str, Callable[..., dict[str, tf.Tensor]]]:
+        return load_saved_model(RunFolder(self._run).saved_model).signatures
 
     def _encoder(self, side: str) -> Callable[[tf.Tensor], Rows]:
         if self._precision == "int8":

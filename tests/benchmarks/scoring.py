@@ -1,20 +1,26 @@
 """Scoring pairs and encoding texts: ours beside sentence-transformers, same weights, lengths and batches.
 
-python tests/benchmarks/scoring.py DATA_FOLDER RUN_OF_PAIR RUN_OF_VECTOR [--count 320] [--rounds 2]
+python tests/benchmarks/scoring.py DATA_FOLDER BERT_FOLDER [--count 320] [--rounds 2]
 
-The peer gets the runs by ``checkpoints_tools convert --to huggingface``, classifier included, and the same pieces. Both
-sort by length, as they always do. Loading, and a first batch, are not counted.
+Of the heads `pair` and `vector`, with the checkpoint's encoder. The peer gets both by ``checkpoints_tools convert --to
+huggingface``, classifier included, and the same pieces. Both sort by length, as they always do. Loading, and a first
+batch, are not counted.
 """
 
 import argparse
+import dataclasses
 import json
+import shutil
 import tempfile
 from pathlib import Path
 
+import tensorflow as tf
 from hugging_face import convert
 from sides import HEADER, alternate, measure, row
 
 BATCH = 32
+LENGTH = 128
+OURS_INT8 = "ours, int8"
 PEER = "sentence-transformers"
 
 
@@ -24,10 +30,38 @@ def read(data, count):
     return list(zip(some[:count], some[count : 2 * count], strict=True))
 
 
+def make_run(bert, folder, head):
+    """What a finished run holds that scores; the head is not trained, which is no matter for its speed."""
+    from checkpoints_tools.encoder import assign_encoder
+    from checkpoints_tools.options import make_config
+    from keras_negaposi.calibration import Calibration
+    from keras_negaposi.config import TrainConfig, complete_model_files
+    from keras_negaposi.export import export
+    from keras_negaposi.heads import build
+    from keras_negaposi.model import encoder_of
+    from keras_negaposi.pretrained import read_pretrained
+    from keras_negaposi.quantized import run_packer
+
+    given = {"init_checkpoint": str(bert), "max_seq_length": LENGTH, "head": head, "honbun": "", "negaposi": ""}
+    config = make_config(TrainConfig, complete_model_files(given))
+    pretrained = read_pretrained(config)
+    model = build(config, pretrained.bert_config)
+    assign_encoder(encoder_of(model), pretrained.source.weights, pretrained.source.config)
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"config": dataclasses.asdict(config)}))
+    (folder / "bert_config.json").write_text(json.dumps(pretrained.bert_config.to_google()))
+    shutil.copy(config.model_file, folder / "tokenizer.model")
+    shutil.copy(config.vocab_file, folder / "tokenizer.vocab")
+    packer = run_packer(str(folder))
+    model({name: tf.ones([1, 5], tf.int32) for name in packer.packing.inputs})
+    export(model, packer, Calibration(), str(folder / "saved_model"))
+    return folder
+
+
 def ours_pairs(arguments, pairs):
     from keras_negaposi.scorer import Scorer
 
-    scorer = Scorer(str(arguments.pair))
+    scorer = Scorer(str(arguments.runs / "pair"), arguments.precision)
     list(scorer.stream(pairs[:BATCH], BATCH))
     return lambda: list(scorer.stream(pairs, BATCH))
 
@@ -35,7 +69,7 @@ def ours_pairs(arguments, pairs):
 def peers_pairs(arguments, pairs):
     from sentence_transformers import CrossEncoder
 
-    model = CrossEncoder(str(arguments.huggingface / "pair"), max_length=arguments.length, device="cpu")
+    model = CrossEncoder(str(arguments.runs / "huggingface pair"), max_length=LENGTH, device="cpu")
     model.predict(pairs[:BATCH], batch_size=BATCH)
     return lambda: model.predict(pairs, batch_size=BATCH)
 
@@ -46,7 +80,8 @@ def ours_texts(arguments, pairs):
     from keras_negaposi.indexing.cached import CachedScorer
 
     texts = sorted((a for a, _ in pairs), key=len)  # as build_index does
-    encode = _encoder(CachedScorer(str(arguments.vector)), str(arguments.vector), IndexConfig(batch_size=BATCH))
+    run, config = str(arguments.runs / "vector"), IndexConfig(batch_size=BATCH, precision=arguments.precision)
+    encode = _encoder(CachedScorer(run, arguments.precision), run, config)
     encode(texts[:BATCH])
     return lambda: encode(texts)
 
@@ -54,7 +89,7 @@ def ours_texts(arguments, pairs):
 def peers_texts(arguments, pairs):
     from sentence_transformers import SentenceTransformer, models
 
-    transformer = models.Transformer(str(arguments.huggingface / "vector"), max_seq_length=arguments.length)
+    transformer = models.Transformer(str(arguments.runs / "huggingface vector"), max_seq_length=LENGTH)
     pooling = models.Pooling(transformer.get_word_embedding_dimension(), "mean")
     model = SentenceTransformer(modules=[transformer, pooling], device="cpu")
     texts = [a for a, _ in pairs]
@@ -62,34 +97,44 @@ def peers_texts(arguments, pairs):
     return lambda: model.encode(texts, batch_size=BATCH)
 
 
-SIDES = {"pairs": {"ours": ours_pairs, PEER: peers_pairs}, "texts": {"ours": ours_texts, PEER: peers_texts}}
+def in_int8(side):
+    def ours(arguments, pairs):
+        arguments.precision = "int8"
+        return side(arguments, pairs)
+
+    return ours
+
+
+SIDES = {
+    "pairs": {"ours": ours_pairs, OURS_INT8: in_int8(ours_pairs), PEER: peers_pairs},
+    "texts": {"ours": ours_texts, OURS_INT8: in_int8(ours_texts), PEER: peers_texts},
+}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
-    parser.add_argument("pair", type=Path, help="run of the head pair")
-    parser.add_argument("vector", type=Path, help="run of the head vector")
+    parser.add_argument("bert", help="folder of the checkpoint")
     parser.add_argument("--count", type=int, default=320)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--work", choices=list(SIDES), help=argparse.SUPPRESS)
     parser.add_argument("--side", help=argparse.SUPPRESS)
-    parser.add_argument("--huggingface", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--runs", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    config = json.loads((arguments.pair / "config.json").read_text())["config"]
-    arguments.length = config["max_seq_length"]
+    arguments.precision = "float32"
     if arguments.side:
         return measure(SIDES[arguments.work][arguments.side](arguments, read(arguments.data, arguments.count)))
-    print(HEADER.format("work", "items", PEER, "items"))
     with tempfile.TemporaryDirectory() as folder:
-        for name in ("pair", "vector"):
-            run = getattr(arguments, name)
-            convert(run, run / "tokenizer.model", Path(folder) / name, arguments.length)
-        command = [__file__, arguments.data, arguments.pair, arguments.vector, "--count", arguments.count]
-        for work in SIDES:
-            more = ["--huggingface", folder, "--work", work, "--side"]
-            found = alternate(lambda side, more=more: [*command, *more, side], SIDES[work], arguments.rounds)
-            print(row(work, arguments.count, "ours", PEER, found), flush=True)
+        runs = Path(folder)
+        for head in ("pair", "vector"):
+            run = make_run(arguments.bert, runs / head, head)
+            convert(run, run / "tokenizer.model", runs / f"huggingface {head}", LENGTH)
+        print(HEADER.format("work", "items", PEER, "items"))
+        command = [__file__, arguments.data, arguments.bert, "--count", arguments.count, "--runs", runs, "--work"]
+        for work, sides in SIDES.items():
+            found = alternate(lambda side, work=work: [*command, work, "--side", side], sides, arguments.rounds)
+            for ours in ("ours", OURS_INT8):
+                print(row(f"{work}, {ours}", arguments.count, ours, PEER, found), flush=True)
 
 
 if __name__ == "__main__":
