@@ -15,7 +15,8 @@ from keras_negaposi.run_folder import saved_config
 def evaluate(arguments: argparse.Namespace) -> int:
     """Configures and evaluates."""
     values = given_flags(EvaluateConfig, arguments)
-    if not values.keys() & {"honbun", "negaposi"}:
+    own = not values.keys() & {"honbun", "negaposi"}
+    if own and values.get("precision", "float32") == "float32":
         config = make_config(EvaluateConfig, values)
         from keras_negaposi.judging import judgement
 
@@ -24,14 +25,15 @@ def evaluate(arguments: argparse.Namespace) -> int:
             judged = judgement.judge(arguments.run)
         accuracy, warnings = judged.evaluation.eval_accuracy, judged.warnings
         return judgement.exit_code(accuracy, warnings, config.require_accuracy, config.fail_on_warning)
-    check_required(values, ("honbun", "negaposi"))
-    stem = os.path.splitext(os.path.basename(values["negaposi"]))[0]
+    if not own:
+        check_required(values, ("honbun", "negaposi"))
+    stem = values["precision"] if own else os.path.splitext(os.path.basename(values["negaposi"]))[0]
     values.setdefault("output_dir", os.path.join(arguments.run, f"evaluation_{stem}"))
     config = make_config(EvaluateConfig, values)
-    from keras_negaposi.judging.evaluation import evaluate_pair_file
+    from keras_negaposi.judging.evaluation import evaluate_pairs
     from keras_negaposi.judging.judgement import exit_code
 
-    found = evaluate_pair_file(arguments.run, config)
+    found = evaluate_pairs(arguments.run, config)
     return exit_code(found.eval_accuracy, [], config.require_accuracy, False)
 
 

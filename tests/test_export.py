@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -155,6 +156,24 @@ def test_predict_of_nothing_is_nothing(finished, tmp_path):
     (tmp_path / "in").write_text("")
     assert predict([str(finished), "--input", str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 0
     assert (tmp_path / "out").read_text() == ""
+
+
+def test_evaluate_its_own_pairs_in_8_bits(finished, scored, tiny, tmp_path, capsys):
+    assert evaluate([str(finished), "--precision", "int8"]) == 0
+    ours = json.loads((finished / "evaluation_int8/metrics.json").read_text())
+    theirs = json.loads((finished / "metrics.json").read_text())
+    assert (ours["pairs"], ours["global_step"]) == (theirs["pairs"], theirs["global_step"])
+    assert ours["pairs"] == len(scored)
+    rows = [line.split("\t") for line in (finished / "evaluation_int8/scores_test.tsv").read_text().splitlines()[1:]]
+    assert [row[:3] for row in rows] == [row[:3] for row in scored]
+    np.testing.assert_allclose([float(row[3]) for row in rows], [float(row[3]) for row in scored], atol=0.02)
+    moved = shutil.copytree(finished, tmp_path / "moved")
+    config = json.loads((moved / "config.json").read_text())
+    config["config"]["honbun"] = str(tmp_path / "honbun.json")
+    (moved / "config.json").write_text(json.dumps(config))
+    (tmp_path / "honbun.json").write_text('{"another": "text"}')
+    assert evaluate([str(moved), "--precision", "int8"]) == 2
+    assert "honbun.json: no" in capsys.readouterr().err
 
 
 def test_evaluate_on_another_pair_file(finished, scored, tiny, tmp_path):

@@ -20,7 +20,7 @@ from keras_negaposi.datasets import eval_dataset
 from keras_negaposi.features import INDEX, LABEL
 from keras_negaposi.graphs import plain
 from keras_negaposi.judging.uncertainty import Predictions, document_weights, intervals
-from keras_negaposi.labelled import Pair, read_pairs
+from keras_negaposi.labelled import Pair, PairData, Pairs, read_pairs, read_texts
 from keras_negaposi.progress import Ticker
 from keras_negaposi.records import Records
 from keras_negaposi.run_folder import RunFolder, check_finished, saved_config
@@ -166,13 +166,13 @@ def write_evaluation(folder: RunFolder, evaluations: dict[str, Evaluation], more
     say(f"\n{figures}\n{test.eval_results()}")
 
 
-def evaluate_pair_file(run: str, config: EvaluateConfig) -> Evaluation:
-    """Scores the labelled pairs of a file with the model that a finished run exported.
+def evaluate_pairs(run: str, config: EvaluateConfig) -> Evaluation:
+    """Scores labelled pairs, a file's or those that a finished run was tested on, with the model that it exported.
 
     Raises:
         InputError: the run is not finished, or the files cannot be used.
     """
-    data = read_pairs(config.honbun, config.negaposi)
+    data = read_pairs(config.honbun, config.negaposi) if config.negaposi else _tested(run)
     say(f"data: {data.describe()}")
     check_finished(run)
     from keras_negaposi.scorer import Scorer
@@ -194,6 +194,18 @@ def evaluate_pair_file(run: str, config: EvaluateConfig) -> Evaluation:
         write_evaluation(folder, {"test": evaluation}, more)
     say(f"accuracy {figures['accuracy'].percent()}")
     return evaluation
+
+
+def _tested(run: str) -> PairData:
+    """The pairs that a run was tested on."""
+    check_finished(run)
+    honbun = saved_config(run)["honbun"]
+    texts = read_texts(honbun)
+    pairs = Pairs.of(Pair(*row) for row in read_json(RunFolder(run).split)["test"])
+    for title in pairs.used_titles():
+        if title not in texts:
+            raise InputError(f'{honbun}: no "{title}" in it any more, on which {run} was tested; give other pairs')
+    return PairData(texts, pairs, 0, sum(not texts[title].strip() for title in pairs.used_titles()))
 
 
 def _without_nan(value: object) -> object:

@@ -30,6 +30,7 @@ CANDIDATES = 1000
 RERANKED = 20
 BATCH = 32
 CROSS = "pair"
+COMPARED = ["vector", CROSS, "midfusion", "dot", "additive", "lowrank", "reduced"]
 ONE_VECTOR = ("vector",)
 HEADER = (
     "head",
@@ -170,10 +171,10 @@ def main():
     parser.add_argument("data", type=Path, help="folder of honbun_data.json and negaposi.json")
     parser.add_argument("bert", help="folder of the checkpoint")
     parser.add_argument("runs", type=Path)
-    parser.add_argument("--heads", nargs="+", default=list(HEADS), choices=list(HEADS))
-    parser.add_argument("--questions", type=int, default=50)
+    parser.add_argument("--heads", nargs="+", default=COMPARED, choices=list(HEADS))
+    parser.add_argument("--questions", type=int, default=30)
     parser.add_argument(
-        "--whole", nargs="*", default=[], choices=list(HEADS), help="heads trained without frozen layers"
+        "--whole", nargs="*", default=[CROSS], choices=list(HEADS), help="heads trained without frozen layers"
     )
     arguments, flags = parser.parse_known_args()
     honbun = arguments.data / "honbun_data.json"
