@@ -11,8 +11,8 @@ from typing import overload
 import numpy as np
 
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import read_json
-from keras_negaposi.pair_rows import kind, read_rows
+from keras_negaposi.pair_rows import read_rows
+from keras_negaposi.texts import read_texts
 
 LABELS = {0: 0, 1: 1, "0": 0, "1": 1}
 """What counts as a label; JSON's true and false equal 1 and 0 as keys."""
@@ -161,36 +161,6 @@ def read_links(path: str) -> set[tuple[str, str]]:
         InputError: as `read_pairs`.
     """
     return {(str(a), str(b)) for place, a, b, label in read_rows(path) if parse_label(label, place)}
-
-
-def read_texts(path: str) -> dict[str, str]:
-    """Reads title -> text.
-
-    Raises:
-        InputError: not an object of strings, empty, or a text that UTF-8 cannot hold.
-    """
-    texts = read_json(path)
-    if not isinstance(texts, dict):
-        raise InputError(f"{path}: must be one JSON object of title: text, not a {kind(texts)}")
-    if not texts:
-        raise InputError(f"{path}: no texts in it; add title: text entries")
-    for title, text in texts.items():
-        if not isinstance(text, str):
-            raise InputError(f'{path}: the text of "{title}" must be a string, not a {kind(text)}')
-        check_text(text, f'{path}: the text of "{title}"')
-    return texts
-
-
-def check_text(text: str, place: str) -> None:
-    r"""Refuses lone surrogates (``"\ud800"`` in JSON), which are no text and cannot be tokenized.
-
-    Raises:
-        InputError: names ``place`` and the character.
-    """
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise InputError(f"{place}: character {error.start + 1} is half a surrogate pair; remove it") from None
 
 
 def parse_label(raw: object, place: str) -> int:

@@ -15,8 +15,8 @@ from keras_negaposi.engines import one_by_one
 from keras_negaposi.frozen import text_key
 from keras_negaposi.indexing.cached import CachedScorer
 from keras_negaposi.indexing.store import MASK, Rows, Store, in_order
-from keras_negaposi.labelled import read_texts
 from keras_negaposi.progress import Ticker
+from keras_negaposi.texts import read_texts
 
 TEXTS_A_SEGMENT = 1024
 

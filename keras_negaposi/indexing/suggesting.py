@@ -12,10 +12,11 @@ from keras_negaposi.config import SuggestConfig
 from keras_negaposi.indexing.linking import ALL, LINKS, first_of_documents, linked_pages
 from keras_negaposi.indexing.page import render_page
 from keras_negaposi.indexing.search import Index, Suggestion
-from keras_negaposi.labelled import check_text, read_links
+from keras_negaposi.labelled import read_links
 from keras_negaposi.progress import Ticker
 from keras_negaposi.scorer import Scorer
 from keras_negaposi.splits import Documents
+from keras_negaposi.texts import check_text
 
 logger = logging.getLogger(__name__)
 

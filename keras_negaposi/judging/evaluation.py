@@ -20,11 +20,12 @@ from keras_negaposi.datasets import eval_dataset
 from keras_negaposi.features import INDEX, LABEL
 from keras_negaposi.graphs import plain
 from keras_negaposi.judging.uncertainty import Predictions, document_weights, intervals
-from keras_negaposi.labelled import Pair, PairData, Pairs, read_pairs, read_texts
+from keras_negaposi.labelled import Pair, PairData, Pairs, read_pairs
 from keras_negaposi.progress import Ticker
 from keras_negaposi.records import Records
 from keras_negaposi.run_folder import RunFolder, check_finished, saved_config
 from keras_negaposi.splits import documents_of
+from keras_negaposi.texts import read_texts
 
 CLASS_NAMES = ("0", "1")
 SCHEMA = 1

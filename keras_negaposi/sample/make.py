@@ -27,7 +27,6 @@ from checkpoints_tools.options import (
     say,
 )
 from keras_negaposi.sample import FOLDER
-from keras_negaposi.sample.corpus import draw_pairs, make_decks
 
 if TYPE_CHECKING:
     import numpy
@@ -72,6 +71,8 @@ def make(config: MakeConfig) -> None:
 
 
 def _make(config: MakeConfig) -> None:
+    from keras_negaposi.sample.corpus import draw_pairs, make_decks
+
     decks = make_decks(config.shelves, config.seed)
     texts = {slide.title: slide.text for deck in decks for slide in deck.slides}
     pairs = draw_pairs(decks, config.seed)
@@ -89,6 +90,7 @@ def _make(config: MakeConfig) -> None:
     from checkpoints_tools.tf1 import write_checkpoint
     from keras_negaposi.features import LABEL
     from keras_negaposi.packing import PairPacker
+    from keras_negaposi.sample.corpus import draw_pairs
     from keras_negaposi.sample.pretrain import pretrain, word_vectors
     from keras_negaposi.tokenizer import Tokenizer
 
