@@ -81,7 +81,7 @@ def has_list(path: str, key: str) -> bool:
     Raises:
         InputError: as `stream_items`.
     """
-    return any(event == ("", "map_key", key) for event in _refusing(path, ijson.parse) if event[0] == "")
+    return any(name == key for name, _ in stream_kinds(path))
 
 
 def _refusing(path: str, read) -> Iterator:  # noqa: ANN001 - ijson has no types

@@ -99,7 +99,11 @@ class PairData:
     texts: dict[str, str]
     pairs: Pairs
     repeated: int
-    empty: int
+
+    @property
+    def empty(self) -> int:
+        """How many of the texts that are in a pair have nothing in them."""
+        return sum(not self.texts[title].strip() for title in self.pairs.used_titles())
 
     @property
     def class_counts(self) -> tuple[int, int]:
@@ -150,8 +154,7 @@ def read_pairs(honbun: str, negaposi: str) -> PairData:
     pairs = Pairs(titles, rows[np.sort(first)])
     if len(labels := set(pairs.labels.tolist())) == 1:
         raise InputError(f"{negaposi}: every label is {labels.pop()}; a classifier needs pairs of both classes")
-    empty = sum(not texts[title].strip() for title in pairs.used_titles())
-    return PairData(texts, pairs, len(rows) - len(pairs), empty)
+    return PairData(texts, pairs, len(rows) - len(pairs))
 
 
 def read_links(path: str) -> set[tuple[str, str]]:

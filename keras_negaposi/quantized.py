@@ -62,8 +62,8 @@ def _made(run: str, signature: str) -> bytes:
     folder = RunFolder(run)
     if not exists(join(folder.saved_model, "saved_model.pb")):
         raise InputError(f"{run}: not the folder of a finished run, which --precision int8 needs")
-    parts = ("saved_model.pb", join("variables", "variables.data-00000-of-00001"))
-    digest = hashlib.sha256(b"".join(read_digest(join(folder.saved_model, part)) for part in parts)).hexdigest()
+    parts = (join(folder.saved_model, "saved_model.pb"), folder.weights)
+    digest = hashlib.sha256(b"".join(map(read_digest, parts))).hexdigest()
     path = join(folder.int8, f"{signature}-{digest[:16]}.tflite")
     if exists(path):
         return read_bytes(path)

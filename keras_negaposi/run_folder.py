@@ -50,6 +50,7 @@ LAYOUT = {
     "checkpoints": "checkpoints",
     "tensorboard": "tensorboard",
     "saved_model": "saved_model",
+    "weights": "saved_model/variables/variables.data-00000-of-00001",
     "split": "split.json",
     "int8": "int8",
     "calibration": "calibration.json",

@@ -130,6 +130,16 @@ def test_an_index_of_8_bits_is_another(runs, tiny, tmp_path, capsys):
     assert "precision" in error and "int8" in error and "float32" in error
 
 
-def test_a_saved_model_alone_is_refused(runs, capsys, tmp_path):
+def test_a_saved_model_alone_is_refused(runs):
     with pytest.raises(InputError, match="not the folder of a run"):
         Scorer(str(runs / "pair" / "saved_model"), "int8")
+
+
+def test_nothing_is_written_for_a_run_without_the_signature(tiny, runs, tmp_path, capsys):
+    """As one that an older version wrote."""
+    old = shutil.copytree(runs / "vector", tmp_path / "old", ignore=shutil.ignore_patterns("int8", "saved_model"))
+    shutil.copytree(runs / "pair" / "saved_model", old / "saved_model")
+    flags = ["--honbun", tiny.flags["honbun"], "--output", str(tmp_path / "index"), "--precision", "int8"]
+    assert index([str(old), *flags]) == 2
+    assert "no signature encode_b_ids" in capsys.readouterr().err
+    assert not (tmp_path / "index").exists()

@@ -32,6 +32,7 @@ def build_index(run: str, config: IndexConfig) -> Store:
     pages = read_texts(config.honbun)
     Store(config.output)  # refuses what is no index before anything is written
     scorer = CachedScorer(run, config.precision)
+    scorer.prepare("b")  # what is wrong with it shows before anything is written
     with locked(config.output):
         return _bring_up_to_date(Store(config.output), scorer, run, config, pages)
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import join, read_bytes
+from checkpoints_tools.files import read_bytes, read_digest
 from keras_negaposi.calibration import saved_calibration
 from keras_negaposi.export import ENCODE, ENCODE_IDS, SCORE, SCORE_HALF
 from keras_negaposi.features import ENCODER_INPUTS
@@ -46,34 +46,41 @@ class CachedScorer:
             )
         self.threshold = saved_calibration(RunFolder(run)).threshold
         self._precision = precision
-        if precision == "float32":
-            self._signatures  # noqa: B018 - what cannot be loaded is refused before anything is written
         self._encoders: dict[str, Callable[[tf.Tensor], Rows]] = {}
 
     @functools.cached_property
     def _signatures(self) -> Mapping[str, Callable[..., dict[str, tf.Tensor]]]:
         return load_saved_model(RunFolder(self._run).saved_model).signatures
 
-    def _encoder(self, side: str) -> Callable[[tf.Tensor], Rows]:
-        if self._precision == "int8":
-            return _in_int8(self._run, side)
+    def prepare(self, side: str) -> Callable[[tf.Tensor], Rows]:
+        """Loads what encodes a side, once.
+
+        Raises:
+            InputError: it cannot be loaded.
+        """
+        if side not in self._encoders:
+            self._encoders[side] = _in_int8(self._run, side) if self._precision == "int8" else self._in_float32(side)
+        return self._encoders[side]
+
+    def _in_float32(self, side: str) -> Callable[[tf.Tensor], Rows]:
         signature = self._signatures[ENCODE[side]]
         return lambda text: {name: value.numpy() for name, value in signature(text=text).items()}
 
     def fingerprint(self, dtype: str, precision: str = "float32") -> dict[str, str]:
         """What an index of this model depends on, by the name to give when it differs."""
         folder = RunFolder(self._run)
-        weights = join(folder.saved_model, "variables", "variables.data-00000-of-00001")
         tokenizer = read_bytes(folder.sentencepiece_model) + read_bytes(folder.vocabulary)
         options = {name: str(self.config.get(name)) for name in IN_FINGERPRINT}
-        found = {"weights": _hash(read_bytes(weights)), "tokenizer": _hash(tokenizer), "dtype": dtype}
+        found = {
+            "weights": read_digest(folder.weights).hex()[:16],
+            "tokenizer": hashlib.sha256(tokenizer).hexdigest()[:16],
+            "dtype": dtype,
+        }
         return found | {"precision": precision} | options
 
     def encode(self, side: str, texts: Sequence[str]) -> Rows:
         """Side ``"a"`` or ``"b"`` of texts: what `heads.cacheable.CacheableModel` keeps, as arrays."""
-        if side not in self._encoders:
-            self._encoders[side] = self._encoder(side)
-        return self._encoders[side](tf.constant(list(texts)))
+        return self.prepare(side)(tf.constant(list(texts)))
 
     def score(self, a: Rows, b: Rows) -> np.ndarray:
         """Probability that B comes next, ``float32 [rows of b]``; ``a`` has one row, or as many.
@@ -97,7 +104,3 @@ def _in_int8(run: str, side: str) -> Callable[[tf.Tensor], Rows]:
         return encode({name: packed[name] for name in ENCODER_INPUTS})
 
     return encode_texts
-
-
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]

@@ -49,6 +49,7 @@ class Index:
         if not self.store.exists():
             raise InputError(f"{path}: no index there; make one with python -m keras_negaposi.index")
         self.scorer = CachedScorer(run or str(self.store.about["run"]))
+        self.scorer.prepare("a")
         arithmetic = (self.store.model["dtype"], self.store.model.get("precision", "float32"))
         model = self.scorer.fingerprint(*arithmetic)
         check_model(self.store, model, "make the index anew with --output, or give its --run")

@@ -206,7 +206,7 @@ def _tested(run: str) -> PairData:
     for title in pairs.used_titles():
         if title not in texts:
             raise InputError(f'{honbun}: no "{title}" in it any more, on which {run} was tested; give other pairs')
-    return PairData(texts, pairs, 0, sum(not texts[title].strip() for title in pairs.used_titles()))
+    return PairData(texts, pairs, repeated=0)
 
 
 def _without_nan(value: object) -> object:
