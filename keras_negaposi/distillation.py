@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import exists, read_json, read_text, write_text
+from checkpoints_tools.files import exists, read_text, write_text
 from checkpoints_tools.options import say
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.inputs import UNLABELLED, Inputs
@@ -21,6 +21,7 @@ from keras_negaposi.labelled import Pair, Pairs
 from keras_negaposi.progress import Ticker
 from keras_negaposi.run_folder import RunFolder, check_finished
 from keras_negaposi.scorer import Scorer
+from keras_negaposi.splits import read_split
 from keras_negaposi.tfidf import vectorizer
 
 NEIGHBOURS = 20
@@ -36,7 +37,7 @@ def check_teacher(inputs: Inputs, config: TrainConfig) -> None:
     if not config.teacher:
         return
     check_finished(config.teacher, "--teacher ")
-    taught = {(a, b) for a, b, _ in read_json(RunFolder(config.teacher).split)["train"]}
+    taught = {(pair.a, pair.b) for pair in read_split(RunFolder(config.teacher).split)["train"]}
     held_out = inputs.split.held_out
     known = sum((pair.a, pair.b) in taught for pair in held_out)
     if known:

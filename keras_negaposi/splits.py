@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import write_blocks
+from checkpoints_tools.files import read_json, write_blocks
 from keras_negaposi.labelled import Pair, Pairs
 
 STARTS = 8
@@ -63,6 +63,15 @@ class Split:
             f"{sizes}; {self.crossing:,} pairs across the cut dropped, then {self.downsampled:,} more drawn out at "
             "random so that each side keeps the classes' shares"
         )
+
+
+def read_split(path: str) -> dict[str, Pairs]:
+    """The parts that `Split.write` wrote.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    return {name: Pairs.of(Pair(*row) for row in rows) for name, rows in read_json(path).items()}
 
 
 def split_pairs(

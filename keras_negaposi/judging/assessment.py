@@ -9,7 +9,7 @@ import dataclasses
 
 import numpy as np
 
-from checkpoints_tools.files import join, read_json
+from checkpoints_tools.files import join
 from checkpoints_tools.options import make_config, say
 from keras_negaposi.calibration import Calibration
 from keras_negaposi.config import BaselineConfig, TrainConfig
@@ -32,7 +32,7 @@ from keras_negaposi.labelled import Pair, read_pairs
 from keras_negaposi.pretrained import read_pretrained
 from keras_negaposi.run_folder import RunFolder, saved_config
 from keras_negaposi.scorer import Scorer
-from keras_negaposi.splits import documents_of
+from keras_negaposi.splits import documents_of, read_split
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +94,7 @@ def read_finished_run(path: str) -> FinishedRun:
     folder = RunFolder(path)
     config = make_config(TrainConfig, saved_config(path) | {"output_dir": path})
     texts = read_pairs(config.honbun, config.negaposi).texts
-    parts = {name: [Pair(*row) for row in rows] for name, rows in read_json(folder.split).items()}
+    parts = {name: list(pairs) for name, pairs in read_split(folder.split).items()}
     calibration = saved_calibration(folder)
     scores = read_scores(folder.scores("test"), calibration.threshold, config.eval_batch_size)
     return FinishedRun(folder, config, texts, parts["train"], parts["test"], scores, calibration)

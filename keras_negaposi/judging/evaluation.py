@@ -20,11 +20,11 @@ from keras_negaposi.datasets import eval_dataset
 from keras_negaposi.features import INDEX, LABEL
 from keras_negaposi.graphs import plain
 from keras_negaposi.judging.uncertainty import Predictions, document_weights, intervals
-from keras_negaposi.labelled import Pair, PairData, Pairs, read_pairs
+from keras_negaposi.labelled import Pair, PairData, read_pairs
 from keras_negaposi.progress import Ticker
 from keras_negaposi.records import Records
 from keras_negaposi.run_folder import RunFolder, check_finished, saved_config
-from keras_negaposi.splits import documents_of
+from keras_negaposi.splits import documents_of, read_split
 from keras_negaposi.texts import read_texts
 
 CLASS_NAMES = ("0", "1")
@@ -202,7 +202,7 @@ def _tested(run: str) -> PairData:
     check_finished(run)
     honbun = saved_config(run)["honbun"]
     texts = read_texts(honbun)
-    pairs = Pairs.of(Pair(*row) for row in read_json(RunFolder(run).split)["test"])
+    pairs = read_split(RunFolder(run).split)["test"]
     for title in pairs.used_titles():
         if title not in texts:
             raise InputError(f'{honbun}: no "{title}" in it any more, on which {run} was tested; give other pairs')
