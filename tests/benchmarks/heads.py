@@ -22,9 +22,8 @@ import numpy as np
 from keras_negaposi.heads import HEADS, is_cacheable
 from keras_negaposi.indexing import Index
 from keras_negaposi.judging.ranking import hard_candidates
-from keras_negaposi.labelled import Pair
 from keras_negaposi.scorer import Scorer
-from keras_negaposi.splits import Documents
+from keras_negaposi.splits import Documents, read_split
 
 CANDIDATES = 1000
 RERANKED = (20, 100)
@@ -64,7 +63,7 @@ def training_minutes(run, config):
 
 def questions(texts, run, count):
     """(A and its true B, the pages to tell it from), of the test part, and the pages of that part."""
-    test = [Pair(*row) for row in json.loads((run / "split.json").read_text())["test"]]
+    test = list(read_split(str(run / "split.json"))["test"])
     positives = [pair for pair in test if pair.label]
     drawn = [positives[i] for i in np.random.default_rng(0).permutation(len(positives))[:count]]
     pages = sorted({title for pair in test for title in (pair.a, pair.b)})
