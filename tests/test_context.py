@@ -15,6 +15,9 @@ def test_the_last_of_several_pages_attends_to_all():
 
 
 def test_the_tokens_of_several_pages_are_all_seen():
-    first, second = ({"states": np.full((1, n, 2), n), "mask": np.ones((1, n), np.int32)} for n in (3, 5))
+    first, second = (
+        {"states": np.full((1, n, 2), n), "mask": np.ones((1, n), np.int32), "vector": np.ones((1, 2))} for n in (3, 5)
+    )
     both = attend([first, second])
     assert both["mask"].tolist() == [[1] * 8] and both["states"][0, :, 0].tolist() == [3] * 3 + [5] * 5
+    np.testing.assert_allclose(both["vector"], [[1, 1]])

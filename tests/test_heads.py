@@ -241,25 +241,29 @@ def test_midfusion_is_the_encoder_where_b_is_hidden(tiny, packer, texts):
     model = make(tiny, "midfusion", head_size=None)
     config = BertConfig(**tiny.config)
     a = packer.side("a", tf.constant(texts[:3]))
-    fused = []
-    model.pooler = lambda x: fused.append(x.numpy()) or x[:, :12]
     side_b = model.encode_b(packer.side("b", tf.constant(texts[3:6])))
-    model.probabilities(model.encode_a(a), side_b | {"mask": tf.zeros_like(side_b["mask"])})
+    fused = model.fused(model.encode_a(a), side_b | {"mask": tf.zeros_like(side_b["mask"])})
     inputs = [a[name].numpy() for name in ENCODER_INPUTS]
     states, _ = bert(random_tf1_variables(config), config, *inputs)
     mask = inputs[1][:, :, None]
     expected = (states[-1] * mask).sum(axis=1) / mask.sum(axis=1)
-    np.testing.assert_allclose(fused[0][:, :12], expected, atol=1e-5)
+    np.testing.assert_allclose(fused.numpy(), expected, atol=1e-5)
 
 
 def test_midfusion_attends_to_b(tiny, packer, texts):
     model = make(tiny, "midfusion")
     packed = packer(tf.constant([texts[0]] * 2), tf.constant(texts[1:3]))
     a, b = (getattr(model, f"encode_{side}")(side_of(packed, side)) for side in "ab")
-    fused = []
-    model.pooler = lambda x: fused.append(x.numpy()) or x[:, :12]
-    model.probabilities(a, b)
-    assert np.abs(fused[0][0, :12] - fused[0][1, :12]).max() > 1e-3  # the same A, read beside another B
+    first, second = model.fused(a, b).numpy()
+    assert np.abs(first - second).max() > 1e-3  # the same A, read beside another B
+
+
+def test_midfusion_adds_to_what_vector_says(tiny, packer, texts):
+    vector, midfusion = make(tiny, "vector"), make(tiny, "midfusion")
+    packed = packer(tf.constant(texts[:4]), tf.constant(texts[4:8]))
+    assert np.abs(midfusion(packed).numpy() - vector(packed).numpy()).max() > 1e-3
+    midfusion.comparison.kernel.assign(tf.zeros_like(midfusion.comparison.kernel))
+    np.testing.assert_allclose(midfusion(packed).numpy(), vector(packed).numpy(), atol=1e-6)
 
 
 def test_midfusion_needs_a_layer_to_fuse_in(tiny):
@@ -267,7 +271,7 @@ def test_midfusion_needs_a_layer_to_fuse_in(tiny):
         build(HeadConfig(head="midfusion", separate_layers=2), BertConfig(**tiny.config))
 
 
-@pytest.mark.parametrize("head", [head for head in CACHEABLE if head != "midfusion"])
+@pytest.mark.parametrize("head", CACHEABLE)
 def test_query_and_key_begin_equal(tiny, head):
     model = make(tiny, head)
     np.testing.assert_array_equal(model.query_projection.kernel.numpy(), model.key_projection.kernel.numpy())

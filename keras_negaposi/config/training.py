@@ -30,7 +30,7 @@ class HeadConfig:
     dimension_dropout: float = option(0.3, "reduced: share of the dimensions that are dropped", check=between(0.0, 1.0))
     inference_masks: int = option(0, "reduced: fixed masks that are averaged over in use; 0: none", check=at_least(0))
     separate_layers: int | None = option(
-        None, "midfusion: layers that see A and B apart (default: two thirds)", kind=int, check=at_least(1)
+        None, "midfusion: layers that see A and B apart (default: five sixths)", kind=int, check=at_least(1)
     )
 
     frozen_layers: int = option(

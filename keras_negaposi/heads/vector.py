@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class Vector(CacheableModel):
     """See the file's docstring."""
 
-    def __init__(self, config: BertConfig, size: int, tied: bool) -> None:
-        super().__init__(config, "vector")
+    def __init__(self, config: BertConfig, size: int, tied: bool, name: str = "vector") -> None:
+        super().__init__(config, name)
         # The encoder's vectors share a large common part, which would make every cosine high.
         self.center = running_norm("center")
         self.query_projection = Projection(size, "query")

@@ -15,18 +15,21 @@ from keras_negaposi.indexing.store import MASK, Rows
 def attend(pages: Sequence[Rows]) -> Rows:
     """A's side of several pages, from the first to the last, as the side of one.
 
-    Of heads that keep one vector of A: self-attention of the last page's vector, with the softmax of the cosines as
-    weights, at the pages' own length. Of heads that keep A's tokens: those of all pages, for the head's own attention.
+    Of a vector of A: self-attention of the last page's, with the softmax of the cosines as weights, at the pages' own
+    length. Of A's tokens: those of all pages, for the head's own attention.
 
     Args:
         pages: of `CachedScorer.encode`, one row each: ``[1, dim]``, or ``[1, seq, dim]`` and a ``mask``.
     """
     if len(pages) == 1:
         return pages[0]
-    names = pages[0].keys()
-    if MASK in names:
-        return {name: np.concatenate([page[name] for page in pages], axis=1) for name in names}
-    return {name: _self_attention(np.concatenate([page[name] for page in pages])) for name in names}
+    return {name: _attend(name, [page[name] for page in pages]) for name in pages[0]}
+
+
+def _attend(name: str, tensors: Sequence[np.ndarray]) -> np.ndarray:
+    if name == MASK or tensors[0].ndim == 3:
+        return np.concatenate(tensors, axis=1)
+    return _self_attention(np.concatenate(tensors))
 
 
 def _self_attention(vectors: np.ndarray) -> np.ndarray:

@@ -28,12 +28,15 @@ LEAST_LIVE = 0.5
 """A segment is written anew without its dead rows when fewer than this share are alive."""
 
 Rows = dict[str, np.ndarray]
-"""Tensors of some texts by name: ``[rows, dim]`` each, or ``[rows, seq, dim]`` with a ``mask``, ``[rows, seq]``."""
+"""Tensors of some texts by name: ``[rows, dim]``, or ``[rows, seq, dim]`` and then with a ``mask``, ``[rows, seq]``."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Segment:
-    """Texts that were encoded together: ``keys`` in order, and a memory-mapped array a tensor."""
+    """Texts that were encoded together: ``keys`` in order, and a memory-mapped array a tensor.
+
+    An array has a row a text, or a row a token, of which every text has its two special ones at least.
+    """
 
     path: Path
     keys: list[str]
@@ -48,6 +51,9 @@ class Segment:
         mask = np.arange(lengths.max(initial=0)) < lengths[:, np.newaxis]
         padded = {}
         for name, array in self.arrays.items():
+            if len(array) == len(self.keys):
+                padded[name] = array[start:stop]
+                continue
             padded[name] = np.zeros((*mask.shape, array.shape[1]), array.dtype)
             padded[name][mask] = array[ends[start] : ends[stop]]
         return padded | {MASK: mask.astype(np.int32)}
@@ -122,7 +128,9 @@ class Store:
             batches: their rows, in order; each may be padded to a length of its own.
         """
         masks = [batch[MASK] for batch in batches if MASK in batch]
-        flat = [{n: array[batch[MASK] > 0] if masks else array for n, array in batch.items()} for batch in batches]
+        flat = [
+            {n: array[batch[MASK] > 0] if array.ndim == 3 else array for n, array in batch.items()} for batch in batches
+        ]
         arrays = {name: np.concatenate([batch[name] for batch in flat]) for name in flat[0] if name != MASK}
         number = 1 + max([_number(name, SEGMENT) for name in self.segments], default=0)
         name = f"{SEGMENT}{number:06d}"
@@ -198,8 +206,8 @@ def _read_segment(path: Path) -> Segment:
     files = [file for file in sorted(path.glob("*.npy")) if file.name != LENGTHS]
     arrays = {file.stem: np.load(file, mmap_mode="r") for file in files}
     keys = read_json(str(path / KEYS))
-    rows = len(keys) if lengths is None else int(lengths.sum())  # type: ignore[arg-type]
-    if not arrays or any(len(array) != rows for array in arrays.values()):
+    rows = {len(keys)} if lengths is None else {len(keys), int(lengths.sum())}  # type: ignore[arg-type]
+    if not arrays or any(len(array) not in rows for array in arrays.values()):
         raise ValueError(f"{path.name} has not the rows of its keys")
     return Segment(path, keys, arrays, lengths)  # type: ignore[arg-type]
 
