@@ -106,6 +106,20 @@ def test_several_titles_are_one_query(indexes, corpus, capsys, head):
     assert scores != last  # the pages before it count
 
 
+@pytest.mark.parametrize("head", HEADS)
+def test_many_queries_find_what_each_alone_finds(runs, indexes, corpus, head):
+    index, reranker = Index(str(indexes / head)), Scorer(str(runs / "pair"))
+    titles = list(corpus)[:40]  # more than are encoded together
+    queries = [[corpus[title]] for title in titles[:-1]] + [[corpus[title] for title in titles[-3:]]]
+    skips = [[title] for title in titles]
+    together = dict(index.suggest_each(queries, 3, skips, 4, reranker))
+    assert sorted(together) == list(range(40))
+    for i in (0, 17, 38, 39):
+        alone = index.suggest(queries[i], 3, skips[i], 4, reranker)
+        assert [s.score for s in together[i]] == pytest.approx([s.score for s in alone], abs=1e-5)
+        assert titles[i] not in [s.title for s in together[i]]
+
+
 def test_approximate_neighbours_are_the_exact_ones_among_few(indexes, corpus):
     exact, approximate = Index(str(indexes / "vector")), Index(str(indexes / "vector"), approximate=True)
     for text in list(corpus.values())[:10]:

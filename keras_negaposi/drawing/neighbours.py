@@ -40,8 +40,9 @@ def mined_pages(index_path: str, text_of: Callable[[str], str]) -> Near:
     index = Index(index_path)
 
     def near(queries: Sequence[str]) -> dict[str, list[str]]:
-        watched = Ticker("the model names likely pages", len(queries)).watch(queries)
-        return {a: [found.title for found in index.suggest(text_of(a), MINED, [a])] for a in watched}
+        each = index.suggest_each([[text_of(a)] for a in queries], MINED, [[a] for a in queries])
+        ticker = Ticker("the model names likely pages", len(queries))
+        return {queries[i]: [page.title for page in found] for i, found in ticker.watch(each)}
 
     return near
 

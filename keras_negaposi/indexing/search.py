@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
-from sklearn.neighbors import NearestNeighbors
 
 from checkpoints_tools.errors import InputError
 from keras_negaposi.frozen import text_key
 from keras_negaposi.indexing.build import check_model
 from keras_negaposi.indexing.cached import CachedScorer
 from keras_negaposi.indexing.context import attend
-from keras_negaposi.indexing.store import Rows, Store
+from keras_negaposi.indexing.neighbours import Exact, Hnsw
+from keras_negaposi.indexing.store import MASK, Rows, Store
 from keras_negaposi.scorer import Scorer
 
 CHUNK = 256
@@ -21,6 +21,7 @@ CHUNK = 256
 VECTOR = "vector"
 """The tensor of heads that keep one vector of length 1 a page, whose score rises with the cosine."""
 RERANK_BATCH = 32
+QUERY_BATCH = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Index:
         self._neighbours = self._vectors = None
         if self.scorer.head == VECTOR:
             self._keys, self._vectors = self._live_vectors()
-            self._neighbours = (_Hnsw if approximate else _Exact)(self._vectors)
+            self._neighbours = (Hnsw if approximate else Exact)(self._vectors)
         elif approximate:
             raise InputError(f"--approximate: the head is {self.scorer.head}, which keeps more than one vector a page")
 
@@ -93,20 +94,35 @@ class Index:
             rerank: how many of the best the ``reranker`` puts in order; its probabilities are theirs then.
             reranker: a model that sees both texts at once: of several pages the last.
         """
-        texts = _texts(text)
+        ((_, found),) = self.suggest_each([_texts(text)], top, [skip], rerank, reranker)
+        return found
+
+    def suggest_each(
+        self,
+        queries: Sequence[Sequence[str]],
+        top: int,
+        skips: Sequence[Collection[str]],
+        rerank: int = 0,
+        reranker: Scorer | None = None,
+    ) -> Iterator[tuple[int, list[Suggestion]]]:
+        """`suggest` for many: gives the position of a query and what was found, queries of similar length together.
+
+        Args:
+            queries: texts each, of which the last is to be gone on from.
+            top: how many of each.
+            skips: titles never suggested, by query.
+            rerank: see `suggest`.
+            reranker: see `suggest`.
+        """
         wanted = max(top, rerank)
-        found: list[Suggestion] = []
-        for key, score in self._best(self._query(texts), wanted + len(skip)):
-            titles = [title for title in self._titles[key] if title not in skip]
-            found += [Suggestion(title, self.store.pages[title], score) for title in titles]
-            if len(found) >= wanted:
-                break
-        if rerank and reranker:
-            best, rest = found[:rerank], found[rerank:]
-            scored = reranker.stream(((texts[-1], suggestion.text) for suggestion in best), RERANK_BATCH)
-            best = [dataclasses.replace(s, score=p) for s, (p, _) in zip(best, scored, strict=True)]
-            found = sorted(best, key=lambda suggestion: -suggestion.score) + rest
-        return found[:top]
+        order = sorted(range(len(queries)), key=lambda i: sum(map(len, queries[i])))
+        for start in range(0, len(order), QUERY_BATCH):
+            batch = order[start : start + QUERY_BATCH]
+            count = wanted + max(len(skips[i]) for i in batch)
+            best = self._best(self._sides([queries[i] for i in batch]), count)
+            for i, ranked in zip(batch, best, strict=True):
+                found = self._suggestions(ranked, wanted, skips[i])
+                yield i, (_reranked(found, queries[i][-1], rerank, reranker) if reranker else found)[:top]
 
     def score_all(self, text: str | Sequence[str]) -> dict[str, float]:
         """Probability by text's key, of every text in the index."""
@@ -119,8 +135,25 @@ class Index:
         return [scores[key] for key in keys]
 
     def _query(self, texts: Sequence[str]) -> Rows:
-        """A's side, each text encoded by itself, so that padding is none."""
-        return attend([self.scorer.encode("a", [text]) for text in texts])
+        return self._sides([texts])[0]
+
+    def _sides(self, queries: Sequence[Sequence[str]]) -> list[Rows]:
+        """A's side of each query."""
+        texts = list(dict.fromkeys(text for query in queries for text in query))
+        rows = self.scorer.encode("a", texts)
+        sides = {
+            text: _unpadded({name: value[i : i + 1] for name, value in rows.items()}) for i, text in enumerate(texts)
+        }
+        return [attend([sides[text] for text in query]) for query in queries]
+
+    def _suggestions(self, ranked: Sequence[tuple[str, float]], wanted: int, skip: Collection[str]) -> list[Suggestion]:
+        found: list[Suggestion] = []
+        for key, score in ranked:
+            titles = [title for title in self._titles[key] if title not in skip]
+            found += [Suggestion(title, self.store.pages[title], score) for title in titles]
+            if len(found) >= wanted:
+                break
+        return found
 
     def _score_all(self, a: Rows, wanted: Collection[str] | None = None) -> dict[str, float]:
         scores: dict[str, float] = {}
@@ -128,14 +161,17 @@ class Index:
             scores.update(zip(keys, self.scorer.score(a, rows).tolist(), strict=True))
         return scores
 
-    def _best(self, a: Rows, count: int) -> list[tuple[str, float]]:
-        """The keys of the best texts with their probabilities, the best first."""
+    def _best(self, sides: Sequence[Rows], count: int) -> Iterator[list[tuple[str, float]]]:
+        """For each query the keys of the best texts with their probabilities, the best first."""
         if self._neighbours is None:
-            scores = self._score_all(a)
-            return sorted(((key, scores[key]) for key in self._titles), key=lambda item: -item[1])[:count]
-        rows = self._neighbours.nearest(a[VECTOR], min(count, len(self._keys)))
-        scores = self.scorer.score(a, {VECTOR: self._vectors[rows]}).tolist()
-        return list(zip([self._keys[row] for row in rows], scores, strict=True))
+            for a in sides:
+                scores = self._score_all(a)
+                yield sorted(((key, scores[key]) for key in self._titles), key=lambda item: -item[1])[:count]
+            return
+        vectors = np.concatenate([a[VECTOR] for a in sides])
+        for a, rows in zip(sides, self._neighbours.nearest(vectors, min(count, len(self._keys))), strict=True):
+            scores = self.scorer.score(a, {VECTOR: self._vectors[rows]}).tolist()
+            yield list(zip([self._keys[row] for row in rows], scores, strict=True))
 
     def _live_vectors(self) -> tuple[list[str], np.ndarray]:
         keys, rows = zip(*((keys, rows[VECTOR]) for keys, rows in self.store.chunks(CHUNK)), strict=True)
@@ -148,33 +184,16 @@ def _texts(text: str | Sequence[str]) -> list[str]:
     return [text] if isinstance(text, str) else list(text)
 
 
-class _Exact:
-    """All vectors are compared (scikit-learn)."""
-
-    def __init__(self, vectors: np.ndarray) -> None:
-        self._neighbours = NearestNeighbors(algorithm="brute", metric="cosine").fit(vectors.astype(np.float32))
-
-    def nearest(self, query: np.ndarray, count: int) -> np.ndarray:
-        """Rows of the nearest vectors, the nearest first."""
-        return self._neighbours.kneighbors(query, count, return_distance=False)[0]
+def _unpadded(rows: Rows) -> Rows:
+    """Of one text, as if it had been encoded by itself."""
+    if MASK not in rows:
+        return rows
+    length = int(rows[MASK].sum())
+    return {name: value[:, :length] if name == MASK or value.ndim == 3 else value for name, value in rows.items()}
 
 
-class _Hnsw:
-    """A graph of neighbours is walked (faiss; Malkov & Yashunin 2016, arXiv 1603.09320)."""
-
-    LINKS = 32
-    LEAST_SEARCH = 128
-
-    def __init__(self, vectors: np.ndarray) -> None:
-        try:
-            import faiss
-        except ImportError:
-            raise InputError("--approximate: needs faiss; pip install 'keras_negaposi[ann]'") from None
-        self._index = faiss.IndexHNSWFlat(vectors.shape[1], self.LINKS, faiss.METRIC_INNER_PRODUCT)
-        self._index.add(vectors.astype(np.float32))
-
-    def nearest(self, query: np.ndarray, count: int) -> np.ndarray:
-        """Rows of the nearest vectors found, the nearest first."""
-        self._index.hnsw.efSearch = max(self.LEAST_SEARCH, 2 * count)
-        found = self._index.search(query.astype(np.float32), count)[1][0]
-        return found[found >= 0]
+def _reranked(found: Sequence[Suggestion], text: str, count: int, reranker: Scorer) -> list[Suggestion]:
+    best, rest = found[:count], found[count:]
+    scored = reranker.stream(((text, suggestion.text) for suggestion in best), RERANK_BATCH)
+    best = [dataclasses.replace(s, score=p) for s, (p, _) in zip(best, scored, strict=True)]
+    return [*sorted(best, key=lambda suggestion: -suggestion.score), *rest]

@@ -35,11 +35,15 @@ def suggest(path: str, config: SuggestConfig) -> str:
     to_paste = config.format in LINKS
     documents = Documents(str(index.scorer.config["group_pattern"]))
 
-    def suggestions(texts: Sequence[str], titles: Sequence[str] = ()) -> list[Suggestion]:
-        skip = {*titles, *(b for a, b in links if a in titles[-1:] and (config.skip_linked or to_paste))}
-        if to_paste:
-            skip |= linked_pages(titles[-1:], index.store.pages, links, documents)
-        found = index.suggest(texts, config.top if not to_paste else ALL, skip, config.rerank, reranker)
+    linked: dict[str, set[str]] = {}
+    for a, b in links if config.skip_linked or to_paste else ():
+        linked.setdefault(a, set()).add(b)
+
+    def skipped(titles: Sequence[str]) -> set[str]:
+        skip = {*titles, *(b for title in titles[-1:] for b in linked.get(title, ()))}
+        return skip | linked_pages(titles[-1:], index.store.pages, links, documents) if to_paste else skip
+
+    def kept(found: list[Suggestion]) -> list[Suggestion]:
         found = [suggestion for suggestion in found if suggestion.score >= least]
         return first_of_documents(found, documents)[: config.top] if to_paste else found
 
@@ -48,15 +52,17 @@ def suggest(path: str, config: SuggestConfig) -> str:
         least = index.scorer.threshold if to_paste else 0.0
     if config.text is not None:
         check_text(config.text, "--text")
-        found = {config.text: suggestions([config.text])}
-        pages = {config.text: config.text}
+        titles, queries = [[]], {config.text: [config.text]}
     else:
-        queries = [list(config.title)] if config.title else [[title] for title in index.store.pages]
-        pages = {titles[-1]: "\n".join(map(index.text, titles)) for titles in queries}
-        ticker = Ticker("ranking for", len(pages))
-        found = {titles[-1]: suggestions(list(map(index.text, titles)), titles) for titles in ticker.watch(queries)}
+        titles = [list(config.title)] if config.title else [[title] for title in index.store.pages]
+        queries = {led[-1]: list(map(index.text, led)) for led in titles}
+    top = config.top if not to_paste else ALL
+    each = index.suggest_each(list(queries.values()), top, list(map(skipped, titles)), config.rerank, reranker)
+    ranked = {i: kept(best) for i, best in Ticker("ranking for", len(queries)).watch(each)}
+    found = {name: ranked[i] for i, name in enumerate(queries)}
     if config.html:
-        write_text(config.html, render_page(index.store.pages | pages, found, links))
+        texts = index.store.pages | {name: "\n".join(query) for name, query in queries.items()}
+        write_text(config.html, render_page(texts, found, links))
         say(f"suggestions for {len(found):,} pages in {config.html}")
     if config.title is None and config.text is None:  # all pages: they are in the file
         return ""
