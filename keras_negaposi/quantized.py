@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import tensorflow as tf
@@ -24,10 +25,15 @@ from keras_negaposi.tokenizer import Tokenizer
 
 LENGTHS = 16
 """Inputs are padded to a multiple of it: another shape has to be prepared for."""
+MOST_PARTS = 4
+"""Each part of a batch is worked on with a copy of the weights."""
 
 
 class Quantized:
     """One signature of a run's SavedModel, which takes ids and has no tokenizer in it.
+
+    Rows do not need each other, so parts of a batch go to different processors; all of them at one operation would
+    wait for each other after each.
 
     Args:
         run: the folder of a finished run.
@@ -38,10 +44,14 @@ class Quantized:
     """
 
     def __init__(self, run: str, signature: str) -> None:
+        content, processors = _made(run, signature), os.cpu_count() or 1
+        parts = min(processors, MOST_PARTS)
+        threads = processors // parts
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that LiteRT will be a package of its own
-            interpreter = tf.lite.Interpreter(model_content=_made(run, signature), num_threads=os.cpu_count())
-        self._call = interpreter.get_signature_runner(signature)
+            interpreters = [tf.lite.Interpreter(model_content=content, num_threads=threads) for _ in range(parts)]
+        self._runners = [interpreter.get_signature_runner(signature) for interpreter in interpreters]
+        self._pool = ThreadPoolExecutor(parts)
 
     def __call__(self, packed: Features) -> dict[str, np.ndarray]:
         """What the signature gives for its inputs, ``int32 [batch, seq]`` each and padded to any length."""
@@ -50,7 +60,12 @@ class Quantized:
             for name, mask in packed.items()
             if name.endswith("input_mask")
         }
-        return self._call(**{name: value.numpy() for name, value in cut(packed, lengths).items()})
+        inputs = {name: value.numpy() for name, value in cut(packed, lengths).items()}
+        rows = len(next(iter(inputs.values())))
+        shares = np.array_split(np.arange(rows), max(1, min(rows, len(self._runners))))
+        parts = [{name: value[share] for name, value in inputs.items()} for share in shares]
+        found = list(self._pool.map(lambda runner, part: runner(**part), self._runners, parts))
+        return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
 
 
 def _rounded(length: int, longest: int) -> int:
