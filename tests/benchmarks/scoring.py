@@ -1,6 +1,6 @@
 """Scoring pairs and encoding texts: ours beside sentence-transformers, same weights, lengths and batches.
 
-python tests/benchmarks/scoring.py DATA_FOLDER BERT_FOLDER [--count 320] [--rounds 2]
+python tests/benchmarks/scoring.py DATA_FOLDER BERT_FOLDER [--count 320] [--rounds 3]
 
 Of the heads `pair` and `vector`, with the checkpoint's encoder. The peer gets both by ``checkpoints_tools convert --to
 huggingface``, classifier included, and the same pieces. Both sort by length, as they always do. Loading, and a first
@@ -116,7 +116,7 @@ def main():
     parser.add_argument("data", type=Path)
     parser.add_argument("bert", help="folder of the checkpoint")
     parser.add_argument("--count", type=int, default=320)
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--work", choices=list(SIDES), help=argparse.SUPPRESS)
     parser.add_argument("--side", help=argparse.SUPPRESS)
     parser.add_argument("--runs", type=Path, help=argparse.SUPPRESS)
