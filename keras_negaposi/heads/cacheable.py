@@ -12,7 +12,7 @@ import tf_keras
 from checkpoints_tools.config import BertConfig
 from checkpoints_tools.encoder import build_encoder
 from keras_negaposi.features import APART, Features, side_of
-from keras_negaposi.heads.parts import CosineLogits, Projection, cosine, masked_mean, running_norm
+from keras_negaposi.heads.parts import CosineLogits, Projection, compare_in_order, cosine, masked_mean, running_norm
 from keras_negaposi.model import CLASSES, HEAD_DROPOUT, initializer, leave_pooler_out
 
 Side = dict[str, tf.Tensor]
@@ -33,7 +33,7 @@ class CacheableModel(tf_keras.Model):
         return {"name": self.name}
 
     def states(self, inputs: Features) -> tf.Tensor:
-        """Token states of one text a row, ``[batch, seq, hidden]``; the last layer's, unless a head overrides it."""
+        """Token states of one text a row after the last layer, ``[batch, seq, hidden]``."""
         return self.encoder(inputs)["sequence_output"]
 
     def query(self, states: tf.Tensor, mask: tf.Tensor) -> Side:
@@ -126,8 +126,7 @@ class TokenAttention(CacheableModel):
     def classify(self, query: tf.Tensor, keys: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         """Attends, compares and classifies: ``float32 [batch, 2]``."""
         attended = tf.einsum("bs,bsd->bd", self.weights_of(query, keys, mask), keys)
-        compared = tf.concat([query, attended, query * attended, query - attended], axis=1)
-        logits = self.comparison(self.dropout(self.standardize(compared)))
+        logits = self.comparison(self.dropout(self.standardize(compare_in_order(query, attended))))
         return tf.nn.softmax(logits + self.cosine_logits(cosine(query, attended)))
 
     def weights_of(self, query: tf.Tensor, keys: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:

@@ -19,7 +19,7 @@ from checkpoints_tools.config import BertConfig
 from checkpoints_tools.errors import InputError
 from keras_negaposi.features import Features
 from keras_negaposi.heads.cacheable import Side, built
-from keras_negaposi.heads.parts import Projection, masked_mean, running_norm
+from keras_negaposi.heads.parts import Projection, compare_in_order, masked_mean, running_norm
 from keras_negaposi.heads.vector import Vector
 from keras_negaposi.model import CLASSES, HEAD_DROPOUT, initializer
 
@@ -68,10 +68,9 @@ class MidFusion(Vector):
 
         It adds to what the vectors' cosine says, with which a run begins.
         """
-        compared = [a["vector"], b["vector"], a["vector"] * b["vector"], a["vector"] - b["vector"]]
-        features = self.standardize(tf.concat([self.fused(a, b), *compared], axis=1))
-        logits = self.comparison(self.dropout(self.pooler(features)))
-        return tf.nn.softmax(logits + self.cosine_logits(tf.reduce_sum(a["vector"] * b["vector"], axis=1)))
+        features = tf.concat([self.fused(a, b), compare_in_order(a["vector"], b["vector"])], axis=1)
+        logits = self.comparison(self.dropout(self.pooler(self.standardize(features))))
+        return tf.nn.softmax(logits + self.logits(a, b))
 
     def fused(self, a: Side, b: Side) -> tf.Tensor:
         """The mean of A's tokens after the last layer, ``float32 [batch, hidden]``."""

@@ -24,6 +24,11 @@ def compare(u: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
     return tf.concat([u, v, tf.abs(u - v), u * v], axis=1)
 
 
+def compare_in_order(u: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
+    """``[batch, dim]`` twice -> ``[batch, 4 * dim]``: u, v, u * v, u - v, which tells which of them comes first."""
+    return tf.concat([u, v, u * v, u - v], axis=1)
+
+
 def cosine(u: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
     """``[batch, dim]`` twice -> ``[batch]``."""
     return tf.reduce_sum(tf.math.l2_normalize(u, axis=1) * tf.math.l2_normalize(v, axis=1), axis=1)

@@ -42,7 +42,11 @@ class Vector(CacheableModel):
 
     def probabilities(self, a: Side, b: Side, training: bool = False) -> tf.Tensor:
         """See `CacheableModel`; rises with the cosine, so that its order is the neighbours'."""
-        return tf.nn.softmax(self.cosine_logits(tf.reduce_sum(a["vector"] * b["vector"], axis=1)))
+        return tf.nn.softmax(self.logits(a, b))
+
+    def logits(self, a: Side, b: Side) -> tf.Tensor:
+        """What the vectors' cosine says, ``float32 [batch, 2]``."""
+        return self.cosine_logits(tf.reduce_sum(a["vector"] * b["vector"], axis=1))
 
     def _vector(self, states: tf.Tensor, mask: tf.Tensor, project: tf_keras.layers.Layer) -> tf.Tensor:
         return tf.math.l2_normalize(project(self.center(masked_mean(states, mask))), axis=1)

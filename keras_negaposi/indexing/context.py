@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_negaposi.indexing.store import MASK, Rows
+from keras_negaposi.indexing.store import Rows, is_by_token
 
 
 def attend(pages: Sequence[Rows]) -> Rows:
@@ -27,7 +27,7 @@ def attend(pages: Sequence[Rows]) -> Rows:
 
 
 def _attend(name: str, tensors: Sequence[np.ndarray]) -> np.ndarray:
-    if name == MASK or tensors[0].ndim == 3:
+    if is_by_token(name, tensors[0]):
         return np.concatenate(tensors, axis=1)
     return _self_attention(np.concatenate(tensors))
 

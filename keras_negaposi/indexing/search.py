@@ -13,7 +13,7 @@ from keras_negaposi.indexing.build import check_model
 from keras_negaposi.indexing.cached import CachedScorer
 from keras_negaposi.indexing.context import attend
 from keras_negaposi.indexing.neighbours import Exact, Hnsw
-from keras_negaposi.indexing.store import MASK, Rows, Store
+from keras_negaposi.indexing.store import MASK, Rows, Store, is_by_token
 from keras_negaposi.scorer import Scorer
 
 CHUNK = 256
@@ -189,7 +189,7 @@ def _unpadded(rows: Rows) -> Rows:
     if MASK not in rows:
         return rows
     length = int(rows[MASK].sum())
-    return {name: value[:, :length] if name == MASK or value.ndim == 3 else value for name, value in rows.items()}
+    return {name: value[:, :length] if is_by_token(name, value) else value for name, value in rows.items()}
 
 
 def _reranked(found: Sequence[Suggestion], text: str, count: int, reranker: Scorer) -> list[Suggestion]:

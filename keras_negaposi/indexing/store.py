@@ -31,6 +31,11 @@ Rows = dict[str, np.ndarray]
 """Tensors of some texts by name: ``[rows, dim]``, or ``[rows, seq, dim]`` and then with a ``mask``, ``[rows, seq]``."""
 
 
+def is_by_token(name: str, array: np.ndarray) -> bool:
+    """Whether a tensor of `Rows` has a row a token, so that it can be padded; or else a row a text."""
+    return name == MASK or array.ndim == 3
+
+
 @dataclasses.dataclass(frozen=True)
 class Segment:
     """Texts that were encoded together: ``keys`` in order, and a memory-mapped array a tensor.
@@ -129,7 +134,8 @@ class Store:
         """
         masks = [batch[MASK] for batch in batches if MASK in batch]
         flat = [
-            {n: array[batch[MASK] > 0] if array.ndim == 3 else array for n, array in batch.items()} for batch in batches
+            {n: array[batch[MASK] > 0] if is_by_token(n, array) else array for n, array in batch.items()}
+            for batch in batches
         ]
         arrays = {name: np.concatenate([batch[name] for batch in flat]) for name in flat[0] if name != MASK}
         number = 1 + max([_number(name, SEGMENT) for name in self.segments], default=0)

@@ -148,6 +148,11 @@ def make_model(head, run, texts, honbun, pages):
     return Apart(run, texts, honbun, pages) if is_cacheable(head) else Together(run, texts)
 
 
+def reranked(quick, thorough, count, a, titles):
+    first = quick.rank(a, titles)
+    return thorough.rank(a, first[:count]) + first[count:]
+
+
 def row(head, run, figures, all_pages):
     metrics = json.loads((run / "metrics.json").read_text())
     config = json.loads((run / "config.json").read_text())["config"]
@@ -200,12 +205,9 @@ def main():
     if "vector" in models and CROSS in models:
         quick, thorough = models["vector"](), models[CROSS]()
         for count in RERANKED:
-
-            def reranked(a, titles, count=count):
-                first = quick.rank(a, titles)
-                return thorough.rank(a, first[:count]) + first[count:]
-
-            seconds, found = timed(lambda: recall(asked, reranked))  # noqa: B023
+            seconds, found = timed(
+                functools.partial(recall, asked, functools.partial(reranked, quick, thorough, count))
+            )
             print(
                 f"vector, its best {count} put in order by {CROSS}: R@10 {found:.0%}, "
                 f"{seconds / len(asked):.3g} s a question"
