@@ -2,8 +2,7 @@
 
 tf-models writes every product as an einsum. A plain product of two matrices takes its bias along in one pass, and where
 nothing is trained its gelu too (oneDNN); and the axes of attention's einsums have to be turned around each. On a
-processor the gelu of a training, and its gradient, are compiled into one pass, and dropout draws half as many random
-bits.
+processor what a training does between the products is compiled (`one_pass`).
 
 Layers stay tf-models' own, with their variables, names and configurations; only what they call is another.
 """
@@ -18,17 +17,22 @@ import tensorflow as tf
 import tf_keras
 from tf_keras.src.engine import base_layer_utils
 
+from checkpoints_tools import one_pass
+
 Activation = Callable[[tf.Tensor], tf.Tensor]
 
-COMPILED_FROM = 256
-"""Width from which one compiled pass saves more than compiling it takes."""
+COMPILED_FROM = 128
+"""Hidden size from which compiled passes save more than compiling them takes."""
 
 
 def fuse(encoder: tf_keras.Model) -> None:
     """Changes the layers of a freshly made ``BertEncoder``; what they compute stays the same but for rounding."""
+    width = encoder.get_config()["hidden_size"]
     for block in encoder.transformer_layers:
         activation, attention = block._intermediate_activation_layer, block._attention_layer
-        block._intermediate_dense.call = _dense(block._intermediate_dense, functools.partial(_activate, activation))
+        block._intermediate_dense.call = _dense(
+            block._intermediate_dense, functools.partial(_activate, width, activation)
+        )
         activation.call = _unchanged
         for dense in (
             block._output_dense,
@@ -38,11 +42,13 @@ def fuse(encoder: tf_keras.Model) -> None:
             attention._output_dense,
         ):
             dense.call = _dense(dense)
-        attention._compute_attention = functools.partial(_attention, attention)
+        attention._compute_attention = functools.partial(_attention, width, attention)
     for layer in encoder.submodules:
         if isinstance(layer, tf_keras.layers.Dropout):
             random = layer._random_generator
-            random.dropout = functools.partial(_dropout, random, random.dropout)
+            random.dropout = functools.partial(_dropout, width, random, random.dropout)
+        if isinstance(layer, tf_keras.layers.LayerNormalization):
+            layer.call = functools.partial(_normalize, width, layer, layer.call)
 
 
 def _unchanged(inputs: tf.Tensor) -> tf.Tensor:
@@ -67,6 +73,7 @@ def _dense(layer: tf_keras.layers.EinsumDense, activation: Activation = _unchang
 
 
 def _attention(
+    width: int,
     layer: tf_keras.layers.MultiHeadAttention,
     query: tf.Tensor,
     key: tf.Tensor,
@@ -77,59 +84,47 @@ def _attention(
     """`MultiHeadAttention._compute_attention`: of ``[batch, seq, heads, size]`` each; values' means, and weights."""
     query, key, value = (tf.transpose(states, [0, 2, 1, 3]) for states in (query, key, value))
     scores = tf.matmul(query * layer._key_dim**-0.5, key, transpose_b=True)
-    weights = layer._masked_softmax(scores, attention_mask)
-    attended = tf.matmul(layer._dropout_layer(weights, training=training), value)
-    return tf.transpose(attended, [0, 2, 1, 3]), weights
+    softmax = functools.partial(layer._masked_softmax, attention_mask=attention_mask)
+    drop = functools.partial(layer._dropout_layer, training=training)
+    weights = softmax(scores)
+    left = one_pass.softmax_with_dropout(softmax, drop, scores) if _compiles(width) else drop(weights)
+    return tf.transpose(tf.matmul(left, value), [0, 2, 1, 3]), weights
 
 
-def _activate(layer: tf_keras.layers.Activation, inputs: tf.Tensor) -> tf.Tensor:
+def _activate(width: int, layer: tf_keras.layers.Activation, inputs: tf.Tensor) -> tf.Tensor:
     """In the layer's own precision, which under bfloat16 is float32."""
     inputs = tf.cast(inputs, layer.compute_dtype)
-    wide = inputs.shape[-1] >= COMPILED_FROM
-    if wide and base_layer_utils.call_context().training and _on_one_processor():
-        return _in_one_pass(layer.activation)(inputs)
-    return layer.activation(inputs)
+    activation = one_pass.in_one_pass(layer.activation) if _compiles(width) else layer.activation
+    return activation(inputs)
 
 
-@functools.cache
-def _in_one_pass(activation: Activation) -> Activation:
-    """The same, compiled; its gradient computes it again instead of keeping what is between."""
-
-    def gradient(inputs: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape() as tape:
-            tape.watch(inputs)
-            outputs = activation(inputs)
-        return tape.gradient(outputs, inputs, upstream)
-
-    forward = tf.function(activation, autograph=False, jit_compile=True)
-    backward = tf.function(gradient, autograph=False, jit_compile=True)
-
-    @tf.custom_gradient
-    def compiled(inputs: tf.Tensor) -> tuple[tf.Tensor, Activation]:
-        return forward(inputs), lambda upstream: backward(inputs, upstream)
-
-    return compiled
+def _normalize(
+    width: int, layer: tf_keras.layers.LayerNormalization, unchanged: Activation, inputs: tf.Tensor
+) -> tf.Tensor:
+    """`LayerNormalization.call` over the last axis."""
+    if layer.axis != [inputs.shape.rank - 1] or not _compiles(width):
+        return unchanged(inputs)
+    outputs = one_pass.layer_normalization(tf.cast(inputs, tf.float32), layer.gamma, layer.beta, layer.epsilon)
+    return tf.cast(outputs, layer.compute_dtype)
 
 
 def _dropout(
+    width: int,
     random: tf_keras.backend.RandomGenerator,
     unchanged: Callable[..., tf.Tensor],
     inputs: tf.Tensor,
     rate: float,
     noise_shape: tf.Tensor | None = None,
 ) -> tf.Tensor:
-    """Draws 16 bits a number where Keras draws 32, so that ``rate`` is met to 1 in 65,536."""
+    """Draws only a key; not where Keras draws from the process's generator, or without one."""
     random._maybe_init()
-    if random._rng_type != random.RNG_STATEFUL or noise_shape is not None or not _on_one_processor():
+    if random._rng_type != random.RNG_STATEFUL or noise_shape is not None or not _compiles(width):
         return unchanged(inputs, rate, noise_shape)
-    count = tf.size(inputs)
-    bits = random._generator.uniform([(count + 1) // 2], minval=None, maxval=None, dtype=tf.int32)
-    bits = tf.reshape(tf.reshape(tf.bitcast(bits, tf.uint16), [-1])[:count], tf.shape(inputs))
-    dropped = round(rate * 2**16)
-    return tf.where(bits >= dropped, inputs * (2**16 / (2**16 - dropped)), tf.zeros([], inputs.dtype))
+    return one_pass.dropout(inputs, rate, random._generator.uniform([2], minval=None, maxval=None, dtype=tf.int32))
 
 
-def _on_one_processor() -> bool:
-    """Whether this is neither a GPU's nor a TPU's work, nor that of several devices: elsewhere it was not measured."""
+def _compiles(width: int) -> bool:
+    """Whether a layer of this width is being trained on what it was measured on: neither GPU nor TPU, nor several."""
     accelerators = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("TPU")
-    return not accelerators and not tf.distribute.has_strategy()
+    alone = not accelerators and not tf.distribute.has_strategy()
+    return width >= COMPILED_FROM and bool(base_layer_utils.call_context().training) and alone
