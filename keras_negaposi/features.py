@@ -65,21 +65,29 @@ def cut(features: Features, lengths: dict[str, tf.Tensor | int]) -> Features:
 def serialize(features: Features) -> tf.Tensor:
     """Graph op: features (``[batch]`` or ``[batch, n]``) as ``tf.train.Example``, ``string [batch]``.
 
-    The bytes are those of protobuf's own deterministic serialization.
+    The bytes are those of protobuf's own deterministic serialization. All features go through the same five messages.
     """
-    entries = [_message("Features.FeatureEntry", key=name, value=_feature(features[name])) for name in sorted(features)]
-    return _message("Example", features=_message("Features", feature=tf.stack(entries, 1)))
+    names = sorted(features)
+    columns = [features[name] if features[name].shape.rank == 2 else features[name][:, tf.newaxis] for name in names]
+    sizes = tf.stack([tf.shape(column)[1] for column in columns])
+    padded = [
+        tf.pad(tf.cast(column, tf.int64), [[0, 0], [0, tf.reduce_max(sizes) - tf.shape(column)[1]]])
+        for column in columns
+    ]
+    rows = [tf.shape(columns[0])[0], len(names)]
+    lists = _messages("Int64List", value=(tf.stack(padded, 1), tf.broadcast_to(sizes, rows)))
+    values = _messages("Feature", int64_list=_once(lists))
+    entries = _messages("Features.FeatureEntry", key=_once(tf.broadcast_to(names, rows)), value=_once(values))
+    every = _messages("Features", feature=(entries, tf.fill(rows[:1], len(names))))
+    return _messages("Example", features=_once(every))
 
 
-def _feature(values: tf.Tensor) -> tf.Tensor:
-    values = tf.cast(values if values.shape.rank == 2 else values[:, tf.newaxis], tf.int64)
-    return _message("Feature", int64_list=_message("Int64List", value=values))
+def _once(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """A field that is not repeated."""
+    return values[..., tf.newaxis], tf.ones_like(values, tf.int32)
 
 
-def _message(kind: str, **fields: tf.Tensor | str) -> tf.Tensor:
-    """A protobuf message a row; the fields are ``[batch]``, ``[batch, repeated]``, or a string for all."""
-    rows = next(tf.shape(value)[0] for value in fields.values() if not isinstance(value, str))
-    filled = [tf.fill([rows], value) if isinstance(value, str) else value for value in fields.values()]
-    columns = [value if value.shape.rank == 2 else value[:, tf.newaxis] for value in filled]
-    sizes = tf.stack([tf.fill([rows], tf.shape(column)[1]) for column in columns], 1)
-    return tf.io.encode_proto(sizes, columns, list(fields), f"tensorflow.{kind}")
+def _messages(kind: str, **fields: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+    """Protobuf messages, ``string [...]``; of a field its values, ``[..., n]``, and how many count, ``int32 [...]``."""
+    values, sizes = zip(*fields.values(), strict=True)
+    return tf.io.encode_proto(tf.stack(sizes, -1), list(values), list(fields), f"tensorflow.{kind}")

@@ -12,6 +12,7 @@ from keras_negaposi.features import INDEX, LABEL, Features, serialize
 from keras_negaposi.graphs import traced
 from keras_negaposi.packing import Packer
 from keras_negaposi.pieces import Pieces
+from keras_negaposi.segments import Segments
 
 BATCH = 1024
 
@@ -55,14 +56,13 @@ class ShardWriter:
 
     def __init__(self, packer: Packer) -> None:
         self._packer = packer
-        kinds = (tf.int32, tf.int64, tf.int32, tf.int32, tf.int32, tf.int32)
-        self._examples = traced(self._make_examples, [tf.TensorSpec([None], kind) for kind in kinds])
+        self._examples = traced(self._make_examples, [tf.TensorSpec([None], tf.int32)] * 6)
 
     def __call__(self, shard: Shard) -> Written:
         """Writes the file, which is there when it is whole."""
         truncated, lengths = 0, np.zeros(self._packer.max_seq_length + 1, np.int64)
         values = tf.constant(np.concatenate(shard.pieces))
-        sizes = tf.constant([len(ids) for ids in shard.pieces], tf.int64)
+        sizes = tf.constant([len(ids) for ids in shard.pieces], tf.int32)
         with replaced(shard.path) as temporary, tf.io.TFRecordWriter(temporary) as writer:
             for start in range(0, len(shard), BATCH):
                 columns = (shard.a, shard.b, shard.labels, shard.indexes)
@@ -83,8 +83,8 @@ class ShardWriter:
         labels: tf.Tensor,
         indexes: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        pieces = tf.RaggedTensor.from_row_lengths(values, sizes, validate=False)
-        packed: Features = self._packer.pack(tf.gather(pieces, a), tf.gather(pieces, b))
+        pieces = Segments(values, tf.cumsum(sizes, exclusive=True), sizes)
+        packed: Features = self._packer.pack(pieces.take(a), pieces.take(b))
         cut = tf.math.count_nonzero(packed.pop("truncated"))
         masks = tf.stack([packed[f"{prefix}input_mask"] for prefix in self._packer.packing.prefixes])
         lengths = tf.reduce_sum(masks, -1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import heapq
 import json
 import re
@@ -46,11 +47,11 @@ class Split:
         write_blocks(path, (block.encode() for block in self._blocks()))
 
     def _blocks(self) -> Iterator[str]:
+        quoted = functools.cache(json.JSONEncoder(ensure_ascii=False).encode)  # a title is in many pairs
         for number, (name, pairs) in enumerate(self.parts.items()):
             yield f"{',' if number else '{'}\n {json.dumps(name)}: ["
             for place, pair in enumerate(pairs):
-                row = json.dumps([pair.a, pair.b, pair.label], ensure_ascii=False)
-                yield f"{',' if place else ''}\n  {row}"
+                yield f"{',' if place else ''}\n  [{quoted(pair.a)}, {quoted(pair.b)}, {pair.label}]"
             yield "\n ]"
         yield "\n}\n"
 

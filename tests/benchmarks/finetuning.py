@@ -1,11 +1,12 @@
-"""Fine-tuning: ours, with batches of similar length; Hugging Face's Trainer; and every pair padded, as in 2019.
+"""Fine-tuning: ours, with batches of similar length; Hugging Face's Trainer; and the original, which pads every pair.
 
-python tests/benchmarks/finetuning.py DATA_FOLDER BERT_FOLDER [--pairs 320] [--rounds 2]
+python tests/benchmarks/finetuning.py DATA_FOLDER BERT_FOLDER BERT_JAPANESE_FOLDER [--pairs 320] [--rounds 2]
 
-All train the whole BERT twice on the same pairs, in batches of the same size, and the second time counts: by then
-nothing is traced or compiled any more. The Trainer groups by length and pads to a batch's longest; both compute in
-bfloat16 where the processor does. The last column is what the steps' matrix products, padding included, take of the
-fastest product that TensorFlow makes here.
+BERT_JAPANESE_FOLDER is a checkout of github.com/yoheikikuta/bert-japanese with its submodule; its TF1 calls are
+TensorFlow's compat.v1. All train the whole BERT twice on as many pairs, in batches of the same size, and the second
+time counts: by then nothing is traced or compiled any more. The Trainer groups by length and pads to a batch's longest;
+it and ours compute in bfloat16 where the processor does. The last column is what the steps' matrix products, padding
+included, take of the fastest product that TensorFlow makes here.
 """
 
 import argparse
@@ -14,11 +15,13 @@ import tempfile
 import time
 from pathlib import Path
 
+import original
 from hugging_face import convert
 from sides import alternate, report
 
 BATCH = 32
-OURS, PEER, PADDED, UNFUSED = "ours", "Hugging Face Trainer", "ours, padded, float32", "ours, tf-models' own layers"
+OURS, PADDED, UNFUSED = "ours", "ours, padded, float32", "ours, tf-models' own layers"
+PEER, ORIGINAL = "Hugging Face Trainer", "the original, padded"
 MATRIX = 2048
 TRIALS = 10
 
@@ -152,18 +155,52 @@ def trainer(arguments, folder):
     report(times[2 * steps] - times[steps])
 
 
+def run_classifier(arguments, folder):
+    import tensorflow.compat.v1 as tf
+
+    tf.disable_v2_behavior()
+    names = ("run_classifier", "modeling", "optimization", "tokenization_sentencepiece")
+    code, modeling, optimization, tokenization = original.load(arguments.bert_japanese, *names)
+    rows, texts = read(arguments.data, arguments.pairs)
+    records, steps = str(folder / "train.tf_record"), arguments.pairs // BATCH
+    code.file_based_convert_examples_to_features(
+        original.make_examples(code, texts, rows),
+        ["0", "1"],
+        arguments.length,
+        original.make_tokenizer(tokenization, arguments.bert),
+        records,
+    )
+    read_batch = code.file_based_input_fn_builder(records, arguments.length, is_training=True, drop_remainder=True)
+    batch = tf.data.make_one_shot_iterator(read_batch({"batch_size": BATCH})).get_next()
+    config = modeling.BertConfig.from_json_file(str(arguments.bert / "bert_config.json"))
+    inputs = [batch[name] for name in ("input_ids", "input_mask", "segment_ids", "label_ids")]
+    loss, *_ = code.create_model(config, True, *inputs, num_labels=2, use_one_hot_embeddings=False)
+    checkpoint = str(next(arguments.bert.glob("*.index")).with_suffix(""))
+    names, _ = modeling.get_assignment_map_from_checkpoint(tf.trainable_variables(), checkpoint)
+    tf.train.init_from_checkpoint(checkpoint, names)
+    step = optimization.create_optimizer(loss, 2e-5, 2 * steps, steps // 5, use_tpu=False)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        for number in range(2 * steps):
+            if number == steps:
+                started = time.perf_counter()
+            session.run([step, loss])
+    report(time.perf_counter() - started)
+
+
 _FILES = ("bert_config_file", "model_file", "vocab_file")
-SIDES = {OURS: ours, PEER: trainer, PADDED: padded, UNFUSED: unfused}
+SIDES = {OURS: ours, PEER: trainer, ORIGINAL: run_classifier, PADDED: padded, UNFUSED: unfused}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder of honbun_data.json and negaposi.json")
     parser.add_argument("bert", type=Path, help="folder of the checkpoint")
+    parser.add_argument("bert_japanese", type=Path)
     parser.add_argument("--pairs", type=int, default=320)
     parser.add_argument("--length", type=int, default=256, help="of an input, in pieces")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--beside", nargs="+", default=[PEER, PADDED, UNFUSED], choices=[PEER, PADDED, UNFUSED])
+    parser.add_argument("--beside", nargs="+", default=[PEER, ORIGINAL], choices=list(SIDES)[1:])
     parser.add_argument("--side", choices=list(SIDES), help=argparse.SUPPRESS)
     parser.add_argument("--huggingface", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--bfloat16", action="store_true", help=argparse.SUPPRESS)
@@ -175,8 +212,8 @@ def main():
 
         convert(arguments.bert, next(arguments.bert.glob("*.model")), folder, arguments.length)
         more = ["--bfloat16"] if choose_precision("auto") == "bfloat16" else []
-        command = [__file__, arguments.data, arguments.bert, "--pairs", arguments.pairs, "--length", arguments.length]
-        command += ["--huggingface", folder, *more, "--side"]
+        command = [__file__, arguments.data, arguments.bert, arguments.bert_japanese, "--pairs", arguments.pairs]
+        command += ["--length", arguments.length, "--huggingface", folder, *more, "--side"]
         sides = [OURS, *arguments.beside]
         found = alternate(lambda side: [*command, side], sides, arguments.rounds)
     print("| fine-tuning | pairs/s | MB | ours is faster, each round | of the matrix peak |\n|---|---|---|---|---|")

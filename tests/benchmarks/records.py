@@ -2,7 +2,8 @@
 
 python tests/benchmarks/records.py DATA_FOLDER BERT_FOLDER BERT_JAPANESE_FOLDER [--pairs 8940 100000 ...]
 
-BERT_JAPANESE_FOLDER is a checkout of github.com/yoheikikuta/bert-japanese; its TF1 calls are TensorFlow's compat.v1.
+BERT_JAPANESE_FOLDER is a checkout of github.com/yoheikikuta/bert-japanese with its submodule; its TF1 calls are
+TensorFlow's compat.v1.
 Ours and the peer's work alternate, each in a process of its own, on the same pairs; reading, imports and loading the
 tokenizer are not counted. More pairs than there are come by going through them again with other partners.
 """
@@ -10,12 +11,11 @@ tokenizer are not counted. More pairs than there are come by going through them 
 import argparse
 import json
 import os
-import sys
 import tempfile
-import types
 from itertools import islice
 from pathlib import Path
 
+import original
 from sides import HEADER, alternate, measure, row
 
 MAX_SEQ_LENGTH = 256
@@ -54,25 +54,11 @@ def ours(arguments, texts, pairs, output):
 
 
 def bert_japanese(arguments, texts, pairs, output):
-    import tensorflow as tf
-
-    sys.modules["tensorflow"] = tf.compat.v1
-    tf.compat.v1.logging.set_verbosity(tf.compat.v1.logging.ERROR)
-    for name in ("modeling", "optimization"):  # of the model: not used in what is measured
-        sys.modules[name] = types.ModuleType(name)
-    sys.path.insert(0, str(arguments.bert_japanese / "src"))
-    import run_classifier
-    import tokenization_sentencepiece
-
-    tokenizer = tokenization_sentencepiece.FullTokenizer(
-        model_file=str(arguments.bert / "wiki-ja.model"),
-        vocab_file=str(arguments.bert / "wiki-ja.vocab"),
-        do_lower_case=True,
+    run_classifier, tokenization = original.load(
+        arguments.bert_japanese, "run_classifier", "tokenization_sentencepiece"
     )
-    examples = [
-        run_classifier.InputExample(guid=str(i), text_a=texts[a], text_b=texts[b], label=str(label))
-        for i, (a, b, label) in enumerate(pairs)
-    ]
+    tokenizer = original.make_tokenizer(tokenization, arguments.bert)
+    examples = original.make_examples(run_classifier, texts, pairs)
     return lambda: run_classifier.file_based_convert_examples_to_features(
         examples, ["0", "1"], MAX_SEQ_LENGTH, tokenizer, os.path.join(output, "train.tf_record")
     )
