@@ -72,9 +72,9 @@ def main():
     parser.add_argument("data", type=Path, help="folder of honbun_data.json and negaposi.json")
     parser.add_argument("bert", type=Path, help="folder of wiki-ja.model and wiki-ja.vocab")
     parser.add_argument("bert_japanese", type=Path)
-    parser.add_argument("--pairs", type=int, nargs="+", default=[1000, 8940, 10_000, 100_000, 1_000_000])
+    parser.add_argument("--pairs", type=int, nargs="+", default=[1000, 8940, 10_000, 100_000, 10**6, 10**7])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--peer_up_to", type=int, default=8940, help="more pairs only by ours")
+    parser.add_argument("--peer_up_to", type=int, default=100_000, help="more pairs only by ours, once")
     parser.add_argument("--side", choices=list(SIDES), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.side:
@@ -85,9 +85,9 @@ def main():
     folders = (arguments.data, arguments.bert, arguments.bert_japanese)
     print(HEADER.format("pairs", "pairs", "bert-japanese", "pairs"))
     for count in arguments.pairs:
-        sides = list(SIDES) if count <= arguments.peer_up_to else ["ours"]
+        sides, rounds = (list(SIDES), arguments.rounds) if count <= arguments.peer_up_to else (["ours"], 1)
         command = [__file__, *folders, "--pairs", count, "--side"]
-        found = alternate(lambda side, command=command: [*command, side], sides, arguments.rounds)
+        found = alternate(lambda side, command=command: [*command, side], sides, rounds)
         print(row(f"{count:,}", count, *SIDES, found), flush=True)
 
 
