@@ -94,7 +94,7 @@ def _attention(
 def _activate(width: int, layer: tf_keras.layers.Activation, inputs: tf.Tensor) -> tf.Tensor:
     """In the layer's own precision, which under bfloat16 is float32."""
     inputs = tf.cast(inputs, layer.compute_dtype)
-    activation = one_pass.in_one_pass(layer.activation) if _compiles(width) else layer.activation
+    activation = one_pass.activation(layer.activation) if _compiles(width) else layer.activation
     return activation(inputs)
 
 

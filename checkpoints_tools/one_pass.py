@@ -18,16 +18,16 @@ compiled = functools.partial(tf.function, autograph=False, jit_compile=True)
 
 
 @functools.cache
-def in_one_pass(activation: Function) -> Function:
-    """The same; its gradient computes it again."""
+def activation(function: Function) -> Function:
+    """The same function; its gradient computes it again."""
 
     def gradient(inputs: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             tape.watch(inputs)
-            outputs = activation(inputs)
+            outputs = function(inputs)
         return tape.gradient(outputs, inputs, upstream)
 
-    forward, backward = compiled(activation), compiled(gradient)
+    forward, backward = compiled(function), compiled(gradient)
 
     @tf.custom_gradient
     def called(inputs: tf.Tensor) -> tuple[tf.Tensor, Function]:

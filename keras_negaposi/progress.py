@@ -19,14 +19,17 @@ class Ticker:
     def __init__(self, what: str, total: int) -> None:
         self._what = what
         self._total = total
-        self._started = self._last = time.perf_counter()
+        self._last = time.perf_counter()
+        self._first: tuple[float, int] | None = None
 
     def __call__(self, done: int) -> None:
-        """Reports when it is time."""
+        """Reports when it is time. What comes first is not counted: a graph may have to be traced for it."""
         now = time.perf_counter()
-        if now - self._last >= self.INTERVAL:
+        self._first = self._first or (now, done)
+        since, counted = now - self._first[0], done - self._first[1]
+        if counted and now - self._last >= self.INTERVAL:
             self._last = now
-            left = (now - self._started) * (self._total - done) / done
+            left = since * (self._total - done) / counted
             say(f"{self._what}: {done:,}/{self._total:,}, {duration(left)} left")
 
     def watch(self, items: Iterable[ItemT]) -> Iterator[ItemT]:

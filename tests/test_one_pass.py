@@ -7,7 +7,7 @@ import tensorflow as tf
 from checkpoints_tools import one_pass
 
 RATE = 0.1
-SHAPE = (64, 12, 33, 37)  # nothing even
+SHAPE = (64, 12, 33, 37)
 
 
 def key(seed):
@@ -109,4 +109,4 @@ def test_layer_normalization():
 
 def test_an_activation():
     inputs = tf.random.stateless_normal([7, 19], [1, 2])
-    check_same(one_pass.in_one_pass(tf.nn.gelu), tf.nn.gelu, inputs)
+    check_same(one_pass.activation(tf.nn.gelu), tf.nn.gelu, inputs)
