@@ -86,7 +86,7 @@ def _attention(
     scores = tf.matmul(query * layer._key_dim**-0.5, key, transpose_b=True)
     softmax = functools.partial(layer._masked_softmax, attention_mask=attention_mask)
     drop = functools.partial(layer._dropout_layer, training=training)
-    weights = softmax(scores)
+    weights = softmax(scores)  # in a compiled training the graph leaves them out unless someone asks
     left = one_pass.softmax_with_dropout(softmax, drop, scores) if _compiles(width) else drop(weights)
     return tf.transpose(tf.matmul(left, value), [0, 2, 1, 3]), weights
 

@@ -70,9 +70,10 @@ def serialize(features: Features) -> tf.Tensor:
     names = sorted(features)
     columns = [features[name] if features[name].shape.rank == 2 else features[name][:, tf.newaxis] for name in names]
     sizes = tf.stack([tf.shape(column)[1] for column in columns])
+    longest = tf.reduce_max(sizes)
     padded = [
-        tf.pad(tf.cast(column, tf.int64), [[0, 0], [0, tf.reduce_max(sizes) - tf.shape(column)[1]]])
-        for column in columns
+        tf.pad(tf.cast(column, tf.int64), [[0, 0], [0, longest - size]])
+        for column, size in zip(columns, tf.unstack(sizes), strict=True)
     ]
     rows = [tf.shape(columns[0])[0], len(names)]
     lists = _messages("Int64List", value=(tf.stack(padded, 1), tf.broadcast_to(sizes, rows)))

@@ -11,6 +11,7 @@ from checkpoints_tools.config import BertConfig
 from keras_negaposi.model import random_generators, resumable_dropout
 from keras_negaposi.precision import precision
 
+RATE = 0.1
 NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
 
@@ -68,6 +69,26 @@ def test_the_same_in_bfloat16(monkeypatch):
     exact, _ = fused_and_plain(config, monkeypatch)
     ours, theirs, right = (model(inputs())["sequence_output"].numpy() for model in (fused, plain, exact))
     assert np.abs(ours - right).max() <= 2 * np.abs(theirs - right).max() < 0.2
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_dropout_keeps_the_mean_and_draws_anew(compiled, monkeypatch):
+    monkeypatch.setattr(fused_module, "COMPILED_FROM", 1 if compiled else 1000)
+    with resumable_dropout():
+        encoder = encoder_module.build_encoder(BertConfig.from_values(TINY | {"hidden_dropout_prob": RATE}, "test"))
+    layer = next(layer for layer in encoder.submodules if isinstance(layer, tf.keras.layers.Dropout) and layer.rate)
+    ones = tf.ones([1001, 333])  # an odd number of numbers
+    with tf.GradientTape() as tape:
+        tape.watch(ones)
+        first = layer(ones, training=True)
+    second = layer(ones, training=True).numpy()
+    np.testing.assert_array_equal(tape.gradient(first, ones), first)
+    kept = first.numpy()[first.numpy() != 0]
+    np.testing.assert_allclose(kept, 1 / (1 - RATE), rtol=1e-4)
+    deviation = np.sqrt(RATE * (1 - RATE) / second.size)
+    assert abs((second == 0).mean() - RATE) < 4 * deviation
+    assert abs(((second == 0) & (first.numpy() == 0)).mean() - RATE**2) < 4 * deviation
+    np.testing.assert_array_equal(layer(ones, training=False), ones)
 
 
 @pytest.mark.parametrize("compiled", [True, False])

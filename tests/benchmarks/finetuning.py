@@ -176,8 +176,8 @@ def run_classifier(arguments, folder):
     inputs = [batch[name] for name in ("input_ids", "input_mask", "segment_ids", "label_ids")]
     loss, *_ = code.create_model(config, True, *inputs, num_labels=2, use_one_hot_embeddings=False)
     checkpoint = str(next(arguments.bert.glob("*.index")).with_suffix(""))
-    names, _ = modeling.get_assignment_map_from_checkpoint(tf.trainable_variables(), checkpoint)
-    tf.train.init_from_checkpoint(checkpoint, names)
+    assignments, _ = modeling.get_assignment_map_from_checkpoint(tf.trainable_variables(), checkpoint)
+    tf.train.init_from_checkpoint(checkpoint, assignments)
     step = optimization.create_optimizer(loss, 2e-5, 2 * steps, steps // 5, use_tpu=False)
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
