@@ -29,7 +29,7 @@ def erf_gelu(x: tf.Tensor) -> tf.Tensor:
     return tf_keras.activations.gelu(x, approximate=False)
 
 
-def build_encoder(config: BertConfig) -> networks.BertEncoder:
+def build_encoder(config: BertConfig, output_range: int | None = None) -> networks.BertEncoder:
     """A freshly initialised encoder.
 
     Called on a dict of ``input_word_ids``, ``input_mask``, ``input_type_ids`` (each ``int32 [batch, seq]``) it
@@ -38,6 +38,11 @@ def build_encoder(config: BertConfig) -> networks.BertEncoder:
 
     The rest of the original's numerics is tf-models' default: LayerNorm epsilon 1e-12 in float32, -10000 added to
     masked scores, tanh pooler (https://github.com/google-research/bert, modeling.py).
+
+    Args:
+        config: the architecture.
+        output_range: of how many first tokens the last layer's output is wanted, ``sequence_output`` then being
+            ``[batch, output_range, hidden]``; ``None`` for all. For the pooled output 1 is enough.
     """
     encoder = networks.BertEncoder(
         vocab_size=config.vocab_size,
@@ -51,6 +56,7 @@ def build_encoder(config: BertConfig) -> networks.BertEncoder:
         output_dropout=config.hidden_dropout_prob,
         attention_dropout=config.attention_probs_dropout_prob,
         initializer=tf_keras.initializers.TruncatedNormal(stddev=config.initializer_range),
+        output_range=output_range,
         dict_outputs=True,
     )
     for layer in encoder.submodules:  # the encoder's constructor does not take it

@@ -62,6 +62,30 @@ def test_outputs_and_gradients_are_the_same(compiled, approximate, monkeypatch):
         np.testing.assert_allclose(ours, theirs, atol=1e-5 * max(1.0, np.abs(theirs).max()))
 
 
+@pytest.mark.parametrize("compiled", [True, False])
+def test_the_pooled_output_needs_only_the_first_token_of_the_last_layer(compiled, monkeypatch):
+    monkeypatch.setattr(fused_module, "COMPILED_FROM", 1 if compiled else 1000)
+    config = BertConfig.from_values(TINY | NO_DROPOUT, "test")
+    whole, first = (encoder_module.build_encoder(config, output_range) for output_range in (None, 1))
+    rng = np.random.default_rng(1)
+    whole.set_weights([rng.normal(scale=0.3, size=weight.shape) for weight in whole.get_weights()])
+    first.set_weights(whole.get_weights())
+    rows = inputs()
+    assert first(rows)["sequence_output"].shape[1] == 1
+
+    @tf.function(autograph=False)
+    def pooled_and_gradients(encoder):
+        with tf.GradientTape() as tape:
+            pooled = encoder(rows, training=True)["pooled_output"]
+        gradients = tape.gradient(pooled, encoder.trainable_variables)
+        return pooled, [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+    (pooled, gradients), (wanted, wanted_gradients) = pooled_and_gradients(first), pooled_and_gradients(whole)
+    np.testing.assert_allclose(pooled, wanted, atol=1e-6)
+    for ours, theirs in zip(gradients, wanted_gradients, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5 * max(1.0, np.abs(theirs).max()))
+
+
 def test_the_same_in_bfloat16(monkeypatch):
     config = BertConfig.from_values(TINY | NO_DROPOUT, "test")
     with precision("bfloat16"):

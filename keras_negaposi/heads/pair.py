@@ -22,5 +22,5 @@ if TYPE_CHECKING:
 def build(config: BertConfig, options: HeadConfig | None = None, head: Head = pair_head) -> tf_keras.Model:
     """The encoder's pooled output (its first token through BERT's pooler), classified by ``head``."""
     inputs = {name: tf_keras.Input([None], dtype=tf.int32, name=name) for name in ENCODER_INPUTS}
-    encoder = build_encoder(config)
+    encoder = build_encoder(config, output_range=1)  # all that the pooler reads
     return tf_keras.Model(inputs, head(encoder(inputs)["pooled_output"], config), name="pair")

@@ -81,10 +81,14 @@ def ours(arguments, folder, **options):
 
 
 def operations(rows, length, config):
-    """Of the matrix products of a training step: forward, and twice as many backward."""
-    hidden = config.hidden_size
-    a_token = 2 * (4 * hidden**2 + 2 * hidden * config.intermediate_size) + 4 * length * hidden
-    return 3 * rows * length * config.num_hidden_layers * a_token
+    """Of the matrix products of a training step: forward, and twice as many backward.
+
+    In the last layer all tokens have a key and a value, but only the first one a query and what follows from it.
+    """
+    hidden, below = config.hidden_size, config.num_hidden_layers - 1
+    keys_and_values = 2 * 2 * hidden**2
+    others = keys_and_values + 2 * 2 * hidden * config.intermediate_size + 4 * length * hidden
+    return 3 * rows * ((below + 1) * length * keys_and_values + (below * length + 1) * others)
 
 
 def peak(dtype):
