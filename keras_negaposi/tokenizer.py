@@ -1,22 +1,18 @@
-"""SentencePiece as bert-japanese uses it, as one graph for training, evaluation and the exported model.
-
-The segmentation is always tensorflow-text's, never Python sentencepiece's: their releases break exact score ties
-differently (17 of 31,007 real texts: runs of digits, dots or dashes), and only tensorflow-text's can go into a
-SavedModel. So there is one implementation and nothing to be skewed.
-"""
+"""SentencePiece as bert-japanese uses it, as one graph for training, evaluation and the exported model."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
 import sentencepiece
 import tensorflow as tf
-import tensorflow_text as tf_text
 
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import read_bytes, read_text
 from keras_negaposi.graphs import traced
+from keras_negaposi.segmentation import Segmentation
 
 PAD, CLS, SEP = "[PAD]", "[CLS]", "[SEP]"
 UNKNOWN_ID = 0
@@ -54,7 +50,7 @@ class Tokenizer:
 
     def __getstate__(self) -> dict[str, object]:
         """What another process needs, without the files."""
-        return {name: value for name, value in self.__dict__.items() if name != "_traced"}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_encode", "_segment")}
 
     @property
     def vocab_size(self) -> int:
@@ -65,7 +61,7 @@ class Tokenizer:
         """Graph op: ``string [batch]`` (UTF-8) -> ragged ``int32 [batch, (pieces)]``, special ids not included."""
         if self.do_lower_case:
             texts = tf.strings.lower(tf.strings.regex_replace(texts, "\\x00", _NUL_STAND_IN), encoding="utf-8")
-        pieces = tf_text.SentencepieceTokenizer(model=self._model, out_type=tf.int32).tokenize(texts)
+        pieces = self._segment(texts)
         return pieces.with_values(tf.gather(self._ids, pieces.values))
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
@@ -91,12 +87,14 @@ class Tokenizer:
         pieces = self._encode(tf.constant(raw))
         return np.split(pieces.values.numpy(), pieces.row_splits.numpy()[1:-1])
 
-    @property
+    @functools.cached_property
+    def _segment(self) -> Segmentation:
+        return Segmentation(self._model)
+
+    @functools.cached_property
     def _encode(self) -> tf.types.experimental.PolymorphicFunction:
         """`tokenize`, traced once so that the model is parsed once."""
-        if not hasattr(self, "_traced"):
-            self._traced = traced(self.tokenize, [tf.TensorSpec([None], tf.string)])
-        return self._traced
+        return traced(self.tokenize, [tf.TensorSpec([None], tf.string)])
 
     def _special_id(self, piece: str, vocab_file: str) -> int:
         if piece not in self.vocabulary:
