@@ -60,35 +60,3 @@ def cut(features: Features, lengths: dict[str, tf.Tensor | int]) -> Features:
         for prefix, length in lengths.items()
         for name in ENCODER_INPUTS
     }
-
-
-def serialize(features: Features) -> tf.Tensor:
-    """Graph op: features (``[batch]`` or ``[batch, n]``) as ``tf.train.Example``, ``string [batch]``.
-
-    The bytes are those of protobuf's own deterministic serialization. All features go through the same five messages.
-    """
-    names = sorted(features)
-    columns = [features[name] if features[name].shape.rank == 2 else features[name][:, tf.newaxis] for name in names]
-    sizes = tf.stack([tf.shape(column)[1] for column in columns])
-    longest = tf.reduce_max(sizes)
-    padded = [
-        tf.pad(tf.cast(column, tf.int64), [[0, 0], [0, longest - size]])
-        for column, size in zip(columns, tf.unstack(sizes), strict=True)
-    ]
-    rows = [tf.shape(columns[0])[0], len(names)]
-    lists = _messages("Int64List", value=(tf.stack(padded, 1), tf.broadcast_to(sizes, rows)))
-    values = _messages("Feature", int64_list=_once(lists))
-    entries = _messages("Features.FeatureEntry", key=_once(tf.broadcast_to(names, rows)), value=_once(values))
-    every = _messages("Features", feature=(entries, tf.fill(rows[:1], len(names))))
-    return _messages("Example", features=_once(every))
-
-
-def _once(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """A field that is not repeated."""
-    return values[..., tf.newaxis], tf.ones_like(values, tf.int32)
-
-
-def _messages(kind: str, **fields: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-    """Protobuf messages, ``string [...]``; of a field its values, ``[..., n]``, and how many count, ``int32 [...]``."""
-    values, sizes = zip(*fields.values(), strict=True)
-    return tf.io.encode_proto(tf.stack(sizes, -1), list(values), list(fields), f"tensorflow.{kind}")

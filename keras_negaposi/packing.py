@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from keras_negaposi.features import APART, SIDES, TOGETHER, Features, Packing, cut
 from keras_negaposi.graphs import traced
-from keras_negaposi.segments import Segments, lay_out, trim_pair
+from keras_negaposi.segments import Parts, Segments, lay_out, trim_pair
 from keras_negaposi.tokenizer import PADDING_ID, Tokenizer
 
 SPECIAL_IDS_OF_PAIR = 3  # [CLS] A [SEP] B [SEP]
@@ -50,6 +50,13 @@ class Packer:
         Returns:
             ``int32 [batch, max_seq_length]`` by input's name, and ``truncated``, ``bool [batch]``.
         """
+        inputs, truncated = self.cut(a, b)
+        laid_out = {prefix: _lay_out(parts, self.tokenizer, self.max_seq_length) for prefix, parts in inputs.items()}
+        packed = {prefix + name: ids for prefix, features in laid_out.items() for name, ids in features.items()}
+        return packed | {"truncated": truncated}
+
+    def cut(self, a: Segments, b: Segments) -> tuple[dict[str, Parts], tf.Tensor]:
+        """What of the pieces goes into each input, by the input's prefix; and ``truncated``, ``bool [batch]``."""
         raise NotImplementedError
 
     @staticmethod
@@ -68,12 +75,11 @@ class PairPacker(Packer):
 
     packing = TOGETHER
 
-    def pack(self, a: Segments, b: Segments) -> Features:
+    def cut(self, a: Segments, b: Segments) -> tuple[dict[str, Parts], tf.Tensor]:
         """See `Packer`."""
         room = self.max_seq_length - SPECIAL_IDS_OF_PAIR
         size_a, size_b = trim_pair(a.sizes, b.sizes, room)
-        packed = _pack([a.cut(size_a, self.truncate_a), b.cut(size_b)], self.tokenizer, self.max_seq_length)
-        return packed | {"truncated": a.sizes + b.sizes > room}
+        return {"": [(0, a.cut(size_a, self.truncate_a)), (1, b.cut(size_b))]}, a.sizes + b.sizes > room
 
     @staticmethod
     def pieces_cut(lengths: np.ndarray, max_seq_length: int) -> np.ndarray:
@@ -89,23 +95,24 @@ class ApartPacker(Packer):
 
     packing = APART
 
-    def pack(self, a: Segments, b: Segments) -> Features:
+    def cut(self, a: Segments, b: Segments) -> tuple[dict[str, Parts], tf.Tensor]:
         """See `Packer`."""
-        sides = {side: self._pack_side(side, pieces) for side, pieces in zip(SIDES, (a, b), strict=True)}
-        packed = {f"{side}_{name}": value for side, features in sides.items() for name, value in features.items()}
-        return packed | {"truncated": packed.pop("a_truncated") | packed.pop("b_truncated")}
+        inputs = {f"{side}_": self._cut_side(side, pieces) for side, pieces in zip(SIDES, (a, b), strict=True)}
+        return inputs, (a.sizes > self._room) | (b.sizes > self._room)
 
     def side(self, side: str, text: tf.Tensor) -> Features:
         """One text a row: ``string [batch]`` -> the encoder's inputs, and ``truncated``."""
-        return self._pack_side(side, Segments.of(self.tokenizer.tokenize(text)))
+        pieces = Segments.of(self.tokenizer.tokenize(text))
+        packed = _lay_out(self._cut_side(side, pieces), self.tokenizer, self.max_seq_length)
+        return packed | {"truncated": pieces.sizes > self._room}
 
-    def _pack_side(self, side: str, pieces: Segments) -> Features:
-        room = self.max_seq_length - SPECIAL_IDS_OF_SINGLE
-        kept = pieces.cut(tf.minimum(pieces.sizes, room), self.truncate_a if side == "a" else "end")
-        packed = _pack([kept], self.tokenizer, self.max_seq_length)
-        if side == "b":
-            packed["input_type_ids"] = packed["input_mask"]
-        return packed | {"truncated": pieces.sizes > room}
+    @property
+    def _room(self) -> int:
+        return self.max_seq_length - SPECIAL_IDS_OF_SINGLE
+
+    def _cut_side(self, side: str, pieces: Segments) -> Parts:
+        at = self.truncate_a if side == "a" else "end"
+        return [(SIDES.index(side), pieces.cut(tf.minimum(pieces.sizes, self._room), at))]
 
     @staticmethod
     def pieces_cut(lengths: np.ndarray, max_seq_length: int) -> np.ndarray:
@@ -127,8 +134,8 @@ def pack_singles(tokenizer: Tokenizer, texts: tf.Tensor, max_seq_length: int) ->
     """Graph op: ``[CLS] text [SEP]``; ``string [batch]`` -> ``int32 [batch, seq]`` by encoder input."""
     pieces = Segments.of(tokenizer.tokenize(texts))
     kept = pieces.cut(tf.minimum(pieces.sizes, max_seq_length - SPECIAL_IDS_OF_SINGLE))
-    return _pack([kept], tokenizer, max_seq_length)
+    return _lay_out([(0, kept)], tokenizer, max_seq_length)
 
 
-def _pack(segments: list[Segments], tokenizer: Tokenizer, max_seq_length: int) -> Features:
-    return lay_out(segments, tokenizer.cls_id, tokenizer.sep_id, PADDING_ID, max_seq_length)
+def _lay_out(parts: Parts, tokenizer: Tokenizer, max_seq_length: int) -> Features:
+    return lay_out(parts, tokenizer.cls_id, tokenizer.sep_id, PADDING_ID, max_seq_length)

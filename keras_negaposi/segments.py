@@ -46,23 +46,27 @@ def trim_pair(a: tf.Tensor, b: tf.Tensor, room: int) -> tuple[tf.Tensor, tf.Tens
     return tf.minimum(a, tf.maximum(room - half, room - b)), tf.minimum(b, tf.maximum(half, room - a))
 
 
-def lay_out(segments: list[Segments], cls_id: int, sep_id: int, padding_id: int, max_seq_length: int) -> Features:
-    """``[CLS] segment [SEP] segment [SEP]``, the second of type 1.
+Parts = list[tuple[int, Segments]]
+"""What an input is laid out of: the type of the tokens, and which they are."""
+
+
+def lay_out(parts: Parts, cls_id: int, sep_id: int, padding_id: int, max_seq_length: int) -> Features:
+    """``[CLS] segment [SEP] segment [SEP]``; ``[CLS]`` is of the first segment's type.
 
     Returns:
         ``int32 [batch, max_seq_length]`` by encoder input.
     """
-    places = tf.broadcast_to(tf.range(max_seq_length), [tf.size(segments[0].sizes), max_seq_length])
+    places = tf.broadcast_to(tf.range(max_seq_length), [tf.size(parts[0][1].sizes), max_seq_length])
     word_ids = tf.where(places == 0, cls_id, padding_id)
     type_ids = tf.zeros_like(places)
-    start = 1
-    for number, segment in enumerate(segments):
+    begin, start = 0, tf.constant(1)
+    for type_id, segment in parts:
         ids = tf.concat([segment.ids, [padding_id]], 0)  # so that there is one to take
-        size, place = segment.sizes[:, tf.newaxis], places - start
-        inside = (place >= 0) & (place < size)
-        taken = tf.gather(ids, tf.where(inside, segment.starts[:, tf.newaxis] + place, 0))
-        word_ids = tf.where(inside, taken, tf.where(place == size, sep_id, word_ids))
-        type_ids = tf.where((place >= 0) & (place <= size), number, type_ids)
-        start += size + 1
+        end = start + segment.sizes[:, tf.newaxis]
+        inside = (places >= start) & (places < end)
+        taken = tf.gather(ids, tf.where(inside, segment.starts[:, tf.newaxis] + places - start, 0))
+        word_ids = tf.where(inside, taken, tf.where(places == end, sep_id, word_ids))
+        type_ids = tf.where((places >= begin) & (places <= end), type_id, type_ids)
+        begin = start = end + 1
     # The mask comes from lengths: id 0 is padding and also the unknown piece.
     return {"input_word_ids": word_ids, "input_mask": tf.cast(places < start, tf.int32), "input_type_ids": type_ids}

@@ -8,11 +8,11 @@ import numpy as np
 import tensorflow as tf
 
 from checkpoints_tools.files import replaced
-from keras_negaposi.features import INDEX, LABEL, Features, serialize
-from keras_negaposi.graphs import traced
+from keras_negaposi.features import INDEX, LABEL
 from keras_negaposi.packing import Packer
 from keras_negaposi.pieces import Pieces
-from keras_negaposi.segments import Segments
+from keras_negaposi.segments import Parts, Segments
+from keras_negaposi.serialization import Varints, lay_out, serialize
 
 BATCH = 1024
 
@@ -56,37 +56,30 @@ class ShardWriter:
 
     def __init__(self, packer: Packer) -> None:
         self._packer = packer
-        self._examples = traced(self._make_examples, [tf.TensorSpec([None], tf.int32)] * 6)
 
     def __call__(self, shard: Shard) -> Written:
         """Writes the file, which is there when it is whole."""
         truncated, lengths = 0, np.zeros(self._packer.max_seq_length + 1, np.int64)
-        values = tf.constant(np.concatenate(shard.pieces))
-        sizes = tf.constant([len(ids) for ids in shard.pieces], tf.int32)
+        sizes = np.array([len(ids) for ids in shard.pieces], np.int32)
+        ids = np.concatenate(shard.pieces)
+        pieces, varints = Segments(ids, np.cumsum(sizes, dtype=np.int32) - sizes, sizes), Varints.of(ids)
         with replaced(shard.path) as temporary, tf.io.TFRecordWriter(temporary) as writer:
             for start in range(0, len(shard), BATCH):
-                columns = (shard.a, shard.b, shard.labels, shard.indexes)
-                batch = (tf.constant(column[start : start + BATCH]) for column in columns)
-                examples, cut, counts = self._examples(values, sizes, *batch)
-                for example in examples.numpy():
+                batch = slice(start, start + BATCH)
+                inputs, cut = self._packer.cut(pieces.take(shard.a[batch]), pieces.take(shard.b[batch]))
+                columns = {
+                    LABEL: Varints.of(shard.labels[batch]).each(),
+                    INDEX: Varints.of(shard.indexes[batch]).each(),
+                }
+                for prefix, parts in inputs.items():
+                    features, found = self._lay_out(varints, parts)
+                    columns |= {prefix + name: rows for name, rows in features.items()}
+                    lengths += np.bincount(found, minlength=len(lengths))
+                for example in serialize(columns):
                     writer.write(example)
-                truncated += int(cut)
-                lengths += counts.numpy()
+                truncated += int(np.count_nonzero(cut))
         return Written(len(shard), truncated, lengths)
 
-    def _make_examples(
-        self,
-        values: tf.Tensor,
-        sizes: tf.Tensor,
-        a: tf.Tensor,
-        b: tf.Tensor,
-        labels: tf.Tensor,
-        indexes: tf.Tensor,
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        pieces = Segments(values, tf.cumsum(sizes, exclusive=True), sizes)
-        packed: Features = self._packer.pack(pieces.take(a), pieces.take(b))
-        cut = tf.math.count_nonzero(packed.pop("truncated"))
-        masks = tf.stack([packed[f"{prefix}input_mask"] for prefix in self._packer.packing.prefixes])
-        lengths = tf.reduce_sum(masks, -1)
-        counts = tf.math.bincount(lengths, minlength=self._packer.max_seq_length + 1, dtype=tf.int64)
-        return serialize(packed | {LABEL: labels, INDEX: indexes}), cut, counts
+    def _lay_out(self, ids: Varints, parts: Parts) -> tuple[dict[str, list[bytes]], np.ndarray]:
+        tokenizer = self._packer.tokenizer
+        return lay_out(ids, parts, tokenizer.cls_id, tokenizer.sep_id, self._packer.max_seq_length)

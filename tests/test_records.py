@@ -11,7 +11,7 @@ import tensorflow as tf
 from checkpoints_tools.errors import InputError
 from keras_negaposi.config import PrepareConfig
 from keras_negaposi.datasets import eval_dataset, train_dataset
-from keras_negaposi.features import ENCODER_INPUTS, INDEX, LABEL, serialize
+from keras_negaposi.features import ENCODER_INPUTS, INDEX, LABEL
 from keras_negaposi.inputs import read_inputs
 from keras_negaposi.length_buckets import boundaries
 from keras_negaposi.records import prepare, read_records
@@ -135,15 +135,6 @@ def test_every_pass_holds_every_pair(records, length_buckets):
 )
 def test_boundaries(lengths, buckets, expected):
     assert boundaries(np.bincount(np.array(lengths, int), minlength=101), buckets) == expected
-
-
-def test_examples_are_serialized_as_protobuf_does():
-    features = {"b": np.array([[1, 300, 0], [7, 8, -9]]), "a": np.array([5, 2**31 - 1]), "empty": np.zeros((2, 0), int)}
-    for row, found in enumerate(serialize({name: tf.constant(v, tf.int32) for name, v in features.items()}).numpy()):
-        example = tf.train.Example()
-        for name, values in features.items():
-            example.features.feature[name].int64_list.value.extend(np.ravel(values[row]).tolist())
-        assert found == example.SerializeToString(deterministic=True)
 
 
 def test_counts_and_truncation(inputs, records):
