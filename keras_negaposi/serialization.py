@@ -38,7 +38,9 @@ class Varints:
 
     @classmethod
     def of(cls, numbers: np.ndarray) -> Varints:
-        """Of ``int [numbers]``, none below 0."""
+        """Of ``int [numbers]``."""
+        if numbers.min(initial=0) < 0:
+            numbers = numbers.astype(np.int64).view(np.uint64)
         groups = max(1, -(-int(numbers.max(initial=0)).bit_length() // 7))
         found = np.empty([len(numbers), groups], np.uint8)
         used = np.ones([len(numbers), groups], bool)
@@ -98,7 +100,7 @@ def lay_out(
 
 
 def serialize(columns: Mapping[str, Sequence[bytes]]) -> list[bytes]:
-    """Examples of features, each row's numbers packed; none is without a number.
+    """Examples of features, each row's numbers packed.
 
     The bytes are those of protobuf's own deterministic serialization.
     """
@@ -110,7 +112,7 @@ def serialize(columns: Mapping[str, Sequence[bytes]]) -> list[bytes]:
 def _before(name: str, size: int) -> bytes:
     """All that comes before a feature's ``size`` bytes: the messages around them all end with them."""
     key = name.encode()
-    around = _VALUE + _varint(size)
+    around = _VALUE + _varint(size) if size else b""
     around = _INT64_LIST + _varint(len(around) + size) + around
     around = _KEY + _varint(len(key)) + key + _ENTRY + _varint(len(around) + size) + around
     return _FEATURE + _varint(len(around) + size) + around

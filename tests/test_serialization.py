@@ -41,6 +41,14 @@ def test_numbers_are_packed_as_protobuf_does(name):
     ]
 
 
+def test_examples_are_serialized_as_protobuf_does():
+    features = {"b": np.array([[1, 300, 0], [7, 8, -9]]), "a": np.array([5, 2**31 - 1]), "empty": np.zeros((2, 0), int)}
+    columns = {
+        name: [Varints.of(np.ravel(row)).data for row in values.astype(np.int32)] for name, values in features.items()
+    }
+    assert serialize(columns) == list(by_protobuf(features))
+
+
 def test_of_no_numbers():
     assert Varints.of(np.zeros(0, np.int32)).each() == []
     assert Varints.of(np.array([5])).stretches(np.array([0, 1]), np.array([0, 0])) == [b"", b""]
