@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from checkpoints_tools.errors import InputError
+from checkpoints_tools.json_text import parse_json
 
 PARTIAL = ".partial-"
 """How the names of folders begin that are not complete yet."""
@@ -150,29 +151,12 @@ def write_json(path: str, value: object) -> None:
 
 
 def read_json(path: str) -> object:
-    """Parses a JSON file; an object that names a key twice is refused, since one of the two would be lost.
+    """Parses a JSON file, as `json_text.parse_json` does.
 
     Raises:
-        InputError: as `read_text`, or the file is empty, not JSON, or repeats a key.
+        InputError: as `read_text` and `json_text.parse_json`.
     """
-
-    def unique(items: list[tuple[str, object]]) -> dict[str, object]:
-        result = dict(items)
-        if len(result) < len(items):
-            keys = [key for key, _ in items]
-            twice = next(key for i, key in enumerate(keys) if key in keys[:i])
-            raise InputError(f'{path}: the key "{twice}" appears twice in one object; keep one of the two')
-        return result
-
-    text = read_text(path)
-    if not text.strip():
-        raise InputError(f"{path}: the file is empty")
-    try:
-        return json.loads(text, object_pairs_hook=unique)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}: not JSON at line {error.lineno}, column {error.colno}: {error.msg}") from None
-    except RecursionError:
-        raise InputError(f"{path}: nested too deeply to be a file of pairs or texts") from None
+    return parse_json(read_text(path), path)
 
 
 def exists(path: str) -> bool:

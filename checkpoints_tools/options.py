@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from checkpoints_tools.cloud import storage_problem
-from checkpoints_tools.errors import InputError, Stopped
+from checkpoints_tools.errors import LONGEST_MESSAGE, InputError, Stopped, shortened
 
 ConfigT = TypeVar("ConfigT")
 Check = Callable[[Any], "str | None"]
@@ -75,7 +75,8 @@ class _OneLineParser(argparse.ArgumentParser):
         return super().parse_known_args([_with_underscores(token) for token in tokens], namespace)
 
     def error(self, message: str) -> NoReturn:
-        self.exit(EXIT_BAD_INPUT, f"{self.prog}: error: {message} (--help lists the flags)\n")
+        line = shortened(" ".join(message.split()), LONGEST_MESSAGE)
+        self.exit(EXIT_BAD_INPUT, f"{self.prog}: error: {line} (--help lists the flags)\n")
 
 
 def _with_underscores(token: str) -> str:
@@ -187,7 +188,8 @@ def say(line: str) -> None:
 
 
 def _fail(parser: argparse.ArgumentParser, message: str) -> int:
-    sys.stderr.write(f"{parser.prog}: error: {' '.join(message.split())}\n")
+    line = shortened(" ".join(message.split()), LONGEST_MESSAGE)
+    sys.stderr.write(f"{parser.prog}: error: {line}\n")
     return EXIT_BAD_INPUT
 
 
