@@ -264,7 +264,7 @@ def test_bad_input_is_one_line(runs, indexes, tiny, tmp_path, capsys):
     refused(index_main, [runs / "vector", "--output", "gs://b/i"], capsys, "give a local folder")
     refused(suggest_main, [vector], capsys, "--title is missing")
     refused(suggest_main, [vector, "--title", "a", "--text", "b"], capsys, "one of the two")
-    refused(suggest_main, [vector, "--title", "ない"], capsys, "--title ない: no such page")
+    refused(suggest_main, [vector, "--title", "ない"], capsys, '--title "ない": no such page')
     refused(suggest_main, [vector, "--text", "a", "--rerank", "3"], capsys, "--reranker is missing")
     refused(suggest_main, [tmp_path / "none", "--text", "a"], capsys, "no index there")
     refused(suggest_main, [indexes / "reduced", "--text", "a", "--approximate"], capsys, "--approximate", "reduced")

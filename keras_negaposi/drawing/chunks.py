@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 
 from keras_negaposi.sources.document import Document, Line, Link, page_title
@@ -55,49 +56,53 @@ def _fill(lines: Iterator[Line], length: int, measure: Callable[[str], int]) -> 
 
 def _cut_line(line: Line, length: int, measure: Callable[[str], int]) -> Iterator[Line]:
     """The line in parts that fit; a link across a cut is lost."""
-    if measure(line.text) <= length:
-        yield line
-        return
-    start = 0
+    start = first = 0
     for end in _ends(line.text, length, measure):
-        inside = [link for link in line.links if start <= link.start and link.end <= end]
-        yield Line(line.text[start:end].rstrip(), tuple(_shifted(inside, -start)))
-        start = end
+        last = first
+        while last < len(line.links) and line.links[last].start < end:
+            last += 1
+        text = line.text[start:end]
+        begin = end - len(text.lstrip())
+        inside = [link for link in line.links[first:last] if begin <= link.start and link.end <= end]
+        if begin < end:
+            yield Line(text.strip(), tuple(_shifted(inside, -begin)))
+        start, first = end, last
 
 
 def _ends(text: str, length: int, measure: Callable[[str], int]) -> Iterator[int]:
     """Where the parts end: after as many sentences as fit, or within one that is too long by itself."""
-    stops = [*(found.end() for found in _SENTENCE_END.finditer(text)), len(text)]
-    start = last = 0
-    for stop in stops:
-        if last > start and measure(text[start:stop]) > length:
-            yield last
-            start = last
-        while measure(text[start:stop]) > length and stop - start > 1:
-            start += _fitting(text[start:stop], length, measure)
-            yield start
-        last = stop
-    if last > start:
-        yield last
+    stops = [found.end() for found in _SENTENCE_END.finditer(text)]
+    start = 0
+    while start < len(text):
+        end = start + _fitting(text, start, length, measure)
+        if end < len(text):
+            last = bisect_right(stops, end) - 1
+            end = stops[last] if last >= 0 and stops[last] > start else end
+        yield end
+        start = end
 
 
-def _fitting(text: str, length: int, measure: Callable[[str], int]) -> int:
-    """How many characters fit, one at least."""
-    low, high = 1, len(text)
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if measure(text[:middle]) <= length else (low, middle - 1)
-    return low
+def _fitting(text: str, start: int, length: int, measure: Callable[[str], int]) -> int:
+    """How many characters from ``start`` fit, one at least; looks at no more than about twice as many."""
+    most = len(text) - start
+    low, high = 0, min(length, most)
+    while measure(text[start : start + high]) <= length:
+        if high == most:
+            return high
+        low, high = high, min(2 * high, most)
+    while high - low > 1:  # low fits, high does not
+        middle = (low + high) // 2
+        low, high = (middle, high) if measure(text[start : start + middle]) <= length else (low, middle)
+    return max(low, 1)
 
 
 def _page(title: str, document: str, lines: Sequence[Line]) -> Page:
-    text = ""
     links: list[Link] = []
+    length = 0
     for line in lines:
-        text += " " if text else ""
-        links += _shifted(line.links, len(text))
-        text += line.text
-    return Page(title, document, text, tuple(links))
+        links += _shifted(line.links, length)
+        length += len(line.text) + 1
+    return Page(title, document, " ".join(line.text for line in lines), tuple(links))
 
 
 def _shifted(links: Sequence[Link], by: int) -> list[Link]:

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import posixpath
+import re
 import unicodedata
+from bisect import bisect_left
 from collections import defaultdict
+
+from keras_negaposi.sources.document import Document, composed
+
+_SUFFIX = re.compile(r"\.(md|markdown)$", re.IGNORECASE)
+_FOLDER_NOTES = ("index", "readme")
+"""A link to a folder leads to its note of such a name."""
+_SEPARATOR = "\n"
+"""Between the parts of a path that are made comparable: it is in none of them."""
 
 
 def normalise(title: str) -> str:
@@ -13,33 +23,108 @@ def normalise(title: str) -> str:
 
 
 class LinkTargets:
-    """Finds documents by how links spell them; counts what leads nowhere (``dangling``) or to several (``ambiguous``).
+    """Finds documents by how links spell them.
 
-    The title itself comes first, then the only one that is the same to `normalise`, then the only one that ends so
-    after a slash: notes in folders are linked by their bare names.
+    A title is found as it is, then by the only one that is the same to `normalise`. A title that is a path is found as
+    Obsidian and Foam do: relative to the note or from the folder of all notes, then by its end, then by an alias. Where
+    several paths have that end, notes below the note's own folder come first, then the shortest path.
+
+    Attributes:
+        dangling: links that led nowhere.
+        ambiguous: links that led to one of several titles that are not paths.
+        nearest: links that led to one of several paths by Obsidian's order.
     """
 
     def __init__(self) -> None:
-        self.dangling = 0
-        self.ambiguous = 0
-        self._titles: set[str] = set()
-        self._by_key: dict[str, set[str]] = defaultdict(set)
-        self._by_name: dict[str, set[str]] = defaultdict(set)
+        self.dangling = self.ambiguous = self.nearest = 0
+        self._documents: dict[str, Document] = {}
+        self._by_key: dict[str, list[str]] = defaultdict(list)
+        self._ends = _Ends()
+        self._aliases = _Ends()
 
-    def add(self, title: str) -> None:
+    def add(self, document: Document) -> None:
         """Makes a document known."""
-        self._titles.add(title)
-        self._by_key[normalise(title)].add(title)
-        self._by_name[normalise(posixpath.basename(title))].add(title)
+        title = document.title
+        self._documents[title] = document
+        self._by_key[_key(title) if document.is_path else normalise(title)].append(title)
+        if document.is_path:
+            self._ends.add(title, title)
+            if posixpath.basename(title).casefold() in _FOLDER_NOTES:
+                self._aliases.add(posixpath.dirname(title), title)
+            for alias in document.aliases:
+                self._aliases.add(alias, title)
 
-    def find(self, target: str) -> str | None:
-        """The document's title, or ``None``."""
-        if target in self._titles:
-            return target
-        key = normalise(target)
-        for found in (self._by_key.get(key), self._by_name.get(key)):
+    def names(self, title: str) -> list[str]:
+        """What a document is called."""
+        document = self._documents[title]
+        return [title, *([posixpath.basename(title)] if document.is_path else ()), *document.aliases]
+
+    def find(self, target: str, source: str) -> str | None:
+        """The title of the document that a link in the document ``source`` leads to, or ``None``."""
+        target = composed(target.strip())
+        if self._documents[source].is_path:
+            found, several = self._find_path(_SUFFIX.sub("", target), posixpath.dirname(source))
+            self.nearest += several
+        else:
+            same = [target] if target in self._documents else self._by_key.get(normalise(target), [])
+            found, several = (same[0] if len(same) == 1 else None), len(same) > 1
+            self.ambiguous += several
+        self.dangling += found is None and not several
+        return found
+
+    def _find_path(self, path: str, folder: str) -> tuple[str | None, bool]:
+        """A title, and whether there were several that it could be."""
+        relative = posixpath.normpath(posixpath.join(folder, path))
+        whole = {"/": [path.lstrip("/")], "./": [relative, path[2:]], "../": [relative]}
+        start = next((start for start in whole if path.startswith(start)), "")
+        ways = whole.get(start, [path])
+        for spelled in [way for path in ways for way in (path, *(f"{path}/{name}" for name in _FOLDER_NOTES))]:
+            same = [spelled] if spelled in self._documents else self._by_key.get(_key(spelled), [])
+            if same:
+                return min(same, key=_nearness), len(same) > 1
+        for ends in (self._ends, self._aliases) if start in ("", "./") else ():
+            found, several = ends.find(path.removeprefix("./"), folder)
             if found:
-                self.ambiguous += len(found) > 1
-                return next(iter(found)) if len(found) == 1 else None
-        self.dangling += 1
-        return None
+                return found, several
+        return None, False
+
+
+class _Ends:
+    """Finds titles by the ends of paths."""
+
+    def __init__(self) -> None:
+        self._titles: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        self._found: dict[tuple[str, str], str] = {}
+        self._sorted: set[str] = set()
+
+    def add(self, path: str, title: str) -> None:
+        """Makes a title known by a path."""
+        parts = path.split("/")
+        for start in range(len(parts)):
+            self._titles[_key("/".join(parts[start:]))].append((_key(title), title))
+
+    def find(self, end: str, folder: str) -> tuple[str | None, bool]:
+        """The nearest title whose path ends so, and whether there are several."""
+        end = _key(end)
+        if end not in self._titles:
+            return None, False
+        titles = self._titles[end]
+        if end not in self._sorted:
+            titles.sort()
+            self._sorted.add(end)
+        below = _key(folder) + _SEPARATOR if folder else ""
+        first, last = bisect_left(titles, (below,)), bisect_left(titles, (below[:-1] + chr(ord(_SEPARATOR) + 1),))
+        if not below or first == last:
+            below, first, last = "", 0, len(titles)
+        if (end, below) not in self._found:
+            self._found[end, below] = min((title for _, title in titles[first:last]), key=_nearness)
+        return self._found[end, below], len(titles) > 1
+
+
+def _key(path: str) -> str:
+    """`normalise` of each part of a path."""
+    return _SEPARATOR.join(map(normalise, path.split("/")))
+
+
+def _nearness(title: str) -> tuple[int, str]:
+    return len(title), title

@@ -118,9 +118,10 @@ def _drawn(source: str, kind: str, texts: PageStore, config: PairsConfig, folder
         [c.a for c in others], [c.b for c in others], allowed, near, pool, config.hard_share, config.seed
     )
     if not matched:
+        lost = f" ({_lost_links(pages)})" if config.positive != "next" else ""
         raise InputError(
             f"{source}: {len(texts):,} pages of {pages.documents:,} documents make no pair of each class with "
-            f"--positive {config.positive}; give more, shorter pages (--length) or another --positive"
+            f"--positive {config.positive}{lost}; give more, shorter pages (--length) or another --positive"
         )
     chosen = {c.a: c for c in drawn}
     ends = [(c, c.b, 1) for c in positives[: len(matched)]] + [(chosen[a], b, 0) for a, b in matched]
@@ -164,13 +165,11 @@ def _notes(
 ) -> list[str]:
     dropped = ", ".join(f"{count:,} {reason}" for reason, count in sorted(pages.dropped.items())) or "none"
     links = sum(bool(candidate.hidden) for candidate in candidates)
-    targets = pages.targets
-    lost = f"; links left out: {targets.dangling:,} to no document, {targets.ambiguous:,} to one of several"
     share = f", {config.hard_share:.0%} of them" if config.negative != "random" else ""
     lines = [
         f"{len(pages.texts):,} pages of {pages.documents:,} documents; pages dropped: {dropped}.",
         f"Possible positives: {len(candidates) - links:,} next pages, {links:,} links"
-        + (lost if config.positive != "next" else "")
+        + (f"; {_lost_links(pages)}" if config.positive != "next" else "")
         + ".",
         f"{len(pairs):,} pairs drawn, half of them positive (seed {config.seed}). A page is A at most once and B at "
         "most once. Half of the possible A are positives with their B; the other B are negatives, each with another "
@@ -182,6 +181,13 @@ def _notes(
             "pages alone: make the index of it."
         )
     return lines
+
+
+def _lost_links(pages: Pages) -> str:
+    targets = pages.targets
+    lost = f"links left out: {targets.dangling:,} to no document, {targets.ambiguous:,} to one of several"
+    near = f"; {targets.nearest:,} links lead to the nearest of several notes of that name"
+    return lost + (near if targets.nearest else "")
 
 
 def _text(texts: PageStore, made: Made, title: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import posixpath
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -67,7 +66,7 @@ class Pages:
         """Takes in all documents, one at a time."""
         for document in documents:
             self.documents += 1
-            self.targets.add(document.title)
+            self.targets.add(document)
             before: str | None = None
             for page in cut_document(document, length, measure):
                 before = self._take(page, before)
@@ -83,11 +82,11 @@ class Pages:
             own = self._document[title]
             by_target: dict[str, list[Link]] = {}
             for link in links:
-                target = self.targets.find(link.target)
+                target = self.targets.find(link.target, own)
                 if target is not None and target != own and target in self._first:
                     by_target.setdefault(target, []).append(link)
             for target, hidden in by_target.items():
-                names = dict.fromkeys([target, posixpath.basename(target), *(link.target for link in hidden)])
+                names = dict.fromkeys([*self.targets.names(target), *(link.target for link in hidden)])
                 found.append(Candidate(title, self._first[target], tuple(hidden), tuple(names)))
         return found
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
-from checkpoints_tools.errors import InputError
+from checkpoints_tools.errors import InputError, quoted
 from keras_negaposi.frozen import text_key
 from keras_negaposi.indexing.build import check_model
 from keras_negaposi.indexing.cached import CachedScorer
@@ -15,6 +15,7 @@ from keras_negaposi.indexing.context import attend
 from keras_negaposi.indexing.neighbours import Exact, Hnsw
 from keras_negaposi.indexing.store import MASK, Rows, Store, is_by_token
 from keras_negaposi.scorer import Scorer
+from keras_negaposi.sources.document import composed
 
 CHUNK = 256
 """Kept texts compared at once: of token states some tens of megabytes."""
@@ -67,15 +68,26 @@ class Index:
         elif approximate:
             raise InputError(f"--approximate: the head is {self.scorer.head}, which keeps more than one vector a page")
 
+    def title(self, name: str) -> str:
+        """The page's title as the index has it: the same, or the same in another Unicode form (macOS decomposes names).
+
+        Raises:
+            InputError: there is no such page.
+        """
+        if name in self.store.pages:
+            return name
+        title = next((title for title in self.store.pages if composed(title) == composed(name)), None)
+        if title is None:
+            raise InputError(f"--title {quoted(name)}: no such page among the {len(self.store.pages):,} of the index")
+        return title
+
     def text(self, title: str) -> str:
         """The page's text.
 
         Raises:
             InputError: there is no such page.
         """
-        if title not in self.store.pages:
-            raise InputError(f"--title {title}: no such page among the {len(self.store.pages):,} of the index")
-        return self.store.pages[title]
+        return self.store.pages[self.title(title)]
 
     def suggest(
         self,

@@ -54,7 +54,7 @@ def suggest(path: str, config: SuggestConfig) -> str:
         check_text(config.text, "--text")
         titles, queries = [[]], {config.text: [config.text]}
     else:
-        titles = [list(config.title)] if config.title else [[title] for title in index.store.pages]
+        titles = [list(map(index.title, config.title))] if config.title else [[title] for title in index.store.pages]
         queries = {led[-1]: list(map(index.text, led)) for led in titles}
     top = config.top if not to_paste else ALL
     each = index.suggest_each(list(queries.values()), top, list(map(skipped, titles)), config.rerank, reranker)
@@ -70,7 +70,7 @@ def suggest(path: str, config: SuggestConfig) -> str:
     if not best and least:
         logger.warning("no page is likely enough (--min_probability %.3g)", least)
     if to_paste:
-        return LINKS[config.format](best, documents, config.title[-1] if config.title else None)
+        return LINKS[config.format](best, documents, titles[0][-1] if config.title else None)
     return FORMATS[config.format](best)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 
 
@@ -23,20 +24,34 @@ class Line:
     links: tuple[Link, ...] = ()
 
 
+def composed(title: str) -> str:
+    """A title in Unicode's form C, in which all our files have it: macOS decomposes the names of files."""
+    return unicodedata.normalize("NFC", title)
+
+
 @dataclasses.dataclass(frozen=True)
 class Document:
-    """A document under its title.
+    """A document under its title; titles are `composed`.
 
     Attributes:
         title: unique within a source.
         pages: lines by page; an empty one stands where pages are missing.
         page_titles: the pages' own titles, where they have any (slides): such pages stay whole. Otherwise the document
             is cut into pages of a wanted length.
+        aliases: other names that links may use.
+        is_path: whether the title is a path, so that links may be relative to it or give only its end.
     """
 
     title: str
     pages: list[list[Line]]
     page_titles: list[str] | None = None
+    aliases: tuple[str, ...] = ()
+    is_path: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "title", composed(self.title))
+        if self.page_titles is not None:
+            object.__setattr__(self, "page_titles", [composed(title) for title in self.page_titles])
 
 
 def page_title(document: str, number: int) -> str:
@@ -73,10 +88,11 @@ def group_pages(rows: Iterable[tuple[str, str]], document: Callable[[str], str])
 
 
 class LineBuilder:
-    """Puts a line together from pieces, some of them links; white space within is one space each."""
+    """Joins pieces to a line, some of them links; white space within is one space each."""
 
     def __init__(self) -> None:
-        self._text = ""
+        self._pieces: list[str] = []
+        self._length = 0
         self._links: list[Link] = []
 
     def add(self, text: str, target: str | None = None) -> None:
@@ -86,16 +102,20 @@ class LineBuilder:
             self._space(text)
             return
         self._space(text[: len(text) - len(text.lstrip())])
-        start = len(self._text)
-        self._text += words
+        start = self._length
+        self._append(words)
         if target is not None:
-            self._links.append(Link(start, len(self._text), target))
+            self._links.append(Link(start, self._length, target))
         self._space(text[len(text.rstrip()) :])
 
     def line(self) -> Line:
         """The line so far."""
-        return Line(self._text.rstrip(), tuple(self._links))
+        return Line("".join(self._pieces).rstrip(), tuple(self._links))
+
+    def _append(self, piece: str) -> None:
+        self._pieces.append(piece)
+        self._length += len(piece)
 
     def _space(self, text: str) -> None:
-        if text and self._text and not self._text.endswith(" "):
-            self._text += " "
+        if text and self._pieces and self._pieces[-1] != " ":
+            self._append(" ")

@@ -1,109 +1,134 @@
-"""A folder of Markdown notes, with relative links and ``[[wiki links]]``.
+"""A folder of Markdown notes, with relative links and ``[[wiki links]]``; of a Marp deck each slide is a page.
 
-Parsed as CommonMark with tables by markdown-it-py. Front matter, code, HTML and images are dropped.
+Parsed by markdown-it-py as CommonMark with tables, footnotes, formulas and what `note_syntax` adds. Front matter,
+comments, images, and blocks of code and of formulas are dropped; of HTML the text stays.
 """
 
 from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
-from urllib.parse import unquote
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from markdown_it import MarkdownIt
-from markdown_it.rules_inline import StateInline
+from markdown_it.token import Token
+from mdit_py_plugins.dollarmath import dollarmath_plugin
+from mdit_py_plugins.footnote import footnote_plugin
 
-from keras_negaposi.sources.document import Document, Line, LineBuilder
+from keras_negaposi.sources.document import Document, Line, composed, page_title
 from keras_negaposi.sources.folder import find_files, read_note
+from keras_negaposi.sources.front_matter import names, split_front_matter
+from keras_negaposi.sources.html_text import LineCollector
+from keras_negaposi.sources.note_syntax import link_target, note_syntax
 
 SUFFIXES = (".md", ".markdown")
-_WIKI = re.compile(r"(?P<embed>!?)\[\[(?P<target>[^\[\]|#\n]*)(#[^\[\]|\n]*)?(\|(?P<alias>[^\[\]\n]*))?\]\]")
-_URL = re.compile(r"https?://\S+")
-_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:|//")
+DEEPEST = 200
+"""Lists and quotations within each other, and links and emphases; what is deeper is dropped."""
+_DIVIDER = re.compile(r"\bheadingDivider[ \t]*:[ \t]*([^\n]*)")
+_HIGHLIGHT = re.compile(r"(?<!=)==(?!=)")
 
 
 def read_markdown(path: str) -> Iterator[Document]:
     """Yields every note below the folder, in the order of their paths; the title is the path without its suffix.
 
-    A note's first line is its name, unless its text begins with it.
+    A note's first line is its name, unless its text begins with it. A deck's pages are its slides.
 
     Raises:
         InputError: a note is not UTF-8 or too large; names it.
     """
-    parser = _parser()
+    parser = note_parser()
     for relative, full in find_files(path, SUFFIXES):
-        title = posixpath.splitext(relative)[0]
-        lines = parse_note(parser, read_note(full), posixpath.dirname(relative))
+        title = composed(posixpath.splitext(relative)[0])
+        properties, text = split_front_matter(re.sub("\r\n?", "\n", read_note(full)))
+        slides = str(properties.get("marp")).lower() == "true"
+        pages = parse_note(parser, text, _dividers(properties, text) if slides else ())
         name = posixpath.basename(title)
-        if not lines or lines[0].text != name:
-            lines.insert(0, Line(name))
-        yield Document(title, [lines])
+        if not slides and (not pages[0] or composed(pages[0][0].text) != name):
+            pages[0].insert(0, Line(name))
+        page_titles = [page_title(title, number) for number in range(len(pages))] if slides else None
+        yield Document(title, pages, page_titles, names(properties), is_path=True)
 
 
-def parse_note(parser: MarkdownIt, text: str, folder: str) -> list[Line]:
-    """A note's text as lines: one a heading, paragraph, list item and table cell; its line breaks are kept.
+def note_parser() -> MarkdownIt:
+    """The parser for `parse_note`."""
+    parser = MarkdownIt("commonmark", {"maxNesting": DEEPEST}).enable(["table", "strikethrough"])
+    parser.validateLink = lambda url: True  # a link that leads elsewhere is text all the same
+    parser.use(footnote_plugin, move_to_end=False)
+    parser.use(dollarmath_plugin, allow_space=False, allow_digits=False, double_inline=True)
+    return parser.use(note_syntax)
+
+
+def parse_note(parser: MarkdownIt, text: str, dividers: Collection[str] = ()) -> list[list[Line]]:
+    """The lines of a note: one a heading, paragraph, list item and table cell; its line breaks are kept.
 
     Args:
-        parser: of `_parser`.
-        text: Markdown.
-        folder: of the note, to which its relative links are relative.
+        parser: of `note_parser`.
+        text: Markdown without front matter.
+        dividers: tags between pages: a ruler ``hr`` ends a page, a heading such as ``h1`` begins one.
+
+    Returns:
+        The pages; one if there are no dividers.
     """
-    lines = []
-    for block in parser.parse(_without_front_matter(text)):
-        if block.type != "inline":
-            continue
-        builder = LineBuilder()
-        targets: list[str | None] = []
-        for token in block.children or ():
-            target = next((found for found in reversed(targets) if found), None)
-            if token.type in ("softbreak", "hardbreak"):
-                lines.append(builder.line())
-                builder = LineBuilder()
-            elif token.type == "link_open":
-                targets.append(_relative(str(token.attrs.get("href", "")), folder))
-            elif token.type == "link_close":
-                targets.pop()
-            elif token.type == "wiki_link":
-                builder.add(token.content, target=token.meta["target"])
-            elif token.type == "text":
-                builder.add(_URL.sub("", token.content), target=target)
-            elif token.type == "code_inline":
-                builder.add(token.content, target=target)
-        lines.append(builder.line())
-    return [line for line in lines if line.text]
+    env: dict[str, dict] = {}
+    pages: list[list[Line]] = [[]]
+    for token in parser.parse(text, env):
+        if token.level == 0 and token.nesting >= 0 and token.tag in dividers and (pages[-1] or token.tag == "hr"):
+            pages.append([])
+        if token.type == "inline":
+            pages[-1] += _inline_lines(token.children or (), env.get("footnotes", {}).get("list", {}))
+        elif token.type == "html_block":
+            html = LineCollector()
+            html.block(token.content)
+            pages[-1] += html.lines
+    return pages
 
 
-def _parser() -> MarkdownIt:
-    parser = MarkdownIt("commonmark").enable("table")
-    parser.inline.ruler.before("link", "wiki_link", _wiki_link)
-    parser.inline.ruler.before("image", "wiki_embed", _wiki_link)
-    return parser
+def _dividers(properties: Mapping[object, object], text: str) -> set[str]:
+    """What separates Marp's slides: rulers, and headings by the directive headingDivider (a level, or several)."""
+    comments = re.findall(r"<!--.*?(?:-->|\Z)", text, re.DOTALL)
+    directives = [found[1] for comment in comments for found in _DIVIDER.finditer(comment)]
+    directive = directives[-1] if directives else str(properties.get("headingDivider"))
+    levels = [int(level) for level in re.findall("[1-6]", directive)]
+    if len(levels) == 1 and "[" not in directive:
+        levels = list(range(1, levels[0] + 1))
+    return {"hr", *(f"h{level}" for level in levels)}
 
 
-def _wiki_link(state: StateInline, silent: bool) -> bool:
-    """Takes ``[[page]]``, ``[[page#heading|shown]]`` and, to drop it, ``![[embedded]]``."""
-    found = _WIKI.match(state.src, state.pos, state.posMax)
-    if not found or not (found["target"].strip() or found["alias"]):
-        return False
-    if not silent and not found["embed"]:
-        token = state.push("wiki_link", "", 0)
-        token.content = (found["alias"] or found["target"]).strip()
-        token.meta = {"target": found["target"].strip() or None}
-    state.pos = found.end()
-    return True
+def _inline_lines(tokens: Sequence[Token], footnotes: Mapping[int, Mapping]) -> list[Line]:
+    """The lines of a paragraph; after them those of the footnotes that are written within it."""
+    collector = LineCollector()
+    targets: list[str | None] = []
+    after: list[Line] = []
+    for token, content in zip(tokens, _without_highlights(tokens), strict=True):
+        if token.type in ("softbreak", "hardbreak"):
+            collector.end_line()
+        elif token.type == "link_open":
+            targets.append(token.meta["target"] if token.meta else link_target(str(token.attrs.get("href", ""))))
+        elif token.type == "link_close":
+            targets.pop()
+        elif token.type in ("text", "code_inline", "math_inline", "math_inline_double"):
+            collector.text(content, targets[-1] if targets else None)
+        elif token.type == "html_inline":
+            collector.tag(content)
+        elif token.type == "footnote_ref":
+            after += _inline_lines(footnotes[token.meta["id"]].get("tokens") or (), footnotes)
+    collector.end_line()
+    return collector.lines + after
 
 
-def _relative(href: str, folder: str) -> str | None:
-    """The note that a link leads to, as a path from the notes' folder, or ``None`` where it leads elsewhere."""
-    path = unquote(href.split("#")[0])
-    if not path or _SCHEME.match(path):
-        return None
-    joined = posixpath.normpath(path.lstrip("/") if path.startswith("/") else posixpath.join(folder, path))
-    stem, suffix = posixpath.splitext(joined)
-    return stem if suffix.lower() in SUFFIXES else joined
-
-
-def _without_front_matter(text: str) -> str:
-    """The text after a leading block between lines of three dashes."""
-    found = re.match(r"\ufeff?---[ \t]*\n.*?^(---|\.\.\.)[ \t]*$\n?", text, re.DOTALL | re.MULTILINE)
-    return text[found.end() :] if found else text
+def _without_highlights(tokens: Sequence[Token]) -> list[str]:
+    """The contents of the tokens without the marks of ``==highlighted text==``."""
+    opened: tuple[int, int] | None = None
+    marks: set[tuple[int, int]] = set()
+    for number, token in enumerate(tokens):
+        for mark in _HIGHLIGHT.finditer(token.content) if token.type == "text" else ():
+            place = (number, mark.start())
+            if opened and (mark.start() == 0 or not token.content[mark.start() - 1].isspace()):
+                marks |= {opened, place}
+                opened = None
+            elif mark.end() == len(token.content) or not token.content[mark.end()].isspace():
+                opened = place
+    return [
+        _HIGHLIGHT.sub(lambda mark, number=number: "" if (number, mark.start()) in marks else mark[0], token.content)
+        for number, token in enumerate(tokens)
+    ]
