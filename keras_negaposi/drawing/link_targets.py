@@ -37,7 +37,8 @@ class LinkTargets:
 
     def __init__(self) -> None:
         self.dangling = self.ambiguous = self.nearest = 0
-        self._documents: dict[str, Document] = {}
+        self._names: dict[str, list[str]] = {}
+        self._paths: set[str] = set()
         self._by_key: dict[str, list[str]] = defaultdict(list)
         self._ends = _Ends()
         self._aliases = _Ends()
@@ -45,28 +46,30 @@ class LinkTargets:
     def add(self, document: Document) -> None:
         """Makes a document known."""
         title = document.title
-        self._documents[title] = document
-        self._by_key[_key(title) if document.is_path else normalise(title)].append(title)
-        if document.is_path:
-            self._ends.add(title, title)
-            if posixpath.basename(title).casefold() in _FOLDER_NOTES:
-                self._aliases.add(posixpath.dirname(title), title)
-            for alias in document.aliases:
-                self._aliases.add(alias, title)
+        if not document.is_path:
+            self._names[title] = [title]
+            self._by_key[normalise(title)].append(title)
+            return
+        folder, name = posixpath.split(title)
+        self._names[title] = [title, name, *document.aliases]
+        self._paths.add(title)
+        self._by_key[_key(title)].append(title)
+        self._ends.add(title, title)
+        for alias in (*document.aliases, *([folder] if name.casefold() in _FOLDER_NOTES else ())):
+            self._aliases.add(alias, title)
 
     def names(self, title: str) -> list[str]:
         """What a document is called."""
-        document = self._documents[title]
-        return [title, *([posixpath.basename(title)] if document.is_path else ()), *document.aliases]
+        return self._names[title]
 
     def find(self, target: str, source: str) -> str | None:
         """The title of the document that a link in the document ``source`` leads to, or ``None``."""
         target = composed(target.strip())
-        if self._documents[source].is_path:
+        if source in self._paths:
             found, several = self._find_path(_SUFFIX.sub("", target), posixpath.dirname(source))
             self.nearest += several
         else:
-            same = [target] if target in self._documents else self._by_key.get(normalise(target), [])
+            same = [target] if target in self._names else self._by_key.get(normalise(target), [])
             found, several = (same[0] if len(same) == 1 else None), len(same) > 1
             self.ambiguous += several
         self.dangling += found is None and not several
@@ -79,7 +82,7 @@ class LinkTargets:
         start = next((start for start in whole if path.startswith(start)), "")
         ways = whole.get(start, [path])
         for spelled in [way for path in ways for way in (path, *(f"{path}/{name}" for name in _FOLDER_NOTES))]:
-            same = [spelled] if spelled in self._documents else self._by_key.get(_key(spelled), [])
+            same = [spelled] if spelled in self._names else self._by_key.get(_key(spelled), [])
             if same:
                 return min(same, key=_nearness), len(same) > 1
         for ends in (self._ends, self._aliases) if start in ("", "./") else ():

@@ -24,8 +24,13 @@ _URL = re.compile(r"https?://(?:[!-;=?-~]+|(?<=[/=#?&_])[^\W\x00-\x7f]+)*")
 """Japanese text that follows without a space is not a part of it, unless it can be a name in the path."""
 
 
+def without_urls(text: str) -> str:
+    """The text without http URLs."""
+    return _URL.sub("", text)
+
+
 class LineCollector:
-    """Collects lines out of text and tags; URLs are dropped.
+    """Collects lines out of text and tags.
 
     Attributes:
         lines: those that are complete; empty ones are left out.
@@ -39,7 +44,7 @@ class LineCollector:
     def text(self, text: str, target: str | None = None) -> None:
         """Adds text to the line; with ``target`` it is a link."""
         if not self._hidden:
-            self._builder.add(_URL.sub("", text), target)
+            self._builder.add(text, target)
 
     def end_line(self) -> None:
         """Begins a new line."""
@@ -63,9 +68,9 @@ class LineCollector:
         """Whole HTML: a line for each element that is not within a line."""
         position = 0
         for found in _MARKUP.finditer(html):
-            self.text(unescape(html[position : found.start()]))
+            self.text(without_urls(unescape(html[position : found.start()])))
             position = found.end()
             if found["name"]:
                 self.tag(found[0])
-        self.text(unescape(html[position:]))
+        self.text(without_urls(unescape(html[position:])))
         self.end_line()

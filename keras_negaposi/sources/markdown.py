@@ -9,8 +9,10 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 
 from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 from mdit_py_plugins.footnote import footnote_plugin
@@ -18,12 +20,12 @@ from mdit_py_plugins.footnote import footnote_plugin
 from keras_negaposi.sources.document import Document, Line, composed, page_title
 from keras_negaposi.sources.folder import find_files, read_note
 from keras_negaposi.sources.front_matter import names, split_front_matter
-from keras_negaposi.sources.html_text import LineCollector
+from keras_negaposi.sources.html_text import LineCollector, without_urls
 from keras_negaposi.sources.note_syntax import link_target, note_syntax
 
 SUFFIXES = (".md", ".markdown")
-DEEPEST = 200
-"""Lists and quotations within each other, and links and emphases; what is deeper is dropped."""
+DEEPEST_BLOCK, DEEPEST_LINK = 200, 20
+"""Lists and quotations within each other: what is deeper is dropped. Links and emphases: what is deeper is text."""
 _DIVIDER = re.compile(r"\bheadingDivider[ \t]*:[ \t]*([^\n]*)")
 _HIGHLIGHT = re.compile(r"(?<!=)==(?!=)")
 
@@ -51,11 +53,17 @@ def read_markdown(path: str) -> Iterator[Document]:
 
 def note_parser() -> MarkdownIt:
     """The parser for `parse_note`."""
-    parser = MarkdownIt("commonmark", {"maxNesting": DEEPEST}).enable(["table", "strikethrough"])
+    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    for rule, deepest in (("block", DEEPEST_BLOCK), ("inline", DEEPEST_LINK)):  # one option serves both
+        parser.core.ruler.before(rule, f"deepest_{rule}", partial(_set_deepest, deepest))
     parser.validateLink = lambda url: True  # a link that leads elsewhere is text all the same
     parser.use(footnote_plugin, move_to_end=False)
     parser.use(dollarmath_plugin, allow_space=False, allow_digits=False, double_inline=True)
     return parser.use(note_syntax)
+
+
+def _set_deepest(deepest: int, state: StateCore) -> None:
+    state.md.options["maxNesting"] = deepest
 
 
 def parse_note(parser: MarkdownIt, text: str, dividers: Collection[str] = ()) -> list[list[Line]]:
@@ -107,7 +115,8 @@ def _inline_lines(tokens: Sequence[Token], footnotes: Mapping[int, Mapping]) -> 
         elif token.type == "link_close":
             targets.pop()
         elif token.type in ("text", "code_inline", "math_inline", "math_inline_double"):
-            collector.text(content, targets[-1] if targets else None)
+            text = without_urls(content) if token.type == "text" else content
+            collector.text(text, targets[-1] if targets else None)
         elif token.type == "html_inline":
             collector.tag(content)
         elif token.type == "footnote_ref":
