@@ -11,7 +11,6 @@ from checkpoints_tools.errors import InputError
 from keras_negaposi.config import PairsConfig
 from keras_negaposi.drawing.chunks import cut_document
 from keras_negaposi.drawing.leaks import leaks, tell_leaks
-from keras_negaposi.drawing.link_targets import LinkTargets
 from keras_negaposi.drawing.making import make_pairs
 from keras_negaposi.drawing.negatives import match_negatives
 from keras_negaposi.drawing.neighbours import nearest_documents
@@ -64,19 +63,6 @@ def test_a_link_is_masked_and_its_name_elsewhere():
     text = "庭の話なら こちら、garden とGardenの話"
     link = Link(text.index("こちら"), text.index("こちら") + 3, "Garden")
     assert mask_links(text, [link], ["Garden", "話"]) == f"庭の話なら {MASK}、{MASK} と{MASK}の話"
-
-
-def test_links_find_documents_by_title_then_form_then_name():
-    targets = LinkTargets()
-    for title in ("ガーデン", "Garden", "a/池", "GARDEN B", "x/同じ", "y/同じ"):
-        targets.add(title)
-    spelt = {"Garden": "Garden", "ｇａｒｄｅｎ": "Garden", "ガーデン": "ガーデン", "garden_b": "GARDEN B", "池": "a/池"}
-    assert {target: targets.find(target) for target in spelt} == spelt
-    assert targets.find("ｶﾞｰﾃﾞﾝ") == "ガーデン"
-    assert targets.find("ガーデン".replace("ガ", "カ\u3099").replace("デ", "テ\u3099")) == "ガーデン"  # NFD
-    assert (targets.dangling, targets.ambiguous) == (0, 0)
-    assert targets.find("無い") is None and targets.find("同じ") is None
-    assert (targets.dangling, targets.ambiguous) == (1, 1)
 
 
 def test_negatives_use_every_b_once_and_prefer_near_documents():

@@ -92,50 +92,6 @@ def test_scrapbox_export(tmp_path):
     assert (empty.title, texts(empty), empty.page_titles) == ("空", [[]], None)
 
 
-NOTE = """---
-title: 違う題
-tags: [a]
----
-# 庭のこと
-
-石と[[池]]と[[水辺/苔|こけ]]、[[木#枝]]。
-![[絵.png]] ![別の絵](絵.png)
-- [隣の話](隣.md) と [外](https://example.com/外)
-- `x = 1` **太字** [上の話](../上/話.md#節)
-
-```python
-[[池]]
-```
-<div>[[池]]</div>
-
-| 名 | 値 |
-|---|---|
-| 石 | [[岩]] |
-"""
-
-
-def test_markdown_folder(tmp_path):
-    for name, text in {"庭/庭.md": NOTE, "庭/隣.md": "庭/隣\n\n短い", "池.md": "", ".obsidian/x.md": "隠れた"}.items():
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    garden, neighbour, pond = read(tmp_path)
-    assert [document.title for document in (garden, neighbour, pond)] == ["庭/庭", "庭/隣", "池"]
-    assert texts(garden) == [
-        ["庭", "庭のこと", "石と池とこけ、木。", "隣の話 と 外", "x = 1 太字 上の話", "名", "値", "石", "岩"]
-    ]
-    sentence = "石と池とこけ、木。"
-    assert garden.pages[0][2].links == (
-        link(sentence, "池"),
-        link(sentence, "こけ", "水辺/苔"),
-        link(sentence, "木"),
-    )
-    assert garden.pages[0][3].links == (link("隣の話 と 外", "隣の話", "庭/隣"),)
-    assert garden.pages[0][4].links == (link("x = 1 太字 上の話", "上の話", "上/話"),)
-    assert texts(neighbour) == [["隣", "庭/隣", "短い"]]
-    assert texts(pond) == [["池"]]
-
-
 def test_numbered_pages_keep_their_titles_and_a_gap_is_known(tmp_path):
     for number, text in {0: "一枚目\n\n続き", 1: "二枚目", 10: "十一枚目"}.items():
         (tmp_path / f"講演,2019,{number:03d}.txt").write_text(text, encoding="utf-8")

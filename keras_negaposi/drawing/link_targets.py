@@ -102,9 +102,10 @@ class _Ends:
 
     def add(self, path: str, title: str) -> None:
         """Makes a title known by a path."""
-        parts = path.split("/")
+        whole = _key(title)
+        parts = _key(path).split(_SEPARATOR)
         for start in range(len(parts)):
-            self._titles[_key("/".join(parts[start:]))].append((_key(title), title))
+            self._titles[_SEPARATOR.join(parts[start:])].append((whole, title))
 
     def find(self, end: str, folder: str) -> tuple[str | None, bool]:
         """The nearest title whose path ends so, and whether there are several."""
