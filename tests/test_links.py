@@ -1,4 +1,4 @@
-"""Which document a link leads to, in a vault as Obsidian and Foam read it and in a project whose titles are no paths."""
+"""Which document a link leads to: in a vault as Obsidian and Foam have it, and among titles that are no paths."""
 
 import json
 import time
