@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import unicodedata
 
 import numpy as np
 import pytest
@@ -288,6 +289,18 @@ def test_suggest_prints(indexes, corpus, capsys, form):
         for line, suggestion in zip(output.splitlines(), expected, strict=True):
             digits = 3 if form == "table" else 6
             assert suggestion.title in line and f"{suggestion.score:.{digits}f}" in line
+
+
+def test_a_title_is_found_in_either_unicode_form(runs, tiny, tmp_path, capsys):
+    pages = {unicodedata.normalize("NFD", "ガーデン,000"): "庭の話", "プール,000": "池の話", "石,000": "石の話"}
+    index = str(tmp_path / "index")
+    build_index(str(runs / "vector"), config(tiny, index, honbun=write_pages(tmp_path / "pages.json", pages)))
+    capsys.readouterr()
+    for name in pages:
+        for form in ("NFC", "NFD"):
+            assert suggest_main([index, "--title", unicodedata.normalize(form, name), "--format", "json"]) == 0
+            found = {row["title"] for row in json.loads(capsys.readouterr().out)}
+            assert found == pages.keys() - {name}
 
 
 @pytest.mark.parametrize("form", ["scrapbox", "markdown"])
