@@ -11,7 +11,7 @@ from keras_negaposi.sources.document import Document
 
 VAULT = {
     "入口": (),
-    "庭/石": ("ストーン", "石ころ"),
+    "庭/石": ("ストーン", "石ころ", "I/O"),
     "庭/水/池": ("ため池",),
     "庭/水/index": (),
     "森/池": (),
@@ -65,6 +65,7 @@ def targets(titles, is_path=True):
         # by an alias; by a folder that has an index
         ("入口", "ストーン", "庭/石"),
         ("入口", "ため池", "庭/水/池"),
+        ("入口", "i/o", "庭/石"),
         ("入口", "水", "庭/水/index"),
         ("入口", "./森", "森/README"),
         ("庭/石", "../森", "森/README"),
@@ -77,6 +78,7 @@ def targets(titles, is_path=True):
         ("入口", "の池", None),
         ("入口", "別/水/池", None),
         ("入口", "IP", None),
+        ("入口", "O", None),
         ("入口", "絵.png", None),
         ("入口", "", None),
         ("入口", ".", None),
@@ -119,7 +121,7 @@ def test_titles_that_are_no_paths_are_found_by_title_then_form():
 
 
 def test_a_document_is_called_by_its_name_and_its_aliases():
-    assert targets(VAULT).names("庭/石") == ["庭/石", "石", "ストーン", "石ころ"]
+    assert targets(VAULT).names("庭/石") == ["庭/石", "石", "ストーン", "石ころ", "I/O"]
 
 
 @pytest.mark.parametrize("form", ["d{0}/README", "a/{0}/b", "x/x/x/x/x/x/x/x/{0}"])

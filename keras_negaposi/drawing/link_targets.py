@@ -55,8 +55,10 @@ class LinkTargets:
         self._paths.add(title)
         self._by_key[_key(title)].append(title)
         self._ends.add(title, title)
-        for alias in (*document.aliases, *([folder] if name.casefold() in _FOLDER_NOTES else ())):
-            self._aliases.add(alias, title)
+        for alias in document.aliases:
+            self._aliases.add(alias, title, whole=True)
+        if name.casefold() in _FOLDER_NOTES:
+            self._aliases.add(folder, title)
 
     def names(self, title: str) -> list[str]:
         """What a document is called."""
@@ -100,12 +102,12 @@ class _Ends:
         self._found: dict[tuple[str, str], str] = {}
         self._sorted: set[str] = set()
 
-    def add(self, path: str, title: str) -> None:
-        """Makes a title known by a path."""
-        whole = _key(title)
+    def add(self, path: str, title: str, whole: bool = False) -> None:
+        """Makes a title known by a path and, unless only the ``whole`` counts, by each of its ends."""
+        entry = _key(title), title
         parts = _key(path).split(_SEPARATOR)
-        for start in range(len(parts)):
-            self._titles[_SEPARATOR.join(parts[start:])].append((whole, title))
+        for start in range(1 if whole else len(parts)):
+            self._titles[_SEPARATOR.join(parts[start:])].append(entry)
 
     def find(self, end: str, folder: str) -> tuple[str | None, bool]:
         """The nearest title whose path ends so, and whether there are several."""

@@ -34,7 +34,7 @@ def split_front_matter(text: str) -> tuple[dict[object, object], str]:
     return {}, text if block["yaml"].strip() else text[block.end() :]
 
 
-def names(properties: dict[object, object]) -> tuple[str, ...]:
+def aliases(properties: dict[object, object]) -> tuple[str, ...]:
     """The aliases: a list, or one string with commas, as older notes have it."""
     found: list[str] = []
     for key in ("aliases", "alias"):

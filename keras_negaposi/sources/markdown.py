@@ -19,7 +19,7 @@ from mdit_py_plugins.footnote import footnote_plugin
 
 from keras_negaposi.sources.document import Document, Line, composed, page_title
 from keras_negaposi.sources.folder import find_files, read_note
-from keras_negaposi.sources.front_matter import names, split_front_matter
+from keras_negaposi.sources.front_matter import aliases, split_front_matter
 from keras_negaposi.sources.html_text import LineCollector, without_urls
 from keras_negaposi.sources.note_syntax import link_target, note_syntax
 
@@ -48,15 +48,19 @@ def read_markdown(path: str) -> Iterator[Document]:
         if not slides and (not pages[0] or composed(pages[0][0].text) != name):
             pages[0].insert(0, Line(name))
         page_titles = [page_title(title, number) for number in range(len(pages))] if slides else None
-        yield Document(title, pages, page_titles, names(properties), is_path=True)
+        yield Document(title, pages, page_titles, aliases(properties), is_path=True)
+
+
+class _Markdown(MarkdownIt):
+    def validateLink(self, url: str) -> bool:
+        return True  # a link of any scheme is a link; only its text is used
 
 
 def note_parser() -> MarkdownIt:
     """The parser for `parse_note`."""
-    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    parser = _Markdown("commonmark").enable(["table", "strikethrough"])
     for rule, deepest in (("block", DEEPEST_BLOCK), ("inline", DEEPEST_LINK)):  # one option serves both
         parser.core.ruler.before(rule, f"deepest_{rule}", partial(_set_deepest, deepest))
-    parser.validateLink = lambda url: True  # a link that leads elsewhere is text all the same
     parser.use(footnote_plugin, move_to_end=False)
     parser.use(dollarmath_plugin, allow_space=False, allow_digits=False, double_inline=True)
     return parser.use(note_syntax)
@@ -127,17 +131,21 @@ def _inline_lines(tokens: Sequence[Token], footnotes: Mapping[int, Mapping]) -> 
 
 def _without_highlights(tokens: Sequence[Token]) -> list[str]:
     """The contents of the tokens without the marks of ``==highlighted text==``."""
+    marks: list[set[int]] = [set() for _ in tokens]
     opened: tuple[int, int] | None = None
-    marks: set[tuple[int, int]] = set()
     for number, token in enumerate(tokens):
-        for mark in _HIGHLIGHT.finditer(token.content) if token.type == "text" else ():
-            place = (number, mark.start())
-            if opened and (mark.start() == 0 or not token.content[mark.start() - 1].isspace()):
-                marks |= {opened, place}
+        text = token.content
+        for mark in _HIGHLIGHT.finditer(text) if token.type == "text" else ():
+            if opened and (mark.start() == 0 or not text[mark.start() - 1].isspace()):
+                marks[opened[0]].add(opened[1])
+                marks[number].add(mark.start())
                 opened = None
-            elif mark.end() == len(token.content) or not token.content[mark.end()].isspace():
-                opened = place
+            elif mark.end() == len(text) or not text[mark.end()].isspace():
+                opened = number, mark.start()
     return [
-        _HIGHLIGHT.sub(lambda mark, number=number: "" if (number, mark.start()) in marks else mark[0], token.content)
-        for number, token in enumerate(tokens)
+        _cut(token.content, starts) if starts else token.content for token, starts in zip(tokens, marks, strict=True)
     ]
+
+
+def _cut(text: str, starts: Collection[int]) -> str:
+    return _HIGHLIGHT.sub(lambda mark: "" if mark.start() in starts else mark[0], text)
