@@ -28,9 +28,11 @@ _SUPPLEMENT = (
 _RADICALS = {code: unicodedata.normalize("NFKC", chr(code)) for code in range(0x2F00, 0x2FD6)} | {
     0x2E80 + number: character for number, character in enumerate(_SUPPLEMENT)
 }
+_RADICALS[0x2F3E] = "戸"  # Japanese fonts draw both with one glyph; Unicode names 戶
 """Chrome and others write the first of the characters that share a glyph, which is a radical: ⼈ for 人."""
-_HYPHEN = re.compile("[\x02\ufffe\xad](\r?\n)?")
-"""What pdfium makes of the hyphen at the end of a line that the word continues on; and the soft hyphen itself."""
+_HYPHEN = re.compile("[\x02\ufffe\xad](\r?\n)?|(?<=[a-z])\u2010\r?\n(?=[a-z])")
+"""What pdfium makes of the hyphen at the end of a line that the word continues on; the soft hyphen itself; and what
+Chrome writes for it at the end of a line."""
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufeff\uffff]")
 """Without those that break lines."""
 _JAPANESE = "[\u3041-\u3096\u30a1-\u30fa\u30fc\u3005\u3400-\u9fff\uf900-\ufaff]"
@@ -79,7 +81,7 @@ def _page_texts(path: str) -> list[list[Line]]:
     except pypdfium2.PdfiumError as error:
         if "password" in str(error).lower():
             raise InputError(f"{path}: locked by a password; save it without one") from None
-        raise InputError(f"{path}: not a PDF that can be read: {error}") from None
+        raise InputError(f"{path}: not a PDF that can be read, or one without pages ({error})") from None
 
 
 def page_lines(text: str) -> list[Line]:
