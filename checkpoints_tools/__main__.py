@@ -9,6 +9,7 @@ import sys
 
 from checkpoints_tools.config import FORMATS
 from checkpoints_tools.options import make_parser, run_command, say
+from checkpoints_tools.values import a_path, at_least, between, parser_of
 
 EXIT_DIFFERENT = 1
 
@@ -54,21 +55,25 @@ def parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
         command.set_defaults(work=work)
         for path in paths:
-            command.add_argument(path, metavar=path.upper(), help=checkpoint)
-        command.add_argument("--bert_config_file", help="its BERT config (default: the one beside it)")
-        command.add_argument("--num_attention_heads", type=int, help="where there is no config to tell")
+            command.add_argument(path, metavar=path.upper(), type=a_path, help=checkpoint)
+        command.add_argument("--bert_config_file", type=a_path, help="its BERT config (default: the one beside it)")
+        heads = parser_of(int, check=at_least(1, 1 << 16))
+        command.add_argument("--num_attention_heads", type=heads, help="where there is no config to tell")
         return command
 
     command = add("inspect", inspect, "what a checkpoint is; exit code 1 if it does not fit its config", "checkpoint")
-    command.add_argument("--vocab_file", help="SentencePiece .vocab that should belong to it")
+    command.add_argument("--vocab_file", type=a_path, help="SentencePiece .vocab that should belong to it")
     command.add_argument("--json", action="store_true", help="for machines")
     command = add("convert", convert, "writes a checkpoint in another format", "checkpoint")
-    command.add_argument("--to", required=True, choices=FORMATS, help="the format")
-    command.add_argument("--output_dir", required=True, help="folder for weights, config and tokenizer files")
+    command.add_argument("--to", required=True, type=parser_of(str, FORMATS), choices=FORMATS, help="the format")
+    command.add_argument(
+        "--output_dir", required=True, type=a_path, help="folder for weights, config and tokenizer files"
+    )
     command.add_argument("--force", action="store_true", help="replace files in a folder that is not empty")
     command = add("verify", verify, "whether two checkpoints compute the same; exit code 1 if not", "a", "b")
-    command.add_argument("--bert_config_file_b", help="B's BERT config (default: the one beside it)")
-    command.add_argument("--tolerance", type=float, default=1e-5, help="largest difference allowed (default: 1e-5)")
+    command.add_argument("--bert_config_file_b", type=a_path, help="B's BERT config (default: the one beside it)")
+    number = parser_of(float, check=between(0, float("inf")))
+    command.add_argument("--tolerance", type=number, default=1e-5, help="largest difference allowed (default: 1e-5)")
     return main_parser
 
 

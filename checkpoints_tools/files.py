@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import itertools
 import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from checkpoints_tools.errors import InputError
+from checkpoints_tools.errors import InputError, quoted, shortened
 from checkpoints_tools.json_text import parse_json
 
 PARTIAL = ".partial-"
@@ -24,11 +27,45 @@ LEFTOVER = rf"{re.escape(PARTIAL)}.*|.*\.tmp\d+"
 
 BLOCK = 1 << 20
 """Bytes read at once of a file that need not be held whole."""
+MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+"""Bytes of this machine."""
+LONGEST_LINE = 16 << 20
+"""Bytes."""
+WRITING_FAILS = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT)
+SCHEMES = ("gs", "file", "ram")
+"""What ``tf.io.gfile`` of TensorFlow 2.20 takes: s3:// and hdfs:// moved to packages of their own."""
+_SCHEME = re.compile("([^/]*)://")
+LONGEST_PATH, LONGEST_NAME = 4095, 255
+"""Bytes that Linux takes."""
+
+
+def path_problem(path: str) -> str | None:
+    """Why no file can have this path, and the fix; ``None`` if one can."""
+    scheme = _SCHEME.match(path)
+    if scheme and scheme[1] not in SCHEMES:
+        where = quoted(f"{scheme[1]}://")
+        return f"{where} is not supported; copy the files, then give a local path or gs://BUCKET/FOLDER"
+    if "\0" in path:
+        return "has a NUL character; remove it"
+    try:
+        names = path.encode("utf-8").split(b"/")
+    except UnicodeEncodeError:
+        return "is not UTF-8; rename it"
+    if max(map(len, names)) > LONGEST_NAME or sum(map(len, names)) + len(names) - 1 > LONGEST_PATH:
+        return f"is too long; a name has at most {LONGEST_NAME} bytes, a path {LONGEST_PATH:,}"
+    return None
 
 
 def is_remote(path: str) -> bool:
-    """Whether the path has a scheme (``gs://...``) and so needs ``tf.io.gfile``."""
-    return "://" in path
+    """Whether the path has a scheme (``gs://...``) and so needs ``tf.io.gfile``.
+
+    Raises:
+        InputError: as `path_problem` says.
+    """
+    problem = path_problem(path)
+    if problem:
+        raise InputError(f"{quoted(path)}: {problem}")
+    return _SCHEME.match(path) is not None
 
 
 def join(folder: str, *names: str) -> str:
@@ -37,12 +74,17 @@ def join(folder: str, *names: str) -> str:
 
 
 @contextmanager
-def opened(path: str) -> Iterator[BinaryIO]:
+def opened(path: str, once: bool = False) -> Iterator[BinaryIO]:
     """The file, to be read.
 
+    Args:
+        path: of the file.
+        once: whether it is read once from the beginning, and with a limit: then a pipe or a device will do.
+
     Raises:
-        InputError: it is missing, a folder, or cannot be read, even in the middle.
+        InputError: it is missing, a folder, a pipe or device unless it may be, or cannot be read, even in the middle.
     """
+    named = shortened(path, 4 * LONGEST_NAME)
     try:
         if is_remote(path):
             import tensorflow as tf
@@ -51,25 +93,47 @@ def opened(path: str) -> Iterator[BinaryIO]:
                 with tf.io.gfile.GFile(path, "rb") as file:
                     yield file
             except tf.errors.OpError as error:
-                raise InputError(f"{path}: cannot be read: {error.message}") from None
+                raise InputError(f"{named}: cannot be read: {error.message}") from None
         else:
+            if not once and not stat.S_ISREG(mode := os.stat(path).st_mode) and not stat.S_ISDIR(mode):
+                raise InputError(f"{named}: is a pipe or a device; save its content in a file and give that")
             with open(path, "rb") as file:
                 yield file
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file; check the path") from None
+        raise InputError(f"{named}: no such file; check the path") from None
     except IsADirectoryError:
-        raise InputError(f"{path}: is a folder; give the file in it") from None
+        raise InputError(f"{named}: is a folder; give the file in it") from None
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        if error.filename not in (None, path) or error.errno in WRITING_FAILS:  # of what the caller does with it
+            raise
+        raise InputError(f"{named}: cannot be read: {error.strerror}") from None
+
+
+def bounded_lines(file: BinaryIO, name: str) -> Iterator[bytes]:
+    """The lines of a file, of which none fills the memory, even where the file has no end.
+
+    Raises:
+        InputError: a line is too long; names ``name`` and the line.
+    """
+    for number in itertools.count(1):
+        line = file.readline(LONGEST_LINE + 1)
+        if len(line) > LONGEST_LINE:
+            limit = f"{LONGEST_LINE:,} bytes"
+            raise InputError(f"{name}: line {number} has more than {limit}; is this the file that you meant?")
+        if not line:
+            return
+        yield line
 
 
 def read_bytes(path: str) -> bytes:
     """The file's content.
 
     Raises:
-        InputError: as `opened`.
+        InputError: as `opened`, or it does not fit into memory.
     """
     with opened(path) as file:
+        if not is_remote(path) and (size := os.fstat(file.fileno()).st_size) > MEMORY:
+            raise InputError(f"{path}: {size / 1e9:,.0f} GB do not fit into memory; is this the file that you meant?")
         return file.read()
 
 

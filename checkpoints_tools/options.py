@@ -18,15 +18,43 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from checkpoints_tools.cloud import storage_problem
-from checkpoints_tools.errors import LONGEST_MESSAGE, InputError, Stopped, shortened
+from checkpoints_tools.errors import LONGEST_MESSAGE, LONGEST_VALUE, InputError, Stopped, quoted, shortened
+from checkpoints_tools.files import path_problem
+from checkpoints_tools.streams import prepare_streams, say
+from checkpoints_tools.values import Check, a_path, above, at_least, between, parser_of, problem_of
+
+__all__ = [
+    "EXIT_BAD_INPUT",
+    "a_path",
+    "above",
+    "add_flags",
+    "at_least",
+    "between",
+    "check_config",
+    "given_flags",
+    "make_config",
+    "make_parser",
+    "option",
+    "path_option",
+    "run_command",
+    "say",
+]
 
 ConfigT = TypeVar("ConfigT")
-Check = Callable[[Any], "str | None"]
 
 EXIT_BAD_INPUT = 2
 EXIT_SIGNAL = 128
 """Plus the signal's number, as a shell gives it."""
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+SYSTEM_FAILS = {
+    errno.EIO: "check the disk, or the network that it is on",
+    errno.ENOMEM: "end other programs, or give less data",
+    errno.EMFILE: "allow more open files (ulimit -n)",
+    errno.ENFILE: "allow more open files",
+    errno.EROFS: "give a folder that can be written to",
+    errno.EBADF: "is stdin or stdout closed?",
+}
+"""What the system may say without naming a file, with the fix."""
 MEND_DISK = "free some space, then call the same again, a training with --resume"
 
 
@@ -53,19 +81,9 @@ def option(
     return dataclasses.field(default=default, metadata=about)
 
 
-def at_least(low: float) -> Check:
-    """A check that a number is not below ``low``."""
-    return lambda value: None if value >= low else f"must be at least {low}"
-
-
-def above(low: float) -> Check:
-    """A check that a number is above ``low`` and finite."""
-    return lambda value: None if low < value < float("inf") else f"must be above {low}"
-
-
-def between(low: float, high: float) -> Check:
-    """A check that a number is at least ``low`` and below ``high``."""
-    return lambda value: None if low <= value < high else f"must be at least {low} and below {high}"
+def path_option(default: str | None, text: str) -> Any:  # noqa: ANN401
+    """An `option` that names a file or folder."""
+    return option(default, text, check=path_problem)
 
 
 class _OneLineParser(argparse.ArgumentParser):
@@ -74,9 +92,17 @@ class _OneLineParser(argparse.ArgumentParser):
         tokens = sys.argv[1:] if args is None else list(args)
         return super().parse_known_args([_with_underscores(token) for token in tokens], namespace)
 
+    def parse_args(self, args=None, namespace=None):  # noqa: ANN001, ANN202 - argparse's own signature
+        """Names the arguments that are left over, the first of them if there are many."""
+        arguments, rest = self.parse_known_args(args, namespace)
+        if rest:
+            more = f" and {len(rest) - 3:,} more" if len(rest) > 3 else ""
+            self.error(f"unrecognized arguments: {' '.join(rest[:3])}{more}")
+        return arguments
+
     def error(self, message: str) -> NoReturn:
-        line = shortened(" ".join(message.split()), LONGEST_MESSAGE)
-        self.exit(EXIT_BAD_INPUT, f"{self.prog}: error: {line} (--help lists the flags)\n")
+        words = " ".join(shortened(word, LONGEST_VALUE) for word in message.split())
+        self.exit(EXIT_BAD_INPUT, f"{self.prog}: error: {shortened(words, LONGEST_MESSAGE)} (--help lists the flags)\n")
 
 
 def _with_underscores(token: str) -> str:
@@ -98,21 +124,29 @@ def add_flags(parser: argparse.ArgumentParser, config_class: type) -> None:
     for field in dataclasses.fields(config_class):
         shown = "" if field.default is None else f" (default: {field.default})"
         flag: dict[str, Any] = {"help": field.metadata["help"].replace("%", "%%") + shown, "default": argparse.SUPPRESS}
-        if isinstance(field.default, bool):
-            flag |= {"type": _parse_bool, "nargs": "?", "const": True, "metavar": "true|false"}
-        elif field.metadata["choices"]:
-            flag |= {"choices": field.metadata["choices"]}
-        else:
-            flag |= {"type": type(field.default) if field.default is not None else field.metadata["kind"]}
+        kind, choices = _kind(field), field.metadata["choices"]
+        flag["type"] = parser_of(kind, choices)
+        if kind is bool:
+            flag |= {"nargs": "?", "const": True, "metavar": "true|false"}
+        elif choices:
+            flag |= {"choices": choices}
         if field.metadata["several"]:
             flag |= {"nargs": "+"}
         parser.add_argument(f"--{field.name}", **flag)
 
 
 def given_flags(config_class: type, arguments: argparse.Namespace) -> dict[str, Any]:
-    """The fields of ``config_class`` that the user gave, with their values."""
-    given = vars(arguments)
-    return {field.name: given[field.name] for field in dataclasses.fields(config_class) if field.name in given}
+    """The fields of ``config_class`` that the user gave, with their values.
+
+    Raises:
+        InputError: a value is out of range; the message names its flag.
+    """
+    given = {field: vars(arguments).get(field.name) for field in dataclasses.fields(config_class)}
+    values = {field.name: value for field, value in given.items() if field.name in arguments}
+    for field, value in given.items():
+        if field.name in values:
+            _check_field(field, value)
+    return values
 
 
 def make_config(config_class: type[ConfigT], values: dict[str, Any]) -> ConfigT:
@@ -130,16 +164,31 @@ def make_config(config_class: type[ConfigT], values: dict[str, Any]) -> ConfigT:
 
 
 def check_config(config: object) -> None:
-    """Runs every field's check.
+    """Checks every field's type and value, then what the configuration's own ``conflict`` says of them together.
 
     Raises:
-        InputError: a value is out of range; the message names its flag.
+        InputError: one cannot be used; the message names its flag.
     """
     for field in dataclasses.fields(config):  # type: ignore[arg-type]
-        value = getattr(config, field.name)
-        problem = field.metadata["check"](value) if field.metadata["check"] and value is not None else None
+        _check_field(field, getattr(config, field.name))
+    conflict = config.conflict() if hasattr(config, "conflict") else None
+    if conflict:
+        raise InputError(conflict)
+
+
+def _check_field(field: dataclasses.Field, value: object) -> None:
+    if value is None and field.default is None:
+        return
+    about = field.metadata
+    for item in value if about["several"] and isinstance(value, (list, tuple)) else [value]:
+        problem = problem_of(item, _kind(field), about["choices"], about["check"])
         if problem:
-            raise InputError(f"--{field.name} {value}: {problem}")
+            raise InputError(f"--{field.name} {quoted(item)}: {problem}")
+
+
+def _kind(field: dataclasses.Field) -> type:
+    """Of a flag's value, or of each where it has several."""
+    return field.metadata["kind"] if field.default is None else type(field.default)
 
 
 def run_command(
@@ -147,14 +196,18 @@ def run_command(
 ) -> int:
     """Parses ``argv`` and calls ``work``; gives the exit code, which is the one that ``work`` gives, if it does.
 
-    What the user can mend (`InputError`, a path that cannot be read or written) becomes one line on stderr and exit
-    code 2; anything else is our bug and keeps its traceback.
+    What the user can fix (`InputError`, a path that cannot be read or written, too little memory) becomes one line on
+    stderr and exit code 2; anything else is our bug and keeps its traceback.
     """
+    prepare_streams()
     arguments = parser.parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's remarks on the machine would bury ours
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
-        return work(arguments) or 0
+        code = work(arguments) or 0
+        if sys.stdout is not None:
+            sys.stdout.flush()  # a full disk must not stay unnoticed
+        return code
     except InputError as error:
         return _fail(parser, str(error))
     except BrokenPipeError:  # the reader of our output (head, less) has gone
@@ -163,9 +216,13 @@ def run_command(
     except OSError as error:
         if error.errno in DISK_FULL:
             return _fail(parser, f"{error.filename or 'the output'}: {error.strerror}; {MEND_DISK}")
-        if error.filename is None:
+        if error.filename is not None:
+            return _fail(parser, f"{error.filename}: {error.strerror}; give another path or fix its permissions")
+        if error.errno not in SYSTEM_FAILS:
             raise
-        return _fail(parser, f"{error.filename}: {error.strerror}; give another path or mend its permissions")
+        return _fail(parser, f"{error.strerror}; {SYSTEM_FAILS[error.errno]}")
+    except MemoryError:
+        return _fail(parser, "the memory does not suffice; give less data, or smaller batches")
     except Stopped as stopped:
         sys.stderr.write(f"{stopped}\n")
         return EXIT_SIGNAL + stopped.signal
@@ -181,21 +238,7 @@ def run_command(
         return _fail(parser, problem)
 
 
-def say(line: str) -> None:
-    """Tells the user something, at once, also when stdout is a file."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
 def _fail(parser: argparse.ArgumentParser, message: str) -> int:
     line = shortened(" ".join(message.split()), LONGEST_MESSAGE)
     sys.stderr.write(f"{parser.prog}: error: {line}\n")
     return EXIT_BAD_INPUT
-
-
-def _parse_bool(text: str) -> bool:
-    if text.lower() in ("true", "1", "yes"):
-        return True
-    if text.lower() in ("false", "0", "no"):
-        return False
-    raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")

@@ -9,7 +9,16 @@ from __future__ import annotations
 import argparse
 import sys
 
-from checkpoints_tools.options import EXIT_BAD_INPUT, add_flags, given_flags, make_config, make_parser, run_command, say
+from checkpoints_tools.options import (
+    EXIT_BAD_INPUT,
+    a_path,
+    add_flags,
+    given_flags,
+    make_config,
+    make_parser,
+    run_command,
+    say,
+)
 from keras_negaposi.config.training import TpuConfig
 
 
@@ -30,7 +39,11 @@ def main(argv: list[str] | None = None) -> int:
     """The command; gives its exit code."""
     parser = make_parser("keras_negaposi.doctor", __doc__)
     parser.add_argument(
-        "locations", nargs="*", default=["."], help="folders that a run is to write to, local or gs:// (default: .)"
+        "locations",
+        nargs="*",
+        type=a_path,
+        default=["."],
+        help="folders that a run is to write to, local or gs:// (default: .)",
     )
     add_flags(parser, TpuConfig)
     return run_command(parser, doctor, argv)

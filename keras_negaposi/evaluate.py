@@ -7,7 +7,7 @@ import os
 import sys
 
 from checkpoints_tools.lock import locked
-from checkpoints_tools.options import add_flags, given_flags, make_config, make_parser, run_command
+from checkpoints_tools.options import a_path, add_flags, given_flags, make_config, make_parser, run_command
 from keras_negaposi.config import EvaluateConfig, check_required
 from keras_negaposi.run_folder import saved_config
 
@@ -40,7 +40,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
 def main(argv: list[str] | None = None) -> int:
     """The command; gives its exit code."""
     parser = make_parser("keras_negaposi.evaluate", __doc__)
-    parser.add_argument("run", metavar="RUN", help="the folder of a finished run")
+    parser.add_argument("run", metavar="RUN", type=a_path, help="the folder of a finished run")
     add_flags(parser, EvaluateConfig)
     return run_command(parser, evaluate, argv)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from checkpoints_tools.options import add_flags, given_flags, make_config, make_parser, run_command
+from checkpoints_tools.options import a_path, add_flags, given_flags, make_config, make_parser, run_command
 from keras_negaposi.config import IndexConfig, check_required
 from keras_negaposi.run_folder import saved_config
 
@@ -26,7 +26,9 @@ def index(arguments: argparse.Namespace) -> None:
 def main(argv: list[str] | None = None) -> int:
     """The command; gives its exit code."""
     parser = make_parser("keras_negaposi.index", __doc__)
-    parser.add_argument("run", metavar="RUN", help="folder of a finished run whose head encodes A and B apart")
+    parser.add_argument(
+        "run", metavar="RUN", type=a_path, help="folder of a finished run whose head encodes A and B apart"
+    )
     add_flags(parser, IndexConfig)
     return run_command(parser, index, argv)
 

@@ -11,7 +11,7 @@ import shlex
 import sys
 
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.options import add_flags, given_flags, make_config, make_parser, run_command, say
+from checkpoints_tools.options import a_path, add_flags, given_flags, make_config, make_parser, run_command, say
 from keras_negaposi.config import PairsConfig, check_required
 
 
@@ -37,7 +37,7 @@ def pairs(arguments: argparse.Namespace) -> None:
 def main(argv: list[str] | None = None) -> int:
     """The command; gives its exit code."""
     parser = make_parser("keras_negaposi.pairs", __doc__)
-    parser.add_argument("source", metavar="FROM", help="file or folder to read")
+    parser.add_argument("source", metavar="FROM", type=a_path, help="file or folder to read")
     add_flags(parser, PairsConfig)
     return run_command(parser, pairs, argv)
 

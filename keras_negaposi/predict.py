@@ -10,14 +10,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import replaced
-from checkpoints_tools.options import add_flags, given_flags, make_config, make_parser, run_command
+from checkpoints_tools.files import bounded_lines, opened, replaced
+from checkpoints_tools.options import a_path, add_flags, given_flags, make_config, make_parser, run_command
+from checkpoints_tools.streams import standard_input, standard_output
 from keras_negaposi.texts import check_text
 
 STDIN = "-"
@@ -58,12 +58,12 @@ def _parse_json(line: str, place: str) -> tuple[str, str]:
 @contextlib.contextmanager
 def _open_input(path: str) -> Iterator[tuple[Iterator[bytes], bool]]:
     """Yields the lines and whether they are JSON, judged by the first one."""
-    if path != STDIN and not os.path.isfile(path):
-        raise InputError(f"--input {path}: no such file; give a file, or - for stdin")
-    with open(path, "rb") if path != STDIN else contextlib.nullcontext(sys.stdin.buffer) as file:
-        first = file.readline()
+    from_stdin = path == STDIN
+    with contextlib.nullcontext(standard_input("--input")) if from_stdin else opened(path, once=True) as file:
+        lines = bounded_lines(file, "stdin" if from_stdin else path)
+        first = next(lines, b"")
         json_lines = first.removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"{", b'["'))
-        yield _with_first(first, file), json_lines
+        yield _with_first(first, lines), json_lines
 
 
 def _with_first(first: bytes, rest: Iterable[bytes]) -> Iterator[bytes]:
@@ -76,7 +76,7 @@ def _with_first(first: bytes, rest: Iterable[bytes]) -> Iterator[bytes]:
 def _open_output(path: str) -> Iterator[TextIO]:
     """stdout, or a file that appears under its name only when it is complete."""
     if path == STDIN:
-        yield sys.stdout
+        yield standard_output("--output")
         return
     with replaced(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
         yield file
@@ -109,7 +109,7 @@ def main(argv: list[str] | None = None) -> int:
     from keras_negaposi.config import PredictConfig
 
     parser = make_parser("keras_negaposi.predict", __doc__)
-    parser.add_argument("model", metavar="RUN_OR_SAVED_MODEL", help="a run's folder, or a SavedModel")
+    parser.add_argument("model", metavar="RUN_OR_SAVED_MODEL", type=a_path, help="a run's folder, or a SavedModel")
     add_flags(parser, PredictConfig)
     return run_command(parser, predict, argv)
 

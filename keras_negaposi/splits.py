@@ -132,9 +132,9 @@ class Documents:
             raise InputError(f"--group_pattern {pattern}: must have exactly one group, the document; write (...)")
 
     def __call__(self, title: str) -> str:
-        """The document, or the title itself where the pattern does not match."""
+        """The document, or the title itself where the pattern finds none, or an empty one."""
         match = self._pattern.search(title)
-        return match[1] if match and match[1] is not None else title
+        return match[1] if match and match[1] else title
 
 
 def documents_of(pairs: Sequence[Pair], group_pattern: str) -> list[tuple[str, str]]:

@@ -8,19 +8,23 @@ rate needs no change.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
-import json
 import os
+import re
 import socket
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
 
 import tensorflow as tf
+from msgspec import Meta
 
-from checkpoints_tools.errors import InputError
+from checkpoints_tools.errors import InputError, quoted, shortened
 from checkpoints_tools.files import is_remote
+from checkpoints_tools.json_text import parse_json
 from checkpoints_tools.options import say
+from checkpoints_tools.schema import checked
 from keras_negaposi.config.training import StrategyConfig, TrainConfig
 from keras_negaposi.features import Features
 
@@ -33,6 +37,23 @@ TF_CONFIG_FORM = '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "
 TASKS = ("chief", "worker")
 """In the order in which they are counted: the first of all writes. A cluster need not have a chief."""
 PROBE_S = 10.0
+LONGEST_LIST = 300
+"""Characters of addresses that a line lists."""
+_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[\w.-]{1,253}):\d{1,5}")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Task:
+    type: str
+    index: Annotated[int, Meta(ge=0, le=10**6)] | Annotated[str, Meta(pattern=r"^[0-9]{1,6}$")]
+
+
+@dataclasses.dataclass(frozen=True)
+class _TfConfig:
+    """What TensorFlow reads of ``TF_CONFIG``."""
+
+    cluster: dict[str, list[str]]
+    task: _Task
 
 
 def choose_strategy(config: StrategyConfig) -> tf.distribute.Strategy:
@@ -83,7 +104,7 @@ def check_remote_paths(config: TrainConfig) -> None:
     if not config.tpu or config.tpu == LOCAL or is_remote(config.records or config.output_dir or ""):
         return
     raise InputError(
-        f"--records {config.records or '(in --output_dir)'}: the TPU {config.tpu} is another machine and reads the "
+        f"--records {config.records or '(in --output_dir)'}: the TPU {shortened(config.tpu, 80)} is another "
         "records itself; give a gs:// folder. All other paths may be local"
     )
 
@@ -187,16 +208,18 @@ def _cluster() -> tuple[list[str], int]:
     Raises:
         InputError: it is not of the form that TensorFlow reads.
     """
-    if not os.environ.get(TF_CONFIG):
+    text = os.environ.get(TF_CONFIG, "")
+    if not text.strip():
         return [], 0
-    try:
-        about = json.loads(os.environ[TF_CONFIG])
-        cluster, task, index = about["cluster"], about["task"]["type"], int(about["task"]["index"])
-        if not 0 <= index < len(cluster[task]):
-            raise ValueError
-        return _addresses(cluster), _position(cluster, task, index)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise InputError(f"{TF_CONFIG}: not {TF_CONFIG_FORM}, with an index of the list, every machine's own") from None
+    fix = f"write {TF_CONFIG_FORM}, with an index of the list, every machine's own"
+    about = checked(_TfConfig, parse_json(text, TF_CONFIG), TF_CONFIG, fix)
+    cluster, task, index = about.cluster, about.task.type, int(about.task.index)
+    wrong = next((address for address in _addresses(cluster) if not _ADDRESS.fullmatch(address)), None)
+    if wrong is not None:
+        raise InputError(f"{TF_CONFIG}: {quoted(wrong)} is no host:port; {fix}")
+    if task not in TASKS or index >= len(cluster.get(task, [])):
+        raise InputError(f"{TF_CONFIG}: there is no task {quoted(task)} {index} in the cluster; {fix}")
+    return _addresses(cluster), _position(cluster, task, index)
 
 
 def _addresses(cluster: dict[str, list[str]]) -> list[str]:
@@ -213,12 +236,14 @@ def _multiworker() -> tf.distribute.Strategy:
     workers, index = _cluster()
     if not workers:
         raise InputError(f"--strategy multiworker: set {TF_CONFIG}, which names all workers and this one's index")
-    say(f"worker {index} of {', '.join(workers)}: waiting for the others")
+    say(f"worker {index} of {shortened(', '.join(workers), LONGEST_LIST)}: waiting for the others")
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
     except (tf.errors.OpError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{TF_CONFIG}: the workers {', '.join(workers)} cannot be connected: {reason}") from None
+        raise InputError(
+            f"{TF_CONFIG}: the workers {shortened(', '.join(workers), LONGEST_LIST)} cannot be connected: {reason}"
+        ) from None
 
 
 def _tpu(name: str, zone: str | None, project: str | None) -> tf.distribute.Strategy:
@@ -233,8 +258,8 @@ def _tpu(name: str, zone: str | None, project: str | None) -> tf.distribute.Stra
     except Exception as error:  # the resolver's libraries raise what they like: of HTTP, of credentials, of their own
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise InputError(
-            f"--tpu {name}: cannot be used: {reason}; is it running, are --tpu_zone and --gcp_project its own, and may "
-            "this account use it (gcloud auth application-default login)?"
+            f"--tpu {shortened(name, 80)}: cannot be used: {reason}; is it running, are --tpu_zone and --gcp_project "
+            "its own, and may this account use it (gcloud auth application-default login)?"
         ) from None
 
 
@@ -246,8 +271,10 @@ def _check_tpu(name: str) -> None:
             "tensorflow, elsewhere give the TPU's name or leave --tpu out"
         )
     if name.startswith("grpc://"):
-        address = urlsplit(name)
         try:
+            address = urlsplit(name)
             socket.create_connection((address.hostname or "", address.port or 8470), PROBE_S).close()
-        except OSError as error:
-            raise InputError(f"--tpu {name}: nothing answers there ({error}); check the address") from None
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"--tpu {shortened(name, 80)}: nothing answers there ({error}); check the address"
+            ) from None

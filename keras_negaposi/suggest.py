@@ -10,7 +10,7 @@ import argparse
 import sys
 
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.options import add_flags, given_flags, make_config, make_parser, run_command, say
+from checkpoints_tools.options import a_path, add_flags, given_flags, make_config, make_parser, run_command, say
 from keras_negaposi.config import SuggestConfig
 
 
@@ -33,7 +33,7 @@ def suggest(arguments: argparse.Namespace) -> None:
 def main(argv: list[str] | None = None) -> int:
     """The command; gives its exit code."""
     parser = make_parser("keras_negaposi.suggest", __doc__)
-    parser.add_argument("index", metavar="INDEX", help="folder that keras_negaposi.index has written")
+    parser.add_argument("index", metavar="INDEX", type=a_path, help="folder that keras_negaposi.index has written")
     add_flags(parser, SuggestConfig)
     return run_command(parser, suggest, argv)
 

@@ -154,7 +154,7 @@ def test_what_cannot_be_trained_on_is_named(options, tmp_path, capsys, monkeypat
     one = '{"cluster": {"worker": ["a:1"]}, "task": {"type": "%s", "index": %d}}'
     for wrong in ("{", "[]", '{"cluster": []}', one % ("worker", 1), one % ("chief", 0), one % ("ps", 0)):
         monkeypatch.setenv("TF_CONFIG", wrong)
-        assert 'TF_CONFIG: not {"cluster": ' in refusal(capsys, options, folder, strategy="multiworker")
+        assert "TF_CONFIG: " in refusal(capsys, options, folder, strategy="multiworker")
 
 
 def test_a_batch_that_cannot_be_shared_is_named():

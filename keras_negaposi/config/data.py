@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
-from checkpoints_tools.options import at_least, between, option
+from checkpoints_tools.options import at_least, between, option, path_option
 from keras_negaposi.config.model import ModelFiles
 
 SOURCES = ("scrapbox", "markdown", "folder", "pdf", "table", "honbun")
 SPLITS, BOTH = ("random", "grouped"), "both"
 SHORTEST_PAIR = 5
 """[CLS] A [SEP] B [SEP] with one piece of either text."""
+LONGEST_INPUT = 1 << 16
+"""Pieces: no BERT has as many positions."""
+LARGEST_BATCH = 1 << 20
+SEEDS = 2**32
+
+
+def pattern_problem(pattern: str) -> str | None:
+    """What is wrong with a ``--group_pattern``, and the fix."""
+    try:
+        groups = re.compile(pattern).groups
+    except (re.error, RecursionError, OverflowError) as error:
+        return f"not a regular expression: {error}"
+    return None if groups == 1 else "must have exactly one group, the document; write (...)"
 
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig(ModelFiles):
     """The user's pairs, how they are cut, and how long they may be."""
 
-    honbun: str | None = option(None, "JSON object title -> text (honbun_data.json)")
-    negaposi: str | None = option(None, "JSON labelled pairs of titles (negaposi.json)")
+    honbun: str | None = path_option(None, "JSON object title -> text (honbun_data.json)")
+    negaposi: str | None = path_option(None, "JSON labelled pairs of titles (negaposi.json)")
     max_seq_length: int = option(
         128,
         "pieces of an input; longer ones are cut. An input is [CLS] A [SEP] B [SEP], or either text alone where the "
         "head encodes them apart",
-        check=at_least(SHORTEST_PAIR),
+        check=at_least(SHORTEST_PAIR, LONGEST_INPUT),
     )
     truncate_a: str = option(
         "end",
@@ -36,10 +50,14 @@ class DataConfig(ModelFiles):
     dev_share: float = option(
         0.0, "share of the training pairs set aside for choosing anything", check=between(0.0, 1.0)
     )
-    group_pattern: str = option(r"^(.*),", "grouped split: regular expression whose group is the document in a title")
-    seed: int = option(0, "seed of the split, the initial weights, the order and the dropout", check=between(0, 2**32))
+    group_pattern: str = option(
+        r"^(.*),", "grouped split: regular expression whose group is the document in a title", check=pattern_problem
+    )
+    seed: int = option(0, "seed of the split, the initial weights, the order and the dropout", check=between(0, SEEDS))
 
-    split_seed: int | None = option(None, "seed of the split alone (default: --seed)", kind=int, check=at_least(0))
+    split_seed: int | None = option(
+        None, "seed of the split alone (default: --seed)", kind=int, check=between(0, SEEDS)
+    )
     augment_next: int = option(
         0,
         "more pairs to train on, drawn of pages that are in no pair to be tested on: positives are next pages of one "
@@ -62,7 +80,7 @@ class DataConfig(ModelFiles):
 class PairsConfig:
     """``keras_negaposi.pairs``."""
 
-    output: str | None = option(None, "folder for honbun_data.json, negaposi.json and what was counted")
+    output: str | None = path_option(None, "folder for honbun_data.json, negaposi.json and what was counted")
     format: str = option("auto", "of what is read; auto: told by its name and content", choices=("auto", *SOURCES))
     positive: str = option(
         "next",
@@ -76,20 +94,20 @@ class PairsConfig:
         choices=("random", "hard", "mined"),
     )
     hard_share: float = option(2 / 3, "share of the negatives that are hard or mined", check=between(0.0, 1.01))
-    index: str | None = option(None, "negative mined: folder that keras_negaposi.index has written of these pages")
+    index: str | None = path_option(None, "negative mined: folder that keras_negaposi.index has written of these pages")
     count: int | None = option(None, "pairs to draw (default: all)", kind=int, check=at_least(2))
-    length: int = option(200, "of a page, where documents have no pages of their own", check=at_least(10))
+    length: int = option(200, "of a page, where documents have no pages of their own", check=at_least(10, 10**6))
     unit: str = option("characters", "of --length; pieces are --model_file's", choices=("characters", "pieces"))
-    model_file: str | None = option(None, "SentencePiece .model, for --unit pieces")
+    model_file: str | None = path_option(None, "SentencePiece .model, for --unit pieces")
     min_length: int = option(1, "characters; shorter pages are dropped", check=at_least(1))
     min_japanese: float = option(
         0.0, "share of a page's letters that are kana or kanji; others are dropped", check=between(0.0, 1.01)
     )
     keep_duplicates: bool = option(False, "keep pages whose text occurred before")
     group_pattern: str = option(
-        r"^(.*),", "regular expression whose group is the document in a title, if titles have it"
+        r"^(.*),", "regular expression whose group is the document in a title, if titles have it", check=pattern_problem
     )
-    seed: int = option(0, "of every draw", check=between(0, 2**32))
+    seed: int = option(0, "of every draw", check=between(0, SEEDS))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +119,7 @@ class BaselineConfig(DataConfig):
         "vector of a text that is classified: the last layer's first token, or the mean of its tokens",
         choices=("first", "mean"),
     )
-    encode_batch_size: int = option(32, "texts a step", check=at_least(1))
+    encode_batch_size: int = option(32, "texts a step", check=at_least(1, LARGEST_BATCH))
     precision: str = option("auto", "arithmetic of the encoder", choices=("auto", "float32", "bfloat16"))
-    vectors: str | None = option(None, "file that keeps the vectors for another call (default: in --output_dir)")
-    output_dir: str | None = option(None, "folder for the figures (default: runs/baseline- and the time)")
+    vectors: str | None = path_option(None, "file that keeps the vectors for another call (default: in --output_dir)")
+    output_dir: str | None = path_option(None, "folder for the figures (default: runs/baseline- and the time)")

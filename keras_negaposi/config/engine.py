@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from checkpoints_tools.options import option
+from checkpoints_tools.options import option, path_option
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,6 +20,6 @@ class EngineConfig:
     runner_options: Sequence[str] | None = option(
         None, "of the runner, as it documents them: project=mine region=us-east1", several=True
     )
-    runner_folder: str | None = option(
+    runner_folder: str | None = path_option(
         None, "folder that the runner's workers see too, for what is exchanged (default: in the output folder)"
     )

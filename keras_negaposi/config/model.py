@@ -9,7 +9,7 @@ import os
 from checkpoints_tools.config import CONFIG_NAMES
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import is_remote
-from checkpoints_tools.options import at_least, option
+from checkpoints_tools.options import at_least, option, path_option
 from checkpoints_tools.tokenizer_files import find_word_piece
 
 
@@ -17,17 +17,19 @@ from checkpoints_tools.tokenizer_files import find_word_piece
 class ModelFiles:
     """The pre-trained BERT. What is not given is looked for beside the checkpoint."""
 
-    init_checkpoint: str | None = option(
+    init_checkpoint: str | None = path_option(
         None,
         "pre-trained BERT: a TF1 checkpoint's prefix (model.ckpt-1400000), one of its files, or folder; also a TF2 "
         "checkpoint, a Hugging Face folder, a finished run",
     )
-    bert_config_file: str | None = option(
+    bert_config_file: str | None = path_option(
         None, "bert_config.json, bert-japanese's config.ini, or Hugging Face's config.json"
     )
-    num_attention_heads: int | None = option(None, "of a checkpoint without a BERT config", kind=int, check=at_least(1))
-    model_file: str | None = option(None, "SentencePiece .model of the pre-training")
-    vocab_file: str | None = option(None, "SentencePiece .vocab of the pre-training")
+    num_attention_heads: int | None = option(
+        None, "of a checkpoint without a BERT config", kind=int, check=at_least(1, 1 << 16)
+    )
+    model_file: str | None = path_option(None, "SentencePiece .model of the pre-training")
+    vocab_file: str | None = path_option(None, "SentencePiece .vocab of the pre-training")
     do_lower_case: bool = option(True, "lower-case the texts, as bert-japanese does")
 
 

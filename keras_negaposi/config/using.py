@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from checkpoints_tools.options import at_least, between, option
+from checkpoints_tools.options import at_least, between, option, path_option
+from keras_negaposi.config.data import LARGEST_BATCH
 from keras_negaposi.config.engine import EngineConfig
 from keras_negaposi.config.training import Requirements
 
@@ -26,29 +27,29 @@ class ArithmeticConfig:
 class EvaluateConfig(ArithmeticConfig, Requirements):
     """``keras_negaposi.evaluate``."""
 
-    honbun: str | None = option(None, "JSON object title -> text")
-    negaposi: str | None = option(None, "JSON labelled pairs of titles; without it the run's own test pairs")
-    output_dir: str | None = option(None, "folder for another file's figures (default: in the run's folder)")
-    eval_batch_size: int = option(32, "pairs a step", check=at_least(1))
+    honbun: str | None = path_option(None, "JSON object title -> text")
+    negaposi: str | None = path_option(None, "JSON labelled pairs of titles; without it the run's own test pairs")
+    output_dir: str | None = path_option(None, "folder for another file's figures (default: in the run's folder)")
+    eval_batch_size: int = option(32, "pairs a step", check=at_least(1, LARGEST_BATCH))
 
 
 @dataclasses.dataclass(frozen=True)
 class PredictConfig(ArithmeticConfig):
     """``keras_negaposi.predict``."""
 
-    input: str = option("-", "file of pairs, one a line; - for stdin")
-    output: str = option("-", "file for the scores; - for stdout")
-    batch_size: int = option(32, "pairs scored at once", check=at_least(1))
+    input: str = path_option("-", "file of pairs, one a line; - for stdin")
+    output: str = path_option("-", "file for the scores; - for stdout")
+    batch_size: int = option(32, "pairs scored at once", check=at_least(1, LARGEST_BATCH))
 
 
 @dataclasses.dataclass(frozen=True)
 class IndexConfig(ArithmeticConfig, EngineConfig):
     """``keras_negaposi.index``."""
 
-    honbun: str | None = option(None, "JSON object title -> text of all pages (default: the run's own)")
-    output: str | None = option(None, "the index's folder, local; one that is there is brought up to date")
+    honbun: str | None = path_option(None, "JSON object title -> text of all pages (default: the run's own)")
+    output: str | None = path_option(None, "the index's folder, local; one that is there is brought up to date")
     dtype: str = option("float16", "how numbers are kept", choices=("float16", "float32"))
-    batch_size: int = option(32, "texts encoded at once", check=at_least(1))
+    batch_size: int = option(32, "texts encoded at once", check=at_least(1, LARGEST_BATCH))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +62,9 @@ class SuggestConfig:
     text: str | None = option(None, "any text")
     top: int = option(10, "how many pages to suggest", check=at_least(1))
     rerank: int = option(0, "how many of the best the --reranker puts in order", check=at_least(0))
-    reranker: str | None = option(None, "folder of a run that sees both texts at once (--head pair), or a SavedModel")
+    reranker: str | None = path_option(
+        None, "folder of a run that sees both texts at once (--head pair), or a SavedModel"
+    )
     approximate: bool = option(False, "head vector: search a graph of neighbours (extra ann) instead of all pages")
     format: str = option(
         "table",
@@ -75,8 +78,8 @@ class SuggestConfig:
         check=between(0.0, 1.01),
     )
     skip_linked: bool = option(False, "leave out pages that are known to follow")
-    html: str | None = option(None, "file for a page to read: of --title or --text, or of all pages")
-    run: str | None = option(None, "the run that made the index (default: where it lay then)")
-    negaposi: str | None = option(
+    html: str | None = path_option(None, "file for a page to read: of --title or --text, or of all pages")
+    run: str | None = path_option(None, "the run that made the index (default: where it lay then)")
+    negaposi: str | None = path_option(
         None, "pairs whose positives are known to follow: negaposi.json or links.json (default: the run's own)"
     )

@@ -22,7 +22,7 @@ from keras_negaposi.drawing.page_store import PageStore
 from keras_negaposi.drawing.pages import Pages, Sieve
 from keras_negaposi.drawing.positives import Candidate, match_once
 from keras_negaposi.labelled import Pair, parse_label
-from keras_negaposi.sources import READERS, detect
+from keras_negaposi.sources import READERS, detect, tell_files
 from keras_negaposi.sources.table import is_of_pairs, read_rows
 from keras_negaposi.splits import Documents
 
@@ -54,7 +54,8 @@ def make_pairs(source: str, config: PairsConfig, command: str = "") -> list[Pair
     if list_folder(config.output):
         raise InputError(f"--output {config.output}: has files in it; give a new folder")
     kind = detect(source) if config.format == "auto" else config.format
-    say(f"{source}: read as {kind}")
+    files = tell_files(source, kind)
+    say(files)
     with tempfile.TemporaryDirectory() as scratch, staged_folder(config.output) as folder:
         texts = PageStore(os.path.join(scratch, "pages.sqlite"))
         try:
@@ -66,7 +67,9 @@ def make_pairs(source: str, config: PairsConfig, command: str = "") -> list[Pair
         finally:
             texts.close()
         notes = [*made.notes, *tell_leaks(found)]
-        write_text(os.path.join(folder, NOTES), "\n\n".join([f"# Pairs of {source}", f"`{command}`", *notes, ""]))
+        write_text(
+            os.path.join(folder, NOTES), "\n\n".join([f"# Pairs of {source}", f"`{command}`", files, *notes, ""])
+        )
     say("\n".join(notes))
     return made.pairs
 

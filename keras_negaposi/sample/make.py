@@ -23,6 +23,7 @@ from checkpoints_tools.options import (
     make_config,
     make_parser,
     option,
+    path_option,
     run_command,
     say,
 )
@@ -54,14 +55,14 @@ BERT = {
 class MakeConfig:
     """``keras_negaposi.sample.make``."""
 
-    output_dir: str = option(str(FOLDER), "folder for the sample")
-    shelves: int = option(30, "shelves of 12 decks in the sample", check=at_least(4))
-    pretrain_shelves: int = option(150, "shelves of 12 decks to pre-train on", check=at_least(4))
-    pieces: int = option(1500, "size of the SentencePiece vocabulary", check=at_least(300))
+    output_dir: str = path_option(str(FOLDER), "folder for the sample")
+    shelves: int = option(30, "shelves of 12 decks in the sample", check=at_least(4, 10_000))
+    pretrain_shelves: int = option(150, "shelves of 12 decks to pre-train on", check=at_least(4, 10_000))
+    pieces: int = option(1500, "size of the SentencePiece vocabulary", check=at_least(300, 100_000))
     steps: int = option(1500, "pre-training steps", check=at_least(20))
     batch_size: int = option(128, "pairs a step", check=between(1, MOST_PAIRS_A_STEP + 1))
-    learning_rate: float = option(5e-4, "peak learning rate of the pre-training", check=above(0.0))
-    seed: int = option(0, "seed of everything", check=at_least(0))
+    learning_rate: float = option(5e-4, "peak learning rate of the pre-training", check=above(0.0, 100.0))
+    seed: int = option(0, "seed of everything", check=between(0, 2**32))
 
 
 def make(config: MakeConfig) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import read_text
 from keras_negaposi.sources.document import Document, Line, plain_lines
+from keras_negaposi.sources.listing import list_files
 
 SUFFIXES = (".txt",)
 LARGEST_NOTE = 64 << 20
@@ -18,15 +19,18 @@ _PAGE = re.compile(r"(?P<document>.+),(?P<number>\d+)")
 
 
 def find_files(folder: str, suffixes: tuple[str, ...]) -> list[tuple[str, str]]:
-    """(path from the folder with slashes, path) of the files below it, sorted; hidden ones are left out."""
-    found = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            if name.lower().endswith(suffixes) and not name.startswith("."):
-                full = os.path.join(parent, name)
-                found.append((os.path.relpath(full, folder).replace(os.sep, "/"), full))
-    return sorted(found)
+    """(path from the folder with slashes, path) of the files below it that are read, sorted; of a file, itself.
+
+    Raises:
+        InputError: as `listing.list_files`, or there is none.
+    """
+    listing = list_files(folder)
+    if not os.path.isdir(folder):
+        return listing.files
+    found = listing.of(suffixes)
+    if not found:
+        raise InputError(f"{folder}: no {' or '.join(suffixes)} file below it; give another folder, or --format")
+    return found
 
 
 def read_note(path: str) -> str:
@@ -41,23 +45,29 @@ def read_note(path: str) -> str:
     return read_text(path)
 
 
+def is_page(relative: str) -> bool:
+    """Whether a file's name is that of a page."""
+    return _PAGE.fullmatch(posixpath.splitext(relative)[0]) is not None
+
+
 def read_folder(path: str) -> Iterator[Document]:
     """Yields the documents of ``document,NNN.txt`` pages, each with its pages in the order of their numbers.
 
     Raises:
         InputError: a name has no number, or a file cannot be read.
     """
-    pages: dict[str, list[tuple[int, str]]] = {}
+    pages: dict[str, list[tuple[int, str, str]]] = {}
     for relative, full in find_files(path, SUFFIXES):
-        named = _PAGE.fullmatch(posixpath.splitext(relative)[0])
+        title = posixpath.splitext(relative)[0]
+        named = _PAGE.fullmatch(title)
         if not named:
             raise InputError(f'{full}: the name has no page number; pages are named "document,000.txt"')
-        pages.setdefault(named["document"], []).append((int(named["number"]), full))
+        pages.setdefault(named["document"], []).append((int(named["number"]), title, full))
     for document, numbered in pages.items():
         numbered.sort()
         lines: list[list[Line]] = []
         titles: list[str] = []
-        for position, (number, full) in enumerate(numbered):
+        for position, (number, title, full) in enumerate(numbered):
             gap = number - numbered[position - 1][0] if position else 1
             if not gap:
                 raise InputError(f"{path}: {document} has two pages {number}; keep one")
@@ -65,5 +75,5 @@ def read_folder(path: str) -> Iterator[Document]:
                 lines.append([])
                 titles.append("")
             lines.append(plain_lines(read_note(full)))
-            titles.append(posixpath.splitext(os.path.relpath(full, path).replace(os.sep, "/"))[0])
+            titles.append(title)
         yield Document(document, lines, titles)
