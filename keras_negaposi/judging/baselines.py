@@ -86,5 +86,5 @@ def run(config: BaselineConfig) -> dict[str, Interval]:
     write_json(join(config.output_dir, METRICS), values)
     say(f"\naccuracy on {len(test):,} test pairs, with 95 % intervals over documents")
     for name, found in accuracies.items():
-        say(f"{name:<16}{found.percent()}")
+        say(f"{name:<18}{found.percent()}")
     return accuracies

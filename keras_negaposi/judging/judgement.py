@@ -57,5 +57,5 @@ def tell(assessment: Assessment, sentence: str, warnings: list[str]) -> str:
     """The model beside its baselines, the verdict and the warnings, for a terminal."""
     rows = [("trained model", assessment.figures["accuracy"].percent())]
     rows += [(name, found.accuracy.percent()) for name, found in assessment.baselines.items()]
-    lines = [f"{name:<16}{figure}" for name, figure in rows]
+    lines = [f"{name:<18}{figure}" for name, figure in rows]
     return "\n".join([*lines, "", sentence, *(f"warning: {warning}" for warning in warnings)])

@@ -15,6 +15,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from keras_negaposi.labelled import Pair
+from keras_negaposi.lexical.features import lexical_features
+from keras_negaposi.lexical.vocabulary import PageFrequencies
 from keras_negaposi.tfidf import vectorizer
 
 Texts = dict[str, str]
@@ -52,12 +54,24 @@ def tfidf_cosine(texts: Texts, train: Sequence[Pair], test: Sequence[Pair]) -> n
     return fit_and_score(train_features, test_features, labels_of(train))
 
 
+def lexical(texts: Texts, train: Sequence[Pair], test: Sequence[Pair]) -> np.ndarray:
+    """Logistic regression on `lexical_features`; page frequencies come from all texts, and need no labels."""
+    pairs = [*train, *test]
+    numbers = {title: number for number, title in enumerate(sorted({t for pair in pairs for t in (pair.a, pair.b)}))}
+    ends = np.array([[numbers[pair.a], numbers[pair.b]] for pair in pairs])
+    frequencies = PageFrequencies.of(texts.values())
+    _, features = lexical_features(frequencies, [texts[title] for title in numbers], *ends.T)
+    return fit_and_score(features[: len(train)], features[len(train) :], labels_of(train), c=0.1)
+
+
+LEXICAL = "lexical features"
 TRIVIAL: dict[str, Trivial] = {
     "majority": majority,
     "A only": a_only,
     "B only": b_only,
     "lengths only": lengths_only,
     "TF-IDF cosine": tfidf_cosine,
+    LEXICAL: lexical,
 }
 
 

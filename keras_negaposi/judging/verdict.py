@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from keras_negaposi.judging.assessment import Assessment
 from keras_negaposi.judging.audit import NEAR_TEXT, SAME_TEXT
 from keras_negaposi.judging.baselines import FROZEN, FROZEN_COSINE
+from keras_negaposi.judging.trivial import LEXICAL
 
 SIGNIFICANT = 0.05
 COSINE = "TF-IDF cosine"
@@ -17,12 +18,13 @@ POORLY_CALIBRATED = 0.1
 
 
 def verdict(assessment: Assessment, warnings: list[str]) -> str:
-    """``81.9 % (80.1-83.6) right on 2,235 pairs never seen; TF-IDF cosine gets 81.0 %; 2 warnings``."""
+    """``81.9 % (80.1-83.6) right on 2,235 pairs never seen; TF-IDF cosine gets 81.0 %, ...; 2 warnings``."""
     what = "of documents never seen" if assessment.split == "grouped" else "never seen"
     count = {0: "no warnings", 1: "1 warning"}.get(len(warnings), f"{len(warnings)} warnings")
     return (
         f"{assessment.figures['accuracy'].percent()} right on {assessment.pairs:,} pairs {what}; {COSINE} gets "
-        f"{_percent(assessment.baselines[COSINE].accuracy.value)}, the frozen encoder "
+        f"{_percent(assessment.baselines[COSINE].accuracy.value)}, {LEXICAL} "
+        f"{_percent(assessment.baselines[LEXICAL].accuracy.value)}, the frozen encoder "
         f"{_percent(assessment.baselines[FROZEN].accuracy.value)}, its cosine "
         f"{_percent(assessment.baselines[FROZEN_COSINE].accuracy.value)}; {count}"
     )
@@ -65,7 +67,7 @@ def _labels(assessment: Assessment) -> Iterator[str]:
 
 
 def _baselines(assessment: Assessment) -> Iterator[str]:
-    for name in (COSINE, FROZEN, FROZEN_COSINE):
+    for name in (COSINE, LEXICAL, FROZEN, FROZEN_COSINE):
         found = assessment.baselines[name]
         ahead = found.mcnemar.first_alone > found.mcnemar.second_alone
         if not ahead or found.mcnemar.p_value >= SIGNIFICANT:
