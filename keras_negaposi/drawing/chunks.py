@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -59,8 +60,10 @@ def _cut_line(line: Line, length: int, measure: Callable[[str], int]) -> Iterato
         yield line
         return
     start = 0
+    starts = [link.start for link in line.links]
     for end in _ends(line.text, length, measure):
-        inside = [link for link in line.links if start <= link.start and link.end <= end]
+        near = line.links[bisect.bisect_left(starts, start) : bisect.bisect_left(starts, end)]
+        inside = [link for link in near if link.end <= end]
         yield Line(line.text[start:end].rstrip(), tuple(_shifted(inside, -start)))
         start = end
 

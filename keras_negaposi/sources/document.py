@@ -76,7 +76,8 @@ class LineBuilder:
     """Puts a line together from pieces, some of them links; white space within is one space each."""
 
     def __init__(self) -> None:
-        self._text = ""
+        self._parts: list[str] = []
+        self._length = 0
         self._links: list[Link] = []
 
     def add(self, text: str, target: str | None = None) -> None:
@@ -86,16 +87,20 @@ class LineBuilder:
             self._space(text)
             return
         self._space(text[: len(text) - len(text.lstrip())])
-        start = len(self._text)
-        self._text += words
+        start = self._length
+        self._append(words)
         if target is not None:
-            self._links.append(Link(start, len(self._text), target))
+            self._links.append(Link(start, self._length, target))
         self._space(text[len(text.rstrip()) :])
 
     def line(self) -> Line:
         """The line so far."""
-        return Line(self._text.rstrip(), tuple(self._links))
+        return Line("".join(self._parts).rstrip(), tuple(self._links))
 
     def _space(self, text: str) -> None:
-        if text and self._text and not self._text.endswith(" "):
-            self._text += " "
+        if text and self._parts and self._parts[-1] != " ":
+            self._append(" ")
+
+    def _append(self, text: str) -> None:
+        self._parts.append(text)
+        self._length += len(text)

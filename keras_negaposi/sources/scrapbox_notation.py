@@ -27,6 +27,7 @@ _IMAGE = rf"{_SCHEME}(?:[^\s\[\]]+\.(?i:png|jpe?g|gif|svg|webp)|(?:[0-9a-z-]+\.)
 _ICON = r"\.icon(?:[*x][0-9]+)?"
 _COORDINATES = r"[NS][0-9]+(?:\.[0-9]+)?,[EW][0-9]+(?:\.[0-9]+)?(?:,Z[0-9]+)?"
 
+_MARK = re.compile(rf"[\[`#]|{_SCHEME}")
 _URL = re.compile(rf"{_SCHEME}\S+")
 _URL_FIRST = re.compile(rf"\[{_SCHEME}[^\s\]]+")
 _URL_LAST = re.compile(rf"(?<=\S)\s+{_SCHEME}\S+\Z")
@@ -44,6 +45,8 @@ def read_notation(text: str, *, table: bool = False, nested: bool = False) -> li
         table: it is a cell, where only ``[links]`` and icons work.
         nested: it stands in a decoration, where no other decoration works.
     """
+    if not _MARK.search(text):
+        return [Piece(text)] if text else []
     segments: Segments = [text]
     for step in (*(() if nested else _OUTER), _external_links, _urls):
         segments = _apply(step, segments)
@@ -94,7 +97,7 @@ def _decorated(text: str) -> list[Piece]:
 
 
 _OUTER: tuple[Step, ...] = (
-    _matches(r"`([^`]*)`", lambda code: [Piece(code)], "`"),
+    _matches(r"`((?:\\`|[^`])*)`", lambda code: [Piece(code)], "`"),
     _matches(r"\[(\s+)\]", lambda blank: [Piece(" ")], "]"),
     _matches(r"""\[[!"#%&'()*+,\-./{|}<>_~]+ ((?:\[[^\[\]]+\]|[^\[\]]++|\[)+)\]""", _decorated, "]"),
     _matches(r"\[\$ (.+?) \]", _nothing, " ]"),
@@ -128,21 +131,21 @@ def _in_brackets(read: Callable[[str], tuple[int, Piece] | None]) -> Step:
 def _read_external(text: str) -> tuple[int, Piece] | None:
     """``[URL]``, ``[URL shown]`` or ``[shown URL]``."""
     if first := _URL_FIRST.search(text):
-        return None if text[-1].isspace() else (first.start(), Piece(_URL.sub("", text[first.end() :])))
+        return None if text[-1].isspace() else (first.start(), Piece(_URL.sub("", text[first.end() :].strip())))
     if last := _URL_LAST.search(text):
         opening = text.rfind("[", 0, last.start())
         if 0 <= opening < last.start() - 1:
-            return opening, Piece(text[opening + 1 : last.start()])
+            return opening, Piece(text[opening + 1 : last.start()].strip())
     return None
 
 
 def _read_link(text: str) -> tuple[int, Piece] | None:
-    """``[title]``, ``[/project/title]`` or ``[title.icon]``."""
+    """``[title]``, ``[/project/title]``, ``[title.icon]`` or, in a decoration, ``[$ formula]``."""
     opening = text.rfind("[")
     inner = text[opening + 1 :]
     if opening < 0 or not inner:
         return None
-    if _IS_ICON.search(inner):
+    if _IS_ICON.search(inner) or inner.startswith("$ "):
         return opening, Piece("")
     title = _LINE_ID.sub("", inner) or inner
     if not inner.startswith("/"):
@@ -162,7 +165,7 @@ def _read_map(text: str) -> tuple[int, Piece] | None:
 
 
 _external_links = _in_brackets(_read_external)
-_urls = _matches(rf"({_SCHEME}\S+)", _nothing)
+_urls = _matches(rf"{_SCHEME}[^\s\]]+(\S*)", lambda after: [Piece(_URL.sub("", after))])
 _links = _in_brackets(_read_link)
 _links_and_maps = _in_brackets(lambda text: (None if _IS_ICON.search(text) else _read_map(text)) or _read_link(text))
 _hashtags = _matches(r"(?:^|(?<=\s))#(\S+)", lambda tag: [Piece(tag, tag)])
