@@ -17,9 +17,13 @@ class LinkTargets:
 
     The title itself comes first, then the only one that is the same to `normalise`, then the only one that ends so
     after a slash: notes in folders are linked by their bare names.
+
+    Args:
+        paths: titles are paths; otherwise a slash is a character as any other.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, paths: bool = True) -> None:
+        self._paths = paths
         self.dangling = 0
         self.ambiguous = 0
         self._titles: set[str] = set()
@@ -30,7 +34,8 @@ class LinkTargets:
         """Makes a document known."""
         self._titles.add(title)
         self._by_key[normalise(title)].add(title)
-        self._by_name[normalise(posixpath.basename(title))].add(title)
+        if self._paths:
+            self._by_name[normalise(posixpath.basename(title))].add(title)
 
     def find(self, target: str) -> str | None:
         """The document's title, or ``None``."""

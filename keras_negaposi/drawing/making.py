@@ -22,7 +22,7 @@ from keras_negaposi.drawing.page_store import PageStore
 from keras_negaposi.drawing.pages import Pages, Sieve
 from keras_negaposi.drawing.positives import Candidate, match_once
 from keras_negaposi.labelled import Pair, parse_label
-from keras_negaposi.sources import READERS, detect
+from keras_negaposi.sources import FOLDERS, READERS, detect
 from keras_negaposi.sources.table import is_of_pairs, read_rows
 from keras_negaposi.splits import Documents
 
@@ -96,7 +96,9 @@ def _labelled(source: str, texts: PageStore) -> Made:
 
 def _drawn(source: str, kind: str, texts: PageStore, config: PairsConfig, folder: str) -> Made:
     """Pairs drawn of a source's pages."""
-    pages = Pages(texts, Sieve(config.min_length, config.min_japanese, config.keep_duplicates))
+    pages = Pages(
+        texts, Sieve(config.min_length, config.min_japanese, config.keep_duplicates), paths=kind in FOLDERS
+    )
     document = Documents(config.group_pattern)
     try:
         pages.read(READERS[kind](source, document), config.length, _measure(config))

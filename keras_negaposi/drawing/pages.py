@@ -49,14 +49,18 @@ class Pages:
         documents: how many there were.
         dropped: pages that were not kept, by reason.
         next: candidates of two pages that follow each other.
+
+    Args:
+        paths: a document's title is a path, so that its last part is a name, too.
     """
 
-    def __init__(self, texts: PageStore, sieve: Sieve) -> None:
+    def __init__(self, texts: PageStore, sieve: Sieve, paths: bool = True) -> None:
         self.texts = texts
         self.documents = 0
         self.dropped: Counter[str] = Counter()
         self.next: list[Candidate] = []
-        self.targets = LinkTargets()
+        self.targets = LinkTargets(paths)
+        self._paths = paths
         self._sieve = sieve
         self._seen: set[bytes] = set()
         self._document: dict[str, str] = {}
@@ -87,7 +91,8 @@ class Pages:
                 if target is not None and target != own and target in self._first:
                     by_target.setdefault(target, []).append(link)
             for target, hidden in by_target.items():
-                names = dict.fromkeys([target, posixpath.basename(target), *(link.target for link in hidden)])
+                last = [posixpath.basename(target)] if self._paths else []
+                names = dict.fromkeys([target, *last, *(link.target for link in hidden)])
                 found.append(Candidate(title, self._first[target], tuple(hidden), tuple(names)))
         return found
 
