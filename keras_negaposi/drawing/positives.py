@@ -10,6 +10,7 @@ import numpy as np
 from keras_negaposi.drawing.masking import MASK, mask_links
 from keras_negaposi.sources.document import Link
 
+
 @dataclasses.dataclass(frozen=True)
 class Candidate:
     """Titles of A and of the B that comes next after it.

@@ -32,11 +32,13 @@ class Document:
         pages: lines by page; an empty one stands where pages are missing.
         page_titles: the pages' own titles, where they have any (slides): such pages stay whole. Otherwise the document
             is cut into pages of a wanted length.
+        file: the document's own file, as a path from the source's folder.
     """
 
     title: str
     pages: list[list[Line]]
     page_titles: list[str] | None = None
+    file: str | None = None
 
 
 def page_title(document: str, number: int) -> str:

@@ -37,7 +37,7 @@ def read_markdown(path: str) -> Iterator[Document]:
         name = posixpath.basename(title)
         if not lines or lines[0].text != name:
             lines.insert(0, Line(name))
-        yield Document(title, [lines])
+        yield Document(title, [lines], file=relative)
 
 
 def parse_note(parser: MarkdownIt, text: str, folder: str) -> list[Line]:

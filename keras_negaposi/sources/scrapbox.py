@@ -34,7 +34,7 @@ def read_scrapbox(path: str) -> Iterator[Document]:
         place = f"{place} {quoted(title)}"
         lines = page.get("lines")
         if not isinstance(lines, list):
-            raise InputError(f'{place}: has no list of "lines"; export the whole project, a list of its pages is no text')
+            raise InputError(f'{place}: has no list of "lines"; export the project, a list of its pages is not enough')
         yield Document(title, [parse_page(title, [_text(line, place) for line in lines])])
 
 

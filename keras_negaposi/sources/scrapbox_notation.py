@@ -165,7 +165,7 @@ def _read_map(text: str) -> tuple[int, Piece] | None:
 
 
 _external_links = _in_brackets(_read_external)
-_urls = _matches(rf"{_SCHEME}[^\s\]]+(\S*)", lambda after: [Piece(_URL.sub("", after))])
+_urls = _matches(rf"{_SCHEME}(?=\S)[^\s\]]*(\S*)", lambda after: [Piece(_URL.sub("", after))])
 _links = _in_brackets(_read_link)
 _links_and_maps = _in_brackets(lambda text: (None if _IS_ICON.search(text) else _read_map(text)) or _read_link(text))
 _hashtags = _matches(r"(?:^|(?<=\s))#(\S+)", lambda tag: [Piece(tag, tag)])
