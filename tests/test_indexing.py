@@ -321,7 +321,7 @@ def test_known_links_can_be_skipped_and_the_unlikely_left_out(indexes, corpus, c
     ("own", "names", "scrapbox", "markdown"),
     [
         ("a,000", ["b c,001"], ["[b c]"], ["- [b c](b%20c.md)"]),
-        ("x/a,000", ["x/b,000", "y/[c],000"], ["[x/b]", "y/[c]"], ["- [b](b.md)", r"- [\[c\]](../y/%5Bc%5D.md)"]),
+        ("x/a,000", ["x/b,000", "y/[c],000"], ["[x/b]", "`y/[c]`"], ["- [b](b.md)", r"- [\[c\]](../y/%5Bc%5D.md)"]),
     ],
 )
 def test_links_are_written_as_each_notation_wants(own, names, scrapbox, markdown):

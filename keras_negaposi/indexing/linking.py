@@ -60,7 +60,7 @@ def as_scrapbox(
 
 def _scrapbox_link(name: str) -> str | None:
     """What links to the page; a space is an underscore, too, to Scrapbox."""
-    if _CONTROL.search(name):
+    if _CONTROL.search(name) or name != name.strip():
         return None
     return next((link for link in (f"[{name}]", f"#{name.replace(' ', '_')}") if is_link(link)), None)
 

@@ -100,6 +100,7 @@ _OUTER: tuple[Step, ...] = (
     _matches(r"`((?:\\`|[^`])*)`", lambda code: [Piece(code)], "`"),
     _matches(r"\[(\s+)\]", lambda blank: [Piece(" ")], "]"),
     _matches(r"""\[[!"#%&'()*+,\-./{|}<>_~]+ ((?:\[[^\[\]]+\]|[^\[\]]++|\[)+)\]""", _decorated, "]"),
+    _matches(r"\[\$ ([^\[\]]+)\]", _nothing, "]"),  # before the next one, which would take in what follows it
     _matches(r"\[\$ (.+?) \]", _nothing, " ]"),
     _matches(r"\[\$ ([^\]]+)\]", _nothing, "]"),
     _matches(rf"\[\[({_IMAGE}|[^\[\]]*{_ICON})\]\]", _nothing, "]]"),
