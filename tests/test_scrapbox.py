@@ -35,7 +35,7 @@ from tests.properties import bounded, mutations, succeeds_or_explains
         # places, on either side
         ("[東の駅 N35.1,E135.2,Z10]で", "東の駅で", []),
         ("[N35.1,E135.2,Z10 東の 駅]で", "東の 駅で", []),
-        ("[S35,W135]と[ N35,E135]", "とN35,E135", ["N35,E135"]),
+        ("[S35,W135]と[ N35,E135]", "と N35,E135", ["N35,E135"]),
         ("[N35.1の庭]", "N35.1の庭", ["N35.1の庭"]),
         # URLs on either side, images, films
         ("[外の 頁 https://example.com/a?b=c]を", "外の 頁を", []),
@@ -44,7 +44,7 @@ from tests.properties import bounded, mutations, succeeds_or_explains
         ("[https://youtu.be/abc][https://vimeo.com/1][HTTPS://vimeo.com/1][https://example.com/a.mp3 歌]", "歌", []),
         ("[庭 https://a.example の 話]", "[庭 の 話]", []),
         ("[https://example.com ]と[庭]", "[ ]と庭", ["庭"]),
-        ("https://example.com/[庭] 続き", "続き", []),
+        ("https://example.com/[庭] 続き", "] 続き", []),
         # decorations
         ('[* 太い[庭]]と[- 消した][_ 下線][! 印][" 引用][*-/_ 全部]', "太い庭と消した下線印引用全部", ["庭"]),
         ("[[太い[庭]話]]と[[ [- 消した]話]]", "太い庭話と[[ 消した話]]", ["庭"]),
@@ -152,8 +152,8 @@ def test_a_long_line_takes_time_in_proportion(unit):
         parse_lines([line])
         return time.process_time() - begin
 
-    small = min(seconds(10_000) for _ in range(3))
-    assert min(seconds(80_000) for _ in range(3)) < 24 * max(small, 0.002)  # 8 times as much; squared it is 64
+    small = min(seconds(4_000) for _ in range(3))
+    assert min(seconds(32_000) for _ in range(3)) < 24 * max(small, 0.001)  # 8 times as much; squared it is 64
 
 
 FRAGMENTS = [
