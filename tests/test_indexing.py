@@ -334,13 +334,25 @@ def test_known_links_can_be_skipped_and_the_unlikely_left_out(indexes, corpus, c
     ("own", "names", "scrapbox", "markdown"),
     [
         ("a,000", ["b c,001"], ["[b c]"], ["- [b c](b%20c.md)"]),
-        ("x/a,000", ["x/b,000", "y/[c],000"], ["[x/b]", "y/[c]"], ["- [b](b.md)", r"- [\[c\]](../y/%5Bc%5D.md)"]),
+        ("x/a,000", ["x/b,000", "y/[c],000"], ["[x/b]", "`y/[c]`"], ["- [b](b.md)", r"- [\[c\]](../y/%5Bc%5D.md)"]),
     ],
 )
 def test_links_are_written_as_each_notation_wants(own, names, scrapbox, markdown):
     found, document = [Suggestion(name, "", 0.9) for name in names], Documents(r"^(.*),")
     assert as_scrapbox(found, document, own).splitlines() == scrapbox
     assert as_markdown(found, document, own).splitlines() == markdown
+
+
+def test_links_to_paste_name_the_file_that_a_note_is_in(runs, tiny, corpus, capsys, tmp_path):
+    title, document = "doc00,002", Documents(r"^(.*),")
+    files = {document(name): f"{document(name)}.markdown" for name in corpus if not name.startswith("doc01")}
+    (tmp_path / "note_files.json").write_text(json.dumps(files), encoding="utf-8")
+    honbun = write_pages(tmp_path / "honbun_data.json", corpus)
+    build_index(str(runs / "vector"), config(tiny, tmp_path / "index", honbun=honbun))
+    arguments = [str(tmp_path / "index"), "--title", title, "--format", "markdown", "--top", "50"]
+    assert suggest_main([*arguments, "--min_probability", "0"]) == 0
+    written = capsys.readouterr().out.splitlines()
+    assert written and all(line.endswith(".md)") == ("doc01" in line) for line in written)
 
 
 def test_mined_negatives_are_pages_that_the_model_ranks_high(indexes, tiny, corpus, tmp_path):

@@ -86,7 +86,7 @@ def test_scrapbox_export(tmp_path):
     path = tmp_path / "export.json"
     path.write_text(json.dumps({"name": "p", "displayName": "P", "exported": 3, "pages": pages}), encoding="utf-8")
     first, second, empty = read(path)
-    assert (first.title, texts(first)) == ("[題] の話", [["題 の話", "本文庭"]])
+    assert (first.title, texts(first)) == ("[題] の話", [["[題] の話", "本文庭"]])
     assert first.pages[0][1].links == (link("本文庭", "庭"),)
     assert (second.title, texts(second)) == ("庭", [["庭", "石がある"]])
     assert (empty.title, texts(empty), empty.page_titles) == ("空", [[]], None)

@@ -23,6 +23,7 @@ from keras_negaposi.drawing.pages import Pages, Sieve
 from keras_negaposi.drawing.positives import Candidate, match_once
 from keras_negaposi.labelled import Pair, parse_label
 from keras_negaposi.sources import READERS, detect, tell_files
+from keras_negaposi.sources.note_files import write_exceptions
 from keras_negaposi.sources.table import is_of_pairs, read_rows
 from keras_negaposi.splits import Documents
 
@@ -133,6 +134,7 @@ def _drawn(source: str, kind: str, texts: PageStore, config: PairsConfig, folder
     masked = {c.a_title: c for c, _, _ in ends if c.hidden}
     if masked:
         _write_texts(os.path.join(folder, PAGES), texts.rows())
+    write_exceptions(folder, pages.files)
     write_json(os.path.join(folder, LINKS), {"posi": [[c.a, c.b] for c in candidates], "nega": []})
     return Made(pairs, masked, _notes(pages, candidates, pairs, masked, config))
 

@@ -13,6 +13,7 @@ from keras_negaposi.drawing.link_targets import LinkTargets
 from keras_negaposi.drawing.page_store import PageStore
 from keras_negaposi.drawing.positives import Candidate
 from keras_negaposi.sources.document import Document, Link
+from keras_negaposi.sources.note_files import note_file
 
 _LETTER = re.compile(r"[^\W\d_]")
 _JAPANESE = re.compile(r"[\u3041-\u30ff\u3400-\u9fff\uff66-\uff9f々]")
@@ -48,6 +49,7 @@ class Pages:
         documents: how many there were.
         dropped: pages that were not kept, by reason.
         next: candidates of two pages that follow each other.
+        files: of the documents whose title does not name their file (``.markdown`` instead of ``.md``).
     """
 
     def __init__(self, texts: PageStore, sieve: Sieve) -> None:
@@ -55,6 +57,7 @@ class Pages:
         self.documents = 0
         self.dropped: Counter[str] = Counter()
         self.next: list[Candidate] = []
+        self.files: dict[str, str] = {}
         self.targets = LinkTargets()
         self._sieve = sieve
         self._seen: set[bytes] = set()
@@ -67,6 +70,8 @@ class Pages:
         for document in documents:
             self.documents += 1
             self.targets.add(document)
+            if document.file and document.file != note_file(document.title, {}):
+                self.files[document.title] = document.file
             before: str | None = None
             for page in cut_document(document, length, measure):
                 before = self._take(page, before)

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from keras_negaposi.drawing.masking import MASK, mask_links
 from keras_negaposi.sources.document import Link
-
-MASK = "〓"
-"""Stands where A named the page that it links to: the printer's sign for a character that is missing."""
-
-
-SHORTEST_NAME = 2
-"""Characters of a title that is masked wherever it occurs, not only in the link."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,14 +47,6 @@ def consecutive(titles: Iterable[str], document: Callable[[str], str]) -> list[t
             pairs.append((last[name], title))
         last[name] = title
     return pairs
-
-
-def mask_links(text: str, hidden: Sequence[Link], names: Iterable[str]) -> str:
-    """The text with `MASK` for the links, and wherever else one of the names occurs."""
-    for link in sorted(hidden, key=lambda link: -link.start):
-        text = text[: link.start] + MASK + text[link.end :]
-    longest_first = sorted((name for name in names if len(name) >= SHORTEST_NAME), key=len, reverse=True)
-    return re.sub("|".join(map(re.escape, longest_first)), MASK, text, flags=re.IGNORECASE) if longest_first else text
 
 
 def match_once(candidates: Sequence[Candidate], seed: int) -> list[Candidate]:

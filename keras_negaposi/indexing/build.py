@@ -16,6 +16,7 @@ from keras_negaposi.frozen import text_key
 from keras_negaposi.indexing.cached import CachedScorer
 from keras_negaposi.indexing.store import MASK, Rows, Store, in_order
 from keras_negaposi.progress import Ticker
+from keras_negaposi.sources.note_files import read_exceptions
 from keras_negaposi.texts import read_texts
 
 TEXTS_A_SEGMENT = 1024
@@ -46,7 +47,8 @@ def _bring_up_to_date(
     texts = {text_key(text): text for text in pages.values()}
     before = {text_key(text) for text in store.pages.values()}
     kept = store.keys()
-    store.begin(model, {"run": os.path.abspath(run), "head": scorer.head}, pages)
+    about = {"run": os.path.abspath(run), "head": scorer.head, "files": read_exceptions(config.honbun)}
+    store.begin(model, about, pages)
     missing = in_order((key for key in texts if key not in kept), {key: len(text) for key, text in texts.items()})
     say(f"{len(pages):,} pages, {len(texts):,} different texts, {len(missing):,} of them to encode")
     tick = Ticker("encoding", len(missing))

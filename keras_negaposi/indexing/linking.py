@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from urllib.parse import quote
 
+from checkpoints_tools.errors import quoted
 from keras_negaposi.indexing.search import Suggestion
+from keras_negaposi.sources.note_files import note_file
+from keras_negaposi.sources.scrapbox_notation import is_link
 from keras_negaposi.splits import Documents
 
 ALL = 1000
 """Pages that are looked through for enough different documents."""
+_NONE: Mapping[str, str] = MappingProxyType({})
+_SPECIAL = re.compile(r"[\\`*_\[\]<>|&~$^=%#]")
+"""What CommonMark, its tables or Obsidian could take for markup in the text of a link."""
+_CONTROL = re.compile(r"[\0-\x1f\x7f-\x9f\u2028\u2029]")
+
+logger = logging.getLogger(__name__)
 
 
 def linked_pages(
@@ -31,21 +42,53 @@ def first_of_documents(suggestions: Iterable[Suggestion], documents: Documents) 
     return list(best.values())
 
 
-def as_scrapbox(suggestions: Sequence[Suggestion], documents: Documents, title: str | None) -> str:
-    """A line ``[page]`` each; a title that brackets cannot hold is written as it is."""
+def as_scrapbox(
+    suggestions: Sequence[Suggestion], documents: Documents, title: str | None, files: Mapping[str, str] = _NONE
+) -> str:
+    """A line ``[page]`` each, or ``#page`` where brackets are read as something else; code, if both are."""
     names = [documents(suggestion.title) for suggestion in suggestions]
-    return "\n".join(name if re.search(r"[\[\]]", name) else f"[{name}]" for name in names)
+    links = {name: _scrapbox_link(name) for name in names}
+    unlinked = [quoted(name) for name, link in links.items() if link is None]
+    if unlinked:
+        logger.warning(
+            "%d of %d titles cannot be links in Scrapbox, which reads them as other notation; they are written as "
+            "code, to be linked by hand: %s",
+            *(len(unlinked), len(links), ", ".join(unlinked[:3]) + (", ..." if unlinked[3:] else "")),
+        )
+    return "\n".join(links[name] or f"`{one_line(name).replace('`', '｀')}`" for name in names)
 
 
-def as_markdown(suggestions: Sequence[Suggestion], documents: Documents, title: str | None) -> str:
-    """A list item ``[name](path.md)`` each, relative to the folder of A's note."""
+def _scrapbox_link(name: str) -> str | None:
+    """What links to the page; a space is an underscore, too, to Scrapbox."""
+    if _CONTROL.search(name) or name != name.strip():
+        return None
+    return next((link for link in (f"[{name}]", f"#{name.replace(' ', '_')}") if is_link(link)), None)
+
+
+def as_markdown(
+    suggestions: Sequence[Suggestion], documents: Documents, title: str | None, files: Mapping[str, str] = _NONE
+) -> str:
+    """A list item ``[name](path.md)`` each, relative to the folder of A's note.
+
+    Args:
+        suggestions: to write.
+        documents: finds the note in a page's title.
+        title: of A's page, if it is one.
+        files: of notes that are in another file than ``name.md``.
+    """
     folder = posixpath.dirname(documents(title)) if title is not None else ""
     lines = []
     for suggestion in suggestions:
         note = documents(suggestion.title)
-        shown = re.sub(r"([\[\]\\])", r"\\\1", posixpath.basename(note))
-        lines.append(f"- [{shown}]({quote(posixpath.relpath(note, folder or '.'))}.md)")
+        shown = _SPECIAL.sub(r"\\\g<0>", one_line(posixpath.basename(note) or note))
+        path = posixpath.relpath(f"/{note_file(note, files)}", f"/{folder}")
+        lines.append(f"- [{shown}]({quote(path, errors='surrogatepass')})")
     return "\n".join(lines)
+
+
+def one_line(text: str) -> str:
+    """The text on one line, whatever it holds: white space is one space each, other control characters are shown."""
+    return _CONTROL.sub("\ufffd", " ".join(text.split()))
 
 
 LINKS = {"scrapbox": as_scrapbox, "markdown": as_markdown}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Sequence
 
 from checkpoints_tools.files import exists, write_text
 from checkpoints_tools.options import say
+from checkpoints_tools.schema import checked
 from keras_negaposi.config import SuggestConfig
-from keras_negaposi.indexing.linking import ALL, LINKS, first_of_documents, linked_pages
+from keras_negaposi.indexing.linking import ALL, LINKS, first_of_documents, linked_pages, one_line
 from keras_negaposi.indexing.page import render_page
 from keras_negaposi.indexing.search import Index, Suggestion
 from keras_negaposi.labelled import read_links
@@ -21,6 +23,8 @@ from keras_negaposi.texts import check_text
 logger = logging.getLogger(__name__)
 
 EXCERPT = 60
+_UNPRINTABLE = re.compile(r"[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""What JSON allows as it is, but breaks a line or cannot be written."""
 
 
 def suggest(path: str, config: SuggestConfig) -> str:
@@ -70,31 +74,29 @@ def suggest(path: str, config: SuggestConfig) -> str:
     if not best and least:
         logger.warning("no page is likely enough (--min_probability %.3g)", least)
     if to_paste:
-        return LINKS[config.format](best, documents, titles[0][-1] if config.title else None)
+        files = checked(dict[str, str], index.store.about.get("files", {}), path, "make the index again")
+        return LINKS[config.format](best, documents, titles[0][-1] if config.title else None, files)
     return FORMATS[config.format](best)
 
 
 def as_table(suggestions: Sequence[Suggestion]) -> str:
     """One line a page, its text cut."""
-    return "\n".join(f"{s.score:.3f}  {_one_line(s.title)}  {_one_line(s.text)[:EXCERPT]}" for s in suggestions)
+    return "\n".join(f"{s.score:.3f}  {one_line(s.title)}  {one_line(s.text)[:EXCERPT]}" for s in suggestions)
 
 
 def as_tsv(suggestions: Sequence[Suggestion]) -> str:
     """Probability, title and text, tab-separated."""
-    return "\n".join(f"{s.score:.6f}\t{_one_line(s.title)}\t{_one_line(s.text)}" for s in suggestions)
+    return "\n".join(f"{s.score:.6f}\t{one_line(s.title)}\t{one_line(s.text)}" for s in suggestions)
 
 
 def as_json(suggestions: Sequence[Suggestion]) -> str:
     """A list of objects."""
     rows = [{"title": s.title, "score": round(s.score, 6), "text": s.text} for s in suggestions]
-    return json.dumps(rows, ensure_ascii=False, indent=1)
+    text = json.dumps(rows, ensure_ascii=False, indent=1)
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 FORMATS = {"table": as_table, "tsv": as_tsv, "json": as_json}
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _links(index: Index, config: SuggestConfig) -> set[tuple[str, str]]:

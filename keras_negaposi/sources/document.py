@@ -40,11 +40,13 @@ class Document:
             is cut into pages of a wanted length.
         aliases: other names that links may use.
         is_path: whether the title is a path, so that links may be relative to it or give only its end.
+        file: the document's own file, as a path from the source's folder.
     """
 
     title: str
     pages: list[list[Line]]
     page_titles: list[str] | None = None
+    file: str | None = None
     aliases: tuple[str, ...] = ()
     is_path: bool = False
 

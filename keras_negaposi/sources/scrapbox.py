@@ -1,7 +1,7 @@
 """A Scrapbox (Cosense) project's export: one JSON object whose ``pages`` have a title and lines.
 
-Its notation is described at https://scrapbox.io/help-jp/記法. Links and decorations are reduced to their text; icons,
-images, formulas, code and URLs are dropped.
+Links and decorations are reduced to their text (`scrapbox_notation`); icons, images, formulas, code, command lines and
+URLs are dropped.
 """
 
 from __future__ import annotations
@@ -9,17 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from checkpoints_tools.errors import InputError
+from checkpoints_tools.errors import InputError, quoted
 from keras_negaposi.json_stream import stream_items
-from keras_negaposi.sources.document import Document, Line, LineBuilder
+from keras_negaposi.sources.document import Document, Line, LineBuilder, plain_lines
+from keras_negaposi.sources.scrapbox_notation import read_notation
 
-_BLOCK = re.compile(r"(?P<indent>\s*)(?P<kind>code|table):(?P<name>.*)")
-_COMMAND = re.compile(r"\s*[$%] ")
-_URL = re.compile(r"https?://\S+")
-_TOKEN = re.compile(r"`[^`]*`|\[|https?://[^\s\]]+|(?:^|(?<=\s))#[^\s\[\]]+")
-_DECORATED = re.compile(r"""[*/\-_!"#%&'()+,.{}|<>~]+ """)
-_ICON = re.compile(r".*\.icon(\*\d+)?$")
-_PLACE = re.compile(r"[NS]\d+(\.\d+)?,[EW]\d+(\.\d+)?(,Z\d+)?")
+_INDENT = re.compile(r"[\s\ufeff]*")
+_BLOCK = re.compile(r"(code|table):(.*)", re.DOTALL)
+_COMMAND = re.compile(r"[$%] .")
+_QUESTION = re.compile(r"\? (?=.)")
 
 
 def read_scrapbox(path: str) -> Iterator[Document]:
@@ -32,92 +30,56 @@ def read_scrapbox(path: str) -> Iterator[Document]:
         place = f"{path}: page {number}"
         if not isinstance(page, dict) or not isinstance(page.get("title"), str):
             raise InputError(f'{place}: has no "title"; is this a project\'s export?')
+        title = page["title"]
+        place = f"{place} {quoted(title)}"
         lines = page.get("lines")
         if not isinstance(lines, list):
-            raise InputError(f'{place} "{page["title"]}": has no list of "lines"; is this a project\'s export?')
-        yield Document(page["title"], [parse_lines([_text(line, place, page["title"]) for line in lines])])
+            raise InputError(f'{place}: has no list of "lines"; export the project, a list of its pages is not enough')
+        yield Document(title, [parse_page(title, [_text(line, place) for line in lines])])
+
+
+def parse_page(title: str, lines: list[str]) -> list[Line]:
+    """A page's lines as lines of text; the first one is not notation if it is the title."""
+    if lines and lines[0].split() == title.split():
+        return [*plain_lines(title), *parse_lines(lines[1:])]
+    return parse_lines(lines)
 
 
 def parse_lines(lines: list[str]) -> list[Line]:
     """Lines of notation as lines of text; empty ones are left out, and so is code."""
     result = []
-    code_indent = -1
-    for raw in lines:
-        indent = len(raw) - len(raw.lstrip())
-        if 0 <= code_indent < indent:
+    kind, block_indent = "", 0
+    for raw in (part for line in lines for part in line.split("\n")):
+        indent = _INDENT.match(raw).end()  # type: ignore[union-attr] - it matches nothing, too
+        text = raw[indent:]
+        if kind and indent > block_indent:
+            if kind == "table":
+                result.append(_line(raw[block_indent + 1 :].split("\t"), table=True))
             continue
-        code_indent = -1
-        block = _BLOCK.match(raw)
-        if block and block["kind"] == "code":
-            code_indent = indent
-            continue
-        if _COMMAND.match(raw):
-            continue
-        builder = LineBuilder()
-        _parse(block["name"] if block else raw.strip().removeprefix(">"), builder)
-        line = builder.line()
-        if line.text:
-            result.append(line)
-    return result
+        kind, block_indent = "", indent
+        if block := _BLOCK.match(text):
+            kind = block[1]
+            if kind == "table":
+                result += plain_lines(block[2])
+        elif question := _QUESTION.match(text):
+            result += plain_lines(text[question.end() :])
+        elif not _COMMAND.match(text):
+            result.append(_line([text.removeprefix(">")]))
+    return [line for line in result if line.text]
 
 
-def _text(line: object, place: str, title: str) -> str:
+def _text(line: object, place: str) -> str:
     """A line of an export with or without metadata."""
     text = line.get("text") if isinstance(line, dict) else line
     if not isinstance(text, str):
-        raise InputError(f'{place} "{title}": a line must be a string or have a "text", not {str(line)[:60]}')
+        raise InputError(f'{place}: a line must be a string or have a "text", not {quoted(line)}')
     return text
 
 
-def _parse(text: str, builder: LineBuilder) -> None:
-    position = 0
-    for token in _TOKEN.finditer(text):
-        if token.start() < position:  # within a bracket that is done already
-            continue
-        builder.add(text[position : token.start()])
-        found = token[0]
-        position = token.end()
-        if found.startswith("`"):
-            builder.add(found[1:-1])
-        elif found.startswith("#"):
-            builder.add(found[1:], target=found[1:])
-        elif found == "[":
-            end = _closing(text, token.start())
-            if end < 0:
-                builder.add("[")
-            else:
-                position = end + 1
-                _bracket(text[token.start() + 1 : end], builder)
-    builder.add(text[position:])
-
-
-def _closing(text: str, start: int) -> int:
-    """Where the bracket that opens at ``start`` closes, or -1."""
-    depth = 0
-    for position in range(start, len(text)):
-        depth += {"[": 1, "]": -1}.get(text[position], 0)
-        if depth == 0:
-            return position
-    return -1
-
-
-def _bracket(inner: str, builder: LineBuilder) -> None:
-    """What stands between two brackets."""
-    if inner.startswith("[") and inner.endswith("]"):  # [[strong]]
-        _parse(inner[1:-1], builder)
-    elif decoration := _DECORATED.match(inner):
-        _parse(inner[decoration.end() :], builder)
-    elif inner.startswith("$ ") or _ICON.match(inner):
-        pass
-    elif _URL.search(inner):
-        builder.add(_URL.sub("", inner))
-    elif place := _PLACE.match(inner):
-        builder.add(inner[place.end() :])
-    elif inner.startswith("/"):  # a page of another project
-        builder.add(inner.rsplit("/", 1)[1])
-    elif "[" in inner or not inner.strip():
-        builder.add("[")
-        _parse(inner, builder)
-        builder.add("]")
-    else:
-        builder.add(inner, target=inner)
+def _line(cells: list[str], *, table: bool = False) -> Line:
+    builder = LineBuilder()
+    for cell in cells:
+        for piece in read_notation(cell, table=table):
+            builder.add(piece.text, target=piece.target)
+        builder.add(" ")
+    return builder.line()
