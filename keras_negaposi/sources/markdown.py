@@ -48,7 +48,7 @@ def read_markdown(path: str) -> Iterator[Document]:
         if not slides and (not pages[0] or composed(pages[0][0].text) != name):
             pages[0].insert(0, Line(name))
         page_titles = [page_title(title, number) for number in range(len(pages))] if slides else None
-        yield Document(title, pages, page_titles, aliases(properties), is_path=True, file=relative)
+        yield Document(title, pages, page_titles, file=relative, aliases=aliases(properties), is_path=True)
 
 
 class _Markdown(MarkdownIt):
