@@ -6,16 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from checkpoints_tools.errors import InputError
+from keras_negaposi.drawing.likeness import Likeness
 from keras_negaposi.drawing.negatives import Near
-from keras_negaposi.tfidf import vectorizer
 
 NEIGHBOURS = 10
 """A hard negative's B is from one of so many documents most like A's."""
 MINED = 50
 """So many pages that a model ranks highest are tried."""
-ROWS = 256
-"""Documents compared with all others at once."""
 
 
 def like_documents(texts: Mapping[str, str], document: Callable[[str], str]) -> Near:
@@ -50,40 +47,32 @@ def mined_pages(index_path: str, text_of: Callable[[str], str]) -> Near:
 def nearest_documents(
     wanted: set[str], texts: Mapping[str, str], document: Callable[[str], str]
 ) -> dict[str, list[str]]:
-    """For each wanted document the `NEIGHBOURS` others most like it, by TF-IDF of their whole texts.
+    """For each wanted document the `NEIGHBOURS` others most like it, fewer where fewer share an n-gram with it.
 
     From every cosine half of the other's mean cosine with its own nearest is taken, as cross-domain similarity local
     scaling does (Conneau et al. 2018, arXiv 1710.04087); else long documents would be near to all.
     """
     titles: dict[str, list[str]] = {}
-    for title in texts:
+    for title in sorted(texts):
         titles.setdefault(document(title), []).append(title)
     names = list(titles)
     width = min(NEIGHBOURS, len(names) - 1)
     if width < 1:
         return {name: [] for name in wanted}
-    whole = (" ".join(texts[title] for title in found) for found in titles.values())
-    try:
-        matrix = vectorizer().fit_transform(whole).astype(np.float32)
-    except ValueError:
-        raise InputError("no text has two characters: nothing to tell like documents by; give more text") from None
+    likeness = Likeness((" ".join(texts[title] for title in found) for found in titles.values()), len(names))
 
-    def cosines(rows: np.ndarray) -> np.ndarray:
-        found = (matrix[rows] @ matrix.T).toarray()
-        found[np.arange(len(rows)), rows] = -1.0
-        return found
+    # Compare the wanted documents with others, then these others with theirs.
+    asked = np.flatnonzero([name in wanted for name in names])
+    near = dict(zip(asked.tolist(), likeness.nearest(asked, "finding documents like A's"), strict=True))
+    densities = np.zeros(len(names), np.float32)
+    for row, (_, cosines) in near.items():
+        densities[row] = cosines[:width].sum() / width
+    found = np.setdiff1d(np.unique(np.concatenate([others for others, _ in near.values()] or [asked])), asked)
+    for row, (_, cosines) in zip(found, likeness.nearest(found, "comparing these documents with others"), strict=True):
+        densities[row] = cosines[:width].sum() / width
 
-    def blocks(rows: np.ndarray) -> list[np.ndarray]:
-        return [rows[start : start + ROWS] for start in range(0, len(rows), ROWS)]
-
-    def density(rows: np.ndarray) -> np.ndarray:
-        return np.partition(cosines(rows), -width, axis=1)[:, -width:].mean(axis=1)
-
-    densities = np.concatenate([density(rows) for rows in blocks(np.arange(len(names)))])
-    result = {}
-    for rows in blocks(np.flatnonzero([name in wanted for name in names])):
-        scores = cosines(rows) - densities / 2
-        scores[np.arange(len(rows)), rows] = -np.inf
-        best = np.argsort(-scores, axis=1, kind="stable")[:, :width]
-        result |= {names[row]: [names[i] for i in found] for row, found in zip(rows, best, strict=True)}
-    return result
+    best = {
+        row: others[np.argsort(densities[others] / 2 - cosines, kind="stable")]
+        for row, (others, cosines) in near.items()
+    }
+    return {names[row]: [names[other] for other in others[:width]] for row, others in best.items()}
