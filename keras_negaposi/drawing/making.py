@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
@@ -16,9 +15,9 @@ from checkpoints_tools.files import is_remote, list_folder, staged_folder, write
 from checkpoints_tools.options import say
 from keras_negaposi.config import PairsConfig
 from keras_negaposi.drawing.leaks import leaks, tell_leaks
-from keras_negaposi.drawing.negatives import Near, match_negatives
+from keras_negaposi.drawing.negatives import Near, match_negatives, with_texts_of
 from keras_negaposi.drawing.neighbours import like_documents, mined_pages
-from keras_negaposi.drawing.page_store import PageStore
+from keras_negaposi.drawing.page_store import FIX, PageStore, temporary_store
 from keras_negaposi.drawing.pages import Pages, Sieve
 from keras_negaposi.drawing.positives import Candidate, match_once
 from keras_negaposi.labelled import Pair, parse_label
@@ -55,16 +54,12 @@ def make_pairs(source: str, config: PairsConfig, command: str = "") -> list[Pair
         raise InputError(f"--output {config.output}: has files in it; give a new folder")
     kind = detect(source) if config.format == "auto" else config.format
     say(f"{source}: read as {kind}")
-    with tempfile.TemporaryDirectory() as scratch, staged_folder(config.output) as folder:
-        texts = PageStore(os.path.join(scratch, "pages.sqlite"))
-        try:
-            labelled = kind == "table" and is_of_pairs(source)
-            made = _labelled(source, texts) if labelled else _drawn(source, kind, texts, config, folder)
-            _write_texts(os.path.join(folder, HONBUN), _all_texts(texts, made))
-            write_json(os.path.join(folder, NEGAPOSI), [[pair.a, pair.b, pair.label] for pair in made.pairs])
-            found = leaks(made.pairs, lambda title: _text(texts, made, title), config.group_pattern, config.seed)
-        finally:
-            texts.close()
+    with temporary_store() as texts, staged_folder(config.output) as folder:
+        labelled = kind == "table" and is_of_pairs(source)
+        made = _labelled(source, texts) if labelled else _drawn(source, kind, texts, config, folder)
+        _write_texts(os.path.join(folder, HONBUN), _all_texts(texts, made))
+        write_json(os.path.join(folder, NEGAPOSI), [[pair.a, pair.b, pair.label] for pair in made.pairs])
+        found = leaks(made.pairs, lambda title: _text(texts, made, title), config.group_pattern, config.seed)
         notes = [*made.notes, *tell_leaks(found)]
         write_text(os.path.join(folder, NOTES), "\n\n".join([f"# Pairs of {source}", f"`{command}`", *notes, ""]))
     say("\n".join(notes))
@@ -101,22 +96,25 @@ def _drawn(source: str, kind: str, texts: PageStore, config: PairsConfig, folder
     try:
         pages.read(READERS[kind](source, document), config.length, _measure(config))
     except InputError as error:
-        raise InputError(str(error) if source in str(error) else f"{source}: {error}") from None
+        named = source in str(error) or FIX in str(error)
+        raise InputError(str(error) if named else f"{source}: {error}") from None
     links = pages.linked()
     candidates = {"next": pages.next, "link": links, "both": [*pages.next, *links]}[config.positive]
     drawn = match_once(candidates, config.seed)[: config.count]
     half = len(drawn) // 2
     positives, others = drawn[:half], drawn[half : 2 * half]
+    same_texts = with_texts_of([(c.a, c.b) for c in candidates], texts) if config.keep_duplicates else None
     linked = {(pages.document(c.a), pages.document(c.b)) for c in links}
 
     def allowed(a: str, b: str) -> bool:
         ends = pages.document(a), pages.document(b)
-        return ends[0] != ends[1] and ends not in linked and ends[::-1] not in linked
+        if ends[0] == ends[1] or ends in linked or ends[::-1] in linked:
+            return False
+        return same_texts is None or not same_texts(a, b)
 
-    near, pool = _near(config, pages)
-    matched = match_negatives(
-        [c.a for c in others], [c.b for c in others], allowed, near, pool, config.hard_share, config.seed
-    )
+    queries, keys = [c.a for c in others], [c.b for c in others]
+    near, pool = _near(config, pages, keys)
+    matched = match_negatives(queries, keys, allowed, near, pool, config.hard_share, config.seed)
     if not matched:
         raise InputError(
             f"{source}: {len(texts):,} pages of {pages.documents:,} documents make no pair of each class with "
@@ -133,12 +131,12 @@ def _drawn(source: str, kind: str, texts: PageStore, config: PairsConfig, folder
     return Made(pairs, masked, _notes(pages, candidates, pairs, masked, config))
 
 
-def _near(config: PairsConfig, pages: Pages) -> tuple[Near, Callable[[str], str]]:
+def _near(config: PairsConfig, pages: Pages, keys: Iterable[str]) -> tuple[Near, Callable[[str], str]]:
     """Where likely wrong answers are looked for, and the pool that a B is in then."""
     if config.negative == "mined":
         return mined_pages(config.index, pages.texts.__getitem__), str
     if config.negative == "hard":
-        return like_documents(pages.texts, pages.document), pages.document
+        return like_documents(pages.texts, pages.document, keys), pages.document
     return (lambda _: {}), pages.document
 
 
@@ -176,6 +174,9 @@ def _notes(
         "most once. Half of the possible A are positives with their B; the other B are negatives, each with another "
         f"document's A (--negative {config.negative}{share}).",
     ]
+    left_out = pages.adjacency.describe()
+    if left_out and config.positive != "link":
+        lines.append(f"{left_out}.")
     if masked:
         lines.append(
             f"In {len(masked):,} A the link is masked; these texts stand beside the pages in {HONBUN}. {PAGES} has the "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -60,6 +60,12 @@ def match_negatives(
         _repair(a, drawn, rest, allowed, rng)
     matched |= {a: b for a, b in drawn.items() if allowed(a, b)}
     return [(a, matched[a]) for a in queries if a in matched]
+
+
+def with_texts_of(positives: Iterable[tuple[str, str]], texts: Mapping[str, str]) -> Allowed:
+    """Whether the texts of (A, B) are those of a positive, whatever their titles."""
+    known = {(hash(texts[a]), hash(texts[b])) for a, b in positives}
+    return lambda a, b: (hash(texts[a]), hash(texts[b])) in known
 
 
 def _repair(a: str, drawn: dict[str, str], others: Sequence[str], allowed: Allowed, rng: np.random.Generator) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from keras_negaposi.drawing.negatives import match_negatives
+from keras_negaposi.drawing.negatives import match_negatives, with_texts_of
 from keras_negaposi.drawing.neighbours import like_documents
 from keras_negaposi.labelled import Pair
 
@@ -45,20 +45,21 @@ def draw_next_pages(
         As many positives as negatives, in random order; fewer than ``count`` where there are no more.
     """
     rng = np.random.default_rng(seed)
-    candidates = [(a, b) for a, b in adjacent if a in texts and b in texts and (a, b) not in known]
+    adjacent = [(a, b) for a, b in adjacent if a in texts and b in texts]
+    candidates = [pair for pair in adjacent if pair not in known]
     wanted = len(candidates) if count is None else min(count, len(candidates))
     drawn = [candidates[i] for i in rng.permutation(len(candidates))[: wanted // 2 * 2]]
     positives, others = drawn[: len(drawn) // 2], drawn[len(drawn) // 2 :]
-    in_order = {(texts[a], texts[b]) for a, b in adjacent if a in texts and b in texts}
+    in_order = with_texts_of(adjacent, texts)
 
     def allowed(a: str, b: str) -> bool:
-        return document(a) != document(b) and (a, b) not in known and (texts[a], texts[b]) not in in_order
+        return document(a) != document(b) and (a, b) not in known and not in_order(a, b)
 
     negatives = match_negatives(
         [a for a, _ in others],
         [b for _, b in others],
         allowed,
-        like_documents(texts, document),
+        like_documents(texts, document, (b for _, b in others)),
         document,
         hard_share,
         seed,

@@ -5,9 +5,27 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator, Mapping
 
 from checkpoints_tools.errors import InputError, quoted
+
+FIX = "free some space, or set TMPDIR to a folder on another disk"
+
+
+@contextlib.contextmanager
+def temporary_store() -> Iterator[PageStore]:
+    """An empty store that is deleted at the end.
+
+    Raises:
+        InputError: there is no folder for it.
+    """
+    try:
+        folder = tempfile.TemporaryDirectory()
+    except OSError as error:
+        raise InputError(f"no folder for temporary files: {error.strerror or error}; {FIX}") from None
+    with folder as path, contextlib.closing(PageStore(os.path.join(path, "pages.sqlite"))) as store:
+        yield store
 
 
 class PageStore(Mapping[str, str]):
@@ -44,10 +62,7 @@ class PageStore(Mapping[str, str]):
         try:
             yield
         except sqlite3.Error as error:
-            raise InputError(
-                f"{self._folder}: cannot store the pages there: {error}; free some space, or set TMPDIR to a folder on "
-                "another disk"
-            ) from None
+            raise InputError(f"{self._folder}: cannot store the pages there: {error}; {FIX}") from None
 
     def __getitem__(self, title: str) -> str:
         with self._explained():
