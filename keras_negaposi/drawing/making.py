@@ -15,7 +15,7 @@ from checkpoints_tools.files import is_remote, list_folder, staged_folder, write
 from checkpoints_tools.options import say
 from keras_negaposi.config import PairsConfig
 from keras_negaposi.drawing.leaks import leaks, tell_leaks
-from keras_negaposi.drawing.negatives import Near, match_negatives, with_texts_of
+from keras_negaposi.drawing.negatives import Near, halves, match_negatives, with_texts_of
 from keras_negaposi.drawing.neighbours import like_documents, mined_pages
 from keras_negaposi.drawing.page_store import FIX, PageStore, temporary_store
 from keras_negaposi.drawing.pages import Pages, Sieve
@@ -100,9 +100,7 @@ def _drawn(source: str, kind: str, texts: PageStore, config: PairsConfig, folder
         raise InputError(str(error) if named else f"{source}: {error}") from None
     links = pages.linked()
     candidates = {"next": pages.next, "link": links, "both": [*pages.next, *links]}[config.positive]
-    drawn = match_once(candidates, config.seed)[: config.count]
-    half = len(drawn) // 2
-    positives, others = drawn[:half], drawn[half : 2 * half]
+    positives, others = halves(match_once(candidates, config.seed), config.count)
     same_texts = with_texts_of([(c.a, c.b) for c in candidates], texts) if config.keep_duplicates else None
     linked = {(pages.document(c.a), pages.document(c.b)) for c in links}
 
@@ -114,13 +112,14 @@ def _drawn(source: str, kind: str, texts: PageStore, config: PairsConfig, folder
 
     queries, keys = [c.a for c in others], [c.b for c in others]
     near, pool = _near(config, pages, keys)
-    matched = match_negatives(queries, keys, allowed, near, pool, config.hard_share, config.seed)
+    matched = match_negatives(queries, keys, allowed, near, pool, config.hard_share, config.seed)[: len(positives)]
     if not matched:
         raise InputError(
             f"{source}: {len(texts):,} pages of {pages.documents:,} documents make no pair of each class with "
-            f"--positive {config.positive}; give more, shorter pages (--length) or another --positive"
+            f"--positive {config.positive}; give more, shorter pages (--length) or another --positive. "
+            + " ".join(_counts(pages, candidates, config))
         )
-    chosen = {c.a: c for c in drawn}
+    chosen = {c.a: c for c in others}
     ends = [(c, c.b, 1) for c in positives[: len(matched)]] + [(chosen[a], b, 0) for a, b in matched]
     ends = [ends[i] for i in np.random.default_rng(config.seed).permutation(len(ends))]
     pairs = [Pair(c.a_title, b, label) for c, b, label in ends]
@@ -153,6 +152,22 @@ def _measure(config: PairsConfig) -> Callable[[str], int]:
     return lambda text: len(pieces.encode(text))
 
 
+def _counts(pages: Pages, candidates: Sequence[Candidate], config: PairsConfig) -> list[str]:
+    """How much there is, and what was left out."""
+    dropped = ", ".join(f"{count:,} {reason}" for reason, count in sorted(pages.dropped.items())) or "none"
+    links = sum(bool(candidate.hidden) for candidate in candidates)
+    targets = pages.targets
+    lost = f"; links left out: {targets.dangling:,} to no document, {targets.ambiguous:,} to one of several"
+    lines = [
+        f"{len(pages.texts):,} pages of {pages.documents:,} documents; pages dropped: {dropped}.",
+        f"Possible positives: {len(candidates) - links:,} next pages, {links:,} links"
+        + (lost if config.positive != "next" else "")
+        + ".",
+    ]
+    left_out = pages.adjacency.describe()
+    return [*lines, f"{left_out}."] if left_out and config.positive != "link" else lines
+
+
 def _notes(
     pages: Pages,
     candidates: Sequence[Candidate],
@@ -160,23 +175,13 @@ def _notes(
     masked: dict[str, Candidate],
     config: PairsConfig,
 ) -> list[str]:
-    dropped = ", ".join(f"{count:,} {reason}" for reason, count in sorted(pages.dropped.items())) or "none"
-    links = sum(bool(candidate.hidden) for candidate in candidates)
-    targets = pages.targets
-    lost = f"; links left out: {targets.dangling:,} to no document, {targets.ambiguous:,} to one of several"
     share = f", {config.hard_share:.0%} of them" if config.negative != "random" else ""
     lines = [
-        f"{len(pages.texts):,} pages of {pages.documents:,} documents; pages dropped: {dropped}.",
-        f"Possible positives: {len(candidates) - links:,} next pages, {links:,} links"
-        + (lost if config.positive != "next" else "")
-        + ".",
+        *_counts(pages, candidates, config),
         f"{len(pairs):,} pairs drawn, half of them positive (seed {config.seed}). A page is A at most once and B at "
         "most once. Half of the possible A are positives with their B; the other B are negatives, each with another "
         f"document's A (--negative {config.negative}{share}).",
     ]
-    left_out = pages.adjacency.describe()
-    if left_out and config.positive != "link":
-        lines.append(f"{left_out}.")
     if masked:
         lines.append(
             f"In {len(masked):,} A the link is masked; these texts stand beside the pages in {HONBUN}. {PAGES} has the "

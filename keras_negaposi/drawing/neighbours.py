@@ -11,6 +11,8 @@ from keras_negaposi.drawing.negatives import Near
 
 NEIGHBOURS = 10
 """A hard negative's B is from one of so many documents most like A's."""
+FEWEST = 5
+"""Where few documents offer a B, one of so many at least."""
 MINED = 50
 """So many pages that a model ranks highest are tried."""
 
@@ -57,7 +59,9 @@ def nearest_documents(
     document: Callable[[str], str],
     offered: set[str] | None = None,
 ) -> dict[str, list[str]]:
-    """For each wanted document the `NEIGHBOURS` others most like it, fewer where fewer share an n-gram with it.
+    """For each wanted document the others most like it: `NEIGHBOURS`, or fewer where few are offered.
+
+    Only documents that share an n-gram with it are named.
 
     From every cosine half of the other's mean cosine with its own nearest is taken, as cross-domain similarity local
     scaling does (Conneau et al. 2018, arXiv 1710.04087); else long documents would be near to all.
@@ -69,12 +73,16 @@ def nearest_documents(
         offered: documents that may be named; all if ``None``.
     """
     titles: dict[str, list[str]] = {}
+    others: set[str] = set()
     for title in sorted(texts):
         name = document(title)
         if offered is None or name in offered or name in wanted:
             titles.setdefault(name, []).append(title)
+        else:
+            others.add(name)
     names = list(titles)
     width = min(NEIGHBOURS, len(names) - 1)
+    named = max(FEWEST, round(NEIGHBOURS * len(names) / (len(names) + len(others))))
     if width < 1:
         return {name: [] for name in wanted}
     likeness = Likeness((" ".join(texts[title] for title in found) for found in titles.values()), len(names))
@@ -94,6 +102,6 @@ def nearest_documents(
     # Name the best.
     result = {name: [] for name in wanted}
     for row, (others, cosines) in near.items():
-        best = others[np.argsort(densities[others] / 2 - cosines, kind="stable")[:width]]
+        best = others[np.argsort(densities[others] / 2 - cosines, kind="stable")[:named]]
         result[names[row]] = [names[other] for other in best]
     return result

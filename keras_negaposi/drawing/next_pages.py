@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from keras_negaposi.drawing.negatives import match_negatives, with_texts_of
+from keras_negaposi.drawing.negatives import halves, match_negatives, with_texts_of
 from keras_negaposi.drawing.neighbours import like_documents
 from keras_negaposi.labelled import Pair
 
@@ -47,9 +47,7 @@ def draw_next_pages(
     rng = np.random.default_rng(seed)
     adjacent = [(a, b) for a, b in adjacent if a in texts and b in texts]
     candidates = [pair for pair in adjacent if pair not in known]
-    wanted = len(candidates) if count is None else min(count, len(candidates))
-    drawn = [candidates[i] for i in rng.permutation(len(candidates))[: wanted // 2 * 2]]
-    positives, others = drawn[: len(drawn) // 2], drawn[len(drawn) // 2 :]
+    positives, others = halves([candidates[i] for i in rng.permutation(len(candidates))], count)
     in_order = with_texts_of(adjacent, texts)
 
     def allowed(a: str, b: str) -> bool:
@@ -63,6 +61,6 @@ def draw_next_pages(
         document,
         hard_share,
         seed,
-    )
+    )[: len(positives)]
     pairs = [Pair(a, b, 1) for a, b in positives[: len(negatives)]] + [Pair(a, b, 0) for a, b in negatives]
     return [pairs[i] for i in rng.permutation(len(pairs))]
