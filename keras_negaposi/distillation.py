@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
+from itertools import islice, zip_longest
 
 import numpy as np
 
@@ -16,16 +17,19 @@ from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import exists, read_text, write_text
 from checkpoints_tools.options import say
 from keras_negaposi.config import TrainConfig
+from keras_negaposi.drawing.adjacency import page_of
+from keras_negaposi.drawing.likeness import Likeness
 from keras_negaposi.inputs import UNLABELLED, Inputs
 from keras_negaposi.labelled import Pair, Pairs
 from keras_negaposi.progress import Ticker
 from keras_negaposi.run_folder import RunFolder, check_finished
 from keras_negaposi.scorer import Scorer
 from keras_negaposi.splits import read_split
-from keras_negaposi.tfidf import vectorizer
 
 NEIGHBOURS = 20
 """The B of an unlabelled pair is one of so many pages most like A."""
+CHOICE = 2
+"""Part of the fingerprint: raise it when other pairs are chosen."""
 
 
 def check_teacher(inputs: Inputs, config: TrainConfig) -> None:
@@ -63,38 +67,45 @@ def add_unlabelled(inputs: Inputs, config: TrainConfig) -> Inputs:
         )
     texts = inputs.data.texts
     pages = {title: texts[title] for title in inputs.split.free_titles(texts, config.split, config.group_pattern)}
-    known = {(pair.a, pair.b) for pair in [*inputs.data.pairs, *inputs.split.parts["train"]]}
+    labelled = [*inputs.data.pairs, *inputs.split.parts["train"]]
+    known = {(page_of(pair.a), page_of(pair.b)) for pair in labelled}
     pairs = draw_neighbours(pages, known, config.augment, config.seed)
-    say(f"{len(pairs):,} pairs for the teacher alone, of {len(pages):,} pages that are in no pair to be tested on")
+    free = f"{len(pages):,} pages that are in no pair to be tested on"
+    say(f"{len(pairs):,} pairs for the teacher alone, chosen from {free}")
     split = dataclasses.replace(inputs.split, parts=inputs.split.parts | {UNLABELLED: Pairs.of(pairs)})
-    fingerprint = hashlib.sha256(f"{inputs.fingerprint} {config.augment} {config.seed}".encode()).hexdigest()
+    fingerprint = hashlib.sha256(f"{inputs.fingerprint} {config.augment} {config.seed} {CHOICE}".encode()).hexdigest()
     return dataclasses.replace(inputs, split=split, fingerprint=fingerprint)
 
 
 def draw_neighbours(pages: Mapping[str, str], known: set[tuple[str, str]], count: int, seed: int) -> list[Pair]:
-    """Pairs of an A drawn at random and a B among the pages most like it (TF-IDF), label 0, none of them ``known``.
+    """Pairs of an A chosen at random and a B among the pages most like it (TF-IDF), label 0, none of them ``known``.
+
+    A page is A once before any is A twice.
 
     Raises:
         InputError: there are not so many.
     """
     titles = sorted(pages)
-    if count > len(titles) * min(NEIGHBOURS, len(titles) - 1) // 2:
-        raise InputError(f"--augment {count}: only {len(titles):,} pages are in no pair to be tested on; give fewer")
-    matrix = vectorizer().fit_transform([pages[title] for title in titles])
     rng = np.random.default_rng(seed)
-    drawn: dict[tuple[str, str], None] = {}
-    tick = Ticker("drawing pairs for the teacher", count)
-    while len(drawn) < count:
-        queries = rng.permutation(len(titles))[: min(256, count - len(drawn))]
-        cosines = (matrix[queries] @ matrix.T).toarray()
-        cosines[np.arange(len(queries)), queries] = -1.0
-        width = min(NEIGHBOURS, len(titles) - 1)
-        nearest = np.argpartition(-cosines, width - 1, axis=1)[:, :width]
-        chosen = nearest[np.arange(len(queries)), rng.integers(width, size=len(queries))]
-        pairs = [(titles[a], titles[b]) for a, b in zip(queries, chosen, strict=True)]
-        drawn |= dict.fromkeys(pair for pair in pairs if pair not in known)
-        tick(max(1, len(drawn)))
-    return [Pair(a, b, 0) for a, b in drawn]
+    order = rng.permutation(len(titles))
+    likeness = Likeness((pages[title] for title in titles), len(titles))
+    pairs: list[tuple[str, str]] = []
+    waiting: list[list[tuple[str, str]]] = []
+    for row, (others, _) in zip(order, likeness.nearest(order, "choosing pairs for the teacher"), strict=True):
+        if len(pairs) == count:
+            break
+        found = [(titles[row], titles[other]) for other in rng.permutation(others[:NEIGHBOURS])]
+        found = [pair for pair in found if pair not in known]
+        pairs += found[:1]
+        waiting.append(found[1:])
+    rounds = (pair for pairs_of_round in zip_longest(*waiting) for pair in pairs_of_round if pair)
+    pairs += islice(rounds, count - len(pairs))
+    if len(pairs) < count:
+        raise InputError(
+            f"--augment {count}: the {len(titles):,} pages that are in no pair to be tested on make {len(pairs):,} "
+            f"pairs with the {NEIGHBOURS} pages most like each; give at most that"
+        )
+    return [Pair(a, b, 0) for a, b in pairs]
 
 
 def soft_targets(inputs: Inputs, config: TrainConfig, path: str) -> np.ndarray | None:

@@ -10,6 +10,7 @@ from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import read_digest
 from checkpoints_tools.options import say
 from keras_negaposi.config import DataConfig
+from keras_negaposi.drawing.adjacency import adjacency, page_of
 from keras_negaposi.drawing.next_pages import draw_next_pages
 from keras_negaposi.labelled import PairData, Pairs, read_pairs
 from keras_negaposi.packing import PACKERS, Packer
@@ -20,6 +21,8 @@ UNLABELLED = "unlabelled"
 """Part of pairs that only a teacher labels; trained on after those of ``train``, whose numbers its own continue."""
 FORMAT = 3
 """Part of the fingerprint: raise it when the same texts are written otherwise."""
+NEXT_PAGES = 2
+"""The same for ``augment_next``: raise it when other pairs are chosen."""
 FINGERPRINTED = (
     "do_lower_case",
     "max_seq_length",
@@ -66,20 +69,28 @@ def _add_next_pages(split: Split, data: PairData, config: DataConfig) -> Split:
     """Adds ``config.augment_next`` self-labelled pairs to ``train``."""
     if not config.augment_next:
         return split
-    free = split.free_titles(data.texts, config.split, config.group_pattern)
+    document = Documents(config.group_pattern)
+    found = adjacency(sorted(data.texts), document)
+    free = split.free_titles(sorted(data.texts), config.split, config.group_pattern)
     drawn = draw_next_pages(
         {title: data.texts[title] for title in free},
-        Documents(config.group_pattern),
-        known={(pair.a, pair.b) for pair in data.pairs},
+        found.pairs,
+        document,
+        known={(page_of(pair.a), page_of(pair.b)) for pair in data.pairs},
         count=config.augment_next,
         seed=config.seed_of_split,
     )
+    left_out = found.describe()
     if len(drawn) < config.augment_next - 1:
         raise InputError(
             f"--augment_next {config.augment_next}: the {len(free):,} pages that are in no pair to be tested on make "
             f"{len(drawn):,} pairs; give at most that, or a --group_pattern that finds the document in a title"
+            + (f" ({left_out})" if left_out else "")
         )
-    say(f"{len(drawn):,} more pairs to train on, of {len(free):,} pages that are in no pair to be tested on")
+    say(
+        f"{len(drawn):,} more pairs to train on, chosen from {len(free):,} pages that are in no pair to be tested on"
+        + (f"; {left_out}" if left_out else "")
+    )
     return dataclasses.replace(split, parts=split.parts | {"train": Pairs.of([*split.parts["train"], *drawn])})
 
 
@@ -88,5 +99,6 @@ def fingerprint(config: DataConfig) -> str:
     digest = hashlib.sha256()
     for path in (config.honbun, config.negaposi, config.model_file, config.vocab_file):
         digest.update(read_digest(path))
-    digest.update(json.dumps([FORMAT, *(getattr(config, name) for name in FINGERPRINTED)]).encode())
+    chosen = [NEXT_PAGES] if config.augment_next else []
+    digest.update(json.dumps([FORMAT, *(getattr(config, name) for name in FINGERPRINTED), *chosen]).encode())
     return digest.hexdigest()

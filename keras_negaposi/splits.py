@@ -15,6 +15,7 @@ from sklearn.model_selection import train_test_split
 
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import read_json, write_blocks
+from keras_negaposi.drawing.adjacency import is_masked, page_of
 from keras_negaposi.labelled import Pair, Pairs
 
 STARTS = 8
@@ -37,10 +38,13 @@ class Split:
         return [pair for name in ("test", "dev") for pair in self.parts.get(name, ())]
 
     def free_titles(self, titles: Iterable[str], method: str, group_pattern: str) -> list[str]:
-        """Those of ``titles`` that may be trained on: in no held-out pair, nor, in a grouped split, their document."""
+        """Those of ``titles`` that may be trained on: in no held-out pair, nor, in a grouped split, their document.
+
+        A masked copy stands for its page, and is never one of them.
+        """
         place = Documents(group_pattern) if method == "grouped" else str
-        taken = {place(title) for pair in self.held_out for title in (pair.a, pair.b)}
-        return [title for title in titles if place(title) not in taken]
+        taken = {place(page_of(title)) for pair in self.held_out for title in (pair.a, pair.b)}
+        return [title for title in titles if not is_masked(title) and place(title) not in taken]
 
     def write(self, path: str) -> None:
         """Writes the parts as JSON, ``[a, b, label]`` a line."""
@@ -192,37 +196,42 @@ class _Graph:
         rank = {document: number for number, document in enumerate(order)}
         side: set[int] = set()
         size = 0.0
-        heap: list[tuple[float, int, int]] = []
+        gain = {document: -self._links[document].total() for document in order}  # by how much a change shrinks the cut
+        heap: list[tuple[int, int, int]] = []
         fresh = iter(order)
+
+        def move(document: int) -> float:
+            """Changes the document's side; gives by how much the test side grows."""
+            joins = document not in side
+            side.symmetric_difference_update((document,))
+            gain[document] = -gain[document]
+            for other, count in self._links[document].items():
+                gain[other] += 2 * count if (other in side) != joins else -2 * count
+            return weight[document] if joins else -weight[document]
+
+        # Grow.
         while size < wanted:
             document = heapq.heappop(heap)[2] if heap else next(fresh, None)
             if document is None:
                 break
             if document in side or size + weight[document] > wanted * (1 + TOLERANCE):
                 continue
-            side.add(document)
-            size += weight[document]
+            size += move(document)
             for other in self._links[document]:
                 if other not in side:
-                    heapq.heappush(heap, (-self._gain(other, side), rank[other], other))
+                    heapq.heappush(heap, (-gain[other], rank[other], other))
+
+        # Swap.
         for _ in range(10):
             moved = False
             for document in order:
                 change = -weight[document] if document in side else weight[document]
-                if self._gain(document, side) > 0 and abs(size + change - wanted) <= wanted * TOLERANCE:
-                    side ^= {document}
-                    size += change
+                if gain[document] > 0 and abs(size + change - wanted) <= wanted * TOLERANCE:
+                    size += move(document)
                     moved = True
             if not moved:
                 break
         return np.isin(np.arange(len(weight)), list(side))
-
-    def _gain(self, document: int, side: set[int]) -> float:
-        """By how much the cut shrinks when the document changes sides."""
-        links = self._links[document]
-        inside = sum(count for other, count in links.items() if other in side)
-        outside = links.total() - inside
-        return float(inside - outside) if document not in side else float(outside - inside)
 
 
 def _kept(labels: np.ndarray, ends: np.ndarray) -> int:

@@ -87,15 +87,15 @@ def test_negatives_use_every_b_once_and_prefer_near_documents():
 
 def test_like_documents_share_words():
     texts = {
-        "庭,0": "庭に石と苔がある",
+        "庭,0": "庭の石と苔を見る",
         "庭,1": "石を置く",
-        "苔,0": "苔と石の庭を見る",
+        "苔,0": "石と苔の庭がある",
         "車,0": "自動車を運転する",
         "道,0": "車の運転と道",
     }
     near = nearest_documents({"庭", "車"}, texts, Documents("^(.*),"))
     assert near["庭"][0] == "苔" and near["車"][0] == "道"
-    assert "庭" not in near["庭"] and len(near["庭"]) == 3
+    assert all(name not in found and len(found) <= 3 for name, found in near.items())
 
 
 def wiki(tmp_path, documents=40):

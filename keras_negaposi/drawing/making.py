@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
@@ -16,9 +15,9 @@ from checkpoints_tools.files import is_remote, list_folder, staged_folder, write
 from checkpoints_tools.options import say
 from keras_negaposi.config import PairsConfig
 from keras_negaposi.drawing.leaks import leaks, tell_leaks
-from keras_negaposi.drawing.negatives import Near, match_negatives
+from keras_negaposi.drawing.negatives import Near, halves, match_negatives, with_texts_of
 from keras_negaposi.drawing.neighbours import like_documents, mined_pages
-from keras_negaposi.drawing.page_store import PageStore
+from keras_negaposi.drawing.page_store import FIX, PageStore, temporary_store
 from keras_negaposi.drawing.pages import Pages, Sieve
 from keras_negaposi.drawing.positives import Candidate, match_once
 from keras_negaposi.labelled import Pair, parse_label
@@ -57,16 +56,12 @@ def make_pairs(source: str, config: PairsConfig, command: str = "") -> list[Pair
     kind = detect(source) if config.format == "auto" else config.format
     files = tell_files(source, kind)
     say(files)
-    with tempfile.TemporaryDirectory() as scratch, staged_folder(config.output) as folder:
-        texts = PageStore(os.path.join(scratch, "pages.sqlite"))
-        try:
-            labelled = kind == "table" and is_of_pairs(source)
-            made = _labelled(source, texts) if labelled else _drawn(source, kind, texts, config, folder)
-            _write_texts(os.path.join(folder, HONBUN), _all_texts(texts, made))
-            write_json(os.path.join(folder, NEGAPOSI), [[pair.a, pair.b, pair.label] for pair in made.pairs])
-            found = leaks(made.pairs, lambda title: _text(texts, made, title), config.group_pattern, config.seed)
-        finally:
-            texts.close()
+    with temporary_store() as texts, staged_folder(config.output) as folder:
+        labelled = kind == "table" and is_of_pairs(source)
+        made = _labelled(source, texts) if labelled else _drawn(source, kind, texts, config, folder)
+        _write_texts(os.path.join(folder, HONBUN), _all_texts(texts, made))
+        write_json(os.path.join(folder, NEGAPOSI), [[pair.a, pair.b, pair.label] for pair in made.pairs])
+        found = leaks(made.pairs, lambda title: _text(texts, made, title), config.group_pattern, config.seed)
         notes = [*made.notes, *tell_leaks(found)]
         write_text(
             os.path.join(folder, NOTES), "\n\n".join([f"# Pairs of {source}", f"`{command}`", files, *notes, ""])
@@ -105,29 +100,30 @@ def _drawn(source: str, kind: str, texts: PageStore, config: PairsConfig, folder
     try:
         pages.read(READERS[kind](source, document), config.length, _measure(config))
     except InputError as error:
-        raise InputError(str(error) if source in str(error) else f"{source}: {error}") from None
+        named = source in str(error) or FIX in str(error)
+        raise InputError(str(error) if named else f"{source}: {error}") from None
     links = pages.linked()
     candidates = {"next": pages.next, "link": links, "both": [*pages.next, *links]}[config.positive]
-    drawn = match_once(candidates, config.seed)[: config.count]
-    half = len(drawn) // 2
-    positives, others = drawn[:half], drawn[half : 2 * half]
+    positives, others = halves(match_once(candidates, config.seed), config.count)
+    same_texts = with_texts_of([(c.a, c.b) for c in candidates], texts) if config.keep_duplicates else None
     linked = {(pages.document(c.a), pages.document(c.b)) for c in links}
 
     def allowed(a: str, b: str) -> bool:
         ends = pages.document(a), pages.document(b)
-        return ends[0] != ends[1] and ends not in linked and ends[::-1] not in linked
+        if ends[0] == ends[1] or ends in linked or ends[::-1] in linked:
+            return False
+        return same_texts is None or not same_texts(a, b)
 
-    near, pool = _near(config, pages)
-    matched = match_negatives(
-        [c.a for c in others], [c.b for c in others], allowed, near, pool, config.hard_share, config.seed
-    )
+    queries, keys = [c.a for c in others], [c.b for c in others]
+    near, pool = _near(config, pages, keys)
+    matched = match_negatives(queries, keys, allowed, near, pool, config.hard_share, config.seed)[: len(positives)]
     if not matched:
-        lost = f" ({_lost_links(pages)})" if config.positive != "next" else ""
         raise InputError(
             f"{source}: {len(texts):,} pages of {pages.documents:,} documents make no pair of each class with "
-            f"--positive {config.positive}{lost}; give more, shorter pages (--length) or another --positive"
+            f"--positive {config.positive}; give more, shorter pages (--length) or another --positive. "
+            + " ".join(_counts(pages, candidates, config))
         )
-    chosen = {c.a: c for c in drawn}
+    chosen = {c.a: c for c in others}
     ends = [(c, c.b, 1) for c in positives[: len(matched)]] + [(chosen[a], b, 0) for a, b in matched]
     ends = [ends[i] for i in np.random.default_rng(config.seed).permutation(len(ends))]
     pairs = [Pair(c.a_title, b, label) for c, b, label in ends]
@@ -139,12 +135,12 @@ def _drawn(source: str, kind: str, texts: PageStore, config: PairsConfig, folder
     return Made(pairs, masked, _notes(pages, candidates, pairs, masked, config))
 
 
-def _near(config: PairsConfig, pages: Pages) -> tuple[Near, Callable[[str], str]]:
+def _near(config: PairsConfig, pages: Pages, keys: Iterable[str]) -> tuple[Near, Callable[[str], str]]:
     """Where likely wrong answers are looked for, and the pool that a B is in then."""
     if config.negative == "mined":
         return mined_pages(config.index, pages.texts.__getitem__), str
     if config.negative == "hard":
-        return like_documents(pages.texts, pages.document), pages.document
+        return like_documents(pages.texts, pages.document, keys), pages.document
     return (lambda _: {}), pages.document
 
 
@@ -161,6 +157,20 @@ def _measure(config: PairsConfig) -> Callable[[str], int]:
     return lambda text: len(pieces.encode(text))
 
 
+def _counts(pages: Pages, candidates: Sequence[Candidate], config: PairsConfig) -> list[str]:
+    """How much there is, and what was left out."""
+    dropped = ", ".join(f"{count:,} {reason}" for reason, count in sorted(pages.dropped.items())) or "none"
+    links = sum(bool(candidate.hidden) for candidate in candidates)
+    lines = [
+        f"{len(pages.texts):,} pages of {pages.documents:,} documents; pages dropped: {dropped}.",
+        f"Possible positives: {len(candidates) - links:,} next pages, {links:,} links"
+        + (f"; {_lost_links(pages)}" if config.positive != "next" else "")
+        + ".",
+    ]
+    left_out = pages.adjacency.describe()
+    return [*lines, f"{left_out}."] if left_out and config.positive != "link" else lines
+
+
 def _notes(
     pages: Pages,
     candidates: Sequence[Candidate],
@@ -168,14 +178,9 @@ def _notes(
     masked: dict[str, Candidate],
     config: PairsConfig,
 ) -> list[str]:
-    dropped = ", ".join(f"{count:,} {reason}" for reason, count in sorted(pages.dropped.items())) or "none"
-    links = sum(bool(candidate.hidden) for candidate in candidates)
     share = f", {config.hard_share:.0%} of them" if config.negative != "random" else ""
     lines = [
-        f"{len(pages.texts):,} pages of {pages.documents:,} documents; pages dropped: {dropped}.",
-        f"Possible positives: {len(candidates) - links:,} next pages, {links:,} links"
-        + (f"; {_lost_links(pages)}" if config.positive != "next" else "")
-        + ".",
+        *_counts(pages, candidates, config),
         f"{len(pairs):,} pairs drawn, half of them positive (seed {config.seed}). A page is A at most once and B at "
         "most once. Half of the possible A are positives with their B; the other B are negatives, each with another "
         f"document's A (--negative {config.negative}{share}).",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
+T = TypeVar("T")
 TRIES = 100
 """Partners that are tried for an A and a B which cannot be a negative."""
+FEWEST = 20
+"""So many A and B are matched at least, where there are any: a few may all be of one document."""
 
 Allowed = Callable[[str, str], bool]
 Near = Callable[[Sequence[str]], Mapping[str, Sequence[str]]]
@@ -60,6 +64,23 @@ def match_negatives(
         _repair(a, drawn, rest, allowed, rng)
     matched |= {a: b for a, b in drawn.items() if allowed(a, b)}
     return [(a, matched[a]) for a in queries if a in matched]
+
+
+def halves(drawn: Sequence[T], count: int | None) -> tuple[Sequence[T], Sequence[T]]:
+    """The positives among some possible ones, and those whose A and B are matched for as many negatives.
+
+    Args:
+        drawn: possible positives in random order.
+        count: of positives and negatives together; as many as there are if ``None``.
+    """
+    half = min(len(drawn), len(drawn) if count is None else count) // 2
+    return drawn[:half], drawn[half : max(2 * half, half + FEWEST)]
+
+
+def with_texts_of(positives: Iterable[tuple[str, str]], texts: Mapping[str, str]) -> Allowed:
+    """Whether the texts of (A, B) are those of a positive, whatever their titles."""
+    known = {(hash(texts[a]), hash(texts[b])) for a, b in positives}
+    return lambda a, b: (hash(texts[a]), hash(texts[b])) in known
 
 
 def _repair(a: str, drawn: dict[str, str], others: Sequence[str], allowed: Allowed, rng: np.random.Generator) -> None:

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from checkpoints_tools.errors import InputError
+from keras_negaposi.drawing.likeness import Likeness
 from keras_negaposi.drawing.negatives import Near
-from keras_negaposi.tfidf import vectorizer
 
 NEIGHBOURS = 10
 """A hard negative's B is from one of so many documents most like A's."""
+FEWEST = 5
+"""Where few documents offer a B, one of so many at least."""
 MINED = 50
 """So many pages that a model ranks highest are tried."""
-ROWS = 256
-"""Documents compared with all others at once."""
 
 
-def like_documents(texts: Mapping[str, str], document: Callable[[str], str]) -> Near:
-    """Names the documents most like A's; a B's pool is its document."""
+def like_documents(texts: Mapping[str, str], document: Callable[[str], str], keys: Iterable[str]) -> Near:
+    """Names the documents most like A's among those that have a B; a B's pool is its document.
+
+    Args:
+        texts: of the pages.
+        document: of a title.
+        keys: titles that may be B. Other documents than theirs and A's are not looked at.
+    """
+    offered = {document(key) for key in keys}
 
     def near(queries: Sequence[str]) -> dict[str, list[str]]:
-        found = nearest_documents({document(a) for a in queries}, texts, document)
+        found = nearest_documents({document(a) for a in queries}, texts, document, offered)
         return {a: found[document(a)] for a in queries}
 
     return near
@@ -48,42 +54,54 @@ def mined_pages(index_path: str, text_of: Callable[[str], str]) -> Near:
 
 
 def nearest_documents(
-    wanted: set[str], texts: Mapping[str, str], document: Callable[[str], str]
+    wanted: set[str],
+    texts: Mapping[str, str],
+    document: Callable[[str], str],
+    offered: set[str] | None = None,
 ) -> dict[str, list[str]]:
-    """For each wanted document the `NEIGHBOURS` others most like it, by TF-IDF of their whole texts.
+    """For each wanted document the others most like it: `NEIGHBOURS`, or fewer where few are offered.
+
+    Only documents that share an n-gram with it are named.
 
     From every cosine half of the other's mean cosine with its own nearest is taken, as cross-domain similarity local
     scaling does (Conneau et al. 2018, arXiv 1710.04087); else long documents would be near to all.
+
+    Args:
+        wanted: documents.
+        texts: of the pages.
+        document: of a title.
+        offered: documents that may be named; all if ``None``.
     """
     titles: dict[str, list[str]] = {}
-    for title in texts:
-        titles.setdefault(document(title), []).append(title)
+    others: set[str] = set()
+    for title in sorted(texts):
+        name = document(title)
+        if offered is None or name in offered or name in wanted:
+            titles.setdefault(name, []).append(title)
+        else:
+            others.add(name)
     names = list(titles)
     width = min(NEIGHBOURS, len(names) - 1)
+    named = max(FEWEST, round(NEIGHBOURS * len(names) / (len(names) + len(others))))
     if width < 1:
         return {name: [] for name in wanted}
-    whole = (" ".join(texts[title] for title in found) for found in titles.values())
-    try:
-        matrix = vectorizer().fit_transform(whole).astype(np.float32)
-    except ValueError:
-        raise InputError("no text has two characters: nothing to tell like documents by; give more text") from None
+    likeness = Likeness((" ".join(texts[title] for title in found) for found in titles.values()), len(names))
+    may_be_named = np.array([offered is None or name in offered for name in names])
 
-    def cosines(rows: np.ndarray) -> np.ndarray:
-        found = (matrix[rows] @ matrix.T).toarray()
-        found[np.arange(len(rows)), rows] = -1.0
-        return found
+    # Compare the wanted documents with others, then these others with theirs.
+    asked = np.flatnonzero([name in wanted for name in names])
+    near: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    densities = np.zeros(len(names), np.float32)
+    for row, (others, cosines) in zip(asked, likeness.nearest(asked, "finding documents like A's"), strict=True):
+        densities[row] = cosines[:width].sum() / width
+        near[row] = others[may_be_named[others]], cosines[may_be_named[others]]
+    found = np.setdiff1d(np.concatenate([asked[:0], *(others for others, _ in near.values())]), asked)
+    for row, (_, cosines) in zip(found, likeness.nearest(found, "comparing these documents with others"), strict=True):
+        densities[row] = cosines[:width].sum() / width
 
-    def blocks(rows: np.ndarray) -> list[np.ndarray]:
-        return [rows[start : start + ROWS] for start in range(0, len(rows), ROWS)]
-
-    def density(rows: np.ndarray) -> np.ndarray:
-        return np.partition(cosines(rows), -width, axis=1)[:, -width:].mean(axis=1)
-
-    densities = np.concatenate([density(rows) for rows in blocks(np.arange(len(names)))])
-    result = {}
-    for rows in blocks(np.flatnonzero([name in wanted for name in names])):
-        scores = cosines(rows) - densities / 2
-        scores[np.arange(len(rows)), rows] = -np.inf
-        best = np.argsort(-scores, axis=1, kind="stable")[:, :width]
-        result |= {names[row]: [names[i] for i in found] for row, found in zip(rows, best, strict=True)}
+    # Name the best.
+    result = {name: [] for name in wanted}
+    for row, (others, cosines) in near.items():
+        best = others[np.argsort(densities[others] / 2 - cosines, kind="stable")[:named]]
+        result[names[row]] = [names[other] for other in best]
     return result

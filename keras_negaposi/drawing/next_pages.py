@@ -6,13 +6,12 @@ user's own pages.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from keras_negaposi.drawing.negatives import match_negatives
+from keras_negaposi.drawing.negatives import halves, match_negatives, with_texts_of
 from keras_negaposi.drawing.neighbours import like_documents
-from keras_negaposi.drawing.positives import consecutive
 from keras_negaposi.labelled import Pair
 
 HARD_SHARE = 2 / 3
@@ -21,6 +20,7 @@ HARD_SHARE = 2 / 3
 
 def draw_next_pages(
     texts: Mapping[str, str],
+    adjacent: Sequence[tuple[str, str]],
     document: Callable[[str], str],
     known: set[tuple[str, str]],
     count: int | None = None,
@@ -33,7 +33,8 @@ def draw_next_pages(
     next to them their B, each given to another A.
 
     Args:
-        texts: title -> text; a document's pages in their order.
+        texts: title -> text of the pages that may be in a pair.
+        adjacent: (page, next page) of the full corpus, as `adjacency` finds them; those not in ``texts`` are left out.
         document: of a title.
         known: pairs (A, B) that are not to be drawn.
         count: how many pairs; all that there are if ``None``.
@@ -44,22 +45,22 @@ def draw_next_pages(
         As many positives as negatives, in random order; fewer than ``count`` where there are no more.
     """
     rng = np.random.default_rng(seed)
-    candidates = [pair for pair in consecutive(texts, document) if pair not in known]
-    wanted = len(candidates) if count is None else min(count, len(candidates))
-    drawn = [candidates[i] for i in rng.permutation(len(candidates))[: wanted // 2 * 2]]
-    positives, others = drawn[: len(drawn) // 2], drawn[len(drawn) // 2 :]
+    adjacent = [(a, b) for a, b in adjacent if a in texts and b in texts]
+    candidates = [pair for pair in adjacent if pair not in known]
+    positives, others = halves([candidates[i] for i in rng.permutation(len(candidates))], count)
+    in_order = with_texts_of(adjacent, texts)
 
     def allowed(a: str, b: str) -> bool:
-        return document(a) != document(b) and (a, b) not in known
+        return document(a) != document(b) and (a, b) not in known and not in_order(a, b)
 
     negatives = match_negatives(
         [a for a, _ in others],
         [b for _, b in others],
         allowed,
-        like_documents(texts, document),
+        like_documents(texts, document, (b for _, b in others)),
         document,
         hard_share,
         seed,
-    )
+    )[: len(positives)]
     pairs = [Pair(a, b, 1) for a, b in positives[: len(negatives)]] + [Pair(a, b, 0) for a, b in negatives]
     return [pairs[i] for i in rng.permutation(len(pairs))]

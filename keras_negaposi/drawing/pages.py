@@ -7,11 +7,14 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 
+from keras_negaposi.drawing.adjacency import Adjacency, adjacency
 from keras_negaposi.drawing.chunks import Page, cut_document
 from keras_negaposi.drawing.link_targets import LinkTargets
 from keras_negaposi.drawing.page_store import PageStore
 from keras_negaposi.drawing.positives import Candidate
+from keras_negaposi.progress import Ticker
 from keras_negaposi.sources.document import Document, Link
 from keras_negaposi.sources.note_files import note_file
 
@@ -50,6 +53,7 @@ class Pages:
         dropped: pages that were not kept, by reason.
         next: candidates of two pages that follow each other.
         files: of the documents whose title does not name their file (``.markdown`` instead of ``.md``).
+        adjacency: of the pages that have titles of their own.
     """
 
     def __init__(self, texts: PageStore, sieve: Sieve) -> None:
@@ -58,6 +62,7 @@ class Pages:
         self.dropped: Counter[str] = Counter()
         self.next: list[Candidate] = []
         self.files: dict[str, str] = {}
+        self.adjacency = Adjacency([])
         self.targets = LinkTargets()
         self._sieve = sieve
         self._seen: set[bytes] = set()
@@ -67,14 +72,22 @@ class Pages:
 
     def read(self, documents: Iterable[Document], length: int, measure: Callable[[str], int] = len) -> None:
         """Takes in all documents, one at a time."""
+        titled: dict[str, str] = {}  # page title -> document, also of the pages that are dropped
+        progress = Ticker("reading documents", None)
         for document in documents:
             self.documents += 1
             self.targets.add(document)
             if document.file and document.file != note_file(document.title, {}):
                 self.files[document.title] = document.file
-            before: str | None = None
-            for page in cut_document(document, length, measure):
-                before = self._take(page, before)
+            pages = cut_document(document, length, measure)
+            kept = [page.title if self._take(page) else None for page in pages]
+            if document.page_titles is None:  # cut by us, in order
+                self.next += [Candidate(a, b) for a, b in pairwise(kept) if a is not None and b is not None]
+            else:
+                titled.update({page.title: document.title for page in pages if page.title})
+            progress(self.documents)
+        self.adjacency = adjacency(titled, titled.__getitem__)
+        self.next += [Candidate(a, b) for a, b in self.adjacency.pairs if a in self._document and b in self._document]
 
     def document(self, title: str) -> str:
         """The document of a page kept."""
@@ -95,18 +108,16 @@ class Pages:
                 found.append(Candidate(title, self._first[target], tuple(hidden), tuple(names)))
         return found
 
-    def _take(self, page: Page, before: str | None) -> str | None:
-        """Keeps a page or not; gives its title if it was kept, for the page after it."""
+    def _take(self, page: Page) -> bool:
+        """Keeps a page or not; tells which."""
         fault = self._sieve.fault(page.text, self._seen)
         if fault:
             if page.title:  # else it only stands where pages are missing
                 self.dropped[fault] += 1
-            return None
+            return False
         self.texts.add(page.title, page.text)
         self._document[page.title] = page.document
         self._first.setdefault(page.document, page.title)
-        if before is not None:
-            self.next.append(Candidate(before, page.title))
         if page.links:
             self._linking.append((page.title, page.links))
-        return page.title
+        return True

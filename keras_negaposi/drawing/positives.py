@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -35,18 +35,6 @@ class Candidate:
     def a_text(self, text: str) -> str:
         """What is A, given the page's text: nothing in it names B's document."""
         return mask_links(text, self.hidden, self.names)
-
-
-def consecutive(titles: Iterable[str], document: Callable[[str], str]) -> list[tuple[str, str]]:
-    """Each page with the next one of its document, in the order of ``titles``."""
-    last: dict[str, str] = {}
-    pairs = []
-    for title in titles:
-        name = document(title)
-        if name in last:
-            pairs.append((last[name], title))
-        last[name] = title
-    return pairs
 
 
 def match_once(candidates: Sequence[Candidate], seed: int) -> list[Candidate]:

@@ -13,7 +13,7 @@ from keras_negaposi.labelled import Pair
 from keras_negaposi.progress import Ticker
 from keras_negaposi.scorer import Scorer
 from keras_negaposi.splits import Documents
-from keras_negaposi.tfidf import vectorizer
+from keras_negaposi.tfidf import NGrams
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +101,7 @@ def hard_candidates(
     texts: Texts, drawn: Sequence[Pair], pages: Sequence[str], documents: Documents, count: int
 ) -> list[list[str]]:
     """For each A the pages most like it, none of its own document."""
-    weighing = vectorizer()
+    weighing = NGrams()
     matrix = weighing.fit_transform([texts[title] for title in pages])
     cosines = (weighing.transform([texts[pair.a] for pair in drawn]) @ matrix.T).toarray()
     result = []

@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from keras_negaposi.labelled import Pair
 from keras_negaposi.lexical.features import lexical_features
 from keras_negaposi.lexical.vocabulary import PageFrequencies
-from keras_negaposi.tfidf import vectorizer
+from keras_negaposi.tfidf import NGrams
 
 Texts = dict[str, str]
 Trivial = Callable[[Texts, Sequence[Pair], Sequence[Pair]], np.ndarray]
@@ -80,7 +80,8 @@ def tfidf_features(texts: Texts, train: Sequence[Pair], pairs: Sequence[Pair]) -
 
     The n-grams and their weights come from the training pairs' texts only.
     """
-    weighing = vectorizer().fit(sorted({texts[title] for pair in train for title in (pair.a, pair.b)}))
+    weighing = NGrams()
+    weighing.fit_transform(sorted({texts[title] for pair in train for title in (pair.a, pair.b)}))
     a = weighing.transform([texts[pair.a] for pair in pairs])
     b = weighing.transform([texts[pair.b] for pair in pairs])
     cosine = np.asarray(a.multiply(b).sum(axis=1)).ravel()  # rows have length 1
@@ -101,10 +102,7 @@ def _lengths(texts: Texts, pairs: Sequence[Pair]) -> np.ndarray:
 
 
 def _one_side(train: list[str], test: list[str], labels: np.ndarray) -> np.ndarray:
-    weighing = vectorizer()
-    try:
-        train_features = weighing.fit_transform(train)
-    except ValueError:  # not one text has two characters
-        return np.full(len(test), labels.mean())
+    weighing = NGrams()
+    train_features = weighing.fit_transform(train)
     classifier = LogisticRegression(max_iter=200)
     return classifier.fit(train_features, labels).predict_proba(weighing.transform(test))[:, 1]
