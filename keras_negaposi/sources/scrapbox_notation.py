@@ -68,7 +68,8 @@ def _apply(step: Step, segments: Segments) -> list[str | Piece]:
     """Reads what is not read yet."""
     result: list[str | Piece] = []
     for part in segments:
-        result += [part] if isinstance(part, Piece) else [new for new in step(part) if new]
+        done = isinstance(part, Piece) or not _MARK.search(part)
+        result += [part] if done else [new for new in step(part) if new]  # type: ignore[arg-type]
     return result
 
 
