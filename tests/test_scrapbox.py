@@ -121,7 +121,7 @@ def test_a_slash_is_no_folder_in_a_title(tmp_path):
     titles = ["TCP/IP", "郵便", "入出力/出力", "庭仕事"]
     texts = ["通信の決まりごと", "住所は [IP] や SHIPPING や [tcp/ip] の本にある", "文字を送る", "今年の [出力] は多い"]
     pages = [{"title": title, "lines": [title, text]} for title, text in zip(titles, texts, strict=True)]
-    found = Pages(PageStore(str(tmp_path / "pages.sqlite")), Sieve(), paths=False)
+    found = Pages(PageStore(str(tmp_path / "pages.sqlite")), Sieve())
     found.read(read_scrapbox(export(tmp_path, pages)), 200)
     (candidate,) = found.linked()
     assert (candidate.a, candidate.b, found.targets.dangling) == ("郵便,000", "TCP/IP,000", 2)
