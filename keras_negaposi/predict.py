@@ -17,8 +17,8 @@ from typing import TextIO
 
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import replaced
+from checkpoints_tools.json_text import check_text
 from checkpoints_tools.options import add_flags, given_flags, make_config, make_parser, run_command
-from keras_negaposi.texts import check_text
 
 STDIN = "-"
 

@@ -196,8 +196,8 @@ def one_page_pdf(text):
 
 BAD = {
     "nothing there": ("gone.json", None, "no such file"),
-    "cut off": ("a.json", b'{"pages": [{"title": "a", "lines": ["x"', "not JSON in UTF-8, or cut off"),
-    "not UTF-8": ("a.json", '{"a": "日本"}'.encode("shift_jis"), "not JSON in UTF-8"),
+    "cut off": ("a.json", b'{"pages": [{"title": "a", "lines": ["x"', "not JSON at line 1, column 38: Unterminated string"),
+    "not UTF-8": ("a.json", '{"a": "日本"}'.encode("shift_jis"), "not UTF-8 at byte 7"),
     "page without title": ("a.json", b'{"pages": [{"lines": []}]}', 'page 1: has no "title"'),
     "page without lines": ("a.json", b'{"pages": [{"title": "a"}]}', 'page 1 "a": has no list of "lines"'),
     "a line that is a number": ("a.json", b'{"pages": [{"title": "a", "lines": [3]}]}', "a line must be a string"),

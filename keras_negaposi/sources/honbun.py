@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from checkpoints_tools.errors import InputError
+from checkpoints_tools.errors import InputError, quoted
 from keras_negaposi.json_stream import stream_members
 from keras_negaposi.sources.document import Document, group_pages
 
@@ -19,7 +19,7 @@ def read_honbun(path: str, document: Callable[[str], str]) -> Iterator[Document]
     def rows() -> Iterator[tuple[str, str]]:
         for title, text in stream_members(path):
             if not isinstance(text, str):
-                raise InputError(f'{path}: the text of "{title}" must be a string, not {str(text)[:60]}')
+                raise InputError(f"{path}: the text of {quoted(title)} must be a string, not {quoted(text)}")
             yield title, text
 
     yield from group_pages(rows(), document)

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from checkpoints_tools.errors import InputError
+from checkpoints_tools.json_text import check_text
 from keras_negaposi.sources.document import Document, group_pages
-from keras_negaposi.texts import check_text
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
 LONGEST_LINE = 16 << 20
