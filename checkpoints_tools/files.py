@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import itertools
 import json
 import os
 import re
@@ -107,22 +106,6 @@ def opened(path: str, once: bool = False) -> Iterator[BinaryIO]:
         if error.filename not in (None, path) or error.errno in WRITING_FAILS:  # of what the caller does with it
             raise
         raise InputError(f"{named}: cannot be read: {error.strerror}") from None
-
-
-def bounded_lines(file: BinaryIO, name: str) -> Iterator[bytes]:
-    """The lines of a file, of which none fills the memory, even where the file has no end.
-
-    Raises:
-        InputError: a line is too long; names ``name`` and the line.
-    """
-    for number in itertools.count(1):
-        line = file.readline(LONGEST_LINE + 1)
-        if len(line) > LONGEST_LINE:
-            limit = f"{LONGEST_LINE:,} bytes"
-            raise InputError(f"{name}: line {number} has more than {limit}; is this the file that you meant?")
-        if not line:
-            return
-        yield line
 
 
 def read_bytes(path: str) -> bytes:

@@ -10,7 +10,7 @@ from typing import overload
 
 import numpy as np
 
-from checkpoints_tools.errors import InputError
+from checkpoints_tools.errors import InputError, quoted
 from keras_negaposi.pair_rows import read_rows
 from keras_negaposi.texts import read_texts
 
@@ -137,11 +137,10 @@ def read_pairs(honbun: str, negaposi: str) -> PairData:
     values = array("i")
     for place, *ends, raw_label in read_rows(negaposi):
         for title in ends:
-            if not isinstance(title, str):
-                raise InputError(f"{place}: a title must be a string, not {title!r}")
-            if title not in numbers:
-                raise InputError(f'{place}: the title "{title}" has no text in {honbun}; add it there or drop the pair')
-            values.append(numbers[title])
+            number = numbers.get(_title(title, place))
+            if number is None:
+                raise InputError(f"{place}: the title {quoted(title)} has no text in {honbun}; add it or drop the pair")
+            values.append(number)
         values.append(parse_label(raw_label, place))
     rows = np.array(values, np.int32).reshape(-1, 3)
     if not len(rows):
@@ -150,7 +149,7 @@ def read_pairs(honbun: str, negaposi: str) -> PairData:
     torn = np.flatnonzero(rows[:, 2] != rows[first[same], 2])
     if len(torn):
         place, a, b, _ = next(islice(read_rows(negaposi), int(torn[0]), None))
-        raise InputError(f'{place}: the pair ("{a}", "{b}") has both labels in this file; keep one')
+        raise InputError(f"{place}: the pair ({quoted(a)}, {quoted(b)}) has both labels in this file; keep one")
     pairs = Pairs(titles, rows[np.sort(first)])
     if len(labels := set(pairs.labels.tolist())) == 1:
         raise InputError(f"{negaposi}: every label is {labels.pop()}; a classifier needs pairs of both classes")
@@ -163,7 +162,17 @@ def read_links(path: str) -> set[tuple[str, str]]:
     Raises:
         InputError: as `read_pairs`.
     """
-    return {(str(a), str(b)) for place, a, b, label in read_rows(path) if parse_label(label, place)}
+    links = set()
+    for place, a, b, label in read_rows(path):
+        if parse_label(label, place):
+            links.add((_title(a, place), _title(b, place)))
+    return links
+
+
+def _title(raw: object, place: str) -> str:
+    if not isinstance(raw, str):
+        raise InputError(f"{place}: a title must be a string, not {quoted(raw)}")
+    return raw
 
 
 def parse_label(raw: object, place: str) -> int:
@@ -174,4 +183,4 @@ def parse_label(raw: object, place: str) -> int:
     """
     if isinstance(raw, (int, str)) and raw in LABELS:
         return LABELS[raw]
-    raise InputError(f"{place}: the label {raw!r} is not one; use 1 (B comes next) or 0")
+    raise InputError(f"{place}: the label {quoted(raw)} is not one; use 1 (B comes next) or 0")

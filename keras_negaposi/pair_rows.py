@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import read_json
-from keras_negaposi.json_stream import first_character, stream_items, stream_kinds
+from checkpoints_tools.errors import InputError, quoted
+from keras_negaposi.json_stream import check_json, first_character, stream_items, stream_kinds
 
 KINDS = {dict: "object", list: "list", str: "string", bool: "truth value", type(None): "null"}
 CLASSES = {"posi": 1, "nega": 0}
@@ -34,11 +33,11 @@ def read_rows(path: str) -> Iterator[Row]:
     """
     read = {"[": _listed, "{": _by_class}.get(first_character(path))
     if read is None:
-        raise InputError(f"{path}: must be a list of pairs, not a {kind(read_json(path))}")
+        raise InputError(f"{path}: must be a list of pairs, not a {kind(check_json(path))}")
     try:
         yield from read(path)
     except InputError:
-        read_json(path)  # says at which line and column it is not JSON, where that is what is wrong
+        check_json(path)  # says at which line and column it is not JSON, where that is what is wrong
         raise
 
 
@@ -55,27 +54,18 @@ def _listed(path: str) -> Iterator[Row]:
         elif isinstance(item, dict) and item.keys() == {"a", "b", "label"}:
             yield Row(place, item["a"], item["b"], item["label"])
         else:
-            raise InputError(f'{place}: must be [a, b, label] or {{"a", "b", "label"}}, not {_shortened(item)}')
+            raise InputError(f'{place}: must be [a, b, label] or {{"a", "b", "label"}}, not {quoted(item)}')
 
 
 def _by_class(path: str) -> Iterator[Row]:
-    seen = set()
     for key, begin in stream_kinds(path):
         if key not in CLASSES:
-            raise InputError(f'{path}: unknown key "{key}"; an object of pairs has "posi" and "nega" only')
+            raise InputError(f'{path}: unknown key {quoted(key)}; an object of pairs has "posi" and "nega" only')
         if begin != "start_array":
             raise InputError(f'{path}: "{key}" must be a list of [a, b]')
-        if key in seen:
-            raise InputError(f'{path}: the key "{key}" appears twice in one object; keep one of the two')
-        seen.add(key)
     for key, label in CLASSES.items():
         for number, item in enumerate(stream_items(path, f"{key}.item", may_be_empty=True), 1):
             place = f'{path}: pair {number} of "{key}"'
             if not isinstance(item, list) or len(item) != 2:
-                raise InputError(f"{place}: must be [a, b], not {_shortened(item)}")
+                raise InputError(f"{place}: must be [a, b], not {quoted(item)}")
             yield Row(place, *item, label)
-
-
-def _shortened(item: object) -> str:
-    text = repr(item)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -152,8 +152,12 @@ def one_page_pdf(text):
 
 BAD = {
     "nothing there": ("gone.json", None, "no such file"),
-    "cut off": ("a.json", b'{"pages": [{"title": "a", "lines": ["x"', "not JSON in UTF-8, or cut off"),
-    "not UTF-8": ("a.json", '{"a": "日本"}'.encode("shift_jis"), "not JSON in UTF-8"),
+    "cut off": (
+        "a.json",
+        b'{"pages": [{"title": "a", "lines": ["x"',
+        "not JSON at line 1, column 40",
+    ),
+    "not UTF-8": ("a.json", '{"a": "日本"}'.encode("shift_jis"), "not UTF-8 at byte 7"),
     "page without title": ("a.json", b'{"pages": [{"lines": []}]}', 'page 1: has no "title"'),
     "page without lines": ("a.json", b'{"pages": [{"title": "a"}]}', 'page 1 "a": has no list of "lines"'),
     "a line that is a number": ("a.json", b'{"pages": [{"title": "a", "lines": [3]}]}', "a line must be a string"),
@@ -167,7 +171,7 @@ BAD = {
     "not a PDF": ("a.pdf", b"hello", "not a PDF that can be read"),
     "other columns": ("a.csv", b"x,y\n1,2\n", "has no text_a and no text_b and no label"),
     "a row cut short": ("a.csv", b"text_a,text_b,label\na,b\n", "line 2: has no label"),
-    "open quotation": ("a.csv", b'text_a,text_b,label\n"a,b,1\n', "mend the quotation marks"),
+    "open quotation": ("a.csv", b'text_a,text_b,label\n"a,b,1\n', "line 2: the cell "),
     "no rows": ("a.csv", b"text_a,text_b,label\n", "no rows in it"),
     "JSON lines that are not": ("a.jsonl", b'{"title": "a", "text": "b"}\n{', "line 2: not JSON"),
     "a line that is a list": ("a.jsonl", b"[1]", "line 1: must be an object"),

@@ -70,16 +70,25 @@ def make_pairs(source: str, config: PairsConfig, command: str = "") -> list[Pair
     return made.pairs
 
 
+def text_title(text: str) -> str:
+    """The title of a text that has none: 128 bits of its SHA-256, so that no two texts have the same."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
 def _labelled(source: str, texts: PageStore) -> Made:
-    """Pairs that have labels already; a text's title is a hash of it."""
+    """Pairs that have labels already; a text's title is `text_title`."""
     labels: dict[tuple[str, str], int] = {}
     repeated = 0
     for place, row in read_rows(source):
         titles = []
         for name in ("text_a", "text_b"):
-            title = hashlib.sha1(str(row[name]).encode()).hexdigest()[:12]
-            if title not in texts:
-                texts.add(title, str(row[name]))
+            text = str(row[name])
+            title = text_title(text)
+            known = texts.get(title)
+            if known is None:
+                texts.add(title, text)
+            elif known != text:
+                raise InputError(f"{place}: {name} has the title {title}, which is another text's above; change it")
             titles.append(title)
         label = parse_label(row["label"], place)
         pair = (titles[0], titles[1])

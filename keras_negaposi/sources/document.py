@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,29 +63,6 @@ def page_title(document: str, number: int) -> str:
 def plain_lines(text: str) -> list[Line]:
     """The lines of a text without markup that are not empty."""
     return [Line(" ".join(line.split())) for line in text.splitlines() if line.strip()]
-
-
-def group_pages(rows: Iterable[tuple[str, str]], document: Callable[[str], str]) -> Iterator[Document]:
-    """Titles with their texts as documents: titles that stand together and share their document are its pages.
-
-    Args:
-        rows: (title, text).
-        document: of a title; itself, where a row is a whole document.
-    """
-    gathered: list[tuple[str, str]] = []
-
-    def gather() -> Document:
-        name = document(gathered[0][0])
-        titles = [title for title, _ in gathered]
-        return Document(name, [plain_lines(text) for _, text in gathered], None if titles == [name] else titles)
-
-    for title, text in rows:
-        if gathered and document(title) != document(gathered[0][0]):
-            yield gather()
-            gathered = []
-        gathered.append((title, text))
-    if gathered:
-        yield gather()
 
 
 class LineBuilder:

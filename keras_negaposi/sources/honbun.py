@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from checkpoints_tools.errors import InputError
+from checkpoints_tools.errors import InputError, quoted
 from keras_negaposi.json_stream import stream_members
-from keras_negaposi.sources.document import Document, group_pages
+from keras_negaposi.sources.document import Document
+from keras_negaposi.sources.page_order import order_pages
 
 
 def read_honbun(path: str, document: Callable[[str], str]) -> Iterator[Document]:
-    """Yields the texts as documents, as `group_pages` does.
+    """Yields the texts as documents, as `order_pages` does.
 
     Raises:
         InputError: the file is not an object of strings.
@@ -19,7 +20,7 @@ def read_honbun(path: str, document: Callable[[str], str]) -> Iterator[Document]
     def rows() -> Iterator[tuple[str, str]]:
         for title, text in stream_members(path):
             if not isinstance(text, str):
-                raise InputError(f'{path}: the text of "{title}" must be a string, not {str(text)[:60]}')
+                raise InputError(f"{path}: the text of {quoted(title)} must be a string, not {quoted(text)}")
             yield title, text
 
-    yield from group_pages(rows(), document)
+    yield from order_pages(rows(), document)
