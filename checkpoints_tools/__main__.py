@@ -65,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     command = add("convert", convert, "writes a checkpoint in another format", "checkpoint")
     command.add_argument("--to", required=True, choices=FORMATS, help="the format")
     command.add_argument("--output_dir", required=True, help="folder for weights, config and tokenizer files")
-    command.add_argument("--force", action="store_true", help="replace files in a folder that is not empty")
+    command.add_argument("--force", action="store_true", help="replace what an earlier conversion wrote to the folder")
     command = add("verify", verify, "whether two checkpoints compute the same; exit code 1 if not", "a", "b")
     command.add_argument("--bert_config_file_b", help="B's BERT config (default: the one beside it)")
     command.add_argument("--tolerance", type=float, default=1e-5, help="largest difference allowed (default: 1e-5)")

@@ -91,7 +91,7 @@ def test_every_kind_of_model_agrees_with_python_sentencepiece(kind, corpus):
         minloglevel=2,
         **{"vocab_size": 400, "hard_vocab_limit": False} | KINDS[kind],
     )
-    segment = Segmentation(file.getvalue())
+    segment = Segmentation(file.getvalue(), "x.model")
     assert segment.is_fast == (kind in ("unigram", "user_defined_symbols", "split_by_whitespace"))
     texts = [*corpus.values(), *(text.replace("\0", "") for text in ODD_TEXTS), "a\tb", " 前後 "]
     expected = sentencepiece.SentencePieceProcessor(model_proto=file.getvalue()).encode(texts)
