@@ -14,7 +14,7 @@ _WORD_PIECE, _FAST = "vocab.txt", "tokenizer.json"
 _PATTERNS = ("*.model", "*.vocab", _WORD_PIECE, "tokenizer*.json", "special_tokens_map.json", "added_tokens.json")
 _NEEDED = ("[CLS]", "[SEP]")
 _SCORE = re.compile(r"\t-?[0-9.]+(?:e[+-]?[0-9]+)?\r?(?:\n|$)")
-"""How a row of a ``.vocab`` ends. What is before may be a line break or a tab: SentencePiece does not escape a piece."""
+"""How a row of a ``.vocab`` ends. The piece before it may be a line break or a tab: SentencePiece escapes nothing."""
 
 
 def copy_tokenizer(folder: str, target: str) -> list[str]:

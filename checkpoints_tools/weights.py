@@ -13,7 +13,7 @@ import numpy as np
 
 from checkpoints_tools import name_map
 from checkpoints_tools.config import BertConfig
-from checkpoints_tools.errors import InputError, quoted, shortened
+from checkpoints_tools.errors import InputError, quoted
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 """Element types that a weight may have; the float32 of them is what is used."""
