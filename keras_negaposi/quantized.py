@@ -25,6 +25,8 @@ from keras_negaposi.run_folder import RunFolder, saved_config
 from keras_negaposi.tokenizer import Tokenizer
 
 _LONGEST_REASON = 200
+_TENSORFLOW = "Flex"
+"""How LiteRT calls TensorFlow's operations: some reach files, and none of ours needs one."""
 LENGTHS = 16
 """Inputs are padded to a multiple of it: another shape has to be prepared for."""
 MOST_PARTS = 4
@@ -53,6 +55,8 @@ class Quantized:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # that LiteRT will be a package of its own
                 interpreters = [tf.lite.Interpreter(model_content=content, num_threads=threads) for _ in range(parts)]
+            if any(part["op_name"].startswith(_TENSORFLOW) for part in interpreters[0]._get_ops_details()):
+                raise ValueError("it holds operations of TensorFlow")
             self._runners = [interpreter.get_signature_runner(signature) for interpreter in interpreters]
         except (ValueError, RuntimeError) as error:
             reason = shortened(" ".join(str(error).split()), _LONGEST_REASON)

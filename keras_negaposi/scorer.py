@@ -40,6 +40,10 @@ class Scorer:
             raise InputError(f"{path}: neither a run's folder nor a SavedModel (no {PROGRAM} in it)")
         loaded = load_saved_model(folder)
         signature = find_signature(loaded, SIGNATURE, folder, ("probabilities", "label"))
+        given = signature.structured_outputs["probabilities"]
+        if given.dtype != tf.float32 or not given.shape.is_compatible_with([None, 2]):
+            found = f"{given.dtype.name} {given.shape}"
+            raise InputError(f"{folder}: gives {found} as probabilities; give one that train has written")
         names = set(signature.structured_input_signature[1])
         if names != {"text_a", "text_b"}:
             raise InputError(
