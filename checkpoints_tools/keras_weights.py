@@ -64,9 +64,9 @@ def _check(file: h5py.File, path: str) -> None:
     Raises:
         InputError: names what it holds.
     """
-    size = file.id.get_filesize()
-
-    def check(place: str, link: object) -> None:
+    size, links = file.id.get_filesize(), []
+    file.visititems_links(lambda place, link: links.append((place, link)))  # h5py garbles an error from in there
+    for place, link in links:
         if not isinstance(link, h5py.HardLink):
             raise InputError(f"{path}: {shown(place)} is a link, which Keras does not write; save the weights again")
         item = file[place]
@@ -75,8 +75,6 @@ def _check(file: h5py.File, path: str) -> None:
                 raise InputError(f"{path}: {shown(place)} lies in another file; save the weights again")
             if item.nbytes > _MOST_COMPRESSED * size:
                 raise InputError(f"{path}: {shown(place)} is larger than the file; copy it again")
-
-    file.visititems_links(check)
 
 
 class NamedKerasWeights(EncoderVariables):

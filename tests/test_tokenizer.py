@@ -108,18 +108,6 @@ def test_lower_casing_equals_pythons_up_to_unicode_13(shared):
     assert tokenizer.encode(upper) == tokenizer.encode([c.lower() for c in upper])
 
 
-def test_special_ids_come_from_the_vocabulary_file(tiny, tokenizer, tmp_path):
-    lines = (tiny.folder / "wiki-ja.vocab").read_text(encoding="utf-8").rstrip("\n").split("\n")
-    shuffled = lines[:1] + random.Random(3).sample(lines[1:], len(lines) - 1)
-    (tmp_path / "v.vocab").write_text("\n".join(shuffled) + "\n", encoding="utf-8")
-    moved = Tokenizer(tiny.flags["model_file"], str(tmp_path / "v.vocab"))
-    assert moved.cls_id == [line.split("\t")[0] for line in shuffled].index("[CLS]") != tokenizer.cls_id
-    pieces = {number: piece for piece, number in moved.vocabulary.items()}
-    original = {number: piece for piece, number in tokenizer.vocabulary.items()}
-    text = "りんごを買う。"
-    assert [pieces[i] for i in moved.encode([text])[0]] == [original[i] for i in tokenizer.encode([text])[0]]
-
-
 def test_encode_of_nothing(tokenizer):
     assert tokenizer.encode([]) == []
     assert tokenizer.encode([""]) == [[]]
