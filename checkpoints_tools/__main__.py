@@ -69,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--output_dir", required=True, type=a_path, help="folder for weights, config and tokenizer files"
     )
-    command.add_argument("--force", action="store_true", help="replace files in a folder that is not empty")
+    command.add_argument("--force", action="store_true", help="replace what an earlier conversion wrote to the folder")
     command = add("verify", verify, "whether two checkpoints compute the same; exit code 1 if not", "a", "b")
     command.add_argument("--bert_config_file_b", type=a_path, help="B's BERT config (default: the one beside it)")
     number = parser_of(float, check=between(0, float("inf")))

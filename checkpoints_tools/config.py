@@ -6,8 +6,9 @@ import configparser
 import dataclasses
 import re
 
-from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import read_json, read_text
+from checkpoints_tools.errors import InputError, quoted, shortened
+from checkpoints_tools.files import read_text
+from checkpoints_tools.json_text import parse_json
 
 FORMATS = ("tf1", "tf2", "huggingface")
 """What `conversion.convert` writes."""
@@ -15,6 +16,10 @@ CONFIG_NAMES = ("bert_config.json", "config.ini", "config.json")
 """What a configuration beside a checkpoint is called, in the order of preference."""
 INI_SECTION = "BERT-CONFIG"
 """bert-japanese has no bert_config.json: the same keys stand in this section of its ``config.ini``."""
+MOST_LAYERS = 1_000
+LARGEST_SIZE = 10_000_000
+"""Of a vocabulary, a layer or a text: far more than any BERT has, and little enough to be looped over."""
+_LONGEST_REASON = 200
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +52,7 @@ class BertConfig:
             InputError: the file is missing, is neither format, or a value is missing, misshapen or impossible.
         """
         text = read_text(path)
-        is_ini = re.match(r"\s*([#;].*\s+)*\[[A-Za-z-]+\]", text)
-        return cls.from_values(_parse_ini(text, path) if is_ini else _parse_json(path), path)
+        return cls.from_values(_parse_ini(text, path) if _is_ini(text) else _parse_json(text, path), path)
 
     @classmethod
     def from_values(cls, values: dict[str, object], where: str) -> BertConfig:
@@ -68,7 +72,7 @@ class BertConfig:
                 f"num_attention_heads {config.num_attention_heads}; correct one of them"
             )
         if config.hidden_act != "gelu":
-            raise InputError(f'{where}: hidden_act "{config.hidden_act}" is not supported; only "gelu" is')
+            raise InputError(f'{where}: hidden_act {quoted(config.hidden_act)} is not supported; only "gelu" is')
         return config
 
     def to_google(self) -> dict[str, object]:
@@ -99,54 +103,64 @@ _GELUS = {"gelu": False, "gelu_new": True, "gelu_pytorch_tanh": True, "gelu_fast
 def _from_huggingface(values: dict[str, object], where: str) -> dict[str, object]:
     """A Hugging Face config in our keys."""
     if values["model_type"] != "bert":
-        raise InputError(f'{where}: model_type is "{values["model_type"]}", not "bert"; give a BERT')
+        raise InputError(f'{where}: model_type is {quoted(values["model_type"])}, not "bert"; give a BERT')
     position = values.get("position_embedding_type", "absolute")
     if position != "absolute" or values.get("is_decoder"):
         raise InputError(f"{where}: a decoder or relative positions; only encoders with absolute positions are BERT")
     act = values.get("hidden_act", "gelu")
-    if act not in _GELUS:
-        raise InputError(f'{where}: hidden_act "{act}" is not supported; only {", ".join(_GELUS)} are')
-    return values | {"hidden_act": "gelu", "gelu_approximate": _GELUS[str(act)]}
+    if not isinstance(act, str) or act not in _GELUS:
+        raise InputError(f"{where}: hidden_act {quoted(act)} is not supported; only {', '.join(_GELUS)} are")
+    return values | {"hidden_act": "gelu", "gelu_approximate": _GELUS[act]}
 
 
-def _parse_json(path: str) -> dict[str, object]:
-    values = read_json(path)
+def _parse_json(text: str, path: str) -> dict[str, object]:
+    values = parse_json(text, path)
     if not isinstance(values, dict):
         raise InputError(f"{path}: a BERT config is one JSON object; give bert_config.json or config.ini")
     return values
 
 
+def _is_ini(text: str) -> bool:
+    """Whether the first line that is no comment is a section."""
+    lines = (line.strip() for line in text.splitlines())
+    first = next((line for line in lines if line and line[0] not in "#;"), "")
+    return re.match(r"\[[A-Za-z-]+\]", first) is not None
+
+
 def _parse_ini(text: str, path: str) -> dict[str, object]:
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        parser.read_string(text)
+        parser.read_string(re.sub(r"[^\S\n]+", " ", text))  # configparser takes quadratic time for a run of spaces
     except configparser.Error as error:
-        raise InputError(f"{path}: not a readable .ini file: {_one_line(error)}") from None
+        reason = shortened(" ".join(str(error).split()), _LONGEST_REASON)
+        raise InputError(f"{path}: not a readable .ini file: {reason}") from None
     if not parser.has_section(INI_SECTION):
         raise InputError(f"{path}: no [{INI_SECTION}] section; give bert_config.json or bert-japanese's config.ini")
     return dict(parser.items(INI_SECTION))
 
 
 def _convert(value: object, kind: str, where: str) -> int | float | str:
-    """Turns a raw value into the field's type; counts are at least 1, probabilities are below 1."""
+    """Turns a raw value into the field's type; counts are at least 1 and bounded, probabilities are below 1."""
     if kind == "str":
-        return str(value)
+        if not isinstance(value, str):
+            raise InputError(f"{where} is {quoted(value)}; it must be a string")
+        return value
     if kind == "bool":
         if str(value).lower() not in ("true", "false"):
-            raise InputError(f"{where} is {value!r}; it must be true or false")
+            raise InputError(f"{where} is {quoted(value)}; it must be true or false")
         return str(value).lower() == "true"
     try:
         if isinstance(value, bool) or not isinstance(value, (int, float, str)):
             raise ValueError
         number = int(str(value)) if kind == "int" else float(value)
-    except ValueError:
-        raise InputError(f"{where} is {value!r}; it must be a number") from None
-    if kind == "int" and number < 1:
-        raise InputError(f"{where} is {number}; it must be at least 1")
+    except (ValueError, OverflowError):
+        raise InputError(f"{where} is {quoted(value)}; it must be a {_KINDS[kind]}") from None
+    most = MOST_LAYERS if where.endswith("num_hidden_layers") else LARGEST_SIZE
+    if kind == "int" and not 1 <= number <= most:
+        raise InputError(f"{where} is {quoted(number)}; it must be at least 1 and at most {most:,}")
     if kind == "float" and not 0.0 <= number < 1.0:
-        raise InputError(f"{where} is {number}; it must be at least 0 and below 1")
+        raise InputError(f"{where} is {quoted(number)}; it must be at least 0 and below 1")
     return number
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+_KINDS = {"int": "whole number", "float": "number"}

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 
 from checkpoints_tools import name_map
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import join, list_folder, staged_folder, write_json
+from checkpoints_tools.files import exists, is_remote, join, list_folder, remove, staged_folder, write_json
+from checkpoints_tools.schema import read_as
 from checkpoints_tools.source import Source, folder_of, open_source
 from checkpoints_tools.tokenizer_files import copy_tokenizer
 
 PREFIX = "bert_model.ckpt"
+LIST = "conversion.json"
+"""What a folder holds that `convert` wrote: only that may be replaced."""
+_OTHER_FOLDER = "give another folder"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,24 +54,79 @@ def convert(source: Source, output_dir: str, to: str, force: bool = False) -> Co
         source: of `source.open_source`.
         output_dir: a folder, new or empty.
         to: one of `config.FORMATS`.
-        force: replace files in a folder that is not empty.
+        force: replace what an earlier conversion wrote to the folder, all of it at once.
 
     Raises:
-        InputError: the folder is not empty, or something of the source cannot be read.
+        InputError: the folder is not empty or holds what is not ours, or something of the source cannot be read.
     """
-    found = list_folder(output_dir)
-    if found and not force:
-        raise InputError(
-            f"{output_dir}: not empty (holds {found[0]}); give another folder, or --force to replace files"
-        )
+    old = _replaceable(output_dir, source, force)
     kept, left_out = _choose(source, to)
     notes = _notes(source, to)
     arrays = {name: source.weights[name] for name in kept}
-    with staged_folder(output_dir) as folder:
+    with _replaced(output_dir, old) as folder:
         _write(folder, arrays, source, to)
         _check(folder, arrays)
         notes += copy_tokenizer(folder_of(source.path), folder)
+        write_json(join(folder, LIST), {"format": to, "files": sorted([*os.listdir(folder), LIST])})
     return Conversion(output_dir, to, len(arrays), left_out, notes)
+
+
+@dataclasses.dataclass(frozen=True)
+class _List:
+    """`LIST`."""
+
+    files: list[str]
+
+
+def _replaceable(output_dir: str, source: Source, force: bool) -> list[str]:
+    """The files that the conversion replaces.
+
+    Raises:
+        InputError: the folder holds the source, or what no conversion has written.
+    """
+    found = list_folder(output_dir)
+    if not found:
+        return []
+    if not force:
+        raise InputError(
+            f"{output_dir}: not empty (holds {found[0]}); {_OTHER_FOLDER}, or --force to replace a conversion"
+        )
+    inputs = [source.path, source.weights.path, f"{source.weights.path}.index", source.config_file or source.path]
+    folders = {os.path.realpath(folder_of(path)) for path in inputs} | {folder_of(os.path.realpath(p)) for p in inputs}
+    if output_dir in map(folder_of, inputs) or (not is_remote(output_dir) and os.path.realpath(output_dir) in folders):
+        raise InputError(f"{output_dir}: holds the input, which is never replaced; {_OTHER_FOLDER}")
+    if not exists(join(output_dir, LIST)):
+        raise InputError(
+            f"{output_dir}: not empty (holds {found[0]}), and --force replaces only what convert has written (there is "
+            f"no {LIST}); {_OTHER_FOLDER}"
+        )
+    listed = read_as(_List, join(output_dir, LIST), _OTHER_FOLDER).files
+    foreign = [name for name in found if name not in listed]
+    if foreign:
+        raise InputError(f"{output_dir}: holds {foreign[0]}, which convert has not written; {_OTHER_FOLDER}")
+    return found
+
+
+@contextmanager
+def _replaced(path: str, old: list[str]) -> Iterator[str]:
+    """A folder that takes the place of ``path``, whose files are ``old``, when the block ends well."""
+    if not old:
+        with staged_folder(path) as folder:
+            yield folder
+    elif is_remote(path):  # there is no renaming: a kill from here on leaves no checkpoint, never parts of two
+        with staged_folder(path) as folder:
+            yield folder
+            for name in sorted(old, key=lambda name: name == LIST):
+                remove(join(path, name))
+    else:
+        target = os.path.realpath(path)
+        new = f"{target}.{secrets.token_hex(4)}"
+        with staged_folder(new) as folder:
+            yield folder
+        shutil.copymode(target, new)
+        os.rename(target, f"{new}.old")
+        os.rename(new, target)
+        shutil.rmtree(f"{new}.old")
 
 
 def _choose(source: Source, to: str) -> tuple[list[str], list[str]]:

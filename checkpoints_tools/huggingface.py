@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from checkpoints_tools import name_map
-from checkpoints_tools.errors import InputError
+from checkpoints_tools.errors import InputError, quoted, shortened
 from checkpoints_tools.files import join, read_json
-from checkpoints_tools.weights import Variable, Weights
+from checkpoints_tools.weights import Variable, Weights, shown
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -31,7 +31,9 @@ _NOT_LEARNED = (
     "cls.predictions.decoder.bias",
 )
 """Constants, and the word embeddings and output bias under a second name."""
+_LONGEST_REASON = 200
 _DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64"}
+"""Ours by safetensors' names; `weights.FLOATS` says which of them a weight may have."""
 
 
 class HuggingFaceWeights(Weights):
@@ -57,7 +59,7 @@ class HuggingFaceWeights(Weights):
                         continue
                     if name in found:
                         raise InputError(
-                            f"{path}: {own} is there twice; keep one of {self._places[name][0]} and {file}"
+                            f"{path}: {shown(own)} is there twice; keep one of {self._places[name][0]} and {file}"
                         )
                     shape = tuple(part.get_shape())
                     dtype = part.get_dtype()
@@ -68,7 +70,10 @@ class HuggingFaceWeights(Weights):
     def _read(self, name: str) -> np.ndarray:
         file, own = self._places[name]
         with _open(file) as tensors:
-            value = tensors.get_tensor(own)
+            try:
+                value = tensors.get_tensor(own)
+            except (_safetensors().SafetensorError, OSError, TypeError, ValueError) as error:
+                raise InputError(f"{file}: {shown(own)} cannot be read; copy it again: {_reason(error)}") from None
         return value.T if _tf1_name(own)[1] else value
 
 
@@ -126,21 +131,30 @@ def _files(path: str) -> list[str]:
     weight_map = content.get("weight_map") if isinstance(content, dict) else None
     if not isinstance(weight_map, dict) or not weight_map:
         raise InputError(f"{index}: no weight_map in it; copy the file again")
-    files = [join(path, str(name)) for name in sorted(set(weight_map.values()))]
+    for name in weight_map.values():
+        if not isinstance(name, str) or os.path.basename(name) != name or name in ("", ".", ".."):
+            raise InputError(f"{index}: weight_map names {quoted(name)}; a shard is a file in the same folder")
+    files = [join(path, name) for name in sorted(set(weight_map.values()))]
     for file in files:
         if not os.path.exists(file):
-            raise InputError(f"{file}: the shard that {INDEX} names is missing; copy it beside the others")
+            raise InputError(f"{file}: the shard that {INDEX} names is missing; copy it next to the others")
     return files
 
 
 def _open(file: str):  # noqa: ANN202 - safetensors' handle has no public type
     module = _safetensors()
+    if os.path.exists(file) and not os.path.isfile(file):
+        raise InputError(f"{file}: not a file; give a Hugging Face folder with safetensors in it")
     try:
         return module.safe_open(file, framework="numpy")
     except FileNotFoundError:
         raise InputError(f"{file}: no such file; give a Hugging Face folder with safetensors in it") from None
-    except module.SafetensorError as error:
-        raise InputError(f"{file}: not a readable safetensors file; copy it again: {error}") from None
+    except (module.SafetensorError, OSError, ValueError) as error:  # what is no file is an OSError
+        raise InputError(f"{file}: not a readable safetensors file; copy it again: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    return shortened(" ".join(str(error).split()), _LONGEST_REASON)
 
 
 def _safetensors() -> ModuleType:

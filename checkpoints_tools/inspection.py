@@ -9,10 +9,10 @@ import numpy as np
 
 from checkpoints_tools import name_map
 from checkpoints_tools.config import BertConfig
-from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import read_text
+from checkpoints_tools.errors import InputError, quoted
 from checkpoints_tools.source import find_config, infer_config, infer_values, open_weights
-from checkpoints_tools.weights import Weights, check_fits, check_is_bert
+from checkpoints_tools.tokenizer_files import read_vocabulary
+from checkpoints_tools.weights import FLOATS, Weights, check_fits, check_is_bert, shown
 
 _NAMES = {
     "tf1": "TF1, by name",
@@ -46,14 +46,14 @@ class Inspection:
     def table(self) -> str:
         """Lines for a person."""
         heads = self.architecture.get("num_attention_heads") or "not told by shapes: see the BERT config"
-        largest = [f"{v['name']} {v['shape']} {v['dtype']}" for v in self.largest]
+        largest = [f"{shown(v['name'])} {quoted(v['shape'])} {shown(v['dtype'])}" for v in self.largest]
         step = "not in it" if self.global_step is None else f"{self.global_step:,}"
         architecture = (
             f"{self.architecture.get('num_hidden_layers')} layers, {self.architecture.get('hidden_size')} wide, "
             f"{self.architecture.get('intermediate_size')} within, {heads} attention heads"
         )
         tables = (
-            f"{self.architecture.get('vocab_size'):,} pieces, {self.architecture.get('max_position_embeddings')} "
+            f"{self.architecture.get('vocab_size')} pieces, {self.architecture.get('max_position_embeddings')} "
             f"positions, {self.architecture.get('type_vocab_size')} types"
         )
         rows = [
@@ -63,15 +63,15 @@ class Inspection:
             ("embeddings", tables),
             ("BERT config", self.config_file or "none beside it"),
             ("parameters", f"{self.parameters:,} in {self.variables} variables, {self.encoder_parameters:,} encoder's"),
-            ("element types", ", ".join(f"{name} ({count})" for name, count in self.dtypes.items())),
+            ("element types", ", ".join(f"{shown(name)} ({count})" for name, count in self.dtypes.items())),
             ("pooler", "there" if self.pooler else "missing"),
-            ("heads", ", ".join(self.heads) or "none"),
+            ("heads", ", ".join(map(shown, self.heads)) or "none"),
             ("optimizer slots", f"{self.optimizer_slots}"),
             ("global step", step),
             *(("largest" if not number else "", line) for number, line in enumerate(largest)),
         ]
         if self.other_variables:
-            rows.append(("other variables", ", ".join(self.other_variables)))
+            rows.append(("other variables", ", ".join(map(shown, self.other_variables))))
         rows += [("problem", problem) for problem in self.problems] or [("problems", "none")]
         return "\n".join(f"{name:<16}{value}" for name, value in rows)
 
@@ -82,7 +82,7 @@ def inspect(
     vocab_file: str | None = None,
     num_attention_heads: int | None = None,
 ) -> Inspection:
-    """Looks at names and shapes; of the values only the global step is read.
+    """Looks at names and shapes, and reads every value once.
 
     Args:
         path: see `source.open_weights`.
@@ -91,8 +91,8 @@ def inspect(
         num_attention_heads: where neither a config nor the checkpoint tells.
 
     Raises:
-        InputError: no checkpoint is there, it is damaged, or it is no BERT. That it does not fit the config or the
-            vocabulary is among the result's ``problems``.
+        InputError: no checkpoint is there, or it is no BERT. That it does not fit the config or the vocabulary, or that
+            values cannot be read, is among the result's ``problems``.
     """
     config_file = bert_config_file or find_config(path)
     config = BertConfig.from_file(config_file) if config_file else None
@@ -104,8 +104,14 @@ def inspect(
         check_fits(weights, config or infer_config(weights, heads or 1))
     except InputError as error:
         problems.append(str(error))
+    problems += _unreadable(weights)
     if vocab_file:
         problems += _vocabulary_problems(weights, vocab_file)
+    try:
+        step = weights.global_step
+    except InputError as error:
+        problems.append(str(error))
+        step = None
     encoder = [name for name in weights if not name_map.is_ignored(name)]
     largest = sorted(weights.variables.items(), key=lambda item: -item[1].size)[:_LARGEST]
     names, counts = np.unique([variable.dtype for variable in weights.variables.values()], return_counts=True)
@@ -122,13 +128,26 @@ def inspect(
         heads=weights.heads(),
         optimizer_slots=weights.slots,
         other_variables=weights.others,
-        global_step=weights.global_step,
+        global_step=step,
         largest=[{"name": name, "shape": list(v.shape), "dtype": v.dtype} for name, v in largest],
         problems=problems,
     )
 
 
+def _unreadable(weights: Weights) -> list[str]:
+    """What is wrong with the first value that cannot be read, and how many others cannot."""
+    problems = []
+    for name, variable in weights.variables.items():
+        if variable.dtype in FLOATS:  # `check_fits` names the others
+            try:
+                weights[name]
+            except InputError as error:
+                problems.append(str(error))
+    more = f" (and {len(problems) - 1} more variables)" if len(problems) > 1 else ""
+    return [f"{problem}{more}" for problem in problems[:1]]
+
+
 def _vocabulary_problems(weights: Weights, vocab_file: str) -> list[str]:
-    pieces = len(read_text(vocab_file).removesuffix("\n").split("\n"))
+    pieces = len(read_vocabulary(vocab_file))
     rows = infer_values(weights).get("vocab_size")
     return [] if pieces == rows else [f"{vocab_file}: {pieces:,} pieces, but {rows:,} word embeddings"]

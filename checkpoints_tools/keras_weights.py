@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import h5py
 import numpy as np
 
 from checkpoints_tools.config import BertConfig
 from checkpoints_tools.encoder import build_encoder, encoder_to_tf1
-from checkpoints_tools.errors import InputError
+from checkpoints_tools.errors import InputError, shortened
+from checkpoints_tools.name_map import entries
 from checkpoints_tools.tf2 import EncoderVariables
-from checkpoints_tools.weights import Variable, Weights
+from checkpoints_tools.weights import Variable, Weights, shown
+
+_LONGEST_REASON = 200
+_MOST_COMPRESSED = 1100
+"""Bytes of values a byte of the file: a little more than gzip, which h5 files may use, can make of zeros."""
 
 
 def open_keras(path: str, config: BertConfig | None) -> Weights:
@@ -22,16 +31,50 @@ def open_keras(path: str, config: BertConfig | None) -> Weights:
     Raises:
         InputError: not a readable HDF5 file, or no file of an encoder's weights.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            named = "layer_names" in file.attrs or any("layer_names" in group.attrs for group in file.values())
-    except OSError as error:
-        raise InputError(f"{path}: not a readable Keras weight file: {' '.join(str(error).split())[:200]}") from None
+    with _opened(path) as file:
+        _check(file, path)
+        named = "layer_names" in file.attrs or any("layer_names" in group.attrs for group in file.values())
     if named:
         return NamedKerasWeights(path)
     if config is None:
         raise InputError(f"{path}: a .weights.h5 does not name its variables; give --bert_config_file")
     return NamelessKerasWeights(path, config)
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[h5py.File]:
+    """The file; h5py has an error of its own for each kind of damage.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except InputError:
+        raise
+    except Exception as error:
+        reason = shortened(" ".join(str(error).split()), _LONGEST_REASON)
+        raise InputError(f"{path}: not a readable Keras weight file; copy it again: {reason}") from None
+
+
+def _check(file: h5py.File, path: str) -> None:
+    """Checks that the file holds only what Keras writes: no links, no values of other files, none made of nothing.
+
+    Raises:
+        InputError: names what it holds.
+    """
+    size, links = file.id.get_filesize(), []
+    file.visititems_links(lambda place, link: links.append((place, link)))  # h5py garbles an error from in there
+    for place, link in links:
+        if not isinstance(link, h5py.HardLink):
+            raise InputError(f"{path}: {shown(place)} is a link, which Keras does not write; save the weights again")
+        item = file[place]
+        if isinstance(item, h5py.Dataset):
+            if item.is_virtual or item.external:
+                raise InputError(f"{path}: {shown(place)} lies in another file; save the weights again")
+            if item.nbytes > _MOST_COMPRESSED * size:
+                raise InputError(f"{path}: {shown(place)} is larger than the file; copy it again")
 
 
 class NamedKerasWeights(EncoderVariables):
@@ -43,18 +86,18 @@ class NamedKerasWeights(EncoderVariables):
         own: dict[str, Variable] = {}
 
         def collect(place: str, item: h5py.Group | h5py.Dataset) -> None:
-            for raw in item.attrs.get("weight_names", ()):
+            for raw in np.atleast_1d(item.attrs.get("weight_names", ())):
                 full_name = (raw.decode() if isinstance(raw, bytes) else raw).removesuffix(":0")
                 dataset = f"{place}/{full_name}:0"
                 own[full_name] = Variable(tuple(file[dataset].shape), file[dataset].dtype.name)
                 self._datasets[full_name] = dataset
 
-        with h5py.File(path, "r") as file:
+        with _opened(path) as file:
             file.visititems(collect)
         self._name(own)
 
     def _read_own(self, full_name: str) -> np.ndarray:
-        with h5py.File(self.path, "r") as file:
+        with _opened(self.path) as file:
             return file[self._datasets[full_name]][()]
 
 
@@ -68,11 +111,18 @@ class NamelessKerasWeights(Weights):
     def __init__(self, path: str, config: BertConfig) -> None:
         self.path, self.kind, self.slots, self.others = path, "keras", 0, []
         self.known = {"num_attention_heads": config.num_attention_heads}
+        sizes: list[int] = []
+        with _opened(path) as file:
+            file.visititems(lambda _, item: sizes.append(item.size or 0) if isinstance(item, h5py.Dataset) else None)
+        wanted = sum(math.prod(entry.tf1_shape) for entry in entries(config))
+        if wanted > sum(sizes):  # before so much is asked for
+            raise InputError(f"{path}: does not fit the BERT config: {sum(sizes):,} numbers, not {wanted:,}")
         encoder = build_encoder(config)
         try:
             encoder.load_weights(path)
-        except (ValueError, KeyError, OSError) as error:
-            raise InputError(f"{path}: does not fit the BERT config: {' '.join(str(error).split())[:200]}") from None
+        except Exception as error:  # Keras' and h5py's own
+            reason = shortened(" ".join(str(error).split()), _LONGEST_REASON)
+            raise InputError(f"{path}: does not fit the BERT config: {reason}") from None
         self._arrays = encoder_to_tf1(encoder, config)
         self.variables = {name: Variable(value.shape, value.dtype.name) for name, value in self._arrays.items()}
 

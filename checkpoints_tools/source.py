@@ -72,6 +72,9 @@ def open_weights(path: str, config: BertConfig | None = None) -> Weights:
     Raises:
         InputError: nothing of the kind is there, or it is damaged.
     """
+    if path.endswith((".h5", ".hdf5", ".safetensors")) and not is_remote(path) and os.path.exists(path):
+        if not os.path.isfile(path) and not _is_folder(path):
+            raise InputError(f"{path}: not a regular file; give a checkpoint's file or folder")
     if path.endswith((".h5", ".hdf5")):
         from checkpoints_tools.keras_weights import open_keras
 
@@ -82,14 +85,14 @@ def open_weights(path: str, config: BertConfig | None = None) -> Weights:
         return HuggingFaceWeights(path)
     if not _checkpoints_in(path) and any(exists(join(path, name)) for name in _TORCH):
         raise InputError(f"{path}: only {_TORCH[0]}, a pickle; save the model again as safetensors (save_pretrained)")
-    from checkpoints_tools.tf1 import Tf1Weights, open_reader, resolve_prefix
+    from checkpoints_tools.tf1 import Reader, Tf1Weights, resolve_prefix
     from checkpoints_tools.tf2 import OBJECT_GRAPH, Tf2Weights
 
     for nested in (join(path, _RUN), path):  # a run, a SavedModel
         if exists(join(nested, "saved_model.pb")):
             return Tf2Weights(join(nested, "variables", "variables"))
     prefix = resolve_prefix(path)
-    return Tf2Weights(prefix) if open_reader(prefix).has_tensor(OBJECT_GRAPH) else Tf1Weights(prefix)
+    return Tf2Weights(prefix) if OBJECT_GRAPH in Reader(prefix).variables else Tf1Weights(prefix)
 
 
 def find_config(path: str) -> str | None:

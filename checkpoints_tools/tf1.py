@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Mapping
 
@@ -9,11 +10,15 @@ import numpy as np
 import tensorflow as tf
 
 from checkpoints_tools import name_map
-from checkpoints_tools.errors import InputError
-from checkpoints_tools.weights import Variable, Weights
+from checkpoints_tools.bundle import Bundle
+from checkpoints_tools.errors import InputError, shortened
+from checkpoints_tools.weights import Variable, Weights, shown
+
+logger = logging.getLogger(__name__)
 
 _PART = re.compile(r"(?P<prefix>.+)\.(?:index|meta|data-\d{5}-of-\d{5})$")
 _SHOWN = 5
+_LONGEST_REASON = 200
 
 
 def resolve_prefix(init_checkpoint: str) -> str:
@@ -43,7 +48,8 @@ def _latest_in_folder(folder: str) -> str:
     """The checkpoint that the folder's state file names, else the one with the highest step."""
     try:
         named = tf.train.latest_checkpoint(folder)
-    except tf.errors.OpError:
+    except (tf.errors.OpError, UnicodeDecodeError):
+        logger.warning("%s/checkpoint cannot be read: the checkpoint with the highest step is taken", folder)
         named = None
     prefixes = [path.removesuffix(".index") for path in tf.io.gfile.glob(_escape(folder) + "/*.index")]
     # The state file often names a path of the machine that wrote it: then it counts only as a hint.
@@ -55,7 +61,7 @@ def _latest_in_folder(folder: str) -> str:
 
 
 def _step(prefix: str) -> tuple[int, str]:
-    digits = re.search(r"-(\d+)$", prefix)
+    digits = re.search(r"-([0-9]{1,18})$", prefix)
     return (int(digits[1]) if digits else -1, prefix)
 
 
@@ -76,34 +82,52 @@ def _escape(path: str) -> str:
     return re.sub(r"([*?\[\]])", r"[\1]", path)
 
 
-def open_reader(prefix: str) -> tf.train.CheckpointReader:
-    """Opens a checkpoint lazily: tensors are read one by one on request.
+class Reader:
+    """Reads a checkpoint's tensors one by one, on request.
+
+    Args:
+        prefix: as `resolve_prefix` gives it.
 
     Raises:
-        InputError: the files are damaged or no checkpoint.
+        InputError: the ``.index`` is damaged or no checkpoint's.
     """
-    try:
-        return tf.compat.v1.train.NewCheckpointReader(prefix)  # load_checkpoint may take a prefix for a folder
-    except (tf.errors.OpError, RuntimeError, ValueError) as error:
-        raise InputError(f"{prefix}.index: not a readable checkpoint; copy it again: {_reason(error)}") from None
 
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._bundle = Bundle(prefix)
+        self.variables = {name: Variable(entry.shape, entry.dtype.name) for name, entry in self._bundle.entries.items()}
+        try:
+            self._reader = tf.compat.v1.train.NewCheckpointReader(prefix)  # load_checkpoint may take it for a folder
+        except (tf.errors.OpError, RuntimeError, ValueError, IndexError) as error:
+            raise InputError(f"{prefix}.index: not a readable checkpoint; copy it again: {_reason(error)}") from None
 
-def read_tensor(reader: tf.train.CheckpointReader, prefix: str, name: str) -> np.ndarray:
-    """One variable's value.
+    def __call__(self, name: str) -> np.ndarray:
+        """One tensor.
 
-    Raises:
-        InputError: its data is damaged or cut short.
-    """
-    try:
-        return reader.get_tensor(name)
-    except (tf.errors.OpError, RuntimeError, ValueError, IndexError) as error:
-        files = tf.io.gfile.glob(_escape(prefix) + ".data-*")
-        place = files[0] if len(files) == 1 else f"{prefix}.data-*"
-        raise InputError(f"{place}: {name} cannot be read; copy the checkpoint again: {_reason(error)}") from None
+        Raises:
+            InputError: its data is damaged or cut short.
+        """
+        self._bundle.check(name)
+        try:
+            return self._reader.get_tensor(name)
+        except (tf.errors.OpError, RuntimeError, ValueError, IndexError) as error:
+            place = self._bundle.data_file(self._bundle.entries[name].shard)
+            raise InputError(
+                f"{place}: {shown(name)} cannot be read; copy the checkpoint again: {_reason(error)}"
+            ) from None
+
+    def check(self) -> None:
+        """Checks that the data of all tensors of numbers is there, without reading it.
+
+        Raises:
+            InputError: it is not.
+        """
+        for name in self._bundle.entries:
+            self._bundle.check(name)
 
 
 def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+    return shortened(" ".join(str(error).split()), _LONGEST_REASON)
 
 
 def write_checkpoint(prefix: str, variables: Mapping[str, np.ndarray]) -> None:
@@ -132,17 +156,17 @@ class Tf1Weights(Weights):
         self.kind = "tf1"
         self.known = {}
         self.others = []
-        self._reader = open_reader(prefix)
-        shapes = self._reader.get_variable_to_shape_map()
-        dtypes = self._reader.get_variable_to_dtype_map()
-        self._names = {_without_scope(name, _scope(shapes)): name for name in shapes if not name_map.is_slot(name)}
-        self.slots = len(shapes) - len(self._names)
-        self.variables = {
-            name: Variable(tuple(shapes[own]), dtypes[own].name) for name, own in sorted(self._names.items())
-        }
+        self._reader = Reader(prefix)
+        own = [name for name in self._reader.variables if not name_map.is_slot(name)]
+        self.slots = len(self._reader.variables) - len(own)
+        scope = _scope(self._reader.variables)
+        self._names = {_without_scope(name, scope): name for name in sorted(own)}
+        if len(self._names) < len(own):
+            raise InputError(f"{prefix}.index: holds a variable within and without the scope {shown(scope)}; keep one")
+        self.variables = {name: self._reader.variables[own] for name, own in sorted(self._names.items())}
 
     def _read(self, name: str) -> np.ndarray:
-        return read_tensor(self._reader, self.path, self._names[name])
+        return self._reader(self._names[name])
 
 
 _MARK = name_map.EMBEDDING_ROWS[0].tf1.removeprefix("bert/")

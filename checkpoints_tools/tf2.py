@@ -11,14 +11,15 @@ from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
 from checkpoints_tools import name_map
 from checkpoints_tools.config import BertConfig
 from checkpoints_tools.encoder import assign_encoder, build_encoder
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.tf1 import open_reader, read_tensor
-from checkpoints_tools.weights import Variable, Weights
+from checkpoints_tools.tf1 import Reader
+from checkpoints_tools.weights import Variable, Weights, shown
 
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 """The entry that tells an object-based checkpoint from a name-based one."""
@@ -94,9 +95,7 @@ class Tf2Weights(EncoderVariables):
     def __init__(self, prefix: str) -> None:
         self.path = prefix
         self.kind = "tf2"
-        self._reader = open_reader(prefix)
-        shapes = self._reader.get_variable_to_shape_map()
-        dtypes = self._reader.get_variable_to_dtype_map()
+        self._reader = Reader(prefix)
         self._keys: dict[str, str] = {}
         self.slots = 0
         for full_name, key in self._saved_variables():
@@ -108,19 +107,25 @@ class Tf2Weights(EncoderVariables):
                 self.slots += 1
                 continue
             if full_name in self._keys:
-                raise InputError(f"{prefix}: two variables are called {full_name}; save one encoder by itself")
+                raise InputError(f"{prefix}: two variables are called {shown(full_name)}; save one encoder by itself")
+            if key not in self._reader.variables:
+                raise InputError(f"{prefix}.index: no data of {shown(full_name)} in it; copy the checkpoint again")
             self._keys[full_name] = key
-        self._name({name: Variable(tuple(shapes[key]), dtypes[key].name) for name, key in self._keys.items()})
+        self._name({name: self._reader.variables[key] for name, key in self._keys.items()})
 
     def _saved_variables(self) -> list[tuple[str, str]]:
         """(the variable's name, its key in the checkpoint)."""
-        graph = TrackableObjectGraph()
-        graph.ParseFromString(read_tensor(self._reader, self.path, OBJECT_GRAPH))
+        if OBJECT_GRAPH not in self._reader.variables:
+            raise InputError(f"{self.path}.index: no object graph in it; give a checkpoint of TensorFlow 2")
+        try:
+            graph = TrackableObjectGraph.FromString(self._reader(OBJECT_GRAPH))
+        except (DecodeError, TypeError):
+            raise InputError(f"{self.path}: its object graph is damaged; copy the checkpoint again") from None
         attributes = (attribute for node in graph.nodes for attribute in node.attributes)
         return [(a.full_name.removesuffix(":0"), a.checkpoint_key) for a in attributes if a.name == "VARIABLE_VALUE"]
 
     def _read_own(self, full_name: str) -> np.ndarray:
-        return read_tensor(self._reader, self.path, self._keys[full_name])
+        return self._reader(self._keys[full_name])
 
 
 def write_tf2(prefix: str, arrays: Mapping[str, np.ndarray], config: BertConfig) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import shutil
 
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import join, read_json, write_text
+from checkpoints_tools.files import join, read_json, read_text, write_text
 
 _WORD_PIECE, _FAST = "vocab.txt", "tokenizer.json"
 _PATTERNS = ("*.model", "*.vocab", _WORD_PIECE, "tokenizer*.json", "special_tokens_map.json", "added_tokens.json")
 _NEEDED = ("[CLS]", "[SEP]")
+_SCORE = re.compile(r"\t-?[0-9.]+(?:e[+-]?[0-9]+)?\r?(?:\n|$)")
+"""How a row of a ``.vocab`` ends. The piece before it may be a line break or a tab: SentencePiece escapes nothing."""
 
 
 def copy_tokenizer(folder: str, target: str) -> list[str]:
@@ -20,6 +23,7 @@ def copy_tokenizer(folder: str, target: str) -> list[str]:
     A SentencePiece model without its ``.vocab`` gets one, if its ids are the BERT's own.
     """
     names = {os.path.basename(path) for pattern in _PATTERNS for path in glob.glob(join(glob.escape(folder), pattern))}
+    names = {name for name in names if os.path.isfile(join(folder, name))}
     for name in names:
         shutil.copyfile(join(folder, name), join(target, name))
     models = sorted(name for name in names if name.endswith(".model"))
@@ -28,6 +32,18 @@ def copy_tokenizer(folder: str, target: str) -> list[str]:
     if word_piece := find_word_piece(folder):
         return [f"its tokenizer is WordPiece ({word_piece}); keras_negaposi trains BERTs with SentencePiece only"]
     return [f"tokenizer: {', '.join(sorted(names))}"] if names else ["no tokenizer files lie beside it"]
+
+
+def read_vocabulary(path: str) -> list[str]:
+    """The pieces of a ``.vocab`` file of SentencePiece: ``piece<TAB>score`` a row.
+
+    Raises:
+        InputError: it cannot be read, is empty, or a row is something else.
+    """
+    *pieces, rest = _SCORE.split(read_text(path))
+    if rest.strip("\r\n") or not pieces:
+        raise InputError(f"{path}: row {len(pieces) + 1} is not piece<TAB>score; give SentencePiece's .vocab file")
+    return pieces
 
 
 def find_word_piece(folder: str) -> str | None:
@@ -54,7 +70,7 @@ def _write_vocabulary(model: str) -> str:
     name = os.path.basename(model)
     try:
         processor = sentencepiece.SentencePieceProcessor(model_file=model)
-    except RuntimeError:
+    except (RuntimeError, OSError, ValueError):
         return f"{name} is no SentencePiece model"
     pieces = [processor.id_to_piece(number) for number in range(processor.get_piece_size())]
     if not all(piece in pieces for piece in _NEEDED):

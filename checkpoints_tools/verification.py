@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,7 +17,7 @@ from checkpoints_tools.source import Source
 TOLERANCE = 1e-5
 SEED = 0
 _ROWS = 4
-_SHORT = 8
+_SHORT, _LONGEST = 8, 2048
 _SHOWN = 3
 _SIZES = ("vocab_size", "hidden_size", "num_hidden_layers", "intermediate_size", "type_vocab_size")
 _SAME_SHAPES = ("num_attention_heads", "gelu_approximate", "layer_norm_eps")
@@ -69,13 +70,16 @@ def verify(a: Source, b: Source, tolerance: float = TOLERANCE) -> Verification:
         tolerance: largest absolute difference of any output that counts as the same.
 
     Raises:
-        InputError: their sizes differ, so that there is nothing to compare.
+        InputError: their sizes differ, so that there is nothing to compare, or the tolerance is no such number.
     """
+    if not 0.0 <= tolerance < math.inf:
+        raise InputError(f"--tolerance {tolerance}: must be at least 0 and finite")
     for name in _SIZES:
         ours, theirs = getattr(a.config, name), getattr(b.config, name)
         if ours != theirs:
             raise InputError(f"{a.path} and {b.path}: {name} is {ours} in one and {theirs} in the other; not one BERT")
-    inputs = list(make_inputs(a.config, min(s.config.max_position_embeddings for s in (a, b))))
+    longest = min(_LONGEST, *(source.config.max_position_embeddings for source in (a, b)))
+    inputs = list(make_inputs(a.config, longest))
     reference = _outputs(a, a.config, inputs)
     differences = compare(reference, _outputs(b, b.config, inputs))
     verification = Verification(differences, tolerance, [])

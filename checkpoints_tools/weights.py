@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import hashlib
+import math
 import re
 from collections.abc import Iterator, Mapping
 
@@ -12,9 +13,13 @@ import numpy as np
 
 from checkpoints_tools import name_map
 from checkpoints_tools.config import BertConfig
-from checkpoints_tools.errors import InputError
+from checkpoints_tools.errors import InputError, quoted
 
+FLOATS = ("float16", "bfloat16", "float32", "float64")
+"""Element types that a weight may have; the float32 of them is what is used."""
+_INTEGERS = ("int32", "int64")
 _LISTED = 8
+_LONGEST_NAME = 80
 _OTHERS = (
     (re.compile(r"encoder/transformer/group_\d+/|albert[./]"), "an ALBERT"),
     (re.compile(r"^(electra|discriminator|generator|discriminator_predictions)[./]"), "an ELECTRA"),
@@ -35,7 +40,7 @@ class Variable:
     @property
     def size(self) -> int:
         """Number of elements."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
 
 class Weights(Mapping[str, np.ndarray]):
@@ -76,21 +81,36 @@ class Weights(Mapping[str, np.ndarray]):
 
         Raises:
             KeyError: there is no such variable.
-            InputError: its data is damaged, cut short, or holds NaN or infinity.
+            InputError: it is of an element type that is no weight's, its data is damaged, cut short, or holds NaN or
+                infinity.
         """
         if name not in self.variables:
             raise KeyError(name)
-        value = self._read(name)
-        if value.dtype.kind not in "iu":
-            value = value.astype(np.float32, copy=False)
-            if not np.isfinite(value).all():
-                raise InputError(f"{self.path}: {name} holds NaN or infinity; the training that wrote it had failed")
+        dtype = self.variables[name].dtype
+        if dtype in _INTEGERS and name == name_map.GLOBAL_STEP:
+            return self._read(name)
+        if dtype not in FLOATS:
+            raise InputError(f"{self.path}: {shown(name)} is {shown(dtype)}; weights are {', '.join(FLOATS)}")
+        with np.errstate(over="ignore"):  # becomes infinity, which is refused below
+            value = self._read(name).astype(np.float32, copy=False)
+        if not np.isfinite(value).all():
+            raise InputError(f"{self.path}: {shown(name)} holds NaN or infinity; the training that wrote it had failed")
         return value
 
     @property
     def global_step(self) -> int | None:
-        """The training step, where the file tells."""
-        return int(self[name_map.GLOBAL_STEP]) if name_map.GLOBAL_STEP in self else None
+        """The training step, where the file holds one.
+
+        Raises:
+            InputError: it is not one whole number.
+        """
+        variable = self.variables.get(name_map.GLOBAL_STEP)
+        if variable is None:
+            return None
+        if variable.shape or variable.dtype not in _INTEGERS:
+            what = f"{shown(variable.dtype)} of shape {quoted(list(variable.shape))}"
+            raise InputError(f"{self.path}: {name_map.GLOBAL_STEP} is {what}, not one whole number")
+        return int(self[name_map.GLOBAL_STEP])
 
     @property
     def has_pooler(self) -> bool:
@@ -119,9 +139,11 @@ def check_is_bert(weights: Weights) -> None:
     for name in weights:
         for pattern, relative in _OTHERS:
             if pattern.search(name):
-                raise InputError(f"{weights.path}: {relative}, not a BERT (it holds {name}); give a BERT's checkpoint")
+                raise InputError(
+                    f"{weights.path}: {relative}, not a BERT (it holds {shown(name)}); give a BERT's checkpoint"
+                )
     if not any(name.startswith("bert/") for name in weights):
-        found = _shorten(sorted(weights)) or "nothing"
+        found = _shorten(sorted(map(shown, weights))) or "nothing"
         raise InputError(f"{weights.path}: not a BERT; it has none of a BERT's variables, but {found}")
 
 
@@ -140,15 +162,22 @@ def check_fits(weights: Weights, config: BertConfig) -> None:
         for row in name_map.POOLER_ROWS:
             del wanted[row.tf1]
     missing = sorted(wanted.keys() - shapes.keys())
-    unexpected = sorted(name for name in shapes.keys() - wanted.keys() if not name_map.is_ignored(name))
+    unexpected = sorted(shown(name) for name in shapes.keys() - wanted.keys() if not name_map.is_ignored(name))
     misshapen = [
-        f"{name} is {list(shapes[name])} in the checkpoint, {list(wanted[name])} by the config"
+        f"{name} is {quoted(list(shapes[name]))} in the checkpoint, {list(wanted[name])} by the config"
         for name in sorted(wanted.keys() & shapes.keys())
         if shapes[name] != wanted[name]
     ]
+    dtypes = {name: variable.dtype for name, variable in weights.variables.items() if not name_map.is_ignored(name)}
+    no_weights = [f"{shown(name)} is {shown(dtype)}" for name, dtype in dtypes.items() if dtype not in FLOATS]
     problems = [
         f"{len(names)} {kind}: {_shorten(names)}"
-        for kind, names in (("missing", missing), ("unexpected", unexpected), ("misshapen", misshapen))
+        for kind, names in (
+            ("missing", missing),
+            ("unexpected", unexpected),
+            ("misshapen", misshapen),
+            ("of another element type than a weight's", no_weights),
+        )
         if names
     ]
     heads = weights.known.get("num_attention_heads", config.num_attention_heads)
@@ -156,6 +185,11 @@ def check_fits(weights: Weights, config: BertConfig) -> None:
         problems.append(f"{heads} attention heads in the checkpoint, {config.num_attention_heads} by the config")
     if problems:
         raise InputError(f"{weights.path}: the checkpoint does not fit the BERT config; {'; '.join(problems)}")
+
+
+def shown(name: str) -> str:
+    """A name in a file as a message shows it: as it is, unless it is long or has odd characters in it."""
+    return name if name.isprintable() and len(name) <= _LONGEST_NAME else quoted(name)
 
 
 def _shorten(names: list[str]) -> str:

@@ -14,15 +14,19 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import tensorflow as tf
 
-from checkpoints_tools.errors import InputError
+from checkpoints_tools.errors import InputError, shortened
 from checkpoints_tools.files import exists, join, list_folder, make_folder, read_bytes, read_digest, remove, write_bytes
 from checkpoints_tools.options import say
+from checkpoints_tools.saved_model import check_saved_model
 from keras_negaposi.features import Features, cut
 from keras_negaposi.heads import HEADS
 from keras_negaposi.packing import PACKERS, Packer
 from keras_negaposi.run_folder import RunFolder, saved_config
 from keras_negaposi.tokenizer import Tokenizer
 
+_LONGEST_REASON = 200
+_TENSORFLOW = "Flex"
+"""How LiteRT calls TensorFlow's operations: some reach files, and none of ours needs one."""
 LENGTHS = 16
 """Inputs are padded to a multiple of it: another shape has to be prepared for."""
 MOST_PARTS = 4
@@ -47,10 +51,16 @@ class Quantized:
         content, processors = _made(run, signature), os.cpu_count() or 1
         parts = min(processors, MOST_PARTS)
         threads = processors // parts
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that LiteRT will be a package of its own
-            interpreters = [tf.lite.Interpreter(model_content=content, num_threads=threads) for _ in range(parts)]
-        self._runners = [interpreter.get_signature_runner(signature) for interpreter in interpreters]
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that LiteRT will be a package of its own
+                interpreters = [tf.lite.Interpreter(model_content=content, num_threads=threads) for _ in range(parts)]
+            if any(part["op_name"].startswith(_TENSORFLOW) for part in interpreters[0]._get_ops_details()):
+                raise ValueError("it holds operations of TensorFlow")
+            self._runners = [interpreter.get_signature_runner(signature) for interpreter in interpreters]
+        except (ValueError, RuntimeError) as error:
+            reason = shortened(" ".join(str(error).split()), _LONGEST_REASON)
+            raise InputError(f"{RunFolder(run).int8}: not what --precision int8 made; remove it: {reason}") from None
         self._pool = ThreadPoolExecutor(parts)
 
     def __call__(self, packed: Features) -> dict[str, np.ndarray]:
@@ -82,13 +92,17 @@ def _made(run: str, signature: str) -> bytes:
     path = join(folder.int8, f"{signature}-{digest[:16]}.tflite")
     if exists(path):
         return read_bytes(path)
+    check_saved_model(folder.saved_model)
     say(f"making {path} of the run's SavedModel, once")
     try:
         converter = tf.lite.TFLiteConverter.from_saved_model(folder.saved_model, signature_keys=[signature])
     except ValueError:
         raise InputError(
-            f"{folder.saved_model}: has no signature {signature}, since an older version wrote it; train anew"
+            f"{folder.saved_model}: has no signature {signature}, since an older version wrote it; train again"
         ) from None
+    except Exception as error:  # TensorFlow has one of its own for each kind of damage
+        reason = shortened(" ".join(str(error).split()), _LONGEST_REASON)
+        raise InputError(f"{folder.saved_model}: the SavedModel cannot be loaded; copy it again: {reason}") from None
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     content = converter.convert()
     make_folder(folder.int8)

@@ -9,8 +9,9 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text  # noqa: F401 - registers the SavedModel's SentencePiece op
 
-from checkpoints_tools.errors import InputError
+from checkpoints_tools.errors import InputError, quoted
 from checkpoints_tools.files import exists, join
+from checkpoints_tools.saved_model import PROGRAM, find_signature, load_saved_model
 from keras_negaposi.run_folder import RunFolder
 
 SIGNATURE = "serving_default"
@@ -34,16 +35,20 @@ class Scorer:
         self._score = _in_int8(path) if precision == "int8" else self._load(path)
 
     def _load(self, path: str) -> Score:
-        folder = next((p for p in (path, RunFolder(path).saved_model) if exists(join(p, "saved_model.pb"))), None)
+        folder = next((p for p in (path, RunFolder(path).saved_model) if exists(join(p, PROGRAM))), None)
         if folder is None:
-            raise InputError(f"{path}: neither a run's folder nor a SavedModel (no saved_model.pb in it)")
+            raise InputError(f"{path}: neither a run's folder nor a SavedModel (no {PROGRAM} in it)")
         loaded = load_saved_model(folder)
-        if SIGNATURE not in loaded.signatures:
-            raise InputError(f"{folder}: the SavedModel has no signature {SIGNATURE}; give one that train has written")
-        signature = loaded.signatures[SIGNATURE]
+        signature = find_signature(loaded, SIGNATURE, folder, ("probabilities", "label"))
+        given = signature.structured_outputs["probabilities"]
+        if given.dtype != tf.float32 or not given.shape.is_compatible_with([None, 2]):
+            found = f"{given.dtype.name} {given.shape}"
+            raise InputError(f"{folder}: gives {found} as probabilities; give one that train has written")
         names = set(signature.structured_input_signature[1])
         if names != {"text_a", "text_b"}:
-            raise InputError(f"{folder}: takes {sorted(names)}, not text_a and text_b; give one that train has written")
+            raise InputError(
+                f"{folder}: takes {quoted(sorted(names))}, not text_a and text_b; give one that train has written"
+            )
         self._loaded = loaded  # or its variables would go
         return lambda a, b: {name: value.numpy() for name, value in signature(text_a=a, text_b=b).items()}
 
@@ -86,15 +91,3 @@ def _in_int8(run: str) -> Score:
         return ids({name: packed[name] for name in packer.packing.inputs})
 
     return score
-
-
-def load_saved_model(folder: str) -> tf.Module:
-    """Loads what `export` wrote.
-
-    Raises:
-        InputError: it is missing or damaged.
-    """
-    try:
-        return tf.saved_model.load(folder)
-    except (tf.errors.OpError, OSError, ValueError, KeyError) as error:
-        raise InputError(f"{folder}: the SavedModel cannot be loaded: {str(error).splitlines()[0]}") from None

@@ -14,6 +14,8 @@ import sentencepiece
 import tensorflow as tf
 import tensorflow_text as tf_text
 
+from checkpoints_tools.errors import InputError
+
 TRIALS = 1000
 PIECES_A_TRIAL = 8
 ODD = ("\t", "\n", " ", "  ", "\u3000", "\xa0", "Ａ", "ｶﾞ", "e\u0301", "①", "\u200b", "\x7f", "\U000e0021", "111", "---")
@@ -25,13 +27,22 @@ class Segmentation:
 
     Args:
         model: the file's bytes.
+        file: what an error names.
+
+    Raises:
+        InputError: TensorFlow cannot use the model.
     """
 
-    def __init__(self, model: bytes) -> None:
+    def __init__(self, model: bytes, file: str) -> None:
         self._model = model
-        with tf.init_scope():  # once, for all graphs
-            fast = tf_text.FastSentencepieceTokenizer(model)
-        self._fast = fast if _gives_what_python_gives(fast, model) else None
+        try:
+            with tf.init_scope():  # once, for all graphs
+                fast = tf_text.FastSentencepieceTokenizer(model)
+            self._fast = fast if _gives_what_python_gives(fast, model) else None
+        except (RuntimeError, ValueError, tf.errors.OpError):
+            raise InputError(
+                f"{file}: a damaged SentencePiece model; give the .model file of the pre-training"
+            ) from None
 
     @property
     def is_fast(self) -> bool:

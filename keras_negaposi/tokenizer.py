@@ -9,16 +9,16 @@ import numpy as np
 import sentencepiece
 import tensorflow as tf
 
-from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import read_bytes, read_text
+from checkpoints_tools.errors import InputError, quoted
+from checkpoints_tools.files import read_bytes
+from checkpoints_tools.tokenizer_files import read_vocabulary
 from keras_negaposi.graphs import traced
 from keras_negaposi.segmentation import Segmentation
 
 PAD, CLS, SEP = "[PAD]", "[CLS]", "[SEP]"
-UNKNOWN_ID = 0
-"""bert-japanese gives id 0 to a piece outside the vocabulary. Padding is 0 too, so masks come from lengths."""
 PADDING_ID = 0
-_SPECIAL = ("<unk>", "<s>", "</s>", PAD, CLS, SEP, "[MASK]")
+"""What google-research/bert pads with, whatever piece has this id: masks come from lengths."""
+_SPECIAL = ("<unk>", "<s>", "</s>", "<pad>", PAD, CLS, SEP, "[MASK]")
 _NUL_STAND_IN = "\uffff"
 """TensorFlow's lower-casing ends a text at NUL. This noncharacter is as unknown to any vocabulary as NUL is."""
 
@@ -31,7 +31,7 @@ class Tokenizer:
 
     Args:
         model_file: SentencePiece model (``wiki-ja.model``).
-        vocab_file: its vocabulary, ``piece<TAB>score`` a line; a piece's id is its line, from 0.
+        vocab_file: its vocabulary, ``piece<TAB>score`` a row; a piece's id is its row, from 0, as in the model.
         do_lower_case: lower-case the text first (never the special pieces).
 
     Raises:
@@ -40,13 +40,14 @@ class Tokenizer:
 
     def __init__(self, model_file: str, vocab_file: str, do_lower_case: bool = True) -> None:
         self.do_lower_case = do_lower_case
-        self.vocabulary = read_vocabulary(vocab_file)
+        self._model, self._model_file = read_bytes(model_file), model_file
+        pieces, unknown_id = _read_model(self._model, model_file)
+        _check_same(read_vocabulary(vocab_file), vocab_file, pieces, model_file)
+        self.vocabulary = {piece: number for number, piece in enumerate(pieces)}
         self.cls_id, self.sep_id = (self._special_id(piece, vocab_file) for piece in (CLS, SEP))
-        self._model = read_bytes(model_file)
-        pieces = _read_pieces(self._model, model_file, self.vocabulary, vocab_file)
         # A text that spells out a special piece stays ordinary text.
-        ordinary = {piece: number for piece, number in self.vocabulary.items() if piece not in _SPECIAL}
-        self._ids = np.array([ordinary.get(piece, UNKNOWN_ID) for piece in pieces], np.int32)
+        ids = [unknown_id if piece in _SPECIAL else number for number, piece in enumerate(pieces)]
+        self._ids = np.array(ids, np.int32)
 
     def __getstate__(self) -> dict[str, object]:
         """What another process needs, without the files."""
@@ -83,13 +84,13 @@ class Tokenizer:
         try:
             raw = [text.encode("utf-8") for text in texts]
         except UnicodeEncodeError as error:
-            raise InputError(f"text {error.object!r:.60}: half a surrogate pair in it; remove it") from None
+            raise InputError(f"text {quoted(error.object)}: half a surrogate pair in it; remove it") from None
         pieces = self._encode(tf.constant(raw))
         return np.split(pieces.values.numpy(), pieces.row_splits.numpy()[1:-1])
 
     @functools.cached_property
     def _segment(self) -> Segmentation:
-        return Segmentation(self._model)
+        return Segmentation(self._model, self._model_file)
 
     @functools.cached_property
     def _encode(self) -> tf.types.experimental.PolymorphicFunction:
@@ -102,42 +103,35 @@ class Tokenizer:
         return self.vocabulary[piece]
 
 
-def read_vocabulary(path: str) -> dict[str, int]:
-    """Reads ``piece<TAB>score`` lines: piece -> line number from 0.
+def _read_model(model: bytes, model_file: str) -> tuple[list[str], int]:
+    """The pieces of a SentencePiece model by their ids, and the id of what is none of them.
 
     Raises:
-        InputError: unreadable, empty, a line without a tab, or a piece that stands twice.
-    """
-    vocabulary: dict[str, int] = {}
-    # Not splitlines(): a piece may be one of the odd characters that it takes for a line's end.
-    for number, line in enumerate(read_text(path).removesuffix("\n").split("\n")):
-        piece, tab, _ = line.partition("\t")
-        piece = piece.strip()
-        if not tab:
-            raise InputError(f"{path}: line {number + 1} is not piece<TAB>score; give SentencePiece's .vocab file")
-        if piece in vocabulary:
-            raise InputError(f'{path}: line {number + 1} repeats the piece "{piece}"; each may stand once')
-        vocabulary[piece] = number
-    return vocabulary
-
-
-def _read_pieces(model: bytes, model_file: str, vocabulary: dict[str, int], vocab_file: str) -> list[str]:
-    """The model's pieces by its own ids.
-
-    Raises:
-        InputError: it is no SentencePiece model, or another's than the vocabulary.
+        InputError: it is no SentencePiece model.
     """
     try:
         processor = sentencepiece.SentencePieceProcessor(model_proto=model)
         pieces = [processor.id_to_piece(number) for number in range(processor.get_piece_size())]
-    except (RuntimeError, ValueError):
+        unknown_id = processor.unk_id()
+    except (RuntimeError, ValueError, IndexError):
         pieces = []
     if not pieces:
         raise InputError(f"{model_file}: not a SentencePiece model; give the .model file of the pre-training")
-    known = sum(piece.strip() in vocabulary for piece in pieces)
-    if 2 * known < len(pieces):
-        raise InputError(
-            f"{vocab_file}: only {known:,} of the {len(pieces):,} pieces of {model_file} are in it; "
-            "give the .model and .vocab files of one pre-training"
-        )
-    return pieces
+    return pieces, unknown_id
+
+
+def _check_same(rows: list[str], vocab_file: str, pieces: list[str], model_file: str) -> None:
+    """Checks that a row's number is the model's id of its piece.
+
+    Raises:
+        InputError: names the first row that differs, or says how many are missing.
+    """
+    fix = "give the .model and .vocab files of one pre-training"
+    for number, (row, piece) in enumerate(zip(rows, pieces, strict=False), 1):
+        if row != piece:
+            raise InputError(
+                f"{vocab_file}: row {number} is {quoted(row)}, but piece {number} of {model_file} is {quoted(piece)}; "
+                f"{fix}"
+            )
+    if len(rows) != len(pieces):
+        raise InputError(f"{vocab_file}: {len(rows):,} rows, but {model_file} has {len(pieces):,} pieces; {fix}")

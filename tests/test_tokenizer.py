@@ -91,7 +91,7 @@ def test_every_kind_of_model_agrees_with_python_sentencepiece(kind, corpus):
         minloglevel=2,
         **{"vocab_size": 400, "hard_vocab_limit": False} | KINDS[kind],
     )
-    segment = Segmentation(file.getvalue())
+    segment = Segmentation(file.getvalue(), "x.model")
     assert segment.is_fast == (kind in ("unigram", "user_defined_symbols", "split_by_whitespace"))
     texts = [*corpus.values(), *(text.replace("\0", "") for text in ODD_TEXTS), "a\tb", " 前後 "]
     expected = sentencepiece.SentencePieceProcessor(model_proto=file.getvalue()).encode(texts)
@@ -106,18 +106,6 @@ def test_lower_casing_equals_pythons_up_to_unicode_13(shared):
     upper = [c for c in characters if c.lower() != c and not 0xA7C0 <= ord(c) <= 0xA7D8 and ord(c) != 0x2C2F]
     assert len(upper) > 1000
     assert tokenizer.encode(upper) == tokenizer.encode([c.lower() for c in upper])
-
-
-def test_special_ids_come_from_the_vocabulary_file(tiny, tokenizer, tmp_path):
-    lines = (tiny.folder / "wiki-ja.vocab").read_text(encoding="utf-8").rstrip("\n").split("\n")
-    shuffled = lines[:1] + random.Random(3).sample(lines[1:], len(lines) - 1)
-    (tmp_path / "v.vocab").write_text("\n".join(shuffled) + "\n", encoding="utf-8")
-    moved = Tokenizer(tiny.flags["model_file"], str(tmp_path / "v.vocab"))
-    assert moved.cls_id == [line.split("\t")[0] for line in shuffled].index("[CLS]") != tokenizer.cls_id
-    pieces = {number: piece for piece, number in moved.vocabulary.items()}
-    original = {number: piece for piece, number in tokenizer.vocabulary.items()}
-    text = "りんごを買う。"
-    assert [pieces[i] for i in moved.encode([text])[0]] == [original[i] for i in tokenizer.encode([text])[0]]
 
 
 def test_encode_of_nothing(tokenizer):

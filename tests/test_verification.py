@@ -145,12 +145,10 @@ def test_inspect_tells_what_does_not_fit(tmp_path, capsys):
     assert "16 missing" in problems[0] and "2 pieces, but 120 word embeddings" in problems[1]
 
 
-def test_inspect_reads_no_weights(tmp_path):
-    """The data file may be gone but for its name: names and shapes lie in the index."""
-    variables = {name: value for name, value in all_variables().items() if name != "global_step"}
-    path = save_tf1(tmp_path / "a", variables)
-    (tmp_path / "a/model.ckpt-7.data-00000-of-00001").write_bytes(b"")
-    assert inspect(path).architecture["hidden_size"] == 12
+@pytest.mark.parametrize("tolerance", ["nan", "inf", "-1"])
+def test_a_tolerance_is_a_number(original, tolerance, capsys):
+    assert main(["verify", original.path, original.path, f"--tolerance={tolerance}"]) == 2
+    assert "--tolerance" in capsys.readouterr().err
 
 
 def test_the_commands(tmp_path, capsys):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import read_bytes, read_digest
+from checkpoints_tools.saved_model import find_signature, load_saved_model
 from keras_negaposi.calibration import saved_calibration
 from keras_negaposi.export import ENCODE, ENCODE_IDS, SCORE, SCORE_HALF
 from keras_negaposi.features import ENCODER_INPUTS
@@ -18,7 +19,6 @@ from keras_negaposi.graphs import traced
 from keras_negaposi.heads import HEADS, is_cacheable
 from keras_negaposi.indexing.store import Rows
 from keras_negaposi.run_folder import RunFolder, saved_config
-from keras_negaposi.scorer import load_saved_model
 
 SCORERS = {"float32": SCORE, "float16": SCORE_HALF}
 IN_FINGERPRINT = ("head", "max_seq_length", "truncate_a", "do_lower_case")
@@ -49,8 +49,11 @@ class CachedScorer:
         self._encoders: dict[str, Callable[[tf.Tensor], Rows]] = {}
 
     @functools.cached_property
-    def _signatures(self) -> Mapping[str, Callable[..., dict[str, tf.Tensor]]]:
-        return load_saved_model(RunFolder(self._run).saved_model).signatures
+    def _loaded(self) -> tf.Module:
+        return load_saved_model(RunFolder(self._run).saved_model)
+
+    def _signature(self, name: str) -> Callable[..., dict[str, tf.Tensor]]:
+        return find_signature(self._loaded, name, RunFolder(self._run).saved_model)
 
     def prepare(self, side: str) -> Callable[[tf.Tensor], Rows]:
         """Loads what encodes a side, once.
@@ -63,7 +66,7 @@ class CachedScorer:
         return self._encoders[side]
 
     def _in_float32(self, side: str) -> Callable[[tf.Tensor], Rows]:
-        signature = self._signatures[ENCODE[side]]
+        signature = self._signature(ENCODE[side])
         return lambda text: {name: value.numpy() for name, value in signature(text=text).items()}
 
     def fingerprint(self, dtype: str, precision: str = "float32") -> dict[str, str]:
@@ -90,7 +93,7 @@ class CachedScorer:
         dtype = next(value.dtype.name for name, value in b.items() if name != "mask")
         sides = {f"a_{name}": tf.constant(value) for name, value in a.items()}
         sides |= {f"b_{name}": tf.constant(value) for name, value in b.items()}
-        return self._signatures[SCORERS[dtype]](**sides)["probabilities"].numpy()[:, 1]
+        return self._signature(SCORERS[dtype])(**sides)["probabilities"].numpy()[:, 1]
 
 
 def _in_int8(run: str, side: str) -> Callable[[tf.Tensor], Rows]:
