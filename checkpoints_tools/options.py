@@ -19,6 +19,7 @@ from typing import Any, NoReturn, TypeVar
 
 from checkpoints_tools.cloud import storage_problem
 from checkpoints_tools.errors import LONGEST_MESSAGE, InputError, Stopped, shortened
+from checkpoints_tools.signals import Terminated, raised
 
 ConfigT = TypeVar("ConfigT")
 Check = Callable[[Any], "str | None"]
@@ -154,7 +155,8 @@ def run_command(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's remarks on the machine would bury ours
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
-        return work(arguments) or 0
+        with raised():
+            return work(arguments) or 0
     except InputError as error:
         return _fail(parser, str(error))
     except BrokenPipeError:  # the reader of our output (head, less) has gone
@@ -171,6 +173,8 @@ def run_command(
         return EXIT_SIGNAL + stopped.signal
     except KeyboardInterrupt:
         return EXIT_SIGNAL + signal.SIGINT
+    except Terminated as terminated:
+        return EXIT_SIGNAL + terminated.signal
     except Exception as error:
         full = re.search(rf"(\S+); {os.strerror(errno.ENOSPC)}", str(error))  # as TensorFlow says it
         if full:
