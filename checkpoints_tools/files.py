@@ -15,14 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from checkpoints_tools import outputs, temporary
 from checkpoints_tools.errors import InputError, quoted, shortened
 from checkpoints_tools.json_text import parse_json
-
-PARTIAL = ".partial-"
-"""How the names of folders begin that are not complete yet."""
-LEFTOVER = rf"{re.escape(PARTIAL)}.*|.*\.tmp\d+"
-"""What the names look like that `replaced` and `staged_folder` give until something is complete."""
-
 
 BLOCK = 1 << 20
 """Bytes read at once of a file that need not be held whole."""
@@ -146,45 +141,70 @@ def read_text(path: str) -> str:
 
 
 def write_bytes(path: str, content: bytes) -> None:
-    """Writes a file under a temporary name and renames it: a kill, or a power cut, leaves the old or the new one."""
+    """Writes a file as `written` does."""
     write_blocks(path, [content])
 
 
 def write_blocks(path: str, blocks: Iterable[bytes]) -> None:
     """`write_bytes` of what need not be held whole."""
-    if is_remote(path):  # an object store shows an object only when it is complete
-        import tensorflow as tf
-
-        with tf.io.gfile.GFile(path, "wb") as file:
-            for block in blocks:
-                file.write(block)
-        return
-    with replaced(path) as temporary, open(temporary, "wb") as file:
+    with written(path) as file:
         for block in blocks:
             file.write(block)
+
+
+@contextmanager
+def written(path: str) -> Iterator[BinaryIO]:
+    """A file to write to: a kill, or a power cut, leaves the old content of ``path`` or the new one.
+
+    A pipe or a device is written to directly. An object store shows an object only when it is complete.
+    """
+    if is_remote(path):
+        import tensorflow as tf
+
+        if path.startswith("ram://"):  # where TensorFlow leaves the end of a longer old file
+            remove(path)
+        with tf.io.gfile.GFile(path, "wb") as file:
+            yield file
+    elif (descriptor := outputs.descriptor(path)) is not None:
+        with _named(path), os.fdopen(os.dup(descriptor), "wb") as file:
+            yield file
+    else:
+        with replaced(path) as name, open(name, "wb") as file:
+            yield file
 
 
 @contextmanager
 def replaced(path: str) -> Iterator[str]:
     """A name for a file that takes the place of ``path`` when the block ends well, and is gone otherwise.
 
-    On an object store it is ``path`` itself.
+    A link stays, and the file that it leads to is replaced, with the permissions that it has. If that file has more
+    names (hard links), the others keep the old content. For a pipe, a device or an object store the name is ``path``.
     """
     if is_remote(path):
         yield path
         return
-    temporary = f"{path}.tmp{os.getpid()}"
+    with _named(path):
+        if outputs.is_stream(path):
+            yield path
+            return
+        target = outputs.target(path)
+        with temporary.file(outputs.staging_folder(target)) as name:
+            outputs.copy_rights(target, name)
+            yield name
+            with open(name, "rb") as file:
+                os.fsync(file.fileno())
+            outputs.put(name, target)
+
+
+@contextmanager
+def _named(path: str) -> Iterator[None]:
+    """Lets an error in writing say where: it names nothing, or the temporary file."""
     try:
-        yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        yield
     except OSError as error:
-        if error.filename in (None, temporary):  # writing does not say where
-            error.filename = path
+        if error.filename is None or temporary.is_ours(os.path.basename(str(error.filename))):
+            error.filename, error.filename2 = path, None
         raise
-    finally:
-        Path(temporary).unlink(missing_ok=True)
 
 
 def write_text(path: str, text: str) -> None:
@@ -233,20 +253,24 @@ def remove_tree(path: str) -> None:
 
         if tf.io.gfile.exists(path):
             tf.io.gfile.rmtree(path)
-    elif os.path.isdir(path):
+    elif os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
     else:
         remove(path)
 
 
-def sweep(folder: str, leftover: str = LEFTOVER) -> None:
-    """Removes what a killed process left half-written in a folder; for whoever has it to himself (`lock.locked`).
+def sweep(folder: str, leftover: str | None = None) -> None:
+    """Removes what a dead process left half-written in a folder.
 
     Args:
         folder: on an object store nothing is done, since that shows an object only when it is complete.
-        leftover: regular expression of the whole names of such files and folders.
+        leftover: regular expression of the whole names of such files and folders, for whoever has the folder to himself
+            (`lock.locked`); if ``None``, the temporary files of this package whose process is dead.
     """
     if is_remote(folder):
+        return
+    if leftover is None:
+        temporary.sweep(folder)
         return
     for name in list_folder(folder):
         if re.fullmatch(leftover, name):
@@ -275,61 +299,47 @@ def make_folder(path: str) -> None:
 def staged_folder(path: str) -> Iterator[str]:
     """A temporary folder whose files appear in ``path`` when the block ends well, and are gone otherwise.
 
-    A new folder appears by one renaming; files of one that exists are replaced one by one; a remote folder gets
-    copies. Indexes and configurations come last, since readers look for those first.
+    A new folder appears by one renaming; files of one that exists are replaced one by one, or none if one cannot be; a
+    remote folder gets copies. Indexes and configurations come last, since readers look for those first.
     """
-    with _staging(path) as staging:
+    if not is_remote(path):
+        with staged_tree(path) as staging:
+            yield staging
+        return
+    with tempfile.TemporaryDirectory() as staging:
         yield staging
-        _open_to_others(staging)
-        if not is_remote(path) and not list_folder(path):
-            os.replace(staging, path)
-            return
         make_folder(path)
-        for name in sorted(os.listdir(staging), key=lambda name: (name.endswith((".index", ".json")), name)):
-            if is_remote(path):
-                write_bytes(join(path, name), read_bytes(join(staging, name)))
-            else:
-                os.replace(join(staging, name), join(path, name))
+        for name in outputs.indexes_last(os.listdir(staging)):
+            write_bytes(join(path, name), read_bytes(join(staging, name)))
 
 
 @contextmanager
 def staged_tree(path: str) -> Iterator[str]:
-    """A temporary folder, of folders too, that takes the place of ``path`` when the block ends well, else is gone.
+    """`staged_folder` for files and folders, which replace those of the same names.
 
     On an object store, which has no renaming, it is ``path`` itself.
+
+    Raises:
+        InputError: ``path`` is a file, or has a folder where a file is to be, or the reverse.
     """
     if is_remote(path):
         yield path
         return
-    with _staging(path) as staging:
-        yield staging
-        for folder, _, _ in os.walk(staging):
-            _open_to_others(folder)
-        shutil.rmtree(path, ignore_errors=True)
-        os.replace(staging, path)
-
-
-@contextmanager
-def _staging(path: str) -> Iterator[str]:
-    """A temporary folder beside ``path``, or anywhere if that is remote; what is in it at the end is removed."""
-    parent = None if is_remote(path) else os.path.dirname(os.path.abspath(path))
-    if parent:
+    target = os.path.realpath(path)
+    if os.path.lexists(target) and not os.path.isdir(target):
+        raise InputError(f"{path}: is a file; give a folder")
+    there = os.path.isdir(target)  # a mount point, for one, can only be filled, and from within
+    parent = target if there else os.path.dirname(target)
+    with _named(path):
         os.makedirs(parent, exist_ok=True)
-    staging = tempfile.mkdtemp(prefix=PARTIAL, dir=parent)
-    try:
-        yield staging
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def _open_to_others(folder: str) -> None:
-    """Gives a folder and its files the usual permissions: temporary ones are their owner's alone."""
-    umask = os.umask(0)
-    os.umask(umask)
-    os.chmod(folder, 0o777 & ~umask)
-    for entry in os.scandir(folder):
-        if entry.is_file():
-            os.chmod(entry.path, 0o666 & ~umask)
+        temporary.sweep(parent)
+        with temporary.folder(parent) as staging:
+            yield staging
+            outputs.open_to_others(staging)
+            if there:
+                outputs.put_all(staging, target)
+            else:
+                os.replace(staging, target)
 
 
 def list_folder(path: str) -> list[str]:

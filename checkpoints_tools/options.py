@@ -39,6 +39,7 @@ __all__ = [
     "run_command",
     "say",
 ]
+from checkpoints_tools.signals import Terminated, raised
 
 ConfigT = TypeVar("ConfigT")
 
@@ -204,9 +205,10 @@ def run_command(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's remarks on the machine would bury ours
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
-        code = work(arguments) or 0
-        if sys.stdout is not None:
-            sys.stdout.flush()  # a full disk must not stay unnoticed
+        with raised():
+            code = work(arguments) or 0
+            if sys.stdout is not None:
+                sys.stdout.flush()  # a full disk must not stay unnoticed
         return code
     except InputError as error:
         return _fail(parser, str(error))
@@ -228,6 +230,8 @@ def run_command(
         return EXIT_SIGNAL + stopped.signal
     except KeyboardInterrupt:
         return EXIT_SIGNAL + signal.SIGINT
+    except Terminated as terminated:
+        return EXIT_SIGNAL + terminated.signal
     except Exception as error:
         full = re.search(rf"(\S+); {os.strerror(errno.ENOSPC)}", str(error))  # as TensorFlow says it
         if full:

@@ -1,23 +1,28 @@
 """The engine for more than one machine: Apache Beam, whose runner may be Dataflow, Flink, Spark, or this process.
 
 Items and results go through files in a folder that all machines see, so a pipeline stays small however much it does.
+What is in the files is data only: whoever can write there cannot make a worker run something.
 """
 
 from __future__ import annotations
 
-import pickle
+import contextlib
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from checkpoints_tools import outputs, temporary
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import PARTIAL, exists, join, make_folder, read_bytes, remove_tree, write_bytes
+from checkpoints_tools.files import exists, is_remote, join, make_folder, read_bytes, remove_tree, sweep, write_bytes
+from checkpoints_tools.value_bytes import decode, encode
 from keras_negaposi.config.engine import EngineConfig
 from keras_negaposi.engines import Engine, ItemT, MakeWork, ResultT
+from keras_negaposi.shards import Shard, Written
 
 if TYPE_CHECKING:
     import apache_beam
-
-EXCHANGE = f"{PARTIAL}beam"
+CLASSES = {"Shard": Shard, "Written": Written}
+"""What items and results may be, besides what `values` takes."""
 
 
 def engine_of(config: EngineConfig, folder: str, here: Engine) -> Engine:
@@ -33,7 +38,7 @@ def engine_of(config: EngineConfig, folder: str, here: Engine) -> Engine:
     """
     if not config.runner:
         return here
-    return Beam(config.runner, config.runner_options or (), join(config.runner_folder or folder, EXCHANGE))
+    return Beam(config.runner, config.runner_options or (), config.runner_folder or folder)
 
 
 class Beam:
@@ -42,7 +47,7 @@ class Beam:
     Args:
         runner: Beam's name of it.
         options: ``name=value`` or ``name`` each, as the runner documents them.
-        folder: for what is exchanged; removed in the end, and emptied first of what a killed job left.
+        folder: in which a temporary folder for what is exchanged is made.
 
     Raises:
         InputError: Beam is not installed, or has no such runner.
@@ -65,18 +70,34 @@ class Beam:
         """The results of the items, in order, after all have been done."""
         import apache_beam
 
-        remove_tree(self._folder)
-        make_folder(self._folder)
-        count = 0
-        for item in items:
-            write_bytes(_item(self._folder, count), pickle.dumps(item))
-            count += 1
-        with apache_beam.Pipeline(runner=self._runner, options=self._options) as pipeline:
-            numbers = pipeline | apache_beam.Create(range(count)) | apache_beam.Reshuffle()
-            numbers | apache_beam.ParDo(_do(make_work, self._folder))
-        for number in range(count):
-            yield pickle.loads(read_bytes(_result(self._folder, number)))
-        remove_tree(self._folder)
+        with _exchange(self._folder) as folder:
+            count = 0
+            for item in items:
+                write_bytes(_item(folder, count), encode(item, CLASSES))
+                count += 1
+            with apache_beam.Pipeline(runner=self._runner, options=self._options) as pipeline:
+                numbers = pipeline | apache_beam.Create(range(count)) | apache_beam.Reshuffle()
+                numbers | apache_beam.ParDo(_do(make_work, folder))
+            for number in range(count):
+                yield decode(read_bytes(_result(folder, number)), _result(folder, number), CLASSES)
+
+
+@contextlib.contextmanager
+def _exchange(folder: str) -> Iterator[str]:
+    """A folder of this job alone. If the job is killed the next one removes it, but on an object store it stays."""
+    if is_remote(folder):
+        path = join(folder, f"{temporary.PREFIX}{uuid.uuid4().hex}{temporary.SUFFIX}")
+        make_folder(path)
+        try:
+            yield path
+        finally:
+            remove_tree(path)
+        return
+    make_folder(folder)
+    sweep(folder)
+    with temporary.folder(folder) as path:
+        outputs.open_to_others(path)
+        yield path
 
 
 def _do(make_work: MakeWork[ItemT, ResultT], folder: str) -> apache_beam.DoFn:
@@ -88,8 +109,8 @@ def _do(make_work: MakeWork[ItemT, ResultT], folder: str) -> apache_beam.DoFn:
 
         def process(self, number: int) -> None:
             if not exists(_result(folder, number)):  # Beam may do a thing twice
-                item = pickle.loads(read_bytes(_item(folder, number)))
-                write_bytes(_result(folder, number), pickle.dumps(self._work(item)))
+                item = decode(read_bytes(_item(folder, number)), _item(folder, number), CLASSES)
+                write_bytes(_result(folder, number), encode(self._work(item), CLASSES))
 
     return Do()
 

@@ -22,6 +22,7 @@ def prepare(arguments: argparse.Namespace) -> None:
     from keras_negaposi.inputs import read_inputs
     from keras_negaposi.tokenizer import Tokenizer
 
+    records.check_folder(config.output_dir)
     tokenizer = Tokenizer(config.model_file, config.vocab_file, config.do_lower_case)
     engine = engine_of(config, config.output_dir, in_threads)
     records.prepare(read_inputs(config, tokenizer), config.output_dir, engine)

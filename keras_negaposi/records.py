@@ -5,14 +5,18 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterator
+from typing import Annotated
 
+import msgspec
 import numpy as np
 import tensorflow as tf
 
-from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import exists, join, read_json, write_json
+from checkpoints_tools import lock, temporary
+from checkpoints_tools.errors import InputError, quoted
+from checkpoints_tools.files import exists, join, list_folder, read_json, remove, write_json
 from checkpoints_tools.lock import locked
 from checkpoints_tools.options import say
+from checkpoints_tools.schema import checked
 from keras_negaposi.engines import Engine, in_threads
 from keras_negaposi.features import PACKINGS, Features
 from keras_negaposi.inputs import UNLABELLED, Inputs
@@ -24,6 +28,44 @@ from keras_negaposi.shards import Shard, ShardWriter
 METADATA = "metadata.json"
 SPLIT = "split.json"
 PAIRS_A_SHARD = 4096
+MOST = 10**10
+"""Pairs of a part, of which no more are believed."""
+FIX = "remove the folder, and the records are made again"
+
+Part = Annotated[str, msgspec.Meta(pattern="^[a-z]+$")]
+Count = Annotated[int, msgspec.Meta(ge=0, le=MOST)]
+FileName = Annotated[str, msgspec.Meta(pattern=rf"^([a-z]+-\d{{5,8}}-of-\d{{5,8}}\.tfrecord|{SPLIT}|{METADATA})$")]
+
+
+class Begun(msgspec.Struct):
+    """What a folder's metadata holds until its records are complete: the names of all files that are ours in it."""
+
+    begun: list[FileName]
+
+
+class Metadata(msgspec.Struct):
+    """What it holds then: see `Records`."""
+
+    fingerprint: str
+    packing: str
+    max_seq_length: Annotated[int, msgspec.Meta(ge=1, le=2**20)]
+    counts: dict[Part, Count]
+    truncated: dict[Part, Count]
+    lengths: list[Count]
+
+    def problem(self) -> str | None:
+        """What is wrong with it, beyond the types."""
+        if self.packing not in PACKINGS:
+            return f"packing: {quoted(self.packing)} is none of {', '.join(PACKINGS)}"
+        if "train" not in self.counts or self.truncated.keys() != self.counts.keys():
+            return "counts, truncated: not of the same parts, train and others"
+        if any(self.truncated[part] > count for part, count in self.counts.items()):
+            return "truncated: more than the pairs"
+        if len(self.lengths) != self.max_seq_length + 1:
+            return f"lengths: has {len(self.lengths)} items, not {self.max_seq_length + 1}"
+        if sum(self.lengths) != sum(self.counts.values()) * len(PACKINGS[self.packing].prefixes):
+            return "lengths: their sum is not the number of inputs in counts"
+        return None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +108,7 @@ class Records:
     def describe(self) -> str:
         """One line for the user."""
         parts = ", ".join(
-            f"{part} {count:,} pairs ({self.truncated[part] / count:.1%} cut to {self.max_seq_length} pieces)"
+            f"{part} {count:,} pairs ({self.truncated[part] / max(1, count):.1%} cut to {self.max_seq_length} pieces)"
             for part, count in self.counts.items()
         )
         return f"records in {self.folder}: {parts}"
@@ -75,7 +117,8 @@ class Records:
 def prepare(inputs: Inputs, folder: str, engine: Engine = in_threads) -> Records:
     """Writes the records, or takes those in ``folder`` when they were made from exactly these inputs.
 
-    The metadata is written last: a folder without it is incomplete and made anew.
+    Only files that the folder's metadata names are replaced. While they are written it names all that are begun; a
+    folder with such metadata is incomplete, and its records are made again.
 
     Raises:
         InputError: a text cannot be tokenized, the folder cannot be used, or a file in it is damaged.
@@ -85,13 +128,49 @@ def prepare(inputs: Inputs, folder: str, engine: Engine = in_threads) -> Records
         check_whole(existing)
         say(f"reused: {existing.describe()}")
         return existing
+    check_folder(folder)
     with locked(folder):
         if existing:
-            say(f"{folder}: records of other data, tokenizer or options; made anew")
-        _clear(folder)
+            say(f"{folder}: records of other data, tokenizer or options; made again")
+        _begin(inputs, folder)
         records = _write(inputs, folder, engine)
     say(records.describe())
     return records
+
+
+def check_folder(folder: str) -> set[str]:
+    """The names of the files in a folder that are ours: all, if it is new or has only those of records.
+
+    Raises:
+        InputError: it holds something else, and no metadata of records.
+    """
+    metadata = _read_metadata(folder)
+    if isinstance(metadata, Begun):
+        return {METADATA, *metadata.begun}
+    if metadata:
+        return {METADATA, SPLIT}.union(*(_shards(part, count) for part, count in metadata.counts.items()))
+    others = [name for name in list_folder(folder) if name != lock.NAME and not temporary.is_ours(name)]
+    if others:
+        raise InputError(
+            f"{folder}: not a folder of records (no {METADATA} of ours, but {quoted(others[0])}); give a new folder"
+        )
+    return set()
+
+
+def _begin(inputs: Inputs, folder: str) -> None:
+    """Notes in the metadata what will be written, and removes our own outdated files.
+
+    Raises:
+        InputError: a file that is not ours has a name that is needed.
+    """
+    ours = check_folder(folder)
+    needed = {SPLIT}.union(*(_shards(part, len(pairs)) for part, pairs in inputs.split.parts.items()))
+    taken = sorted(needed.intersection(list_folder(folder)) - ours)
+    if taken:
+        raise InputError(f"{join(folder, taken[0])}: not of these records, which need that name; give a new folder")
+    write_json(metadata_file(folder), {"begun": sorted(ours | needed)})
+    for name in sorted(ours - {METADATA}):
+        remove(join(folder, name))
 
 
 def _write(inputs: Inputs, folder: str, engine: Engine) -> Records:
@@ -110,20 +189,31 @@ def _write(inputs: Inputs, folder: str, engine: Engine) -> Records:
 
 
 def metadata_file(folder: str) -> str:
-    """What a folder of finished records has."""
+    """What a folder of records has."""
     return join(folder, METADATA)
 
 
 def read_records(folder: str) -> Records | None:
-    """The finished records in a folder, or ``None``."""
+    """The finished records in a folder, or ``None``.
+
+    Raises:
+        InputError: its metadata is damaged, or of something else.
+    """
+    metadata = _read_metadata(folder)
+    return Records(folder, **msgspec.structs.asdict(metadata)) if isinstance(metadata, Metadata) else None
+
+
+def _read_metadata(folder: str) -> Metadata | Begun | None:
     path = metadata_file(folder)
     if not exists(path):
         return None
-    metadata = read_json(path)
-    try:
-        return Records(folder=folder, **metadata)  # type: ignore[arg-type]
-    except TypeError:
-        raise InputError(f"{path}: not the metadata of TFRecords; give another folder") from None
+    content = read_json(path)
+    if isinstance(content, dict) and content.keys() == {"begun"}:
+        return checked(Begun, content, path, FIX)
+    metadata = checked(Metadata, content, path, f"give another folder; if it is of records, {FIX}")
+    if problem := metadata.problem():
+        raise InputError(f"{path}: {problem}; {FIX}")
+    return metadata
 
 
 def find_records(folder: str, fingerprint: str) -> Records:
@@ -155,7 +245,7 @@ def check_whole(records: Records) -> None:
             except tf.errors.OpError:
                 found = -1
             if found != wanted:
-                raise InputError(f"{file}: missing or damaged; remove {records.folder}, and the records are made anew")
+                raise InputError(f"{file}: missing or damaged; remove {records.folder}, and the records are made again")
 
 
 def _write_part(
@@ -191,10 +281,3 @@ def _shards(part: str, count: int) -> dict[str, int]:
     return {
         f"{part}-{number:05d}-of-{shards:05d}.tfrecord": len(range(number, count, shards)) for number in range(shards)
     }
-
-
-def _clear(folder: str) -> None:
-    """Removes our own outdated files, the metadata first, and nothing else."""
-    for pattern in (METADATA, SPLIT, "*-of-*.tfrecord"):
-        for path in tf.io.gfile.glob(join(folder, pattern)):
-            tf.io.gfile.remove(path)

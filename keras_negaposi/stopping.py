@@ -1,4 +1,7 @@
-"""Ctrl-C and SIGTERM (a preempted machine, a full queue) end the training after a step, whose weights are kept."""
+"""Ctrl-C, SIGTERM (a preempted machine, a full queue) and SIGHUP (a closed terminal) end the training after a step.
+
+Its weights are kept.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from types import FrameType
 
 import tf_keras
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class StopOnSignal(tf_keras.callbacks.Callback):
@@ -26,7 +29,8 @@ class StopOnSignal(tf_keras.callbacks.Callback):
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         """Begins to watch; only a main thread can."""
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._take_down) for number in SIGNALS}
+            heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]  # nohup ignores one
+            self._before = {number: signal.signal(number, self._take_down) for number in heard}
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Ends the training if it was asked for."""

@@ -16,7 +16,7 @@ def times(factor):
 
 
 def engines(folder):
-    return [in_threads, one_by_one, Beam("DirectRunner", [], str(folder / "exchange"))]
+    return [in_threads, one_by_one, Beam("DirectRunner", [], str(folder))]
 
 
 def test_results_come_in_the_items_order(tmp_path):

@@ -63,7 +63,8 @@ def test_the_lock_of_a_dead_process_is_taken_over(tmp_path, capsys, scheme):
     now, here = time.time(), socket.gethostname()
     for owner, gone in [
         (Owner(here, dead.pid, now, now), True),
-        (Owner(here, os.getpid(), now - 9e5, now - 9e5), False),
+        (Owner(here, os.getpid(), now, now - 9e5), False),
+        (Owner(here, os.getpid(), now - 9e5, now), True),  # the number is another process's now
         (Owner("elsewhere", 1, now, now - lock.STALE_S / 2), False),
         (Owner("elsewhere", 1, now, now - lock.STALE_S * 2), True),
     ]:
@@ -82,9 +83,8 @@ def test_the_lock_of_a_dead_process_is_taken_over(tmp_path, capsys, scheme):
 
 def test_the_lock_is_kept_fresh_and_given_back_on_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(lock, "BEAT_S", 0.01)
-    kept, left = tmp_path / "draft.tmp2x", tmp_path / "metrics.json.tmp17"
+    kept, left = tmp_path / "metrics.json.tmp17", left_by_a_killed_process(tmp_path)
     kept.write_text("somebody's own")
-    left.write_text("what a killed process left")
     with pytest.raises(ZeroDivisionError), locked(str(tmp_path)):
         assert kept.exists() and not left.exists()
         first = lock._read(str(tmp_path / lock.NAME))
@@ -93,6 +93,17 @@ def test_the_lock_is_kept_fresh_and_given_back_on_an_error(tmp_path, monkeypatch
         assert later.beat > first.beat and later.since == first.since
         raise ZeroDivisionError
     assert os.listdir(tmp_path) == [kept.name]
+
+
+def left_by_a_killed_process(folder):
+    code = (
+        "import os, sys\n"
+        "from checkpoints_tools.files import written\n"
+        "with written(sys.argv[1]):\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(folder / "x")], timeout=60)
+    return next(folder.glob(".*"))
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "short", "missing"])

@@ -14,7 +14,8 @@ from keras_negaposi.config import IndexConfig
 from keras_negaposi.engines import one_by_one
 from keras_negaposi.frozen import text_key
 from keras_negaposi.indexing.cached import CachedScorer
-from keras_negaposi.indexing.store import MASK, Rows, Store, in_order
+from keras_negaposi.indexing.segment import MASK, Rows
+from keras_negaposi.indexing.store import Store, in_order
 from keras_negaposi.progress import Ticker
 from keras_negaposi.sources.note_files import read_exceptions
 from keras_negaposi.texts import read_texts
@@ -61,7 +62,7 @@ def _bring_up_to_date(
         store.add(keys, rows)
         done += len(keys)
         tick(done)
-    store.drop(set(texts))
+    store.finish(set(texts))
     size, gone = store.bytes(), len(before - texts.keys())
     say(
         f"index in {config.output}: {len(texts):,} texts, {gone:,} old ones dropped; {size / 1e6:,.1f} MB, "

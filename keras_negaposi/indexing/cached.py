@@ -17,7 +17,7 @@ from keras_negaposi.export import ENCODE, ENCODE_IDS, SCORE, SCORE_HALF
 from keras_negaposi.features import ENCODER_INPUTS
 from keras_negaposi.graphs import traced
 from keras_negaposi.heads import HEADS, is_cacheable
-from keras_negaposi.indexing.store import Rows
+from keras_negaposi.indexing.segment import Rows
 from keras_negaposi.run_folder import RunFolder, saved_config
 
 SCORERS = {"float32": SCORE, "float16": SCORE_HALF}

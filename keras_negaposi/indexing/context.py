@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_negaposi.indexing.store import Rows, is_by_token
+from keras_negaposi.indexing.segment import Rows, is_by_token
 
 
 def attend(pages: Sequence[Rows]) -> Rows:

@@ -13,7 +13,8 @@ from keras_negaposi.indexing.build import check_model
 from keras_negaposi.indexing.cached import CachedScorer
 from keras_negaposi.indexing.context import attend
 from keras_negaposi.indexing.neighbours import Exact, Hnsw
-from keras_negaposi.indexing.store import MASK, Rows, Store, is_by_token
+from keras_negaposi.indexing.segment import MASK, Rows, is_by_token
+from keras_negaposi.indexing.store import Store
 from keras_negaposi.scorer import Scorer
 from keras_negaposi.sources.document import composed
 
@@ -50,9 +51,9 @@ class Index:
         self.store = Store(path)
         if not self.store.exists():
             raise InputError(f"{path}: no index there; make one with python -m keras_negaposi.index")
-        self.scorer = CachedScorer(run or str(self.store.about["run"]))
+        self.scorer = CachedScorer(run or self.store.named("about", "run"))
         self.scorer.prepare("a")
-        arithmetic = (self.store.model["dtype"], self.store.model.get("precision", "float32"))
+        arithmetic = (self.store.named("model", "dtype"), self.store.model.get("precision", "float32"))
         model = self.scorer.fingerprint(*arithmetic)
         check_model(self.store, model, "make the index anew with --output, or give its --run")
         self._titles: dict[str, list[str]] = {}

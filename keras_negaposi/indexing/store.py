@@ -1,75 +1,59 @@
 """An index on disk: what the model keeps of each text, memory-mapped, in segments that are never changed.
 
-``manifest.json`` names everything that counts and is replaced in one step, so whatever kills a writer leaves the index
-as it was before or after. What the manifest does not name is a leftover and is removed by the next writer.
+``manifest.json`` names everything that counts, with checksums, and is replaced in one step; so whatever kills a writer
+leaves the index as it was before or after. It also names what is begun or no longer counts, and only that is removed.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-import json
 import os
-import shutil
-import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
+import msgspec
 import numpy as np
 
-from checkpoints_tools import lock
-from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import PARTIAL, read_json, remove_tree, write_json
+from checkpoints_tools import lock, outputs, temporary
+from checkpoints_tools.errors import InputError, quoted
+from checkpoints_tools.files import is_remote, list_folder, read_text, remove_tree, write_json
+from checkpoints_tools.json_text import parse_json
+from checkpoints_tools.schema import checked
+from keras_negaposi.indexing.segment import FIX, KEYS, LENGTHS, MASK, Rows, Segment, checksum, is_by_token, read_checked
 
 SCHEMA = 1
-MANIFEST, KEYS, LENGTHS, MASK = "manifest.json", "keys.json", "lengths.npy", "mask"
-SEGMENT, PAGES = "segment-", "pages-"
+MANIFEST = "manifest.json"
+SEGMENT, PAGES, PAGES_END = "segment-", "pages-", ".json"
 LEAST_LIVE = 0.5
-"""A segment is written anew without its dead rows when fewer than this share are alive."""
+"""A segment is written again without its dead rows when fewer than this share are alive."""
+MOST_READS = 20
+"""How often a reader begins again, because a writer has replaced the manifest in between."""
 
-Rows = dict[str, np.ndarray]
-"""Tensors of some texts by name: ``[rows, dim]``, or ``[rows, seq, dim]`` and then with a ``mask``, ``[rows, seq]``."""
-
-
-def is_by_token(name: str, array: np.ndarray) -> bool:
-    """Whether a tensor of `Rows` has a row a token, so that it can be padded; or else a row a text."""
-    return name == MASK or array.ndim == 3
+PagesFile = Annotated[str, msgspec.Meta(pattern=rf"^{PAGES}[0-9]{{6,12}}\.json$")]
+SegmentFolder = Annotated[str, msgspec.Meta(pattern=rf"^{SEGMENT}[0-9]{{6,12}}$")]
+Ours = Annotated[str, msgspec.Meta(pattern=rf"^({SEGMENT}[0-9]{{6,12}}|{PAGES}[0-9]{{6,12}}\.json)$")]
 
 
-@dataclasses.dataclass(frozen=True)
-class Segment:
-    """Texts that were encoded together: ``keys`` in order, and a memory-mapped array a tensor.
+class Manifest(msgspec.Struct):
+    """What `MANIFEST` holds.
 
-    An array has a row a text, or a row a token, of which every text has its two special ones at least.
+    Attributes:
+        schema: `SCHEMA`.
+        model: see `Store`.
+        about: see `Store`.
+        pages: file of the pages; empty until it is written for the first time.
+        segments: folders, in order.
+        checksums: CRC-32 by path in the index; ``None`` in what an older version wrote.
+        begun: what is being written, or is to be removed.
     """
 
-    path: Path
-    keys: list[str]
-    arrays: dict[str, np.ndarray]
-    lengths: np.ndarray | None
-
-    def rows(self, start: int, stop: int) -> Rows:
-        """The rows from ``start`` to ``stop``, padded to the longest of them."""
-        if self.lengths is None:
-            return {name: array[start:stop] for name, array in self.arrays.items()}
-        ends, lengths = self._ends, self.lengths[start:stop]
-        mask = np.arange(lengths.max(initial=0)) < lengths[:, np.newaxis]
-        padded = {}
-        for name, array in self.arrays.items():
-            if len(array) == len(self.keys):
-                padded[name] = array[start:stop]
-                continue
-            padded[name] = np.zeros((*mask.shape, array.shape[1]), array.dtype)
-            padded[name][mask] = array[ends[start] : ends[stop]]
-        return padded | {MASK: mask.astype(np.int32)}
-
-    @functools.cached_property
-    def _ends(self) -> np.ndarray:
-        return np.concatenate([[0], np.cumsum(self.lengths)])
-
-    def bytes(self) -> int:
-        """Size of the arrays."""
-        return sum(array.nbytes for array in self.arrays.values())
+    schema: Literal[1]
+    model: dict[str, str]
+    about: dict[str, Any]
+    pages: PagesFile | Literal[""]
+    segments: list[SegmentFolder]
+    checksums: dict[str, int] | None = None
+    begun: list[Ours] = []
 
 
 class Store:
@@ -90,21 +74,36 @@ class Store:
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)
-        if "://" in path:
+        if is_remote(path):
             raise InputError(f"{path}: an index is memory-mapped; give a local folder")
         self.model: dict[str, str] = {}
         self.about: dict[str, object] = {}
         self.pages: dict[str, str] = {}
         self.segments: dict[str, Segment] = {}
-        self._pages_file = ""
-        if self.exists():
+        self._pages_file, self._pages_sum = "", 0
+        self._next_pages: tuple[str, int, dict[str, str]] | None = None
+        self._begun: list[str] = []
+        if (self.path / MANIFEST).exists():
             self._read()
-        elif self.path.is_file() or (self.path.is_dir() and not self._only_leftovers()):
-            raise InputError(f"{path}: not an index (it has no {MANIFEST}); give a new folder")
+        elif others := [name for name in list_folder(path) if name != lock.NAME and not temporary.is_ours(name)]:
+            raise InputError(
+                f"{path}: not an index (it has no {MANIFEST}, and holds {quoted(others[0])}); give a new folder"
+            )
 
     def exists(self) -> bool:
         """Whether there is an index."""
-        return (self.path / MANIFEST).exists()
+        return bool(self._pages_file)
+
+    def named(self, group: str, key: str) -> str:
+        """A value of ``model`` or ``about``.
+
+        Raises:
+            InputError: the manifest lacks it.
+        """
+        value = getattr(self, group).get(key)
+        if not isinstance(value, str):
+            raise InputError(f"{self.path / MANIFEST}: {group}.{key}: missing, or not a string; {FIX}")
+        return value
 
     def keys(self) -> set[str]:
         """Of all texts that are kept."""
@@ -115,15 +114,24 @@ class Store:
         return sum(segment.bytes() for segment in self.segments.values())
 
     def begin(self, model: Mapping[str, str], about: Mapping[str, object], pages: Mapping[str, str]) -> None:
-        """Makes ``pages`` the index's pages; their rows may come later."""
+        """Begins to write.
+
+        The pages of a new index are ``pages`` from now on, and their rows may come later. An index that exists keeps
+        its own for its readers until `finish`.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
         self.model, self.about = dict(model), dict(about)
-        if self.pages != pages or not self._pages_file:
-            number = 1 + _number(self._pages_file, PAGES)
-            self.pages, self._pages_file = dict(pages), f"{PAGES}{number:06d}.json"
-            write_json(str(self.path / self._pages_file), self.pages)
-        self._write_manifest()
-        self._remove_leftovers()
+        self._remove_begun()
+        if self.exists() and self.pages == pages:
+            self._write_manifest()
+            return
+        name = self._free(PAGES, [self._pages_file], PAGES_END)
+        self._begin_file(name)
+        write_json(str(self.path / name), dict(pages))
+        self._next_pages = name, checksum((self.path / name).read_bytes()), dict(pages)
+        if not self.exists():
+            self._take_pages()
+            self._write_manifest()
 
     def add(self, keys: Sequence[str], batches: Sequence[Rows]) -> None:
         """Adds a segment: the index holds it when this returns, and nothing of it when this is interrupted.
@@ -131,39 +139,47 @@ class Store:
         Args:
             keys: of the texts.
             batches: their rows, in order; each may be padded to a length of its own.
+
+        Raises:
+            InputError: a number is not finite.
         """
-        masks = [batch[MASK] for batch in batches if MASK in batch]
-        flat = [
-            {n: array[batch[MASK] > 0] if is_by_token(n, array) else array for n, array in batch.items()}
-            for batch in batches
-        ]
-        arrays = {name: np.concatenate([batch[name] for batch in flat]) for name in flat[0] if name != MASK}
-        number = 1 + max([_number(name, SEGMENT) for name in self.segments], default=0)
-        name = f"{SEGMENT}{number:06d}"
-        staging = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=self.path))
+        arrays = _joined(batches)
         for tensor, array in arrays.items():
-            np.save(staging / f"{tensor}.npy", array)
-        if masks:
-            np.save(staging / LENGTHS, np.concatenate([mask.sum(axis=1) for mask in masks]))
-        write_json(str(staging / KEYS), list(keys))
-        os.chmod(staging, 0o755)
-        shutil.rmtree(self.path / name, ignore_errors=True)
-        os.replace(staging, self.path / name)
-        self.segments[name] = _read_segment(self.path / name)
+            if not np.isfinite(array).all():
+                raise InputError(f"{self.path}: the model's {tensor} has numbers that are not finite in {array.dtype}")
+        name = self._free(SEGMENT, self.segments)
+        self._begin_file(name)
+        with temporary.folder(str(self.path)) as staging:
+            for tensor, array in arrays.items():
+                np.save(os.path.join(staging, f"{tensor}.npy"), array)
+            write_json(os.path.join(staging, KEYS), list(keys))
+            outputs.open_to_others(staging)
+            os.rename(staging, self.path / name)
+        sums = {f"{tensor}.npy": checksum(array) for tensor, array in arrays.items()}
+        sums[KEYS] = checksum((self.path / name / KEYS).read_bytes())
+        self.segments[name] = Segment.read(self.path / name, sums)
+        self._begun.remove(name)
         self._write_manifest()
 
-    def drop(self, wanted: set[str]) -> None:
-        """Drops the rows of other texts where they are many enough to matter."""
-        for number, segment in list(self.segments.items()):
+    def finish(self, wanted: set[str]) -> None:
+        """Makes the pages of `begin` count, and drops the rows of other texts where they are many enough to matter."""
+        gone = []
+        for name, segment in list(self.segments.items()):
             live = [row for row, key in enumerate(segment.keys) if key in wanted]
             if len(live) >= LEAST_LIVE * len(segment.keys) and live:
                 continue
             if live:
                 rows = segment.rows(0, len(segment.keys))
                 self.add([segment.keys[row] for row in live], [{name: array[live] for name, array in rows.items()}])
-            del self.segments[number]
+            gone.append(name)
+        for name in gone:
+            del self.segments[name]
+        self._begun += gone
+        self._take_pages()
         self._write_manifest()
-        self._remove_leftovers()
+        if self._begun:
+            self._remove_begun()
+            self._write_manifest()
 
     def chunks(self, size: int, wanted: Collection[str] | None = None) -> Iterator[tuple[list[str], Rows]]:
         """All rows, or those of the ``wanted`` keys, ``size`` at a time at most, with their texts' keys."""
@@ -178,48 +194,97 @@ class Store:
                     yield [keys[row] for row in chosen], {name: array[chosen] for name, array in rows.items()}
 
     def _read(self) -> None:
-        manifest = read_json(str(self.path / MANIFEST))
-        if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
-            raise InputError(f"{self.path / MANIFEST}: not of this version's index; make it anew in another folder")
-        try:
-            self.model, self.about, self._pages_file = manifest["model"], manifest["about"], manifest["pages"]
-            self.pages = read_json(str(self.path / self._pages_file))  # type: ignore[assignment]
-            self.segments = {name: _read_segment(self.path / name) for name in manifest["segments"]}
-        except (KeyError, TypeError, OSError, ValueError, json.JSONDecodeError) as error:
-            raise InputError(f"{self.path}: the index is damaged ({error}); make it anew in another folder") from None
+        """Reads what the manifest names; again, if a writer has replaced the manifest and removed something since."""
+        path = str(self.path / MANIFEST)
+        for _ in range(MOST_READS):
+            text = read_text(path)
+            content = parse_json(text, path)
+            if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+                raise InputError(f"{path}: not the manifest of this version's index; give a new folder")
+            try:
+                return self._take(checked(Manifest, content, path, FIX))
+            except InputError as error:
+                problem = error
+                if read_text(path) == text:
+                    break
+        raise InputError(f"{self.path}: the index is damaged: {problem}")
+
+    def _take(self, manifest: Manifest) -> None:
+        sums, pages = manifest.checksums, {}
+        if manifest.pages:
+            pages = read_checked(dict[str, str], self.path / manifest.pages, _sum_of(sums, manifest.pages, self.path))
+        segments = {}
+        for name in manifest.segments:
+            own = {path.partition("/")[2]: value for path, value in (sums or {}).items() if path.startswith(f"{name}/")}
+            if sums is not None and KEYS not in own:
+                raise InputError(f"{self.path / MANIFEST}: checksums: none of {name}; {FIX}")
+            segments[name] = Segment.read(self.path / name, own)
+        layouts = [segment.layout() for segment in segments.values()]
+        for name, layout in zip(segments, layouts, strict=True):
+            if layout != layouts[0] or any(dtype != manifest.model.get("dtype", dtype) for dtype, _ in layout.values()):
+                raise InputError(f"{self.path / name}: its arrays are of another type or width than the others; {FIX}")
+        self.model, self.about, self.pages, self.segments = manifest.model, manifest.about, pages, segments
+        self._pages_file, self._begun = manifest.pages, manifest.begun
+        self._pages_sum = (sums or {}).get(manifest.pages) or _sum_of_file(self.path, manifest.pages)
 
     def _write_manifest(self) -> None:
+        checksums = {f"{name}/{file}": crc for name, seg in self.segments.items() for file, crc in seg.sums().items()}
+        if self._pages_file:
+            checksums[self._pages_file] = self._pages_sum
         manifest = {
             "schema": SCHEMA,
             "model": self.model,
             "about": self.about,
             "pages": self._pages_file,
             "segments": list(self.segments),
+            "checksums": checksums,
         }
-        write_json(str(self.path / MANIFEST), manifest)
+        write_json(str(self.path / MANIFEST), manifest | ({"begun": self._begun} if self._begun else {}))
 
-    def _only_leftovers(self) -> bool:
-        return all(_is_ours(name) or name == lock.NAME for name in os.listdir(self.path))
+    def _begin_file(self, name: str) -> None:
+        self._begun.append(name)
+        self._write_manifest()
 
-    def _remove_leftovers(self) -> None:
-        named = {MANIFEST, self._pages_file, *self.segments}
-        for name in set(filter(_is_ours, os.listdir(self.path))) - named:
+    def _take_pages(self) -> None:
+        if self._next_pages:
+            self._begun += [self._pages_file] if self._pages_file else []
+            self._pages_file, self._pages_sum, self.pages = self._next_pages
+            self._begun.remove(self._pages_file)
+            self._next_pages = None
+
+    def _remove_begun(self) -> None:
+        for name in self._begun:
             remove_tree(str(self.path / name))
+        self._begun = []
+
+    def _free(self, prefix: str, used: Iterable[str], end: str = "") -> str:
+        """The name after those used, skipping files in the folder that are not ours."""
+        number = 1 + max([_number(name, prefix) for name in used], default=0)
+        while os.path.lexists(self.path / f"{prefix}{number:06d}{end}"):
+            number += 1
+        return f"{prefix}{number:06d}{end}"
 
 
-def _read_segment(path: Path) -> Segment:
-    lengths = np.load(path / LENGTHS) if (path / LENGTHS).exists() else None
-    files = [file for file in sorted(path.glob("*.npy")) if file.name != LENGTHS]
-    arrays = {file.stem: np.load(file, mmap_mode="r") for file in files}
-    keys = read_json(str(path / KEYS))
-    rows = {len(keys)} if lengths is None else {len(keys), int(lengths.sum())}  # type: ignore[arg-type]
-    if not arrays or any(len(array) not in rows for array in arrays.values()):
-        raise ValueError(f"{path.name} has not the rows of its keys")
-    return Segment(path, keys, arrays, lengths)  # type: ignore[arg-type]
+def _joined(batches: Sequence[Rows]) -> Rows:
+    """The arrays of a segment's files: rows of tokens without what pads them, and the texts' lengths then."""
+    flat = [
+        {n: array[batch[MASK] > 0] if is_by_token(n, array) else array for n, array in batch.items()}
+        for batch in batches
+    ]
+    arrays = {name: np.concatenate([batch[name] for batch in flat]) for name in flat[0] if name != MASK}
+    masks = [batch[MASK] for batch in batches if MASK in batch]
+    lengths = {Path(LENGTHS).stem: np.concatenate([mask.sum(axis=1) for mask in masks])} if masks else {}
+    return arrays | lengths
 
 
-def _is_ours(name: str) -> bool:
-    return name == MANIFEST or name.startswith((SEGMENT, PAGES, PARTIAL, f"{MANIFEST}.tmp"))
+def _sum_of(checksums: Mapping[str, int] | None, name: str, path: Path) -> int | None:
+    if checksums is not None and name not in checksums:
+        raise InputError(f"{path / MANIFEST}: checksums: none of {name}; {FIX}")
+    return checksums[name] if checksums else None
+
+
+def _sum_of_file(path: Path, name: str) -> int:
+    return checksum((path / name).read_bytes()) if name else 0
 
 
 def _number(name: str, prefix: str) -> int:

@@ -1,4 +1,4 @@
-"""``python -m keras_negaposi.sample.make``: makes the package's sample anew: decks, pairs, SentencePiece model, BERT.
+"""``python -m keras_negaposi.sample.make``: makes the package's sample: decks, pairs, SentencePiece model, BERT.
 
 The BERT is pre-trained on decks from the same phrase book; no slide of the sample is among theirs.
 """
@@ -8,12 +8,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import io
+import os
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import join, staged_folder, write_bytes, write_json
+from checkpoints_tools.errors import InputError, quoted
+from checkpoints_tools.files import is_remote, join, list_folder, staged_folder, write_bytes, write_json
 from checkpoints_tools.options import (
     above,
     add_flags,
@@ -66,7 +67,14 @@ class MakeConfig:
 
 
 def make(config: MakeConfig) -> None:
-    """Writes the sample's files."""
+    """Writes the sample's files.
+
+    Raises:
+        InputError: the folder holds something, and is not the package's own.
+    """
+    others = list_folder(config.output_dir)
+    if others and (is_remote(config.output_dir) or not os.path.samefile(config.output_dir, FOLDER)):
+        raise InputError(f"--output_dir {quoted(config.output_dir)}: it holds {quoted(others[0])}; give a new folder")
     with staged_folder(config.output_dir) as folder:
         _make(dataclasses.replace(config, output_dir=folder))
 
