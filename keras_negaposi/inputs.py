@@ -83,10 +83,10 @@ def _add_next_pages(split: Split, data: PairData, config: DataConfig) -> Split:
     return dataclasses.replace(split, parts=split.parts | {"train": Pairs.of([*split.parts["train"], *drawn])})
 
 
-def fingerprint(config: DataConfig) -> str:
-    """A hash of the data, the tokenizer and every option that shapes the records."""
+def fingerprint(config: DataConfig, version: int = FORMAT) -> str:
+    """A hash of the data, the tokenizer and every option that shapes the records, as of a `FORMAT`."""
     digest = hashlib.sha256()
     for path in (config.honbun, config.negaposi, config.model_file, config.vocab_file):
         digest.update(read_digest(path))
-    digest.update(json.dumps([FORMAT, *(getattr(config, name) for name in FINGERPRINTED)]).encode())
+    digest.update(json.dumps([version, *(getattr(config, name) for name in FINGERPRINTED)]).encode())
     return digest.hexdigest()

@@ -9,18 +9,21 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 from sklearn.model_selection import train_test_split
 
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import read_json, write_blocks
+from checkpoints_tools.files import write_blocks
+from checkpoints_tools.schema import read_as
 from keras_negaposi.labelled import Pair, Pairs
 
 STARTS = 8
 """How many seeded starts the grouped cut tries; the one that keeps most pairs wins."""
 TOLERANCE = 0.1
 """The grouped test side may miss its wanted size by this part of it."""
+SPLIT_FIX = "finish the run again with --resume, which writes the file again"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,9 +73,14 @@ def read_split(path: str) -> dict[str, Pairs]:
     """The parts that `Split.write` wrote.
 
     Raises:
-        InputError: the file cannot be read.
+        InputError: the file cannot be read, or is damaged.
     """
-    return {name: Pairs.of(Pair(*row) for row in rows) for name, rows in read_json(path).items()}
+    rows = read_as(dict[str, list[tuple[str, str, Literal[0, 1]]]], path, SPLIT_FIX)
+    parts = {name: Pairs.of(Pair(*row) for row in part) for name, part in rows.items()}
+    for name in ("train", "test"):
+        if not parts.get(name):
+            raise InputError(f"{path}: {name}: no pairs; {SPLIT_FIX}")
+    return parts
 
 
 def split_pairs(
