@@ -14,7 +14,16 @@ import tf_keras
 
 from checkpoints_tools.cloud import check_read, probe
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import exists, is_remote, make_folder, read_bytes, read_json, write_bytes, write_json, write_text
+from checkpoints_tools.files import (
+    exists,
+    is_remote,
+    make_folder,
+    read_bytes,
+    read_json,
+    write_bytes,
+    write_json,
+    write_text,
+)
 from checkpoints_tools.lock import locked
 from checkpoints_tools.options import say
 from keras_negaposi.calibration import Calibration, calibrate
@@ -54,7 +63,6 @@ from keras_negaposi.strategies import (
     lost_workers_named,
     worker_machines,
 )
-
 
 MOST_STEPS = 2**31
 """More take years."""

@@ -39,7 +39,9 @@ class DataConfig(ModelFiles):
     group_pattern: str = option(r"^(.*),", "grouped split: regular expression whose group is the document in a title")
     seed: int = option(0, "seed of the split, the initial weights, the order and the dropout", check=between(0, 2**32))
 
-    split_seed: int | None = option(None, "seed of the split alone (default: --seed)", kind=int, check=at_least(0))
+    split_seed: int | None = option(
+        None, "seed of the split alone (default: --seed)", kind=int, check=between(0, 2**32)
+    )
     augment_next: int = option(
         0,
         "more pairs to train on, drawn of pages that are in no pair to be tested on: positives are next pages of one "

@@ -6,15 +6,15 @@ import dataclasses
 from collections.abc import Sequence
 
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import exists, read_json, write_text
+from checkpoints_tools.files import read_json, write_text
 from checkpoints_tools.options import say
+from keras_negaposi.config.saved import FIX
 from keras_negaposi.judging.assessment import Assessment, assess, read_finished_run
 from keras_negaposi.judging.board import write_board
 from keras_negaposi.judging.evaluation import evaluate, write_evaluation
 from keras_negaposi.judging.figures_json import read_history
 from keras_negaposi.judging.report import Judged, render_report
 from keras_negaposi.judging.verdict import find_warnings, verdict
-from keras_negaposi.config.saved import FIX
 from keras_negaposi.run_folder import read_saved
 
 EXIT_FELL_SHORT = 1
