@@ -148,7 +148,8 @@ def _teacher_says(inputs: Inputs, config: TrainConfig, pairs: Sequence[Pair], pa
 def read_said(path: str) -> np.ndarray | None:
     """The probabilities in a ``teacher.txt``, ``float64 [pairs]``; ``None`` if the file is damaged."""
     try:
-        said = np.array([float(cell) for (cell,) in read_rows(read_text(path))])
+        text = read_text(path)
+        said = np.array([float(cell) for (cell,) in read_rows(text)])
     except (InputError, ValueError):
         return None
-    return said if ((said >= 0.0) & (said <= 1.0)).all() else None
+    return said if text.endswith("\n") and ((said >= 0.0) & (said <= 1.0)).all() else None

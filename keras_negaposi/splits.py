@@ -69,18 +69,30 @@ class Split:
         )
 
 
+_Rows = list[tuple[str, str, Literal[0, 1]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Saved:
+    """The content of ``split.json``."""
+
+    train: _Rows
+    test: _Rows
+    dev: _Rows | None = None
+    unlabelled: _Rows | None = None
+
+
 def read_split(path: str) -> dict[str, Pairs]:
     """The parts that `Split.write` wrote.
 
     Raises:
         InputError: the file cannot be read, or is damaged.
     """
-    rows = read_as(dict[str, list[tuple[str, str, Literal[0, 1]]]], path, SPLIT_FIX)
-    parts = {name: Pairs.of(Pair(*row) for row in part) for name, part in rows.items()}
-    for name in ("train", "test"):
-        if not parts.get(name):
+    rows = vars(read_as(_Saved, path, SPLIT_FIX))
+    for name, part in rows.items():
+        if part is not None and not part:
             raise InputError(f"{path}: {name}: no pairs; {SPLIT_FIX}")
-    return parts
+    return {name: Pairs.of(Pair(*row) for row in part) for name, part in rows.items() if part}
 
 
 def split_pairs(

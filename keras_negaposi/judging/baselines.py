@@ -79,7 +79,7 @@ def run(config: BaselineConfig) -> dict[str, Interval]:
         InputError: something the user gave cannot be used; nothing has been written then.
     """
     folder = str(config.output_dir)
-    _check_free(folder, config)
+    check_free(folder, config)
     pretrained = read_pretrained(config)
     inputs = read_inputs(config, pretrained.tokenizer)
     with locked(folder):
@@ -112,7 +112,7 @@ class _Metrics:
     config: dict[str, Any]
 
 
-def _check_free(folder: str, config: BaselineConfig) -> None:
+def check_free(folder: str, config: BaselineConfig) -> None:
     """Refuses a folder that holds something else than figures of the same options.
 
     Raises:

@@ -45,7 +45,7 @@ def evaluate_pairs(run: str, config: EvaluateConfig) -> Evaluation:
     about = About.of(run, config.honbun, config.negaposi, config.precision)
     folder = RunFolder(config.output_dir or default_folder(about))
     check_free(folder.path, about)
-    metrics = read_as(_Metrics, RunFolder(run).metrics, "finish the run again with --resume")
+    step = read_step(RunFolder(run))
     threshold = saved_calibration(RunFolder(run)).threshold
     data = read_pairs(config.honbun, config.negaposi) if config.negaposi else _tested(run, options)
     say(f"data: {data.describe()}")
@@ -59,7 +59,7 @@ def evaluate_pairs(run: str, config: EvaluateConfig) -> Evaluation:
     probabilities = np.array([p for p, _ in tick.watch(streamed)], np.float32)
     labels = np.array([pair.label for pair in data.pairs], np.int32)
     scores = Scores(labels, probabilities, threshold, config.eval_batch_size)
-    evaluation = evaluate(scores, metrics.global_step)
+    evaluation = evaluate(scores, step)
     figures = intervals(scores, document_weights(documents_of(data.pairs, options.group_pattern), SEED))
 
     # 3. The figures are written.
@@ -70,6 +70,15 @@ def evaluate_pairs(run: str, config: EvaluateConfig) -> Evaluation:
         write_evaluation(folder, {"test": evaluation}, more)
     say(f"accuracy {figures['accuracy'].percent()}; figures in {folder.path}")
     return evaluation
+
+
+def read_step(folder: RunFolder) -> int:
+    """At which step a finished run ended.
+
+    Raises:
+        InputError: its ``metrics.json`` is damaged.
+    """
+    return read_as(_Metrics, folder.metrics, "finish the run again with --resume").global_step
 
 
 def _tested(run: str, options: TrainConfig) -> PairData:

@@ -100,10 +100,13 @@ def summarize(ranks: np.ndarray, documents: Sequence[str], candidates: int, seed
 def hard_candidates(
     texts: Texts, drawn: Sequence[Pair], pages: Sequence[str], documents: Documents, count: int
 ) -> list[list[str]]:
-    """For each A the pages most like it, none of its own document."""
+    """For each A the pages most like it, none of its own document; where no text has two characters, the first."""
     weighing = vectorizer()
-    matrix = weighing.fit_transform([texts[title] for title in pages])
-    cosines = (weighing.transform([texts[pair.a] for pair in drawn]) @ matrix.T).toarray()
+    try:
+        matrix = weighing.fit_transform([texts[title] for title in pages])
+        cosines = (weighing.transform([texts[pair.a] for pair in drawn]) @ matrix.T).toarray()
+    except ValueError:  # an empty vocabulary
+        cosines = np.zeros((len(drawn), len(pages)))
     result = []
     for pair, row in zip(drawn, cosines, strict=True):
         own = documents(pair.a)

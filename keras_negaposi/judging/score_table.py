@@ -31,7 +31,7 @@ def read_scores(path: str, pairs: Sequence[Pair], threshold: float, batch_size: 
         InputError: it is not there, is no such table, or is one of other pairs; names the line.
     """
     if not exists(path):
-        raise InputError(f"{path}: no such file: the run is not finished; {FIX}")
+        raise InputError(f"{path}: no such file, so the run is not finished; {FIX}")
     header, *rows = read_rows(read_text(path))
     if header != HEADER:
         raise InputError(f"{path}: line 1 is not the header of a table of scores; {FIX}")
