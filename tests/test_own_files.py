@@ -30,9 +30,7 @@ from keras_negaposi.run_folder import RunFolder, check_unused, environment, read
 from keras_negaposi.splits import Split, read_split
 
 HIDDEN = 3
-OPTIONS = TrainConfig(
-    honbun="h.json", negaposi="n.json", init_checkpoint="m", model_file="m.model", vocab_file="m.vocab"
-)
+OPTIONS = TrainConfig(honbun="h.json", negaposi="n.json", init_checkpoint="m", teacher="t", records="r", vectors="v")
 BASELINE = BaselineConfig(honbun="h.json", negaposi="n.json", output_dir="b")
 ABOUT = About.of("run", "h.json", "n.json", "float32")
 POINT = {"step": 5, "loss": 0.7, "accuracy": 0.5, "learning_rate": 1e-5, "pairs_per_second": 9.5}
@@ -136,9 +134,9 @@ def with_key(own, name, **changes):
         ("calibration.json", {"temperature": 0}, ["temperature"]),
         ("calibration.json", {"threshold": [0.5]}, ["threshold: expected float, got array"]),
         ("calibration.json", {"chosen_on": "test"}, ["chosen_on"]),
-        ("split.json", {"test": "absent"}, ["split.json: test: no pairs", "--resume"]),
-        ("split.json", {"train": [["甲", "乙", 2]]}, ["train", "2"]),
-        ("split.json", {"dev": [["甲", "乙"]]}, ["dev", "length 3"]),
+        ("split.json", {"test": "absent"}, ["split.json", "test", "--resume"]),
+        ("split.json", {"train": [["甲", "乙", 2]]}, ["split.json: train[0][2]: invalid enum value 2"]),
+        ("split.json", {"dev": [["甲", "乙"]]}, ["dev[0]: expected array of length 3"]),
         ("metrics.json", {"global_step": "absent"}, ["metrics.json", "global_step", "--resume"]),
         ("evaluation.json", {"precision": 8}, ["evaluation.json: precision: expected str, got int"]),
     ],

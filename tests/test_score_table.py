@@ -12,24 +12,7 @@ from keras_negaposi.judging.evaluation import Scores
 from keras_negaposi.judging.score_table import read_scores, scores_table
 from keras_negaposi.labelled import Pair
 
-ODD = (
-    "\t",
-    "\n",
-    "\r",
-    "\r\n",
-    "\v",
-    "\f",
-    "\x1c",
-    "\x85",
-    "\u2028",
-    "\u2029",
-    "\\",
-    "\\n",
-    "\\u2028",
-    "\0",
-    "\ufeff",
-    "",
-)
+ODD = (*"\t\n\r\v\f\x1c\x85\u2028\u2029\\\0\ufeff", "\r\n", "\\n", "\\u2028", "")
 TITLES = [f"表題{odd}{number}" for number, odd in enumerate(ODD)]
 PAIRS = [Pair(a, b, number % 2) for number, (a, b) in enumerate(zip(TITLES, TITLES[1:], strict=False))]
 SCORES = Scores(np.array([p.label for p in PAIRS]), np.linspace(0, 1, len(PAIRS), dtype=np.float32), 0.4)

@@ -23,7 +23,8 @@ FIX = "restore the file from a copy, or train again"
 
 def absolute(values: dict[str, Any]) -> dict[str, Any]:
     """The options with absolute local paths, which are the same files from any working directory."""
-    return {name: _absolute(value) if name in PATHS and value else value for name, value in values.items()}
+    paths = {name: value for name, value in values.items() if name in PATHS and value and isinstance(value, str)}
+    return values | {name: path if is_remote(path) else os.path.abspath(path) for name, path in paths.items()}
 
 
 def checked_config(values: object, place: str) -> TrainConfig:
@@ -104,10 +105,6 @@ def _candidates(name: str, path: str, began_in: str | None, folder: str) -> Iter
 def _is_there(path: str) -> bool:
     """Whether there is a file or folder, or a checkpoint of this prefix."""
     return exists(path) or exists(f"{path}.index")
-
-
-def _absolute(path: str) -> str:
-    return path if is_remote(path) else os.path.abspath(path)
 
 
 def _is_unicode(text: str) -> bool:
