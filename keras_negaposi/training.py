@@ -47,7 +47,6 @@ from keras_negaposi.run_folder import (
     MOVABLE,
     RunFolder,
     check_same_data,
-    check_same_files,
     digests,
     environment,
     go_on,
@@ -192,7 +191,6 @@ def _begin_folder(folder: RunFolder, config: TrainConfig, run_inputs: RunInputs,
     """Writes what identifies the run, and the files that `evaluate` and `predict` will need."""
     saved = absolute(dataclasses.asdict(config)) | {"resume": False}
     if exists(folder.config):
-        check_same_files(folder, config)
         check_same_data(folder, run_inputs.inputs.fingerprint)
         check_same_checkpoint(folder.path, run_inputs.pretrained)
         if any(read_saved(folder.path).config.get(name) != saved[name] for name in MOVABLE):  # they have moved

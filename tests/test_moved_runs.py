@@ -77,15 +77,20 @@ def test_odd_titles_come_back_and_it_is_judged_from_any_folder(home, tmp_path, m
     assert (home / "run/metrics.json").read_text() == before
 
 
-def test_a_damaged_newest_checkpoint_is_not_the_end(copy, capsys):
+def test_resumed_with_a_moved_file_and_a_damaged_newest_checkpoint(copy, tmp_path, capsys, monkeypatch):
     before = (copy.run / "metrics.json").read_text()
     newest = max((copy.run / "checkpoints").glob("*.data*"), key=lambda path: int(path.name[5:].split(".")[0]))
     newest.write_bytes(newest.read_bytes()[:100])
     (copy.run / "checkpoints/checkpoint").write_bytes(b"\xff{")
-    assert train(["--resume", f"--output_dir={copy.run}"]) == 0
+    moved = (copy.data / "honbun_data.json").rename(tmp_path / "moved.json")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other.json").write_text(moved.read_text() + " ")
+    refused(train, ["--resume", f"--output_dir={copy.run}", "--honbun=other.json"], capsys, "other.json", "changed")
+    assert train(["--resume", f"--output_dir={copy.run}", "--honbun=moved.json"]) == 0
     output = capsys.readouterr().out
     assert f"{newest.name.partition('.')[0]}: cannot be read" in output and "resumed at step 4" in output
     assert (copy.run / "metrics.json").read_text() == before
+    assert saved_options(str(copy.run)).honbun == str(moved)
 
 
 @pytest.mark.parametrize("name", ["honbun", "negaposi", "vocab_file"])
@@ -153,17 +158,6 @@ def test_an_older_runs_relative_paths(copy, monkeypatch, tmp_path, capsys):
     refused(evaluate, ["run"], capsys, "honbun_data.json: no such file any more", "--honbun PATH")
     refused(train, ["--resume", "--output_dir=run"], capsys, "honbun_data.json: no such file any more", "--honbun PATH")
     refused(index, ["run", "--output=i"], capsys, "honbun_data.json: no such file any more", "give --honbun")
-
-
-def test_a_resumed_run_takes_the_new_place_of_a_file(copy, tmp_path, capsys, monkeypatch):
-    moved = (copy.data / "honbun_data.json").rename(tmp_path / "moved.json")
-    edit(copy.run / "config.json", honbun=str(copy.data / "honbun_data.json"))
-    monkeypatch.chdir(tmp_path)
-    other = tmp_path / "other.json"
-    other.write_text(moved.read_text() + " ")
-    refused(train, ["--resume", f"--output_dir={copy.run}", "--honbun=other.json"], capsys, "other.json", "changed")
-    assert train(["--resume", f"--output_dir={copy.run}", "--honbun=moved.json"]) == 0
-    assert saved_options(str(copy.run)).honbun == str(moved)
 
 
 def test_evaluate_replaces_nothing_of_others(home, copy, capsys, tmp_path):

@@ -11,7 +11,7 @@ from keras_negaposi.distillation import fingerprint_of_run
 from keras_negaposi.inputs import FORMAT, fingerprint
 from keras_negaposi.labelled import Pairs
 from keras_negaposi.pretrained import Pretrained
-from keras_negaposi.run_folder import LAYOUT, RunFolder, check_same_files, read_saved
+from keras_negaposi.run_folder import FINGERPRINTED_FILES, LAYOUT, RunFolder, check_same_files, read_saved
 from keras_negaposi.splits import SPLIT_FIX
 
 FIX = "put the old files back, or train again; nothing was changed"
@@ -32,7 +32,7 @@ def check_same_inputs(run: str, config: TrainConfig) -> None:
     if saved.inputs is None and saved.fingerprint is not None:
         known = (fingerprint_of_run(fingerprint(config, version), config) for version in range(FORMAT, 0, -1))
         if saved.fingerprint not in known:
-            files = ", ".join(str(path) for path in (config.honbun, config.negaposi, config.model_file))
+            files = ", ".join(str(path) for path in map(vars(config).get, FINGERPRINTED_FILES))
             raise InputError(f"{join(run, LAYOUT['config'])}: fingerprint: {files} or the options have changed; {FIX}")
 
 
