@@ -24,7 +24,11 @@ def read_as(schema: type[T], path: str, fix: str) -> T:
     Raises:
         InputError: the file cannot be read, or a key is missing or has a wrong type; names it.
     """
-    return checked(schema, read_json(path), path, fix)
+    try:
+        value = read_json(path)
+    except InputError as error:
+        raise InputError(f"{error}; {fix}") from None
+    return checked(schema, value, path, fix)
 
 
 def checked(schema: type[T], value: Any, place: str, fix: str) -> T:  # noqa: ANN401

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated, Literal
 
 import numpy as np
+from msgspec import Meta
 from scipy.optimize import minimize_scalar
 
-from checkpoints_tools.files import exists, read_json
+from checkpoints_tools.files import exists
+from checkpoints_tools.schema import read_as
 from keras_negaposi.run_folder import RunFolder
 
 SMALLEST = 1e-7
@@ -36,9 +39,25 @@ class Calibration:
         return (1 / (1 + np.exp(-_logits(probabilities) / self.temperature))).astype(np.float32)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Saved:
+    """The content of ``calibration.json``."""
+
+    temperature: Annotated[float, Meta(ge=0.01, le=100.0)]
+    threshold: Annotated[float, Meta(ge=0.0, le=1.0)]
+    chosen_on: Literal["dev"] | None
+
+
 def saved_calibration(folder: RunFolder) -> Calibration:
-    """What a run was finished with; the defaults for a run older than calibration."""
-    return Calibration(**read_json(folder.calibration)) if exists(folder.calibration) else Calibration()
+    """What a run was finished with; the defaults for a run older than calibration.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    if not exists(folder.calibration):
+        return Calibration()
+    saved = read_as(_Saved, folder.calibration, "finish the run again with --resume")
+    return Calibration(**dataclasses.asdict(saved))
 
 
 def calibrate(labels: np.ndarray, probabilities: np.ndarray) -> Calibration:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import time
 
 import tensorflow as tf
 import tf_keras
 
-from checkpoints_tools.files import exists, read_json, write_json
+from checkpoints_tools.errors import InputError
 from checkpoints_tools.options import say
+from keras_negaposi.judging.figures_json import read_history, write_figures
 from keras_negaposi.progress import Ticker, duration
 
 
@@ -69,8 +72,8 @@ class Progress(tf_keras.callbacks.Callback):
         self._writer = tf.summary.create_file_writer(self._log_dir)
         self._since = time.perf_counter()
         self._step = int(self.model.optimizer.iterations.numpy())
-        before = read_json(self._history_file) if exists(self._history_file) else []
-        self._history = [point for point in before if point["step"] <= self._step]
+        before = read_history(self._history_file)
+        self._history = [dataclasses.asdict(point) for point in before if point.step <= self._step]
         self._sums = dict.fromkeys(("loss", "accuracy"), 0.0)
         self._batches = 0
         self._begun = False
@@ -97,7 +100,7 @@ class Progress(tf_keras.callbacks.Callback):
         }
         self._since, self._step, self._sums, self._batches = now, step, sums, batches
         self._history.append({"step": step} | point)
-        write_json(self._history_file, self._history)
+        write_figures(self._history_file, self._history)
         with self._writer.as_default(step=step):
             for name, value in point.items():
                 tf.summary.scalar(name, value)
@@ -106,6 +109,11 @@ class Progress(tf_keras.callbacks.Callback):
             f"step {step:,}/{self._total:,}  loss {point['loss']:.4f}  accuracy {point['accuracy']:.3f}  "
             f"{pairs_per_second:.1f} pairs/s  {duration(left)} left"
         )
+        if not math.isfinite(point["loss"]):
+            raise InputError(
+                f"step {step:,}: the loss is {point['loss']}: the training has diverged; begin a new run with a lower "
+                "--learning_rate"
+            )
         if not self._judged and step >= self._total / 4:
             self._judged = True
             if point["loss"] > self._chance_loss - self.STILL_AT_CHANCE:

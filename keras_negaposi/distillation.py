@@ -16,6 +16,7 @@ import numpy as np
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import exists, read_text, write_text
 from checkpoints_tools.options import say
+from checkpoints_tools.tables import read_rows, write_rows
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.drawing.adjacency import page_of
 from keras_negaposi.drawing.likeness import Likeness
@@ -73,8 +74,15 @@ def add_unlabelled(inputs: Inputs, config: TrainConfig) -> Inputs:
     free = f"{len(pages):,} pages that are in no pair to be tested on"
     say(f"{len(pairs):,} pairs for the teacher alone, chosen from {free}")
     split = dataclasses.replace(inputs.split, parts=inputs.split.parts | {UNLABELLED: Pairs.of(pairs)})
-    fingerprint = hashlib.sha256(f"{inputs.fingerprint} {config.augment} {config.seed} {CHOICE}".encode()).hexdigest()
-    return dataclasses.replace(inputs, split=split, fingerprint=fingerprint)
+    return dataclasses.replace(inputs, split=split, fingerprint=fingerprint_of_run(inputs.fingerprint, config))
+
+
+def fingerprint_of_run(fingerprint: str, config: TrainConfig, choice: int = CHOICE) -> str:
+    """The fingerprint of a run's records: the inputs' one, and the pairs for the teacher alone if there are any."""
+    if not config.augment:
+        return fingerprint
+    chosen = f" {choice}" if choice > 1 else ""
+    return hashlib.sha256(f"{fingerprint} {config.augment} {config.seed}{chosen}".encode()).hexdigest()
 
 
 def draw_neighbours(pages: Mapping[str, str], known: set[tuple[str, str]], count: int, seed: int) -> list[Pair]:
@@ -135,14 +143,25 @@ def soft_targets(inputs: Inputs, config: TrainConfig, path: str) -> np.ndarray |
 def _teacher_says(inputs: Inputs, config: TrainConfig, pairs: Sequence[Pair], path: str) -> np.ndarray:
     """Probability that B comes next, ``float64 [pairs]``."""
     if exists(path):
-        said = np.array([float(line) for line in read_text(path).split()])
-        if len(said) == len(pairs):
+        said = read_said(path)
+        if said is not None and len(said) == len(pairs):
             return said
+        say(f"{path}: damaged, or of other pairs; rebuilt")
     say(f"the teacher {config.teacher} scores {len(pairs):,} pairs")
     texts = inputs.data.texts
     tick = Ticker("the teacher scores", len(pairs))
     texts_of_pairs = ((texts[pair.a], texts[pair.b]) for pair in pairs)
     streamed = Scorer(config.teacher).stream(texts_of_pairs, config.eval_batch_size)
     said = np.array([probability for probability, _ in tick.watch(streamed)])
-    write_text(path, "".join(f"{probability:.9g}\n" for probability in said))
+    write_text(path, write_rows([f"{probability:.9g}"] for probability in said))
     return said
+
+
+def read_said(path: str) -> np.ndarray | None:
+    """The probabilities in a ``teacher.txt``, ``float64 [pairs]``; ``None`` if the file is damaged."""
+    try:
+        text = read_text(path)
+        said = np.array([float(cell) for (cell,) in read_rows(text)])
+    except (InputError, ValueError):
+        return None
+    return said if text.endswith("\n") and ((said >= 0.0) & (said <= 1.0)).all() else None

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 
 from checkpoints_tools.lock import locked
 from checkpoints_tools.options import a_path, add_flags, given_flags, make_config, make_parser, run_command
 from keras_negaposi.config import EvaluateConfig, check_required
-from keras_negaposi.run_folder import saved_config
+from keras_negaposi.run_folder import check_single, saved_options
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
@@ -20,18 +19,16 @@ def evaluate(arguments: argparse.Namespace) -> int:
         config = make_config(EvaluateConfig, values)
         from keras_negaposi.judging import judgement
 
-        saved_config(arguments.run)  # refuses what is no run before the lock makes a folder
+        check_single(saved_options(arguments.run))  # before the lock makes a folder
         with locked(arguments.run):
             judged = judgement.judge(arguments.run)
         accuracy, warnings = judged.evaluation.eval_accuracy, judged.warnings
         return judgement.exit_code(accuracy, warnings, config.require_accuracy, config.fail_on_warning)
     if not own:
         check_required(values, ("honbun", "negaposi"))
-    stem = values["precision"] if own else os.path.splitext(os.path.basename(values["negaposi"]))[0]
-    values.setdefault("output_dir", os.path.join(arguments.run, f"evaluation_{stem}"))
     config = make_config(EvaluateConfig, values)
-    from keras_negaposi.judging.evaluation import evaluate_pairs
     from keras_negaposi.judging.judgement import exit_code
+    from keras_negaposi.judging.other_pairs import evaluate_pairs
 
     found = evaluate_pairs(arguments.run, config)
     return exit_code(found.eval_accuracy, [], config.require_accuracy, False)

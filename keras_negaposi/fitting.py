@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -9,8 +10,8 @@ import tensorflow as tf
 import tf_keras
 
 from checkpoints_tools.encoder import assign_encoder
-from checkpoints_tools.errors import Stopped
-from checkpoints_tools.files import join
+from checkpoints_tools.errors import InputError, Stopped, shortened
+from checkpoints_tools.files import join, list_folder, write_text
 from checkpoints_tools.options import say
 from keras_negaposi.callbacks import Progress, SaveCheckpoint
 from keras_negaposi.config import TrainConfig
@@ -32,6 +33,8 @@ PROJECTION_SHARE = 0.1
 """Of that, for the projections: they begin as the encoder's own similarity, and at the full rate lose it in a dozen
 steps."""
 LENGTH_BUCKETS = 4
+KEPT = 2
+"""Checkpoints: the newest, and one to fall back on where that cannot be read."""
 TPU_STEPS_PER_EXECUTION = 25
 """Steps that a TPU makes before the host looks."""
 
@@ -100,6 +103,7 @@ def fit(
 
     Raises:
         Stopped: by SIGINT or SIGTERM; the last step is kept.
+        InputError: there are checkpoints, but none can be read; or the loss is not a number any more.
     """
     # A TPU in another machine must leave the reading and writing of checkpoints to this one.
     options = tf.train.CheckpointOptions(experimental_io_device="/job:localhost") if is_tpu(strategy) else None
@@ -107,10 +111,9 @@ def fit(
     # Its counter is made here, by all: if the first worker made it at the first saving, in the strategy's scope, it
     # would wait for the others to make theirs.
     checkpoint.save_counter.assign(0)
-    manager = tf.train.CheckpointManager(checkpoint, folder.checkpoints, max_to_keep=2)
-    if manager.latest_checkpoint:
-        checkpoint.restore(manager.latest_checkpoint, options)
+    if restore_newest(checkpoint, folder, options, write_state=is_chief(strategy)):
         say(f"resumed at step {int(model.optimizer.iterations.numpy()):,}")
+    manager = tf.train.CheckpointManager(checkpoint, folder.checkpoints, max_to_keep=KEPT)
     done = int(model.optimizer.iterations.numpy())
     if done >= total_steps:
         return
@@ -138,3 +141,67 @@ def fit(
     if stop.received:
         step = int(model.optimizer.iterations.numpy())
         raise Stopped(f"stopped at step {step:,}, which is kept", stop.received)
+
+
+def restore_newest(
+    checkpoint: tf.train.Checkpoint,
+    folder: RunFolder,
+    options: tf.train.CheckpointOptions | None,
+    write_state: bool,
+) -> bool:
+    """Restores the newest checkpoint that can be read; gives whether there is any.
+
+    TensorFlow's state file is not asked, only rewritten: it may be damaged, or older than the newest checkpoint.
+
+    Args:
+        checkpoint: of everything that a resumed run needs.
+        folder: has the checkpoints.
+        options: for reading.
+        write_state: whether the state file is this process's to write.
+
+    Raises:
+        InputError: there are checkpoints, but none can be read; says how to start over.
+    """
+    names = _complete(folder.checkpoints)
+    while names:
+        newest = join(folder.checkpoints, names[-1])
+        problem = _restore(checkpoint, newest, options)
+        if problem is None:
+            if write_state:
+                _write_state(folder.checkpoints, names)
+            return True
+        names.pop()
+        if not names:
+            raise InputError(
+                f"{newest}: cannot be read ({problem}), and there is no older checkpoint that can; to train from the "
+                f"beginning, remove {folder.checkpoints} and resume again"
+            )
+        say(f"{newest}: cannot be read ({problem}); using the checkpoint before it")
+    return False
+
+
+def _complete(folder: str) -> list[str]:
+    """Names of the checkpoints in a folder, the oldest first; what a kill has left of one is told and not counted."""
+    found = [re.fullmatch(r"(ckpt-(\d+))\.(index|data-.*)", name) for name in list_folder(folder)]
+    files = [(int(match[2]), match[1], match[3]) for match in found if match]
+    complete = {(step, name) for step, name, kind in files if kind == "index"}
+    for name in sorted({name for step, name, _ in files if (step, name) not in complete}):
+        say(f"{join(folder, name)}: incomplete (it has no .index); not used")
+    return [name for _, name in sorted(complete)]
+
+
+def _write_state(folder: str, names: list[str]) -> None:
+    """Writes TensorFlow's state file; without times its manager would forget the checkpoints."""
+    paths = [f'all_model_checkpoint_paths: "{name}"' for name in names]
+    times = [f"all_model_checkpoint_timestamps: {number}" for number in range(1, len(names) + 1)]
+    lines = [f'model_checkpoint_path: "{names[-1]}"', *paths, *times]
+    write_text(join(folder, "checkpoint"), "".join(f"{line}\n" for line in lines))
+
+
+def _restore(checkpoint: tf.train.Checkpoint, prefix: str, options: tf.train.CheckpointOptions | None) -> str | None:
+    """Reads all values of a checkpoint; gives what is wrong with it, or ``None``."""
+    try:
+        checkpoint.restore(prefix, options).assert_existing_objects_matched()
+    except Exception as error:  # TensorFlow may raise anything where a file is damaged
+        return shortened(" ".join(str(error).split()), 120) or type(error).__name__
+    return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import zipfile
 from collections.abc import Sequence
 
 import numpy as np
@@ -40,7 +39,7 @@ def text_vectors(config: BaselineConfig, pretrained: Pretrained, texts: Sequence
         path: ``.npz`` file of vectors by the text's hash, read if it exists and fits, then written.
     """
     key = _model_key(config, pretrained)
-    vectors = _read_vectors(path, key)
+    vectors = read_vectors(path, key, pretrained.bert_config.hidden_size)
     wanted = {text_key(text): text for text in texts}
     missing = {name: text for name, text in wanted.items() if name not in vectors}
     if missing:
@@ -125,17 +124,32 @@ def _model_key(config: BaselineConfig, pretrained: Pretrained) -> str:
     return digest.hexdigest()
 
 
-def _read_vectors(path: str, key: str) -> Vectors:
+def read_vectors(path: str, key: str, hidden: int) -> Vectors:
+    """The vectors kept in a file; none if it is absent or of another model.
+
+    Args:
+        path: of the ``.npz`` file.
+        key: of the model.
+        hidden: numbers a vector has.
+
+    Raises:
+        InputError: it is damaged, or no such file.
+    """
     if not exists(path):
         return {}
+    content = read_bytes(path)
     try:
-        with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as file:
-            if str(file["key"]) != key:
-                say(f"{path}: vectors of another model or other options; made anew")
-                return {}
-            return dict(zip(file["names"].tolist(), file["vectors"], strict=True))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-        raise InputError(f"{path}: not a file of vectors; give another --vectors") from None
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            found, names, vectors = str(file["key"]), file["names"], file["vectors"]
+    except Exception:  # a damaged .npz can raise anything
+        raise InputError(f"{path}: not a file of vectors, or damaged; remove it, or give another --vectors") from None
+    if found != key:
+        say(f"{path}: vectors of another model or other options; rebuilt")
+        return {}
+    shape = (len(set(names.ravel().tolist())), len(POOLINGS), hidden)
+    if names.ndim != 1 or vectors.shape != shape or vectors.dtype != np.float32 or not np.isfinite(vectors).all():
+        raise InputError(f"{path}: damaged: not one vector of {hidden} numbers a text; remove it; it will be rebuilt")
+    return dict(zip(names.tolist(), vectors, strict=True))
 
 
 def _write_vectors(path: str, key: str, vectors: Vectors) -> None:

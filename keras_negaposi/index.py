@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+from checkpoints_tools.errors import InputError
+from checkpoints_tools.files import exists
 from checkpoints_tools.options import a_path, add_flags, given_flags, make_config, make_parser, run_command
 from keras_negaposi.config import IndexConfig, check_required
 from keras_negaposi.run_folder import saved_config
@@ -17,7 +19,10 @@ def index(arguments: argparse.Namespace) -> None:
     """Configures and builds; the pages are the run's own texts unless others are given."""
     given = given_flags(IndexConfig, arguments)
     check_required(given, ("output",))
-    config = make_config(IndexConfig, {"honbun": saved_config(arguments.run).get("honbun")} | given)
+    own = saved_config(arguments.run)["honbun"]
+    if "honbun" not in given and own and not exists(own):
+        raise InputError(f"{own}: no such file any more, on which {arguments.run} was trained; give --honbun")
+    config = make_config(IndexConfig, {"honbun": own} | given)
     from keras_negaposi.indexing import build_index
 
     build_index(arguments.run, config)

@@ -94,11 +94,11 @@ def _add_next_pages(split: Split, data: PairData, config: DataConfig) -> Split:
     return dataclasses.replace(split, parts=split.parts | {"train": Pairs.of([*split.parts["train"], *drawn])})
 
 
-def fingerprint(config: DataConfig) -> str:
-    """A hash of the data, the tokenizer and every option that shapes the records."""
+def fingerprint(config: DataConfig, version: int = FORMAT, choice: int = NEXT_PAGES) -> str:
+    """A hash of the data, the tokenizer and every option that shapes the records, as of a `FORMAT` and `NEXT_PAGES`."""
     digest = hashlib.sha256()
     for path in (config.honbun, config.negaposi, config.model_file, config.vocab_file):
         digest.update(read_digest(path))
-    chosen = [NEXT_PAGES] if config.augment_next else []
-    digest.update(json.dumps([FORMAT, *(getattr(config, name) for name in FINGERPRINTED), *chosen]).encode())
+    chosen = [choice] if config.augment_next and choice > 1 else []
+    digest.update(json.dumps([version, *(getattr(config, name) for name in FINGERPRINTED), *chosen]).encode())
     return digest.hexdigest()

@@ -7,16 +7,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import exists, join, make_folder, write_json
 from checkpoints_tools.options import say
 from keras_negaposi.config import BOTH, SPLITS, TrainConfig
+from keras_negaposi.config.saved import absolute
+from keras_negaposi.judging.figures_json import write_figures
 from keras_negaposi.judging.judgement import judge
 from keras_negaposi.judging.report import Judged
+from keras_negaposi.judging.verdict import COSINE
 from keras_negaposi.run_folder import RunFolder
 from keras_negaposi.strategies import choose_strategy, is_chief
-from keras_negaposi.training import run
+from keras_negaposi.training import read_run_inputs, run
 
 SUMMARY = "summary.json"
+SEED_LIMIT = 2**32
+"""NumPy's seeds are below it."""
 
 
 def are_several(config: TrainConfig) -> bool:
@@ -25,7 +31,16 @@ def are_several(config: TrainConfig) -> bool:
 
 
 def variants(config: TrainConfig) -> dict[str, TrainConfig]:
-    """The single runs by folder name: ``random-seed0``, ``grouped-seed1``. All seeds share the split of the first."""
+    """The single runs by folder name: ``random-seed0``, ``grouped-seed1``. All seeds share the split of the first.
+
+    Raises:
+        InputError: a seed would be too large.
+    """
+    last = config.seed + config.seeds - 1
+    if last >= SEED_LIMIT:
+        raise InputError(
+            f"--seeds {config.seeds}: with --seed {config.seed} the last seed would be {last}; give a lower --seed"
+        )
     splits = SPLITS if config.split == BOTH else (config.split,)
     seeds = range(config.seed, config.seed + config.seeds)
     return {
@@ -44,7 +59,7 @@ def variants(config: TrainConfig) -> dict[str, TrainConfig]:
 
 
 def run_several(config: TrainConfig, command: str = "") -> list[Judged | None]:
-    """Runs every variant, or goes on with those that are not finished; then tells and writes what they have in common.
+    """Runs every variant, or resumes those that are not finished; then reports what they have in common.
 
     As `training.run` it gives nothing in all of several workers but the first.
 
@@ -52,12 +67,17 @@ def run_several(config: TrainConfig, command: str = "") -> list[Judged | None]:
         config: with ``split`` ``both`` or several ``seeds``.
         command: the command line, kept with the runs.
     """
+    runs = variants(config)
     chief = is_chief(choose_strategy(config))
     if chief:
+        if not exists(RunFolder(config.output_dir).config):  # what is wrong shows before anything is written
+            for variant in {variant.split: variant for variant in runs.values()}.values():
+                read_run_inputs(variant)
         make_folder(config.output_dir)
-        write_json(RunFolder(config.output_dir).config, {"config": dataclasses.asdict(config)})
+        saved = absolute(dataclasses.asdict(config)) | {"resume": False}
+        write_json(RunFolder(config.output_dir).config, {"config": saved})
     judged = {}
-    for name, variant in variants(config).items():
+    for name, variant in runs.items():
         folder = RunFolder(variant.output_dir)
         say(f"\n== {name}")
         finished = exists(folder.report)
@@ -69,7 +89,7 @@ def run_several(config: TrainConfig, command: str = "") -> list[Judged | None]:
     if not chief:
         return [None]
     summary = summarize(list(judged.values()))
-    write_json(join(config.output_dir, SUMMARY), summary)
+    write_figures(join(config.output_dir, SUMMARY), summary)
     say(f"\n{tell(summary)}")
     return list(judged.values())
 
@@ -79,6 +99,7 @@ def summarize(judged: Sequence[Judged]) -> dict[str, dict[str, object]]:
     summary = {}
     for split in dict.fromkeys(found.assessment.split for found in judged):
         runs = [found for found in judged if found.assessment.split == split]
+        cosine = runs[0].assessment.baselines.get(COSINE)
         accuracies = [found.evaluation.eval_accuracy for found in runs]
         summary[split] = {
             "runs": [found.run.folder.path for found in runs],
@@ -86,7 +107,7 @@ def summarize(judged: Sequence[Judged]) -> dict[str, dict[str, object]]:
             "mean": float(np.mean(accuracies)),
             "standard_deviation": float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else None,
             "interval_of_first": dataclasses.asdict(runs[0].assessment.figures["accuracy"]),
-            "tfidf_cosine": runs[0].assessment.baselines["TF-IDF cosine"].accuracy.value,
+            "tfidf_cosine": cosine.accuracy.value if cosine else None,
             "documents_seen": runs[0].assessment.seen["document of A or B"].share,
         }
     return summary

@@ -9,12 +9,14 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 from sklearn.model_selection import train_test_split
 
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import read_json, write_blocks
+from checkpoints_tools.files import write_blocks
+from checkpoints_tools.schema import read_as
 from keras_negaposi.drawing.adjacency import is_masked, page_of
 from keras_negaposi.labelled import Pair, Pairs
 
@@ -22,6 +24,7 @@ STARTS = 8
 """How many seeded starts the grouped cut tries; the one that keeps most pairs wins."""
 TOLERANCE = 0.1
 """The grouped test side may miss its wanted size by this part of it."""
+SPLIT_FIX = "finish the run again with --resume, which writes the file again"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,13 +73,30 @@ class Split:
         )
 
 
+_Rows = list[tuple[str, str, Literal[0, 1]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Saved:
+    """The content of ``split.json``."""
+
+    train: _Rows
+    test: _Rows
+    dev: _Rows | None = None
+    unlabelled: _Rows | None = None
+
+
 def read_split(path: str) -> dict[str, Pairs]:
     """The parts that `Split.write` wrote.
 
     Raises:
-        InputError: the file cannot be read.
+        InputError: the file cannot be read, or is damaged.
     """
-    return {name: Pairs.of(Pair(*row) for row in rows) for name, rows in read_json(path).items()}
+    rows = vars(read_as(_Saved, path, SPLIT_FIX))
+    for name, part in rows.items():
+        if part is not None and not part:
+            raise InputError(f"{path}: {name}: no pairs; {SPLIT_FIX}")
+    return {name: Pairs.of(Pair(*row) for row in part) for name, part in rows.items() if part}
 
 
 def split_pairs(

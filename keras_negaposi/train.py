@@ -14,7 +14,8 @@ import time
 from checkpoints_tools.errors import Stopped
 from checkpoints_tools.options import add_flags, given_flags, make_config, make_parser, run_command, say
 from keras_negaposi.config import REQUIRED, TrainConfig, check_required, complete_model_files
-from keras_negaposi.run_folder import RunFolder, check_same, check_unused, go_on, saved_config
+from keras_negaposi.config.saved import absolute
+from keras_negaposi.run_folder import RunFolder, check_same, check_same_files, check_unused, go_on, saved_config
 
 
 def configure(arguments: argparse.Namespace) -> TrainConfig:
@@ -29,7 +30,9 @@ def configure(arguments: argparse.Namespace) -> TrainConfig:
         check_required(given, ("output_dir",))
         saved = saved_config(output_dir)
         check_same(saved, given, output_dir)
-        return make_config(TrainConfig, saved | given)
+        config = make_config(TrainConfig, saved | absolute(given) | {"output_dir": output_dir})
+        check_same_files(RunFolder(output_dir), config)
+        return config
     if is_sample(given):
         given = sample_options() | given
     values = complete_model_files(given)

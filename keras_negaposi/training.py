@@ -5,31 +5,53 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import math
 import time
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
 from checkpoints_tools.cloud import check_read, probe
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import exists, is_remote, make_folder, read_bytes, write_bytes, write_json, write_text
+from checkpoints_tools.files import (
+    exists,
+    is_remote,
+    make_folder,
+    read_bytes,
+    read_json,
+    write_bytes,
+    write_json,
+    write_text,
+)
 from checkpoints_tools.lock import locked
 from checkpoints_tools.options import say
 from keras_negaposi.calibration import Calibration, calibrate
 from keras_negaposi.config import TrainConfig
+from keras_negaposi.config.saved import absolute
 from keras_negaposi.distillation import add_unlabelled, check_teacher, soft_targets
 from keras_negaposi.export import export
 from keras_negaposi.fitting import build_for_training, fit
-from keras_negaposi.heads import build
+from keras_negaposi.heads import build, check_fits
 from keras_negaposi.inputs import UNLABELLED, Inputs, read_inputs
-from keras_negaposi.judging.evaluation import chance_loss, score_records, scores_table
+from keras_negaposi.judging.evaluation import chance_loss, score_records
 from keras_negaposi.judging.judgement import judge
 from keras_negaposi.judging.report import Judged
+from keras_negaposi.judging.same_inputs import check_same_checkpoint
+from keras_negaposi.judging.score_table import scores_table
 from keras_negaposi.model import Head, float32_copy
 from keras_negaposi.pretrained import Pretrained, read_pretrained
 from keras_negaposi.progress import duration
 from keras_negaposi.records import Records, find_records, metadata_file, prepare
-from keras_negaposi.run_folder import RunFolder, check_same_data, environment, go_on
+from keras_negaposi.run_folder import (
+    MOVABLE,
+    RunFolder,
+    check_same_data,
+    digests,
+    environment,
+    go_on,
+    read_saved,
+)
 from keras_negaposi.strategies import (
     check_batch,
     check_remote_paths,
@@ -40,6 +62,9 @@ from keras_negaposi.strategies import (
     lost_workers_named,
     worker_machines,
 )
+
+MOST_STEPS = 2**31
+"""More take years."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,10 +87,14 @@ def read_run_inputs(config: TrainConfig) -> RunInputs:
     layers = pretrained.bert_config.num_hidden_layers
     if config.frozen_layers > layers:
         raise InputError(f"--frozen_layers {config.frozen_layers}: the encoder has {layers} layers; give fewer")
+    check_fits(config, pretrained.bert_config)
     check_teacher(inputs, config)
     inputs = add_unlabelled(inputs, config)
     pairs = sum(len(inputs.split.parts.get(part, [])) for part in ("train", UNLABELLED))
-    total_steps = int(pairs / config.train_batch_size * config.num_train_epochs)
+    steps = pairs / config.train_batch_size * config.num_train_epochs
+    if not math.isfinite(steps) or steps >= MOST_STEPS:
+        raise InputError(f"--num_train_epochs {config.num_train_epochs}: makes {steps:.3g} steps; give fewer epochs")
+    total_steps = int(steps)
     if not total_steps:
         raise InputError(
             f"--train_batch_size {config.train_batch_size}: {pairs} training pairs and {config.num_train_epochs} "
@@ -146,6 +175,11 @@ def score_parts(
     scores = {
         part: score_records(model, records, part, batch_size) for part in ("dev", "test") if part in records.counts
     }
+    if not all(np.isfinite(found.probabilities).all() for found in scores.values()):
+        raise InputError(
+            f"{folder.path}: the model's probabilities are not numbers: the training has diverged; begin a new run "
+            "with a lower --learning_rate"
+        )
     calibration = calibrate(scores["dev"].labels, scores["dev"].probabilities) if "dev" in scores else Calibration()
     write_json(folder.calibration, dataclasses.asdict(calibration))
     for part, found in scores.items():
@@ -155,16 +189,21 @@ def score_parts(
 
 def _begin_folder(folder: RunFolder, config: TrainConfig, run_inputs: RunInputs, command: str) -> None:
     """Writes what identifies the run, and the files that `evaluate` and `predict` will need."""
+    saved = absolute(dataclasses.asdict(config)) | {"resume": False}
     if exists(folder.config):
         check_same_data(folder, run_inputs.inputs.fingerprint)
+        check_same_checkpoint(folder.path, run_inputs.pretrained)
+        if any(read_saved(folder.path).config.get(name) != saved[name] for name in MOVABLE):  # they have moved
+            write_json(folder.config, read_json(folder.config) | {"config": saved})
     else:
         make_folder(folder.path)
         write_json(
             folder.config,
             {
-                "config": dataclasses.asdict(config) | {"resume": False},
+                "config": saved,
                 "total_steps": run_inputs.total_steps,
                 "fingerprint": run_inputs.inputs.fingerprint,
+                "inputs": digests(config),
                 "init_checkpoint_fingerprint": run_inputs.pretrained.source.weights.fingerprint(),
                 **environment(command),
             },

@@ -127,6 +127,8 @@ flag_case("rate zero", "learning_rate", "0", "above 0")
 flag_case("rate infinite", "learning_rate", "inf", "above 0")
 flag_case("rate no number", "learning_rate", "nan", "above 0")
 flag_case("epochs negative", "num_train_epochs", "-1", "above 0")
+flag_case("epochs beyond counting", "num_train_epochs", "1e308")
+flag_case("split seed too large", "split_seed", str(2**32), "below")
 flag_case("warm-up beyond one", "warmup_proportion", "1.5", "below 1")
 flag_case("test share zero", "test_share", "0", "at least 0.01")
 flag_case("seed negative", "seed", "-1", "at least 0")
@@ -145,6 +147,21 @@ for flag in ("honbun", "negaposi", "bert_config_file", "model_file", "vocab_file
     CASES[f"{flag} a folder"] = (lambda s, flag=flag: s.flags.__setitem__(flag, str(s.folder)), ("is a folder",))
 for flag in ("honbun", "negaposi", "init_checkpoint"):
     CASES[f"{flag} not given"] = (lambda s, flag=flag: s.flags.pop(flag), (f"--{flag} is missing",))
+
+
+@case("--separate_layers 99", "2 layers", "at most 1")
+def more_layers_apart_than_there_are(s):
+    s.flags |= {"head": "midfusion", "separate_layers": "99"}
+
+
+@case("--seeds 2", "4294967296")
+def seeds_beyond_the_largest(s):
+    s.flags |= {"seed": str(2**32 - 1), "seeds": "2"}
+
+
+@case("--split grouped", "not both classes")
+def the_second_split_is_impossible(s):
+    s.flags |= {"split": "both", "group_pattern": "^(doc)"}
 
 
 @case("holds readme.txt")

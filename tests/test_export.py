@@ -173,7 +173,7 @@ def test_evaluate_its_own_pairs_in_8_bits(finished, scored, tiny, tmp_path, caps
     (moved / "config.json").write_text(json.dumps(config))
     (tmp_path / "honbun.json").write_text('{"another": "text"}')
     assert evaluate([str(moved), "--precision", "int8"]) == 2
-    assert "honbun.json: no" in capsys.readouterr().err
+    assert "honbun.json: has changed since the run" in capsys.readouterr().err
 
 
 def test_evaluate_on_another_pair_file(finished, scored, tiny, tmp_path):

@@ -121,7 +121,7 @@ def test_two_workers_learn_what_one_learns_also_if_one_is_killed(options, alone,
     second.kill()
     output = first.communicate(timeout=300)[0]
     assert first.returncode == 2, output[-3000:]
-    assert re.search(r"error: another worker has gone.*start all of them again, go on with: python -m", output)
+    assert re.search(r"error: another worker has gone.*start all of them again, continue with: python -m", output)
     second.communicate()
 
     tasks = [("chief", 0), ("worker", 0)]  # the other way to name them

@@ -128,7 +128,7 @@ def test_resume_refuses_other_options_and_other_data(finished, tiny, tmp_path, c
     saved["config"]["negaposi"] = str(changed)
     (copy / "config.json").write_text(json.dumps(saved))
     assert main(["--resume", "--output_dir", str(copy)]) == 2
-    assert "have changed" in capsys.readouterr().err
+    assert "changed.json: has changed since the run" in capsys.readouterr().err
     assert (copy / "metrics.json").read_text() == before
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_negaposi.heads.registry import HEADS, is_cacheable
 
-__all__ = ["HEADS", "build", "is_cacheable"]
+__all__ = ["HEADS", "build", "check_fits", "is_cacheable"]
 
 if TYPE_CHECKING:
     import tf_keras
@@ -36,3 +36,14 @@ def build(options: HeadConfig, config: BertConfig, **more: Any) -> tf_keras.Mode
     model = importlib.import_module(f"{__name__}.{options.head}").build(config, options, **more)
     freeze(encoder_of(model), options.frozen_layers)
     return model
+
+
+def check_fits(options: HeadConfig, config: BertConfig) -> None:
+    """Refuses options of a head that do not fit the encoder, before anything is built.
+
+    Raises:
+        InputError: names the option.
+    """
+    head = importlib.import_module(f"{__name__}.{options.head}")
+    if hasattr(head, "check_fits"):
+        head.check_fits(options, config)

@@ -93,8 +93,19 @@ def build(config: BertConfig, options: HeadConfig) -> MidFusion:
     Raises:
         InputError: ``--separate_layers`` leaves no layer to fuse in.
     """
-    layers = config.num_hidden_layers
-    separate = options.separate_layers or max(1, 5 * layers // 6)
+    check_fits(options, config)
+    separate = options.separate_layers or max(1, 5 * config.num_hidden_layers // 6)
+    return built(MidFusion(config, separate, options.head_size, options.tie_projections))
+
+
+def check_fits(options: HeadConfig, config: BertConfig) -> None:
+    """Refuses ``--separate_layers`` that leaves no layer to fuse in.
+
+    Raises:
+        InputError: there is none.
+    """
+    layers, separate = config.num_hidden_layers, options.separate_layers or 1
+    if layers == 1:
+        raise InputError("--head midfusion: this BERT has one layer, and the head needs two; give another --head")
     if separate >= layers:
         raise InputError(f"--separate_layers {separate}: this BERT has {layers} layers; give at most {layers - 1}")
-    return built(MidFusion(config, separate, options.head_size, options.tie_projections))

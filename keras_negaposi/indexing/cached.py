@@ -18,7 +18,7 @@ from keras_negaposi.features import ENCODER_INPUTS
 from keras_negaposi.graphs import traced
 from keras_negaposi.heads import HEADS, is_cacheable
 from keras_negaposi.indexing.segment import Rows
-from keras_negaposi.run_folder import RunFolder, saved_config
+from keras_negaposi.run_folder import RunFolder, read_saved, saved_config
 
 SCORERS = {"float32": SCORE, "float16": SCORE_HALF}
 IN_FINGERPRINT = ("head", "max_seq_length", "truncate_a", "do_lower_case")
@@ -73,7 +73,8 @@ class CachedScorer:
         """What an index of this model depends on, by the name to give when it differs."""
         folder = RunFolder(self._run)
         tokenizer = read_bytes(folder.sentencepiece_model) + read_bytes(folder.vocabulary)
-        options = {name: str(self.config.get(name)) for name in IN_FINGERPRINT}
+        saved = read_saved(self._run).config  # without the defaults of what an older version did not have
+        options = {name: str(saved.get(name)) for name in IN_FINGERPRINT}
         found = {
             "weights": read_digest(folder.weights).hex()[:16],
             "tokenizer": hashlib.sha256(tokenizer).hexdigest()[:16],

@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Sequence
 
+from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import exists, write_text
 from checkpoints_tools.options import say
 from checkpoints_tools.schema import checked
@@ -104,4 +105,10 @@ def _links(index: Index, config: SuggestConfig) -> set[tuple[str, str]]:
     if config.negaposi:
         return read_links(config.negaposi)
     trained_on = index.scorer.config.get("negaposi")
-    return read_links(trained_on) if trained_on and exists(trained_on) else set()
+    if trained_on and exists(trained_on):
+        return read_links(trained_on)
+    if config.skip_linked:
+        raise InputError(f"--skip_linked: {trained_on}: no such file any more; give the pairs as --negaposi")
+    if config.html or config.format in LINKS:
+        logger.warning("%s: no such file any more, so no link is known; give the pairs as --negaposi", trained_on)
+    return set()

@@ -10,14 +10,16 @@ import dataclasses
 import numpy as np
 
 from checkpoints_tools.files import join
-from checkpoints_tools.options import make_config, say
-from keras_negaposi.calibration import Calibration
+from checkpoints_tools.options import say
+from keras_negaposi.calibration import Calibration, saved_calibration
 from keras_negaposi.config import BaselineConfig, TrainConfig
 from keras_negaposi.judging.audit import Seen, audit
 from keras_negaposi.judging.baselines import score_baselines
 from keras_negaposi.judging.controls import Degenerate, Swapped, degenerate, shuffled_labels, swap
-from keras_negaposi.judging.evaluation import SEED, Scores, read_scores, saved_calibration
+from keras_negaposi.judging.evaluation import SEED, Scores
 from keras_negaposi.judging.ranking import Ranking, rank
+from keras_negaposi.judging.same_inputs import check_same_checkpoint, check_same_inputs, check_titles
+from keras_negaposi.judging.score_table import read_scores
 from keras_negaposi.judging.uncertainty import (
     Interval,
     McNemar,
@@ -30,7 +32,7 @@ from keras_negaposi.judging.uncertainty import (
 )
 from keras_negaposi.labelled import Pair, read_pairs
 from keras_negaposi.pretrained import read_pretrained
-from keras_negaposi.run_folder import RunFolder, saved_config
+from keras_negaposi.run_folder import RunFolder, check_single, saved_options
 from keras_negaposi.scorer import Scorer
 from keras_negaposi.splits import documents_of, read_split
 
@@ -74,29 +76,42 @@ class Assessment:
 
 @dataclasses.dataclass(frozen=True)
 class FinishedRun:
-    """A finished run, read from its folder."""
+    """A finished run, read from its folder; `scores_by_part` has those of ``test`` and, if there is one, ``dev``."""
 
     folder: RunFolder
     config: TrainConfig
     texts: dict[str, str]
     train: list[Pair]
     test: list[Pair]
-    scores: Scores
+    scores_by_part: dict[str, Scores]
     calibration: Calibration
+
+    @property
+    def scores(self) -> Scores:
+        """Of the test part."""
+        return self.scores_by_part["test"]
 
 
 def read_finished_run(path: str) -> FinishedRun:
     """Reads what a finished run left, and the texts that it was made from.
 
     Raises:
-        InputError: the run is not finished, or its data has moved.
+        InputError: the run is not finished, a file of it is damaged, or its data has moved or changed.
     """
     folder = RunFolder(path)
-    config = make_config(TrainConfig, saved_config(path) | {"output_dir": path})
+    config = saved_options(path)
+    check_single(config)
+    check_same_inputs(path, config)
     texts = read_pairs(config.honbun, config.negaposi).texts
-    parts = {name: list(pairs) for name, pairs in read_split(folder.split).items()}
+    split = read_split(folder.split)
+    check_titles(split, texts, folder.split)
+    parts = {name: list(pairs) for name, pairs in split.items()}
     calibration = saved_calibration(folder)
-    scores = read_scores(folder.scores("test"), calibration.threshold, config.eval_batch_size)
+    scores = {
+        part: read_scores(folder.scores(part), parts[part], calibration.threshold, config.eval_batch_size)
+        for part in ("test", "dev")
+        if part == "test" or part in parts
+    }
     return FinishedRun(folder, config, texts, parts["train"], parts["test"], scores, calibration)
 
 
@@ -107,7 +122,9 @@ def assess(run: FinishedRun) -> Assessment:
     weights = document_weights(documents_of(test, config.group_pattern), SEED)
     baseline_config = _baseline_config(config)
     vectors = config.vectors or join(run.folder.path, "vectors.npz")
-    baselines = score_baselines(baseline_config, read_pretrained(config), texts, run.train, test, vectors)
+    pretrained = read_pretrained(config)
+    check_same_checkpoint(run.folder.path, pretrained)
+    baselines = score_baselines(baseline_config, pretrained, texts, run.train, test, vectors)
     scorer = Scorer(run.folder.path)
     return Assessment(
         split=config.split,

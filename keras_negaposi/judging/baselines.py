@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from checkpoints_tools.files import join, make_folder, write_json
+from checkpoints_tools.errors import InputError, quoted
+from checkpoints_tools.files import exists, join
+from checkpoints_tools.lock import locked
 from checkpoints_tools.options import say
+from checkpoints_tools.schema import read_as
 from keras_negaposi.config import BaselineConfig
+from keras_negaposi.config.saved import absolute
 from keras_negaposi.frozen import centred_cosines, pair_features, text_vectors
-from keras_negaposi.inputs import read_inputs
+from keras_negaposi.inputs import Inputs, read_inputs
+from keras_negaposi.judging.figures_folder import refuse_run
+from keras_negaposi.judging.figures_json import write_figures
 from keras_negaposi.judging.trivial import TRIVIAL, Texts, fit_and_score, labels_of
 from keras_negaposi.judging.uncertainty import Interval, Predictions, accuracy, document_weights, interval
 from keras_negaposi.labelled import Pair
 from keras_negaposi.pretrained import Pretrained, read_pretrained
 from keras_negaposi.splits import documents_of
 
-METRICS = "baseline_metrics.json"
+METRICS, VECTORS = "baseline_metrics.json", "vectors.npz"
+NOT_COMPARED = ("output_dir", "vectors", "encode_batch_size", "precision")
+"""Options that do not make them figures of something else."""
 FROZEN, FROZEN_COSINE = "frozen encoder", "frozen cosine"
 
 
@@ -69,11 +78,17 @@ def run(config: BaselineConfig) -> dict[str, Interval]:
     Raises:
         InputError: something the user gave cannot be used; nothing has been written then.
     """
+    folder = str(config.output_dir)
+    check_free(folder, config)
     pretrained = read_pretrained(config)
     inputs = read_inputs(config, pretrained.tokenizer)
+    with locked(folder):
+        return _run(config, pretrained, inputs, folder)
+
+
+def _run(config: BaselineConfig, pretrained: Pretrained, inputs: Inputs, folder: str) -> dict[str, Interval]:
     train, test = inputs.split.parts["train"], inputs.split.parts["test"]
-    make_folder(config.output_dir)
-    path = config.vectors or join(config.output_dir, "vectors.npz")
+    path = config.vectors or join(folder, VECTORS)
     scores = score_baselines(config, pretrained, inputs.data.texts, train, test, path)
     weights = document_weights(documents_of(test, config.group_pattern), config.seed)
     labels = labels_of(test)
@@ -82,9 +97,35 @@ def run(config: BaselineConfig) -> dict[str, Interval]:
         for name, probabilities in scores.probabilities.items()
     }
     figures = {name: dataclasses.asdict(found) for name, found in accuracies.items()}
-    values = {"pairs": len(test), "accuracy": figures, "config": dataclasses.asdict(config)}
-    write_json(join(config.output_dir, METRICS), values)
+    values = {"pairs": len(test), "accuracy": figures, "config": absolute(dataclasses.asdict(config))}
+    write_figures(join(folder, METRICS), values)
     say(f"\naccuracy on {len(test):,} test pairs, with 95 % intervals over documents")
     for name, found in accuracies.items():
         say(f"{name:<18}{found.percent()}")
     return accuracies
+
+
+@dataclasses.dataclass(frozen=True)
+class _Metrics:
+    """What is read of ``baseline_metrics.json``."""
+
+    config: dict[str, Any]
+
+
+def check_free(folder: str, config: BaselineConfig) -> None:
+    """Refuses a folder that holds something else than figures of the same options.
+
+    Raises:
+        InputError: names what is there.
+    """
+    refuse_run(folder, allowed=(METRICS, VECTORS))
+    path = join(folder, METRICS)
+    if not exists(path):
+        return
+    before = absolute(read_as(_Metrics, path, "remove it if it is not needed, or give a new --output_dir").config)
+    for name, value in absolute(dataclasses.asdict(config)).items():
+        if name not in NOT_COMPARED and name in before and before[name] != value:
+            raise InputError(
+                f"--output_dir {folder}: holds the figures of --{name} {quoted(before[name])}; give a new folder "
+                f"(--vectors {join(folder, VECTORS)} takes the vectors over)"
+            )

@@ -9,12 +9,14 @@ import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams
 from tensorboard.plugins.pr_curve import summary as pr_curve
 
-from checkpoints_tools.files import join, remove_tree
+from checkpoints_tools.files import join, list_folder, remove
 from keras_negaposi.judging import plots
 from keras_negaposi.judging.assessment import Assessment, FinishedRun
 from keras_negaposi.judging.evaluation import Evaluation
 
 FOLDER = "test"
+_EVENTS = "events.out.tfevents."
+"""How TensorFlow names the files."""
 _THRESHOLDS = 101
 _HPARAMS = (
     "learning_rate",
@@ -29,9 +31,11 @@ _HPARAMS = (
 
 
 def write_board(run: FinishedRun, evaluation: Evaluation, assessment: Assessment) -> None:
-    """Writes anew what TensorBoard shows of the test part, at the run's last step."""
+    """Replaces what TensorBoard shows of the test part, at the run's last step."""
     folder = join(run.folder.tensorboard, FOLDER)
-    remove_tree(folder)
+    for name in list_folder(folder):
+        if name.startswith(_EVENTS):
+            remove(join(folder, name))
     writer = tf.summary.create_file_writer(folder)
     with writer.as_default(step=evaluation.global_step):
         tf.summary.scalar("test/loss", evaluation.eval_loss)

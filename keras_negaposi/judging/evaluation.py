@@ -9,23 +9,19 @@ import numpy as np
 import tf_keras
 from sklearn.metrics import classification_report, confusion_matrix
 
-from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import read_json, read_text, write_json, write_text
-from checkpoints_tools.lock import locked
+from checkpoints_tools.files import write_text
 from checkpoints_tools.options import say
-from keras_negaposi.calibration import Calibration, saved_calibration
+from keras_negaposi.calibration import Calibration
 from keras_negaposi.callbacks import PredictProgress
-from keras_negaposi.config import EvaluateConfig
 from keras_negaposi.datasets import eval_dataset
 from keras_negaposi.features import INDEX, LABEL
 from keras_negaposi.graphs import plain
-from keras_negaposi.judging.uncertainty import Predictions, document_weights, intervals
-from keras_negaposi.labelled import Pair, PairData, read_pairs
+from keras_negaposi.judging.figures_json import write_figures
+from keras_negaposi.judging.uncertainty import Predictions
+from keras_negaposi.labelled import Pair
 from keras_negaposi.progress import Ticker
 from keras_negaposi.records import Records
-from keras_negaposi.run_folder import RunFolder, check_finished, saved_config
-from keras_negaposi.splits import documents_of, read_split
-from keras_negaposi.texts import read_texts
+from keras_negaposi.run_folder import RunFolder
 
 CLASS_NAMES = ("0", "1")
 SCHEMA = 1
@@ -130,30 +126,6 @@ def chance_loss(pairs: Sequence[Pair]) -> float:
     return float(-share * np.log(share) - (1 - share) * np.log(1 - share))
 
 
-def scores_table(pairs: Sequence[Pair], scores: Scores) -> str:
-    """Tab-separated per-pair scores, a header first."""
-    rows = ["a\tb\tlabel\tprobability\tprediction"]
-    for pair, probability, prediction in zip(pairs, scores.probabilities, scores.predictions, strict=True):
-        titles = (title.replace("\t", " ").replace("\n", " ") for title in (pair.a, pair.b))
-        rows.append("\t".join([*titles, str(pair.label), f"{probability:.9g}", str(prediction)]))
-    return "\n".join(rows) + "\n"
-
-
-def read_scores(path: str, threshold: float, batch_size: int) -> Scores:
-    """Reads what `scores_table` wrote.
-
-    Raises:
-        InputError: it is not there, or is no such table.
-    """
-    rows = [line.split("\t") for line in read_text(path).splitlines()[1:]]
-    try:
-        labels = np.array([int(row[2]) for row in rows], np.int32)
-        probabilities = np.array([float(row[3]) for row in rows], np.float32)
-    except (ValueError, IndexError):
-        raise InputError(f"{path}: not a table of scores; finish the run again with --resume") from None
-    return Scores(labels, probabilities, threshold, batch_size)
-
-
 def write_evaluation(folder: RunFolder, evaluations: dict[str, Evaluation], more: dict[str, object]) -> None:
     """Writes and tells the figures of the ``test`` part; those of ``dev`` and ``more`` go into ``metrics.json``."""
     test = evaluations["test"]
@@ -163,56 +135,5 @@ def write_evaluation(folder: RunFolder, evaluations: dict[str, Evaluation], more
         metrics["dev"] = evaluations["dev"].metrics()
     write_text(folder.eval_results, test.eval_results())
     write_text(folder.classification_report, figures)
-    write_json(folder.metrics, _without_nan(metrics))
+    write_figures(folder.metrics, metrics)
     say(f"\n{figures}\n{test.eval_results()}")
-
-
-def evaluate_pairs(run: str, config: EvaluateConfig) -> Evaluation:
-    """Scores labelled pairs, a file's or those that a finished run was tested on, with the model that it exported.
-
-    Raises:
-        InputError: the run is not finished, or the files cannot be used.
-    """
-    data = read_pairs(config.honbun, config.negaposi) if config.negaposi else _tested(run)
-    say(f"data: {data.describe()}")
-    check_finished(run)
-    from keras_negaposi.scorer import Scorer
-
-    texts = ((data.texts[pair.a], data.texts[pair.b]) for pair in data.pairs)
-    tick = Ticker("scoring the pairs", len(data.pairs))
-    streamed = Scorer(run, config.precision).stream(texts, config.eval_batch_size)
-    probabilities = np.array([p for p, _ in tick.watch(streamed)], np.float32)
-    labels = np.array([pair.label for pair in data.pairs], np.int32)
-    threshold = saved_calibration(RunFolder(run)).threshold
-    scores = Scores(labels, probabilities, threshold, config.eval_batch_size)
-    evaluation = evaluate(scores, read_json(RunFolder(run).metrics)["global_step"])
-    pattern = saved_config(run)["group_pattern"]
-    figures = intervals(scores, document_weights(documents_of(data.pairs, pattern), SEED))
-    folder = RunFolder(config.output_dir)
-    with locked(folder.path):
-        write_text(folder.scores("test"), scores_table(data.pairs, scores))
-        more = {"figures": {name: dataclasses.asdict(figure) for name, figure in figures.items()}}
-        write_evaluation(folder, {"test": evaluation}, more)
-    say(f"accuracy {figures['accuracy'].percent()}")
-    return evaluation
-
-
-def _tested(run: str) -> PairData:
-    """The pairs that a run was tested on."""
-    check_finished(run)
-    honbun = saved_config(run)["honbun"]
-    texts = read_texts(honbun)
-    pairs = read_split(RunFolder(run).split)["test"]
-    for title in pairs.used_titles():
-        if title not in texts:
-            raise InputError(f'{honbun}: no "{title}" in it any more, on which {run} was tested; give other pairs')
-    return PairData(texts, pairs, repeated=0)
-
-
-def _without_nan(value: object) -> object:
-    """JSON has no NaN: a figure that is not defined is null."""
-    if isinstance(value, dict):
-        return {name: _without_nan(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and np.isnan(value) else value

@@ -5,13 +5,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from checkpoints_tools.files import exists, read_json, write_text
+from checkpoints_tools.errors import InputError
+from checkpoints_tools.files import read_json, write_text
 from checkpoints_tools.options import say
+from keras_negaposi.config.saved import FIX
 from keras_negaposi.judging.assessment import Assessment, assess, read_finished_run
 from keras_negaposi.judging.board import write_board
-from keras_negaposi.judging.evaluation import evaluate, read_scores, write_evaluation
+from keras_negaposi.judging.evaluation import evaluate, write_evaluation
+from keras_negaposi.judging.figures_json import read_history
 from keras_negaposi.judging.report import Judged, render_report
 from keras_negaposi.judging.verdict import find_warnings, verdict
+from keras_negaposi.run_folder import read_saved
 
 EXIT_FELL_SHORT = 1
 
@@ -20,21 +24,21 @@ def judge(path: str) -> Judged:
     """Evaluates and assesses a finished run's test part, writes ``metrics.json``, ``report.html`` and the rest.
 
     Raises:
-        InputError: the run is not finished, or its data has moved.
+        InputError: the run is not finished, a file of it is damaged, or its data has moved or changed; the figures
+            stay as they were.
     """
     run = read_finished_run(path)
-    saved = read_json(run.folder.config)
-    step = saved["total_steps"]
-    evaluations = {"test": evaluate(run.scores, step)}
-    if exists(run.folder.scores("dev")):
-        scores = read_scores(run.folder.scores("dev"), run.calibration.threshold, run.config.eval_batch_size)
-        evaluations["dev"] = evaluate(scores, step)
+    step = read_saved(path).total_steps
+    if step is None:
+        raise InputError(f"{run.folder.config}: total_steps is missing; {FIX}")
+    history = read_history(run.folder.history)
+    evaluations = {part: evaluate(scores, step) for part, scores in run.scores_by_part.items()}
     assessment = assess(run)
     warnings = find_warnings(assessment)
     sentence = verdict(assessment, warnings)
     more = dataclasses.asdict(assessment) | {"verdict": sentence, "warnings": warnings}
     write_evaluation(run.folder, evaluations, more)
-    history = read_json(run.folder.history)
+    saved = read_json(run.folder.config)
     judged = Judged(run, evaluations["test"], assessment, sentence, warnings, history, saved)
     write_text(run.folder.report, render_report(judged))
     write_board(run, evaluations["test"], assessment)

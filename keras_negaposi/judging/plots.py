@@ -14,6 +14,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from sklearn.metrics import ConfusionMatrixDisplay, precision_recall_curve, roc_curve
 
+from keras_negaposi.judging.figures_json import Point
 from keras_negaposi.judging.uncertainty import BINS, Predictions
 
 _GREY, _BLUE, _ORANGE = "#808080", "#3b82c4", "#e08214"
@@ -117,11 +118,13 @@ def histogram(predictions: Predictions) -> Callable[[Axes], None]:
     return plot
 
 
-def learning_curve(history: Sequence[dict[str, float]], name: str) -> Callable[[Axes], None]:
+def learning_curve(history: Sequence[Point], name: str) -> Callable[[Axes], None]:
     """A figure of the training by step."""
 
     def plot(axes: Axes) -> None:
-        axes.plot([point["step"] for point in history], [point[name] for point in history], color=_BLUE)
+        values = [getattr(point, name) for point in history]
+        defined = [np.nan if value is None else value for value in values]
+        axes.plot([point.step for point in history], defined, color=_BLUE)
         axes.set(xlabel="step", ylabel=f"training {name}")
 
     return plot

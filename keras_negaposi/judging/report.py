@@ -14,6 +14,7 @@ import numpy as np
 from keras_negaposi.judging import plots
 from keras_negaposi.judging.assessment import Assessment, FinishedRun
 from keras_negaposi.judging.evaluation import Evaluation
+from keras_negaposi.judging.figures_json import Point
 from keras_negaposi.judging.uncertainty import Interval
 from keras_negaposi.markup import escape
 from keras_negaposi.packing import PACKERS
@@ -42,7 +43,7 @@ class Judged:
     assessment: Assessment
     verdict: str
     warnings: list[str]
-    history: list[dict[str, float]]
+    history: list[Point]
     saved: dict[str, object]
 
 

@@ -21,13 +21,14 @@ def verdict(assessment: Assessment, warnings: list[str]) -> str:
     """``81.9 % (80.1-83.6) right on 2,235 pairs never seen; TF-IDF cosine gets 81.0 %, ...; 2 warnings``."""
     what = "of documents never seen" if assessment.split == "grouped" else "never seen"
     count = {0: "no warnings", 1: "1 warning"}.get(len(warnings), f"{len(warnings)} warnings")
-    return (
-        f"{assessment.figures['accuracy'].percent()} right on {assessment.pairs:,} pairs {what}; {COSINE} gets "
-        f"{_percent(assessment.baselines[COSINE].accuracy.value)}, {LEXICAL} "
-        f"{_percent(assessment.baselines[LEXICAL].accuracy.value)}, the frozen encoder "
-        f"{_percent(assessment.baselines[FROZEN].accuracy.value)}, its cosine "
-        f"{_percent(assessment.baselines[FROZEN_COSINE].accuracy.value)}; {count}"
+    names = {COSINE: f"{COSINE} gets", LEXICAL: LEXICAL, FROZEN: "the frozen encoder", FROZEN_COSINE: "its cosine"}
+    others = ", ".join(
+        f"{words} {_percent(assessment.baselines[name].accuracy.value)}"
+        for name, words in names.items()
+        if name in assessment.baselines
     )
+    right = f"{assessment.figures['accuracy'].percent()} right on {assessment.pairs:,} pairs {what}"
+    return "; ".join([right, *filter(None, [others]), count])
 
 
 def find_warnings(assessment: Assessment) -> list[str]:
@@ -47,8 +48,7 @@ def _scores(assessment: Assessment) -> Iterator[str]:
         yield "The model gives every pair the same answer."
     elif found.largest_tie > 0.5:
         yield f"{_percent(found.largest_tie)} of the pairs have one and the same score."
-    chance = assessment.baselines["majority"].accuracy.value
-    if assessment.shuffled.low > max(chance, 0.5):
+    if assessment.shuffled.low > _chance(assessment):
         yield (
             f"Trained on shuffled labels the frozen baseline gets {assessment.shuffled.percent()}: the evaluation "
             "itself is at fault."
@@ -56,19 +56,19 @@ def _scores(assessment: Assessment) -> Iterator[str]:
 
 
 def _labels(assessment: Assessment) -> Iterator[str]:
-    chance = assessment.baselines["majority"].accuracy.value
     for side in ("A", "B"):
-        found = assessment.baselines[f"{side} only"].accuracy
-        if found.low > max(chance, 0.5):
+        found = assessment.baselines.get(f"{side} only")
+        if found and found.accuracy.low > _chance(assessment):
             yield (
-                f"{side} alone tells the label in {found.percent()} of the pairs: the labels leak through {side}, and "
-                "the model need not have compared anything."
+                f"{side} alone tells the label in {found.accuracy.percent()} of the pairs: the labels leak through "
+                f"{side}, and the model need not have compared anything."
             )
 
 
 def _baselines(assessment: Assessment) -> Iterator[str]:
     for name in (COSINE, LEXICAL, FROZEN, FROZEN_COSINE):
-        found = assessment.baselines[name]
+        if not (found := assessment.baselines.get(name)):
+            continue
         ahead = found.mcnemar.first_alone > found.mcnemar.second_alone
         if not ahead or found.mcnemar.p_value >= SIGNIFICANT:
             yield (
@@ -104,6 +104,12 @@ def _meaning(assessment: Assessment) -> Iterator[str]:
     error = assessment.figures["ece"].value
     if error > POORLY_CALIBRATED:
         yield f"Probabilities are off by {_percent(error)} on average; --dev_share 0.1 lets them be calibrated."
+
+
+def _chance(assessment: Assessment) -> float:
+    """What is had by always giving the commoner class, or by guessing."""
+    majority = assessment.baselines.get("majority")
+    return max(majority.accuracy.value, 0.5) if majority else 0.5
 
 
 def _percent(value: float) -> str:

@@ -1,0 +1,115 @@
+"""The configuration in a run's ``config.json``: checked, and its files found again from any working directory."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from checkpoints_tools.errors import InputError, quoted
+from checkpoints_tools.files import exists, is_remote, join
+from checkpoints_tools.options import check_config
+from checkpoints_tools.schema import checked
+from keras_negaposi.config.training import TrainConfig
+
+INPUTS = ("honbun", "negaposi", "init_checkpoint", "bert_config_file", "model_file", "vocab_file")
+"""Options that name what a run reads. They may move, if their content stays."""
+PATHS = (*INPUTS, "records", "teacher", "vectors", "output_dir")
+COPIES = {"bert_config_file": "bert_config.json", "model_file": "tokenizer.model", "vocab_file": "tokenizer.vocab"}
+"""What the run's folder has a copy of."""
+FIX = "restore the file from a copy, or train again"
+
+
+def absolute(values: dict[str, Any]) -> dict[str, Any]:
+    """The options with absolute local paths, which are the same files from any working directory."""
+    paths = {name: value for name, value in values.items() if name in PATHS and value and isinstance(value, str)}
+    return values | {name: path if is_remote(path) else os.path.abspath(path) for name, path in paths.items()}
+
+
+def checked_config(values: object, place: str) -> TrainConfig:
+    """A saved configuration; what an older version did not have has its default.
+
+    Raises:
+        InputError: an option is unknown, has a wrong type or is out of range; names ``place`` and the option.
+    """
+    if isinstance(values, dict):
+        unknown = sorted(values.keys() - {field.name for field in dataclasses.fields(TrainConfig)})
+        if unknown:
+            raise InputError(f"{place}: unknown option {quoted(unknown[0])}; use the version that trained the run")
+    config = checked(TrainConfig, values, f"{place}: config", FIX)
+    for field in dataclasses.fields(TrainConfig):
+        value, choices = getattr(config, field.name), field.metadata["choices"]
+        for text in value if isinstance(value, (list, tuple)) else [value]:
+            if choices and text not in choices:
+                raise InputError(f"{place}: {field.name} is {quoted(text)}, not one of {', '.join(choices)}; {FIX}")
+            if isinstance(text, str) and ("\0" in text or not _is_unicode(text)):
+                raise InputError(f"{place}: {field.name} is {quoted(ascii(text))}, which is no text; {FIX}")
+    try:
+        check_config(config)
+    except InputError as error:
+        raise InputError(f"{place}: {error}; {FIX}") from None
+    return config
+
+
+def found_again(config: TrainConfig, folder: str) -> TrainConfig:
+    """The configuration of the run in ``folder``, with the places where its files are now; those not found stay."""
+    values = dataclasses.asdict(config)
+    places = {name: _place(name, values, folder) for name in PATHS[:-1] if values[name]}
+    vectors = places.get("vectors")
+    if vectors and not is_remote(vectors) and not exists(os.path.dirname(vectors)):
+        places["vectors"] = None  # the default, in the run's folder
+    return dataclasses.replace(config, **places, output_dir=folder)
+
+
+def check_found(config: TrainConfig, folder: str) -> None:
+    """Refuses a run whose input files are gone.
+
+    Raises:
+        InputError: names the file and the flag to give.
+    """
+    for name in INPUTS:
+        value = getattr(config, name)
+        if value and not is_remote(value) and not _is_there(value):
+            raise InputError(
+                f"{value}: no such file any more, but the run in {folder} was trained with it; put it back, or give "
+                f"its new place: python -m keras_negaposi.train --resume --output_dir {folder} --{name} PATH"
+            )
+
+
+def _place(name: str, values: dict[str, Any], folder: str) -> str:
+    path = values[name]
+    if is_remote(path):
+        return path
+    return next(filter(_is_there, _candidates(name, path, values["output_dir"], folder)), os.path.abspath(path))
+
+
+def _candidates(name: str, path: str, began_in: str | None, folder: str) -> Iterator[str]:
+    """Where a file of the run may be: as saved, as it lay to the run's folder, and the copy there."""
+    yield os.path.abspath(path)
+    if is_remote(folder):
+        return
+    here = os.path.abspath(folder)
+    if not os.path.isabs(path):  # of an older version, which saved paths as they were given
+        while True:
+            yield join(here, path)
+            here, before = os.path.dirname(here), here
+            if here == before:
+                break
+    elif began_in and os.path.isabs(began_in):  # the run was moved together with its files
+        yield os.path.normpath(join(folder, os.path.relpath(path, began_in)))
+    if name in COPIES:
+        yield join(os.path.abspath(folder), COPIES[name])
+
+
+def _is_there(path: str) -> bool:
+    """Whether there is a file or folder, or a checkpoint of this prefix."""
+    return exists(path) or exists(f"{path}.index")
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
