@@ -5,15 +5,14 @@ from __future__ import annotations
 import dataclasses
 import os
 import platform
-import re
 import shlex
 from typing import Annotated, Any
 
 from msgspec import Meta
 
-from checkpoints_tools import lock
+from checkpoints_tools import lock, temporary
 from checkpoints_tools.errors import InputError, quoted
-from checkpoints_tools.files import LEFTOVER, exists, join, list_folder, read_digest, sweep
+from checkpoints_tools.files import exists, join, list_folder, read_digest, sweep
 from checkpoints_tools.schema import read_as
 from keras_negaposi.config import BOTH, TrainConfig
 from keras_negaposi.config.saved import FIX, absolute, check_found, checked_config, found_again
@@ -94,16 +93,16 @@ def check_unused(path: str) -> None:
     Raises:
         InputError: the folder holds something.
     """
-    names = [name for name in list_folder(path) if not left_by_killed(name, LAYOUT["config"])]
+    names = [name for name in list_folder(path) if not left_by_killed(name)]
     if names:
         raise InputError(
             f"--output_dir {path}: not empty (holds {quoted(names[0])}); give a new folder, or --resume to continue"
         )
 
 
-def left_by_killed(name: str, first: str) -> bool:
-    """Whether a file is what a process leaves that is killed before its ``first`` file is complete."""
-    return lock.NAME in name or (first in name and re.fullmatch(LEFTOVER, name) is not None)
+def left_by_killed(name: str) -> bool:
+    """Whether a file is what a process leaves that is killed before its first file is complete."""
+    return lock.NAME in name or temporary.is_ours(name)
 
 
 def read_saved(path: str) -> Saved:

@@ -102,7 +102,7 @@ def refuse_run(folder: str, allowed: Sequence[str] = ()) -> None:
 
 
 def _names(folder: str) -> list[str]:
-    return [name for name in list_folder(folder) if not left_by_killed(name, ABOUT)]
+    return [name for name in list_folder(folder) if not left_by_killed(name)]
 
 
 def _about(folder: str) -> About:
