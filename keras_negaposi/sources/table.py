@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, dropwhile
 from typing import BinaryIO
@@ -208,7 +209,7 @@ def _plain_name(cell: str) -> str:
 
 def _check_header(place: str, names: Sequence[str], kinds: Sequence[Columns]) -> Columns:
     """The kind of the columns; refuses a header that lacks one, or has one twice."""
-    twice = next((name for name in names if name and names.count(name) > 1), None)
+    twice = next((name for name, count in Counter(names).items() if name and count > 1), None)
     if twice:
         raise InputError(f"{place}: two columns have the name {quoted(twice)}; rename one")
     kind = _kind(names, kinds)
