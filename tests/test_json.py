@@ -34,8 +34,8 @@ def write(folder, content):
     return str(path)
 
 
-KEYS = ",".join(f'"k{number}":"x"' for number in range(200_000))
-HOSTILE = {  # content, and what the line has where the file's shape is the reader's
+KEYS = ",".join(f'"k{number}":"x"' for number in range(60_000))
+HOSTILE = {  # content, and what the line has where the reader is for lists or for objects, as the file is
     "a large number": ('{"a": %s}' % ("9" * 5000), "is too large"),
     "a large number in a list": ("[[%s, 1, 1]]" % ("9" * 5000), "is too large"),
     "a very large number": ("[" + "9" * (4 << 20), "is too large"),
@@ -69,7 +69,7 @@ HOSTILE = {  # content, and what the line has where the file's shape is the read
     "white space": (" \n\t", "the file is empty"),
     "a mark alone": (b"\xef\xbb\xbf", "the file is empty"),
 }
-OF_A_LIST = ("items", "pairs", "links")
+OF_LISTS, OF_OBJECTS = ("items", "pairs", "links"), ("members", "pages", "texts")
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -79,20 +79,15 @@ def test_every_reader_refuses_hostile_json(name, tmp_path):
     for reader, read in READS.items():
         found = succeeds_or_explains(lambda read=read: list(read(path)))
         assert isinstance(found, InputError) and str(found).startswith(path), reader
-        own = reader in OF_A_LIST if content[:1] in ("[", b"[") else reader in ("members", "texts", "pages", "source")
-        assert not own or message in str(found), (reader, str(found))
+        of_lists = content[:1] in ("[", b"[")
+        assert reader not in (OF_LISTS if of_lists else OF_OBJECTS) or message in str(found), (reader, str(found))
 
 
 def test_what_is_not_hostile_is_read(tmp_path):
-    value = {"\ud83d\ude00": "\u0000é", "n": [-(2**63), 2**63 - 1, 1.5e300, -0.0, True, None, {}], "e": "\\ud800"}
+    value = {"😀": "\0é", "n": [-(2**63), 2**63 - 1, 1.5e300, -0.0, True, None, {}], "e": "\\ud800"}
     path = write(tmp_path, b"\xef\xbb\xbf" + json.dumps(value).encode())
     assert dict(stream_members(path)) == value
-    assert list(stream_kinds(path)) == [
-        ("\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16"), "string")
-    ] + [
-        ("n", "start_array"),
-        ("e", "string"),
-    ]
+    assert list(stream_kinds(path)) == [("😀", "string"), ("n", "start_array"), ("e", "string")]
     assert list(stream_items(path, "n.item")) == value["n"]
 
 
@@ -158,9 +153,8 @@ def test_property_json_files(name, data, tmp_path_factory):
     folder = tmp_path_factory.getbasetemp()
     texts = folder / "texts.json"
     texts.write_text(json.dumps(TEXTS))
-    changed = data.draw(
-        json_mutations(GOOD[name]).map(json.dumps).map(str.encode) | mutations(json.dumps(GOOD[name]).encode())
-    )
+    values = json_mutations(GOOD[name]).map(lambda value: json.dumps(value).encode())
+    changed = data.draw(values | mutations(json.dumps(GOOD[name]).encode()))
     path = write(folder, changed)
     reads = [lambda: read_pairs(str(texts), path), lambda: read_links(path)] if name in ("pairs", "classes") else []
     for read in [*reads, lambda: read_texts(path), lambda: list(READERS[detect(path)](path, str))]:
