@@ -28,7 +28,7 @@ def parse_json(text: str, place: str, one_line: bool = False) -> object:
         InputError: not JSON, nested too deeply, a key twice in one object, NaN, a number that is too large, or a string
             that is no text.
     """
-    if not text.strip():
+    if not text.strip(" \t\n\r"):
         raise InputError(f"{place}: the file is empty")
     try:
         value = make_decoder(place).decode(text)

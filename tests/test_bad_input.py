@@ -86,7 +86,7 @@ pairs_case("a pair without label", [*GOOD, {"a": A, "b": B}], "pair 3")
 pairs_case("a title a number", [*GOOD, [A, 5, 1]], "pair 3", "must be a string")
 pairs_case("a title without text", [*GOOD, [A, "doc99,000", 1]], "pair 3", '"doc99,000"', "honbun_data.json")
 pairs_case("label 2", [*GOOD, [B, C, 2]], "pair 3", "label 2")
-pairs_case("label a word", [*GOOD, [B, C, "positive"]], "pair 3", "'positive'")
+pairs_case("label a word", [*GOOD, [B, C, "positive"]], "pair 3", '"positive"')
 pairs_case("label null", [*GOOD, [B, C, None]], "pair 3", "None")
 pairs_case("label a half", [*GOOD, [B, C, 0.5]], "pair 3", "0.5")
 pairs_case("label a list", [*GOOD, [B, C, [1]]], "pair 3")
@@ -298,7 +298,7 @@ PREDICT = {
     "not utf-8": (b"a\tb\n\xff\tb\n", "line 2", "not UTF-8"),
     "json cut short": ('{"text_a": "x", "text_b": "y"}\n{"text_a": \n', "line 2", "not JSON at column"),
     "json without b": ('{"text_a": "x"}\n', "line 1", "text_b"),
-    "json a number": ('["a", 3]\n', "line 1", "two strings"),
+    "json a number": ('["a", 3]\n', "line 1", "text_b must be a string"),
     "json half a surrogate": ('["a", "\\udc00"]\n', "line 1", "surrogate"),
 }
 

@@ -29,6 +29,7 @@ class Cells:
 
     def __init__(self, lines: Iterator[tuple[int, str]], delimiter: str, name: str) -> None:
         self._lines, self._delimiter, self._name = lines, delimiter, name
+        self._size = 0
         self.look_like_rows: Callable[[list[list[str]]], bool] = lambda rows: False
         """Of the lines that one quoted cell covers: whether they are rows of this table by themselves."""
 
@@ -65,42 +66,43 @@ class Cells:
     def _quoted(self, begin: int, before: list[str]) -> tuple[str, int | None]:
         """`_plain` of a cell whose quotation mark stands at ``begin``, after the cells ``before``."""
         number, at = self._number, begin + 1
-        lines, parts = [self._line[begin:]], []
+        lines: list[str] = []  # that the cell covers before the one where it ends
+        parts: list[str] = []
         # Up to the quotation mark that closes
         while (end := _INSIDE.match(self._line, at).end()) == len(self._line):  # type: ignore[union-attr]
             parts.append(self._line[at:])
+            lines.append(self._line if lines else self._line[begin:])
             self._next_line(number, lines)
             at = 0
         parts.append(self._line[at:end])
         # What covers several lines may have been meant as several rows
-        if len(lines) > 1:
-            rows = [line.rstrip("\r\n").split(self._delimiter) for line in lines]
+        if lines:
+            rows = [line.rstrip("\r\n").split(self._delimiter) for line in (*lines, self._line)]
             rows[0] = before + rows[0]
             tabs = self._delimiter == TAB and TAB in parts[-1]
             if tabs or self.look_like_rows([row for row in rows if any(map(str.strip, row))]):
-                raise self._not_closed(number, lines)
+                raise self._not_closed(number, lines[0])
         # Behind the mark
-        rest = self._line[end + 1 :].rstrip("\r\n")
-        if rest and not rest.startswith(self._delimiter):
-            if self._delimiter == TAB and len(lines) == 1:
+        behind = self._line[end + 1 : end + 2]
+        if behind not in ("", "\r", "\n", self._delimiter):
+            if self._delimiter == TAB and not lines:
                 return self._plain(begin)
             raise InputError(
                 f"{self._name}: line {self._number}: there is text behind the quotation mark that closes a cell; {_FIX}"
             )
-        return "".join(parts).replace('""', '"'), end + 2 if rest else None
+        return "".join(parts).replace('""', '"'), end + 2 if behind == self._delimiter else None
 
     def _next_line(self, number: int, lines: list[str]) -> None:
         """Goes to the next line of a cell that began in line ``number`` and covers ``lines``."""
         following = None if self._delimiter == TAB and TAB in lines[-1] else next(self._lines, None)
         if following is None:
-            raise self._not_closed(number, lines)
-        self._number, self._line = following
-        lines.append(self._line)
-        self._size = len(lines[0]) if len(lines) == 2 else self._size + len(self._line)
+            raise self._not_closed(number, lines[0])
+        self._size = len(lines[-1]) + (self._size if len(lines) > 1 else 0)
         if self._size > LONGEST_LINE:
             raise too_long(self._name, number)
+        self._number, self._line = following
 
-    def _not_closed(self, number: int, lines: list[str]) -> InputError:
-        begin = quoted(lines[0].split(self._delimiter)[0].rstrip("\r\n"))
+    def _not_closed(self, number: int, first: str) -> InputError:
+        begin = quoted(first.split(self._delimiter, 1)[0].rstrip("\r\n"))
         problem = f"the cell {begin} begins with a quotation mark, but none closes it in its row"
         return InputError(f"{self._name}: line {number}: {problem}; {_FIX}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, dropwhile
 from typing import BinaryIO
@@ -39,15 +40,15 @@ _SEPARATOR = re.compile(r"sep=(.)[\r\n]*", re.IGNORECASE)
 _JSON = re.compile(r'\s*(\[\s*["\]]|\{\s*(["}]|$))')
 
 
-def read_rows(path: str) -> Iterator[Row]:
-    """Yields the rows; one has either `PAIR_COLUMNS` or `PAGE_COLUMNS`, and perhaps more. Blank ones are left out.
+def read_rows(path: str, kinds: Sequence[Columns] = (PAIR_COLUMNS, PAGE_COLUMNS)) -> Iterator[Row]:
+    """Yields the rows; each has the columns of one of the kinds, and perhaps more. Blank ones are left out.
 
     Raises:
         InputError: the file cannot be read, a line is malformed, or has other columns; names the line.
     """
     empty = True
     with opened(path) as file:
-        for row in _rows(read_lines(file, path), path, path, (PAIR_COLUMNS, PAGE_COLUMNS))[1]:
+        for row in _rows(read_lines(file, path), path, path, kinds)[1]:
             empty = False
             yield row
     if empty:
@@ -89,7 +90,7 @@ def read_table(path: str, document: Callable[[str], str]) -> Iterator[Document]:
     """
 
     def pages() -> Iterator[tuple[str, str]]:
-        for place, row in read_rows(path):
+        for place, row in read_rows(path, (PAGE_COLUMNS,)):
             if not str(row["title"]).strip():
                 raise InputError(f"{place}: the title is empty; give the page one")
             yield str(row["title"]), str(row["text"])
@@ -149,7 +150,7 @@ def _json_rows(lines: Iterator[Line], name: str, kinds: Sequence[Columns], every
             what = 'be {"text_a": ..., "text_b": ...} or [text_a, text_b]' if every_row else "be an object of columns"
             raise InputError(f"{place}: must {what}, not {quoted(row)}")
         kind = kind or _kind(row, kinds)
-        _check_columns(place, row, kind)
+        _check_columns(place, row, kind, kinds)
         yield place, row
 
 
@@ -185,7 +186,7 @@ def _delimited_rows(
                 f"{DELIMITERS.get(delimiter, delimiter)} in it in quotation marks"
             )
         values: dict[str, object] = dict(zip(names, row, strict=False))
-        _check_columns(place, values, kind)
+        _check_columns(place, values, kind, kinds)
         if "label" in kind:
             values["label"] = str(values["label"]).strip()
         yield place, values
@@ -208,11 +209,11 @@ def _plain_name(cell: str) -> str:
 
 def _check_header(place: str, names: Sequence[str], kinds: Sequence[Columns]) -> Columns:
     """The kind of the columns; refuses a header that lacks one, or has one twice."""
-    twice = next((name for name in names if name and names.count(name) > 1), None)
+    twice = next((name for name, count in Counter(names).items() if name and count > 1), None)
     if twice:
         raise InputError(f"{place}: two columns have the name {quoted(twice)}; rename one")
     kind = _kind(names, kinds)
-    _check_columns(place, dict.fromkeys(names, ""), kind, "; the first row names the columns")
+    _check_columns(place, dict.fromkeys(names, ""), kind, kinds, "; the first row names the columns")
     return kind
 
 
@@ -222,12 +223,11 @@ def _kind(names: Iterable[str], kinds: Sequence[Columns]) -> Columns:
     return max(zip(kinds, found, strict=True), key=lambda pair: (len(pair[0]) == len(pair[1]), len(pair[1])))[0]
 
 
-def _check_columns(place: str, row: dict[str, object], kind: Columns, more: str = "") -> None:
+def _check_columns(place: str, row: dict[str, object], kind: Columns, kinds: Sequence[Columns], more: str = "") -> None:
     missing = [name for name in kind if row.get(name) is None]
     if missing:
-        known = "" if kind == TEXT_COLUMNS else f", or {' and '.join(PAGE_COLUMNS)}"
-        columns = ", ".join(TEXT_COLUMNS if kind == TEXT_COLUMNS else PAIR_COLUMNS)
-        raise InputError(f"{place}: has no {' and no '.join(missing)}; the columns are {columns}{known}{more}")
+        known = ", or ".join(" and ".join(columns) for columns in kinds)
+        raise InputError(f"{place}: has no {' and no '.join(missing)}; the columns are {known}{more}")
     for name in kind:
         if name != "label" and not isinstance(row[name], str):
             raise InputError(f"{place}: {name} must be a string, not {quoted(row[name])}")

@@ -17,7 +17,7 @@ _MARKS = {
     codecs.BOM_UTF16_LE: ("utf-16-le", "surrogatepass"),
     codecs.BOM_UTF16_BE: ("utf-16-be", "surrogatepass"),
 }
-_LINE = re.compile(r"[^\r\n]*(?:\r?\n|\r(?!\Z))")
+_LINE = re.compile(r"[^\r\n]*+(?:\r?\n|\r(?!\Z))")
 _LINE_END = re.compile(r"[\r\n]")
 
 
@@ -53,7 +53,7 @@ def _split(texts: Iterator[str], name: str) -> Iterator[str]:
             waiting.append(text)
         else:
             end = 0
-            for found in _LINE.finditer(whole):
+            while found := _LINE.match(whole, end):
                 yield found[0]
                 number += 1
                 end = found.end()
