@@ -1,4 +1,8 @@
-"""``python -m checkpoints_tools``: inspects, converts and compares BERT checkpoints of TF1, TF2 and Hugging Face."""
+"""``python -m checkpoints_tools``: inspects, converts and compares BERT checkpoints of TF1, TF2 and Hugging Face.
+
+Runs, SavedModels and checkpoints of others can execute code and read and write your files. Look before you use one:
+saved_model_cli show --dir FOLDER --all, or python -m checkpoints_tools inspect PATH.
+"""
 
 from __future__ import annotations
 

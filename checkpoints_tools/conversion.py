@@ -17,6 +17,7 @@ from checkpoints_tools.files import exists, is_remote, join, list_folder, remove
 from checkpoints_tools.schema import read_as
 from checkpoints_tools.source import Source, folder_of, open_source
 from checkpoints_tools.tokenizer_files import copy_tokenizer
+from checkpoints_tools.weights import listed, shown
 
 PREFIX = "bert_model.ckpt"
 LIST = "conversion.json"
@@ -36,7 +37,7 @@ class Conversion:
 
     def describe(self) -> str:
         """Lines for a person."""
-        left_out = f"\nleft out: {', '.join(self.left_out)}" if self.left_out else ""
+        left_out = f"\nleft out: {listed([*map(shown, self.left_out)])}" if self.left_out else ""
         notes = "".join(f"\n{note}" for note in self.notes)
         return (
             f"{self.output_dir}: {self.format}, {self.variables} variables, read back and equal bit by bit"
@@ -92,8 +93,9 @@ def _replaceable(output_dir: str, source: Source, force: bool) -> list[str]:
             f"{output_dir}: not empty (holds {found[0]}); {_OTHER_FOLDER}, or --force to replace a conversion"
         )
     inputs = [source.path, source.weights.path, f"{source.weights.path}.index", source.config_file or source.path]
-    folders = {os.path.realpath(folder_of(path)) for path in inputs} | {folder_of(os.path.realpath(p)) for p in inputs}
-    if output_dir in map(folder_of, inputs) or (not is_remote(output_dir) and os.path.realpath(output_dir) in folders):
+    if not is_remote(output_dir):  # each may be a link, and so may its folder
+        inputs += [os.path.realpath(path) for path in inputs] + [os.path.realpath(folder_of(path)) for path in inputs]
+    if {output_dir.rstrip("/"), os.path.realpath(output_dir)} & {folder_of(path).rstrip("/") for path in inputs}:
         raise InputError(f"{output_dir}: holds the input, which is never replaced; {_OTHER_FOLDER}")
     if not exists(join(output_dir, LIST)):
         raise InputError(
@@ -140,7 +142,7 @@ def _choose(source: Source, to: str) -> tuple[list[str], list[str]]:
         return not name_map.is_ignored(name)
 
     kept = list(filter(fits, weights))
-    left_out = [name for name in weights if name not in kept] + weights.others
+    left_out = [name for name in weights if not fits(name)] + weights.others
     if weights.slots:
         left_out.append(f"{weights.slots} optimizer slots")
     return kept, left_out

@@ -49,31 +49,30 @@ class HuggingFaceWeights(Weights):
     def __init__(self, path: str) -> None:
         self.path, self.kind, self.slots, self.others, self.known = path, "huggingface", 0, [], {}
         self._places: dict[str, tuple[str, str]] = {}
+        self._files = {file: _open(file) for file in _files(path)}  # opening one parses all its names
         found: dict[str, Variable] = {}
-        for file in _files(path):
-            with _open(file) as tensors:
-                for own in tensors.keys():  # noqa: SIM118 - not a dict
-                    part = tensors.get_slice(own)
-                    name, transposed = _tf1_name(own)
-                    if name is None:
-                        continue
-                    if name in found:
-                        raise InputError(
-                            f"{path}: {shown(own)} is there twice; keep one of {self._places[name][0]} and {file}"
-                        )
-                    shape = tuple(part.get_shape())
-                    dtype = part.get_dtype()
-                    found[name] = Variable(shape[::-1] if transposed else shape, _DTYPES.get(dtype, dtype))
-                    self._places[name] = (file, own)
+        for file, tensors in self._files.items():
+            for own in tensors.keys():  # noqa: SIM118 - not a dict
+                part = tensors.get_slice(own)
+                name, transposed = _tf1_name(own)
+                if name is None:
+                    continue
+                if name in found:
+                    raise InputError(
+                        f"{path}: {shown(own)} is there twice; keep one of {self._places[name][0]} and {file}"
+                    )
+                shape = tuple(part.get_shape())
+                dtype = part.get_dtype()
+                found[name] = Variable(shape[::-1] if transposed else shape, _DTYPES.get(dtype, dtype))
+                self._places[name] = (file, own)
         self.variables = dict(sorted(found.items()))
 
     def _read(self, name: str) -> np.ndarray:
         file, own = self._places[name]
-        with _open(file) as tensors:
-            try:
-                value = tensors.get_tensor(own)
-            except (_safetensors().SafetensorError, OSError, TypeError, ValueError) as error:
-                raise InputError(f"{file}: {shown(own)} cannot be read; copy it again: {_reason(error)}") from None
+        try:
+            value = self._files[file].get_tensor(own)
+        except (_safetensors().SafetensorError, OSError, TypeError, ValueError) as error:
+            raise InputError(f"{file}: {shown(own)} cannot be read; copy it again: {_reason(error)}") from None
         return value.T if _tf1_name(own)[1] else value
 
 

@@ -12,7 +12,7 @@ from checkpoints_tools.config import BertConfig
 from checkpoints_tools.errors import InputError, quoted
 from checkpoints_tools.source import find_config, infer_config, infer_values, open_weights
 from checkpoints_tools.tokenizer_files import read_vocabulary
-from checkpoints_tools.weights import FLOATS, Weights, check_fits, check_is_bert, shown
+from checkpoints_tools.weights import FLOATS, Weights, check_fits, check_is_bert, listed, shown
 
 _NAMES = {
     "tf1": "TF1, by name",
@@ -65,13 +65,13 @@ class Inspection:
             ("parameters", f"{self.parameters:,} in {self.variables} variables, {self.encoder_parameters:,} encoder's"),
             ("element types", ", ".join(f"{shown(name)} ({count})" for name, count in self.dtypes.items())),
             ("pooler", "there" if self.pooler else "missing"),
-            ("heads", ", ".join(map(shown, self.heads)) or "none"),
+            ("heads", listed([*map(shown, self.heads)]) or "none"),
             ("optimizer slots", f"{self.optimizer_slots}"),
             ("global step", step),
             *(("largest" if not number else "", line) for number, line in enumerate(largest)),
         ]
         if self.other_variables:
-            rows.append(("other variables", ", ".join(map(shown, self.other_variables))))
+            rows.append(("other variables", listed([*map(shown, self.other_variables)])))
         rows += [("problem", problem) for problem in self.problems] or [("problems", "none")]
         return "\n".join(f"{name:<16}{value}" for name, value in rows)
 

@@ -143,7 +143,7 @@ def check_is_bert(weights: Weights) -> None:
                     f"{weights.path}: {relative}, not a BERT (it holds {shown(name)}); give a BERT's checkpoint"
                 )
     if not any(name.startswith("bert/") for name in weights):
-        found = _shorten(sorted(map(shown, weights))) or "nothing"
+        found = listed(sorted(map(shown, weights))) or "nothing"
         raise InputError(f"{weights.path}: not a BERT; it has none of a BERT's variables, but {found}")
 
 
@@ -171,7 +171,7 @@ def check_fits(weights: Weights, config: BertConfig) -> None:
     dtypes = {name: variable.dtype for name, variable in weights.variables.items() if not name_map.is_ignored(name)}
     no_weights = [f"{shown(name)} is {shown(dtype)}" for name, dtype in dtypes.items() if dtype not in FLOATS]
     problems = [
-        f"{len(names)} {kind}: {_shorten(names)}"
+        f"{len(names)} {kind}: {listed(names)}"
         for kind, names in (
             ("missing", missing),
             ("unexpected", unexpected),
@@ -192,6 +192,7 @@ def shown(name: str) -> str:
     return name if name.isprintable() and len(name) <= _LONGEST_NAME else quoted(name)
 
 
-def _shorten(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """The first names, and how many more there are."""
     more = f", and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     return ", ".join(names[:_LISTED]) + more

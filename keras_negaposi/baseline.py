@@ -1,4 +1,8 @@
-"""``python -m keras_negaposi.baseline``: what the untouched encoder and simpler methods reach on the same split."""
+"""``python -m keras_negaposi.baseline``: what the untouched encoder and simpler methods reach on the same split.
+
+Runs, SavedModels and checkpoints of others can execute code and read and write your files. Look before you use one:
+saved_model_cli show --dir FOLDER --all, or python -m checkpoints_tools inspect PATH.
+"""
 
 from __future__ import annotations
 

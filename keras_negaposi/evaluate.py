@@ -1,4 +1,8 @@
-"""``python -m keras_negaposi.evaluate``: says how far a finished run can be believed, or scores another pair file."""
+"""``python -m keras_negaposi.evaluate``: says how far a finished run can be believed, or scores another pair file.
+
+Runs, SavedModels and checkpoints of others can execute code and read and write your files. Look before you use one:
+saved_model_cli show --dir FOLDER --all, or python -m checkpoints_tools inspect PATH.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,9 @@
 """``python -m keras_negaposi.index``: keeps what a finished run's model makes of every page, to rank them quickly.
 
 Called again it encodes only what has changed. Killed at any time it leaves a valid index.
+
+Runs, SavedModels and checkpoints of others can execute code and read and write your files. Look before you use one:
+saved_model_cli show --dir FOLDER --all, or python -m checkpoints_tools inspect PATH.
 """
 
 from __future__ import annotations

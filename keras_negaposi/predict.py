@@ -4,6 +4,9 @@ Input is a table with the columns text_a and text_b (CSV or TSV), tab-separated 
 or JSON lines ({"text_a": ..., "text_b": ...} or [text_a, text_b]). Output has a line a pair: tab-separated probability
 and label, or JSON lines where the input is JSON lines. A file is scored faster than stdin: pairs of similar length
 together.
+
+Runs, SavedModels and checkpoints of others can execute code and read and write your files. Look before you use one:
+saved_model_cli show --dir FOLDER --all, or python -m checkpoints_tools inspect PATH.
 """
 
 from __future__ import annotations

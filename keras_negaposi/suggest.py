@@ -2,6 +2,9 @@
 
 ``--title`` takes a page of the index, ``--text`` any text, ``--html`` writes a page for reading, of all of them if
 neither is given.
+
+Runs, SavedModels and checkpoints of others can execute code and read and write your files. Look before you use one:
+saved_model_cli show --dir FOLDER --all, or python -m checkpoints_tools inspect PATH.
 """
 
 from __future__ import annotations

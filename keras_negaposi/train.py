@@ -1,6 +1,9 @@
 """``python -m keras_negaposi.train``: trains, evaluates and exports a pair classifier.
 
 Without a data or model flag it trains on the small sample that comes with the package.
+
+Runs, SavedModels and checkpoints of others can execute code and read and write your files. Look before you use one:
+saved_model_cli show --dir FOLDER --all, or python -m checkpoints_tools inspect PATH.
 """
 
 from __future__ import annotations
