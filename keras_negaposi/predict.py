@@ -87,6 +87,8 @@ def predict(arguments: argparse.Namespace) -> None:
     from keras_negaposi.config import PredictConfig
 
     config = make_config(PredictConfig, given_flags(PredictConfig, arguments))
+    if config.output == STDIN:
+        standard_output("--output")  # is refused, if it is closed, before the model is loaded
     with _open_input(config.input) as (lines, json_lines):
         from keras_negaposi.scorer import WINDOW, Scorer
 
