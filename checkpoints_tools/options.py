@@ -157,7 +157,7 @@ def make_config(config_class: type[ConfigT], values: dict[str, Any]) -> ConfigT:
     """
     unknown = values.keys() - {field.name for field in dataclasses.fields(config_class)}  # type: ignore[arg-type]
     if unknown:
-        raise InputError(f"unknown option in the configuration: {', '.join(sorted(unknown))}")
+        raise InputError(f"unknown option in the configuration: {', '.join(map(quoted, sorted(unknown)[:5]))}")
     config = config_class(**values)
     check_config(config)
     return config
