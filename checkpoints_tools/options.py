@@ -19,7 +19,7 @@ from typing import Any, NoReturn, TypeVar
 
 from checkpoints_tools.cloud import storage_problem
 from checkpoints_tools.errors import LONGEST_MESSAGE, LONGEST_VALUE, InputError, Stopped, quoted, shortened
-from checkpoints_tools.files import path_problem
+from checkpoints_tools.paths import path_problem
 from checkpoints_tools.streams import prepare_streams, say
 from checkpoints_tools.values import Check, a_path, above, at_least, between, parser_of, problem_of
 
