@@ -19,7 +19,7 @@ from typing import Any, NoReturn, TypeVar
 
 from checkpoints_tools.cloud import storage_problem
 from checkpoints_tools.errors import LONGEST_MESSAGE, LONGEST_VALUE, InputError, Stopped, quoted, shortened
-from checkpoints_tools.files import path_problem
+from checkpoints_tools.paths import path_problem
 from checkpoints_tools.streams import prepare_streams, say
 from checkpoints_tools.values import Check, a_path, above, at_least, between, parser_of, problem_of
 
@@ -158,7 +158,7 @@ def make_config(config_class: type[ConfigT], values: dict[str, Any]) -> ConfigT:
     """
     unknown = values.keys() - {field.name for field in dataclasses.fields(config_class)}  # type: ignore[arg-type]
     if unknown:
-        raise InputError(f"unknown option in the configuration: {', '.join(sorted(unknown))}")
+        raise InputError(f"unknown option in the configuration: {', '.join(map(quoted, sorted(unknown)[:5]))}")
     config = config_class(**values)
     check_config(config)
     return config

@@ -67,6 +67,8 @@ def predict(arguments: argparse.Namespace) -> None:
 
     config = make_config(PredictConfig, given_flags(PredictConfig, arguments))
     _check_output(config.input, config.output)
+    if config.output == STDIN:
+        standard_output("--output")  # is refused, if it is closed, before the model is loaded
     from_stdin = config.input == STDIN
     with _open_input(config.input) as file:
         json_lines, pairs = read_pairs(file, "stdin" if from_stdin else config.input, config.input)

@@ -14,6 +14,7 @@ import sys
 
 from checkpoints_tools.errors import InputError
 from checkpoints_tools.options import a_path, add_flags, given_flags, make_config, make_parser, run_command, say
+from checkpoints_tools.streams import standard_output
 from keras_negaposi.config import SuggestConfig
 
 
@@ -26,6 +27,8 @@ def suggest(arguments: argparse.Namespace) -> None:
         raise InputError("--title is missing; give a page's title, or --text, or --html for all pages")
     if config.rerank and not config.reranker:
         raise InputError("--reranker is missing; give the folder of a run that is to order the best --rerank pages")
+    if config.html is None:
+        standard_output("--html")
     from keras_negaposi.indexing import suggesting
 
     result = suggesting.suggest(arguments.index, config)

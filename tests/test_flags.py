@@ -10,8 +10,8 @@ from properties import bounded, succeeds_or_explains
 
 from checkpoints_tools import __main__ as checkpoints
 from checkpoints_tools.errors import LONGEST_MESSAGE, InputError, shortened
-from checkpoints_tools.files import path_problem
 from checkpoints_tools.options import check_config, make_config
+from checkpoints_tools.paths import path_problem
 from keras_negaposi import baseline, config, doctor, evaluate, index, pairs, predict, prepare, suggest, train
 from keras_negaposi.config.training import TpuConfig
 from keras_negaposi.sample import make
