@@ -32,9 +32,9 @@ MOST = 10**10
 """Pairs of a part, of which no more are believed."""
 FIX = "remove the folder, and the records are made again"
 
-Part = Annotated[str, msgspec.Meta(pattern="^[a-z]+$")]
+Part = Annotated[str, msgspec.Meta(pattern=r"^[a-z]+\Z")]
 Count = Annotated[int, msgspec.Meta(ge=0, le=MOST)]
-FileName = Annotated[str, msgspec.Meta(pattern=rf"^([a-z]+-\d{{5,8}}-of-\d{{5,8}}\.tfrecord|{SPLIT}|{METADATA})$")]
+FileName = Annotated[str, msgspec.Meta(pattern=rf"^([a-z]+-\d{{5,8}}-of-\d{{5,8}}\.tfrecord|{SPLIT}|{METADATA})\Z")]
 
 
 class Begun(msgspec.Struct):
