@@ -118,9 +118,6 @@ def written(path: str) -> Iterator[BinaryIO]:
             remove(path)
         with tf.io.gfile.GFile(path, "wb") as file:
             yield file
-    elif (descriptor := outputs.descriptor(path)) is not None:
-        with _named(path), os.fdopen(os.dup(descriptor), "wb") as file:
-            yield file
     else:
         with replaced(path) as name, open(name, "wb") as file:
             yield file
@@ -138,7 +135,8 @@ def replaced(path: str) -> Iterator[str]:
         return
     with _named(path):
         if outputs.is_stream(path):
-            yield path
+            with outputs.through(path) as name:
+                yield name
             return
         target = outputs.target(path)
         with temporary.file(outputs.staging_folder(target)) as name:

@@ -47,6 +47,7 @@ def read(folder):
     """Everything that a reader reads: the pages, and the rows by key."""
     opened = Store(str(folder))
     found = {}
+    "".join(part for page in opened.pages.items() for part in page).encode()
     for keys, some in opened.chunks(4):
         for i, key in enumerate(keys):
             found[key] = (some["vector"][i].tolist(), some["states"][i][some["mask"][i] > 0].tolist())
