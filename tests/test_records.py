@@ -296,6 +296,17 @@ def test_only_what_the_metadata_names_is_replaced(inputs, tmp_path):
     assert read_records(str(tmp_path)) == records and (tmp_path / "dev-00000-of-00001.tfrecord").read_text() == "mine"
 
 
+def test_an_input_is_not_replaced(inputs, tiny, tmp_path):
+    prepare(inputs, str(tmp_path))
+    pairs = tmp_path / "split.json"
+    pairs.write_bytes(Path(tiny.flags["negaposi"]).read_bytes())
+    other = read_inputs(dataclasses.replace(inputs.config, negaposi=str(pairs)), inputs.packer.tokenizer)
+    before = content(tmp_path)
+    with pytest.raises(InputError, match="the records' file .*split.json.* is the same file as the input"):
+        prepare(dataclasses.replace(other, fingerprint="another"), str(tmp_path))
+    assert content(tmp_path) == before
+
+
 @pytest.mark.parametrize("call", range(5))
 def test_killed_anywhere_it_ends_the_same(inputs, records, tmp_path, monkeypatch, call):
     """Over older records; stopped before the n-th of what is written or removed."""
