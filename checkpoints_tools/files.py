@@ -276,6 +276,8 @@ def staged_tree(path: str) -> Iterator[str]:
     if is_remote(path):
         yield path
         return
+    if not path:
+        raise InputError("the output's path is empty; give a folder")
     target = os.path.realpath(path)
     if os.path.lexists(target) and not os.path.isdir(target):
         raise InputError(f"{path}: is a file; give a folder")
@@ -283,7 +285,6 @@ def staged_tree(path: str) -> Iterator[str]:
     parent = target if there else os.path.dirname(target)
     with _named(path):
         os.makedirs(parent, exist_ok=True)
-        temporary.sweep(parent)
         with temporary.folder(parent) as staging:
             yield staging
             outputs.open_to_others(staging)

@@ -297,6 +297,21 @@ def test_only_what_a_dead_process_of_ours_has_left_is_swept(tmp_path):
     assert set(os.listdir(tmp_path)) == mine | {"locked"}
 
 
+def test_a_command_sweeps_where_it_writes(tmp_path):
+    assert end(begin(tmp_path), signal.SIGKILL) == -signal.SIGKILL
+    (tmp_path / "mine.tmp1").write_text("mine")
+    write_text(str(tmp_path / "other"), "x")
+    assert set(os.listdir(tmp_path)) == {"locked", "mine.tmp1", "other"}
+
+
+def test_an_empty_path_is_not_this_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for stage in (staged_folder, staged_tree):
+        with pytest.raises(InputError, match="path is empty"), stage("") as staging:
+            (open(f"{staging}/file", "w")).close()
+    assert not os.listdir(tmp_path)
+
+
 def test_what_another_machine_has_left_is_swept_after_a_day(tmp_path):
     names = [f"{temporary.PREFIX}{machine}-abcdefg{i}{temporary.SUFFIX}" for i, machine in enumerate(2 * ["00000000"])]
     for name in names:
