@@ -132,9 +132,6 @@ def written(path: str) -> Iterator[BinaryIO]:
             remove(path)
         with tf.io.gfile.GFile(path, "wb") as file:
             yield file
-    elif (descriptor := outputs.descriptor(path)) is not None:
-        with _named(path), os.fdopen(os.dup(descriptor), "wb") as file:
-            yield file
     else:
         with replaced(path) as name, open(name, "wb") as file:
             yield file
@@ -152,7 +149,8 @@ def replaced(path: str) -> Iterator[str]:
         return
     with _named(path):
         if outputs.is_stream(path):
-            yield path
+            with outputs.through(path) as name:
+                yield name
             return
         target = outputs.target(path)
         with temporary.file(outputs.staging_folder(target)) as name:
@@ -292,6 +290,8 @@ def staged_tree(path: str) -> Iterator[str]:
     if is_remote(path):
         yield path
         return
+    if not path:
+        raise InputError("the output's path is empty; give a folder")
     target = os.path.realpath(path)
     if os.path.lexists(target) and not os.path.isdir(target):
         raise InputError(f"{path}: is a file; give a folder")
@@ -299,7 +299,6 @@ def staged_tree(path: str) -> Iterator[str]:
     parent = target if there else os.path.dirname(target)
     with _named(path):
         os.makedirs(parent, exist_ok=True)
-        temporary.sweep(parent)
         with temporary.folder(parent) as staging:
             yield staging
             outputs.open_to_others(staging)

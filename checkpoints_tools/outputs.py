@@ -7,8 +7,8 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 from checkpoints_tools import temporary
 from checkpoints_tools.errors import InputError, quoted
@@ -58,6 +58,19 @@ def descriptor(path: str) -> int | None:
             return None
         path = os.path.join(folder, os.readlink(path))
     return None
+
+
+@contextmanager
+def through(path: str) -> Iterator[str]:
+    """A name to write to of what `is_stream`: its own, but where that would cut off a file that others write to."""
+    number = descriptor(path)
+    if number is None or not stat.S_ISREG(os.fstat(number).st_mode):
+        yield path
+        return
+    with temporary.file(tempfile.gettempdir()) as name:
+        yield name
+        with open(name, "rb") as content, os.fdopen(os.dup(number), "wb") as file:
+            shutil.copyfileobj(content, file)
 
 
 def target(path: str) -> str:

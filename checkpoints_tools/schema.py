@@ -41,6 +41,8 @@ def checked(schema: type[T], value: Any, place: str, fix: str) -> T:  # noqa: AN
         return msgspec.convert(value, schema)
     except msgspec.ValidationError as error:
         raise InputError(f"{place}: {_in_words(str(error))}; {fix}") from None
+    except UnicodeEncodeError:
+        raise InputError(f"{place}: half a surrogate pair in a key; {fix}") from None
 
 
 def _in_words(message: str) -> str:

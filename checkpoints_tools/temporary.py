@@ -5,6 +5,7 @@ While a process works on one it holds the kernel's lock on it; so another proces
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import re
@@ -65,8 +66,13 @@ def remove(path: str) -> None:
             os.unlink(path)
 
 
+_sweep_once = functools.cache(sweep)
+"""For every folder that a process writes to, which may be large."""
+
+
 @contextmanager
 def _held(folder: str, make: Callable[[str, str, str], tuple[int, str]]) -> Iterator[str]:
+    _sweep_once(folder)
     while True:
         descriptor, path = make(SUFFIX, f"{PREFIX}{_machine()}-", folder or os.curdir)
         if not processes.HAS_LOCKS:  # Windows, where an open file cannot be renamed

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import tensorflow as tf
 
-from checkpoints_tools import lock, temporary
+from checkpoints_tools import lock, outputs, temporary
 from checkpoints_tools.errors import InputError, quoted
 from checkpoints_tools.files import exists, join, list_folder, read_json, remove, write_json
 from checkpoints_tools.lock import locked
@@ -32,9 +32,9 @@ MOST = 10**10
 """Pairs of a part, of which no more are believed."""
 FIX = "remove the folder, and the records are made again"
 
-Part = Annotated[str, msgspec.Meta(pattern="^[a-z]+$")]
+Part = Annotated[str, msgspec.Meta(pattern=r"^[a-z]+\Z")]
 Count = Annotated[int, msgspec.Meta(ge=0, le=MOST)]
-FileName = Annotated[str, msgspec.Meta(pattern=rf"^([a-z]+-\d{{5,8}}-of-\d{{5,8}}\.tfrecord|{SPLIT}|{METADATA})$")]
+FileName = Annotated[str, msgspec.Meta(pattern=rf"^([a-z]+-\d{{5,8}}-of-\d{{5,8}}\.tfrecord|{SPLIT}|{METADATA})\Z")]
 
 
 class Begun(msgspec.Struct):
@@ -161,13 +161,17 @@ def _begin(inputs: Inputs, folder: str) -> None:
     """Notes in the metadata what will be written, and removes our own outdated files.
 
     Raises:
-        InputError: a file that is not ours has a name that is needed.
+        InputError: a file that is not ours, or that is read, has a name that is needed.
     """
     ours = check_folder(folder)
     needed = {SPLIT}.union(*(_shards(part, len(pairs)) for part, pairs in inputs.split.parts.items()))
     taken = sorted(needed.intersection(list_folder(folder)) - ours)
     if taken:
         raise InputError(f"{join(folder, taken[0])}: not of these records, which need that name; give a new folder")
+    config = inputs.config
+    for name in ours | needed:
+        read = (config.honbun, config.negaposi, config.model_file, config.vocab_file)
+        outputs.check_not_read("the records' file", join(folder, name), read)
     write_json(metadata_file(folder), {"begun": sorted(ours | needed)})
     for name in sorted(ours - {METADATA}):
         remove(join(folder, name))

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from checkpoints_tools import temporary
 from checkpoints_tools.errors import InputError
 from keras_negaposi.config import IndexConfig, PairsConfig, SuggestConfig, TrainConfig
 from keras_negaposi.drawing.making import make_pairs
@@ -219,10 +220,11 @@ def test_a_killed_index_is_valid_and_goes_on(runs, tiny, corpus, tmp_path):
     assert 24 <= len(store.keys()) < len(set(corpus.values()))
     with pytest.raises(InputError, match="texts are not encoded yet"):
         Index(str(tmp_path / "index"))
-    (tmp_path / "index/.partial-left").mkdir()  # what a kill in the middle of a segment leaves
+    left = tmp_path / f"index/{temporary.PREFIX}{temporary._machine()}-12345678{temporary.SUFFIX}"
+    left.mkdir()  # what a kill in the middle of a segment leaves
     store = build_index(str(runs / "vector"), config(tiny, tmp_path / "index"))
     assert store.keys() == {build.text_key(text) for text in corpus.values()}
-    assert not (tmp_path / "index/.partial-left").exists()
+    assert not left.exists()
     Index(str(tmp_path / "index")).suggest("本文", 3)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from keras_negaposi.stopping import StopOnSignal
 from keras_negaposi.train import main
 
 STEPS = 30
@@ -169,6 +170,14 @@ def test_killed_at_any_moment_it_ends_as_if_nothing_had_been(jobs, whole, uninte
     check_same(expected, folder, job.equal(folder))
     if name in ("train", "export"):
         check_history(expected, folder)
+
+
+def test_a_closed_terminal_ends_the_training_too():
+    stop, before = StopOnSignal(), signal.getsignal(signal.SIGHUP)
+    stop.on_train_begin()
+    os.kill(os.getpid(), signal.SIGHUP)
+    assert stop.received == signal.SIGHUP and signal.getsignal(signal.SIGHUP) == before
+    stop.on_train_end()
 
 
 @pytest.mark.slow

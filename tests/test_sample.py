@@ -131,6 +131,15 @@ def test_the_sample_is_small_and_the_script_makes_its_pairs_again():
 
 
 @pytest.mark.slow
+def test_the_script_writes_over_nothing(tmp_path, capsys):
+    from keras_negaposi.sample.make import main
+
+    (tmp_path / "honbun_data.json").write_text("mine")
+    assert main([f"--output_dir={tmp_path}"]) == 2
+    assert f'--output_dir "{tmp_path}": it holds "honbun_data.json"; give a new folder' in capsys.readouterr().err
+    assert (tmp_path / "honbun_data.json").read_text() == "mine"
+
+
 def test_the_script_makes_a_bert_that_loads(tmp_path):
     from checkpoints_tools import load_encoder
     from keras_negaposi.sample.make import main

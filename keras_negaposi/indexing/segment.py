@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
+import re
 import zlib
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from checkpoints_tools.schema import checked
 
 KEYS, LENGTHS, MASK = "keys.json", "lengths.npy", "mask"
 DTYPES = ("float16", "float32")
+HALF = re.compile(r"\\u[dD][89a-fA-F]")
+"""How JSON writes half a surrogate pair, which is no text; we write none."""
 FIX = "build the index again in another folder"
 
 Rows = dict[str, np.ndarray]
@@ -137,7 +141,13 @@ def read_checked(schema: Any, path: Path, expected: int | None) -> Any:  # noqa:
         text = content.decode()
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 at byte {error.start}; {FIX}") from None
-    return checked(schema, parse_json(text, str(path)), str(path), FIX)
+    value = parse_json(text, str(path))
+    if HALF.search(text):
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise InputError(f"{path}: half a surrogate pair in it; {FIX}") from None
+    return checked(schema, value, str(path), FIX)
 
 
 def _mapped(file: Path) -> np.ndarray:

@@ -29,9 +29,9 @@ LEAST_LIVE = 0.5
 MOST_READS = 20
 """How often a reader begins again, because a writer has replaced the manifest in between."""
 
-PagesFile = Annotated[str, msgspec.Meta(pattern=rf"^{PAGES}[0-9]{{6,12}}\.json$")]
-SegmentFolder = Annotated[str, msgspec.Meta(pattern=rf"^{SEGMENT}[0-9]{{6,12}}$")]
-Ours = Annotated[str, msgspec.Meta(pattern=rf"^({SEGMENT}[0-9]{{6,12}}|{PAGES}[0-9]{{6,12}}\.json)$")]
+PagesFile = Annotated[str, msgspec.Meta(pattern=rf"^({PAGES}[0-9]{{6,12}}\.json)?\Z")]
+SegmentFolder = Annotated[str, msgspec.Meta(pattern=rf"^{SEGMENT}[0-9]{{6,12}}\Z")]
+Ours = Annotated[str, msgspec.Meta(pattern=rf"^({SEGMENT}[0-9]{{6,12}}|{PAGES}[0-9]{{6,12}}\.json)\Z")]
 
 
 class Manifest(msgspec.Struct):
@@ -50,7 +50,7 @@ class Manifest(msgspec.Struct):
     schema: Literal[1]
     model: dict[str, str]
     about: dict[str, Any]
-    pages: PagesFile | Literal[""]
+    pages: PagesFile
     segments: list[SegmentFolder]
     checksums: dict[str, int] | None = None
     begun: list[Ours] = []
@@ -237,7 +237,7 @@ class Store:
             "about": self.about,
             "pages": self._pages_file,
             "segments": list(self.segments),
-            "checksums": checksums,
+            "checksums": dict(sorted(checksums.items())),
         }
         write_json(str(self.path / MANIFEST), manifest | ({"begun": self._begun} if self._begun else {}))
 
