@@ -102,8 +102,8 @@ def test_changed_inputs_are_refused_and_the_figures_stay(copy, capsys, name, old
         del values["inputs"]
         config.write_text(json.dumps(values))
     path = {"honbun": "honbun_data.json", "negaposi": "negaposi.json", "vocab_file": "wiki-ja.vocab"}[name]
-    with open(copy.data / path, "a") as file:
-        file.write("\n")
+    content = (copy.data / path).read_text(encoding="utf-8")
+    (copy.data / path).write_text(content[:-1] + "0\n" if name == "vocab_file" else content + " ", encoding="utf-8")
     edit(config, **{name: str(copy.data / path)})
     before = snapshot(copy.home)
     for arguments in ([], ["--precision=int8"]):

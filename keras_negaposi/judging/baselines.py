@@ -66,7 +66,8 @@ def score_baselines(
     vectors = text_vectors(config, pretrained, used, vectors_path)
     features = tuple(pair_features(vectors, texts, pairs, config.pooling) for pairs in (train, test))
     cosines = tuple(centred_cosines(vectors, texts, train, pairs, "mean") for pairs in (train, test))
-    probabilities = {name: score(texts, train, test) for name, score in TRIVIAL.items()}
+    scored = {name: score(texts, train, test) for name, score in TRIVIAL.items()}
+    probabilities = {name: found for name, found in scored.items() if found is not None}
     probabilities[FROZEN] = fit_and_score(*features, labels_of(train))
     probabilities[FROZEN_COSINE] = fit_and_score(*cosines, labels_of(train))
     return BaselineScores(probabilities, features)
