@@ -17,7 +17,7 @@ from keras_negaposi.config import BaselineConfig
 from keras_negaposi.config.saved import absolute
 from keras_negaposi.frozen import centred_cosines, pair_features, text_vectors
 from keras_negaposi.inputs import Inputs, read_inputs
-from keras_negaposi.judging.figures_folder import refuse_run
+from keras_negaposi.judging.figures_folder import check_only
 from keras_negaposi.judging.figures_json import write_figures
 from keras_negaposi.judging.trivial import TRIVIAL, Texts, fit_and_score, labels_of
 from keras_negaposi.judging.uncertainty import Interval, Predictions, accuracy, document_weights, interval
@@ -84,6 +84,7 @@ def run(config: BaselineConfig) -> dict[str, Interval]:
     pretrained = read_pretrained(config)
     inputs = read_inputs(config, pretrained.tokenizer)
     with locked(folder):
+        check_free(folder, config)  # again: another process may have written there
         return _run(config, pretrained, inputs, folder)
 
 
@@ -119,7 +120,7 @@ def check_free(folder: str, config: BaselineConfig) -> None:
     Raises:
         InputError: names what is there.
     """
-    refuse_run(folder, allowed=(METRICS, VECTORS))
+    check_only(folder, (METRICS, VECTORS))
     path = join(folder, METRICS)
     if not exists(path):
         return
