@@ -82,6 +82,8 @@ def test_resumed_with_a_moved_file_and_a_damaged_newest_checkpoint(copy, tmp_pat
     newest = max((copy.run / "checkpoints").glob("*.data*"), key=lambda path: int(path.name[5:].split(".")[0]))
     newest.write_bytes(newest.read_bytes()[:100])
     (copy.run / "checkpoints/checkpoint").write_bytes(b"\xff{")
+    for name in ("split.json", "scores_test.tsv", "calibration.json", "tokenizer.vocab", "metrics.json"):
+        (copy.run / name).write_bytes((copy.run / name).read_bytes()[:20])  # what is written again
     moved = (copy.data / "honbun_data.json").rename(tmp_path / "moved.json")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "other.json").write_text(moved.read_text() + " ")
