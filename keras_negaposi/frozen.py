@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import exists, read_bytes, write_bytes
+from checkpoints_tools.files import exists, is_remote, make_folder, read_bytes, write_bytes
 from checkpoints_tools.options import say
 from keras_negaposi.config import BaselineConfig
 from keras_negaposi.features import ENCODER_INPUTS
@@ -137,12 +138,7 @@ def read_vectors(path: str, key: str, hidden: int) -> Vectors:
     """
     if not exists(path):
         return {}
-    content = read_bytes(path)
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            found, names, vectors = str(file["key"]), file["names"], file["vectors"]
-    except Exception:  # a damaged .npz can raise anything
-        raise InputError(f"{path}: not a file of vectors, or damaged; remove it, or give another --vectors") from None
+    found, names, vectors = load_vectors(path)
     if found != key:
         say(f"{path}: vectors of another model or other options; rebuilt")
         return {}
@@ -152,7 +148,23 @@ def read_vectors(path: str, key: str, hidden: int) -> Vectors:
     return dict(zip(names.tolist(), vectors, strict=True))
 
 
+def load_vectors(path: str) -> tuple[str, np.ndarray, np.ndarray]:
+    """The model's key, the texts' names and the vectors in a file, none of them checked.
+
+    Raises:
+        InputError: it is damaged, or no such file.
+    """
+    content = read_bytes(path)
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            return str(file["key"]), file["names"], file["vectors"]
+    except Exception:  # a damaged .npz can raise anything
+        raise InputError(f"{path}: not a file of vectors, or damaged; remove it, or give another --vectors") from None
+
+
 def _write_vectors(path: str, key: str, vectors: Vectors) -> None:
+    if not is_remote(path):
+        make_folder(os.path.dirname(path) or ".")
     content = io.BytesIO()
     np.savez(content, key=np.array(key), names=np.array(list(vectors)), vectors=np.stack(list(vectors.values())))
     write_bytes(path, content.getvalue())

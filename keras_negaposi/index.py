@@ -23,7 +23,7 @@ def index(arguments: argparse.Namespace) -> None:
     given = given_flags(IndexConfig, arguments)
     check_required(given, ("output",))
     own = saved_config(arguments.run)["honbun"]
-    if "honbun" not in given and own and not exists(own):
+    if "honbun" not in given and not (own and exists(own)):
         raise InputError(f"{own}: no such file any more, on which {arguments.run} was trained; give --honbun")
     config = make_config(IndexConfig, {"honbun": own} | given)
     from keras_negaposi.indexing import build_index

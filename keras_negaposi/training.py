@@ -32,6 +32,7 @@ from keras_negaposi.config.saved import absolute
 from keras_negaposi.distillation import add_unlabelled, check_teacher, soft_targets
 from keras_negaposi.export import export
 from keras_negaposi.fitting import build_for_training, fit
+from keras_negaposi.frozen import load_vectors
 from keras_negaposi.heads import build, check_fits
 from keras_negaposi.inputs import UNLABELLED, Inputs, read_inputs
 from keras_negaposi.judging.evaluation import chance_loss, score_records
@@ -88,6 +89,8 @@ def read_run_inputs(config: TrainConfig) -> RunInputs:
     if config.frozen_layers > layers:
         raise InputError(f"--frozen_layers {config.frozen_layers}: the encoder has {layers} layers; give fewer")
     check_fits(config, pretrained.bert_config)
+    if config.vectors and exists(config.vectors):
+        load_vectors(config.vectors)  # it is needed at the end
     check_teacher(inputs, config)
     inputs = add_unlabelled(inputs, config)
     pairs = sum(len(inputs.split.parts.get(part, [])) for part in ("train", UNLABELLED))

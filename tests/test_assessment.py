@@ -13,10 +13,14 @@ from keras_negaposi.calibration import Calibration, calibrate
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.evaluate import main as evaluate
 from keras_negaposi.judging.audit import NEAR_TEXT, SAME_TEXT, near_duplicates
-from keras_negaposi.judging.judgement import judge
-from keras_negaposi.judging.ranking import rank, summarize
+from keras_negaposi.judging.judgement import judge, tell
+from keras_negaposi.judging.ranking import rank
+from keras_negaposi.judging.ranking import summarize as summarize_ranks
+from keras_negaposi.judging.report import render_report
+from keras_negaposi.judging.verdict import find_warnings, verdict
 from keras_negaposi.markup import escape
 from keras_negaposi.predict import main as predict
+from keras_negaposi.several import summarize
 from keras_negaposi.training import run
 
 QUICK = {
@@ -240,7 +244,7 @@ def test_ranking_counts_from_the_best_and_ties_against():
 
 def test_ranking_intervals():
     ranks = np.array([1, 2, 4, 20] * 25)
-    found = summarize(ranks, [f"d{number}" for number in range(100)], 20, 0)
+    found = summarize_ranks(ranks, [f"d{number}" for number in range(100)], 20, 0)
     assert found.recall_at_1.value == 0.25 and found.recall_at_10.value == 0.75
     assert found.mrr.value == pytest.approx((1 + 0.5 + 0.25 + 0.05) / 4)
     assert found.recall_at_1.low == pytest.approx(0.25 - 1.96 * np.sqrt(0.25 * 0.75 / 100), abs=0.02)
@@ -292,4 +296,11 @@ def test_damaged_vectors_are_named(tiny, tmp_path, capsys):
 
 def test_judge_gives_the_figures(plain):
     metrics, folder = plain
-    assert judge(str(folder)).evaluation.eval_accuracy == metrics["eval_accuracy"]
+    judged = judge(str(folder))
+    assert judged.evaluation.eval_accuracy == metrics["eval_accuracy"]
+    # Without any baseline, as where no text has two characters.
+    assessment = dataclasses.replace(judged.assessment, baselines={})
+    alone = dataclasses.replace(judged, assessment=assessment, warnings=find_warnings(assessment))
+    assert verdict(assessment, []).endswith("pairs of documents never seen; no warnings")
+    assert "the trained model" in render_report(alone) and tell(assessment, "sentence", []).endswith("sentence")
+    assert summarize([alone])["grouped"]["tfidf_cosine"] is None

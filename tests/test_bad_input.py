@@ -154,6 +154,11 @@ def more_layers_apart_than_there_are(s):
     s.flags |= {"head": "midfusion", "separate_layers": "99"}
 
 
+@case("negaposi.json: not a file of vectors", "--vectors")
+def vectors_that_are_none(s):
+    s.flags["vectors"] = s.flags["negaposi"]
+
+
 @case("--seeds 2", "4294967296")
 def seeds_beyond_the_largest(s):
     s.flags |= {"seed": str(2**32 - 1), "seeds": "2"}

@@ -82,6 +82,8 @@ def test_resumed_with_a_moved_file_and_a_damaged_newest_checkpoint(copy, tmp_pat
     newest = max((copy.run / "checkpoints").glob("*.data*"), key=lambda path: int(path.name[5:].split(".")[0]))
     newest.write_bytes(newest.read_bytes()[:100])
     (copy.run / "checkpoints/checkpoint").write_bytes(b"\xff{")
+    for name in ("split.json", "scores_test.tsv", "calibration.json", "tokenizer.vocab", "metrics.json"):
+        (copy.run / name).write_bytes((copy.run / name).read_bytes()[:20])  # what is written again
     moved = (copy.data / "honbun_data.json").rename(tmp_path / "moved.json")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "other.json").write_text(moved.read_text() + " ")
@@ -102,8 +104,8 @@ def test_changed_inputs_are_refused_and_the_figures_stay(copy, capsys, name, old
         del values["inputs"]
         config.write_text(json.dumps(values))
     path = {"honbun": "honbun_data.json", "negaposi": "negaposi.json", "vocab_file": "wiki-ja.vocab"}[name]
-    with open(copy.data / path, "a") as file:
-        file.write("\n")
+    content = (copy.data / path).read_text(encoding="utf-8")
+    (copy.data / path).write_text(content[:-1] + "0\n" if name == "vocab_file" else content + " ", encoding="utf-8")
     edit(config, **{name: str(copy.data / path)})
     before = snapshot(copy.home)
     for arguments in ([], ["--precision=int8"]):

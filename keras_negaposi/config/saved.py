@@ -11,6 +11,7 @@ from checkpoints_tools.errors import InputError, quoted
 from checkpoints_tools.files import exists, is_remote, join
 from checkpoints_tools.options import check_config
 from checkpoints_tools.schema import checked
+from keras_negaposi.config.model import REQUIRED
 from keras_negaposi.config.training import TrainConfig
 
 INPUTS = ("honbun", "negaposi", "init_checkpoint", "bert_config_file", "model_file", "vocab_file")
@@ -63,13 +64,15 @@ def found_again(config: TrainConfig, folder: str) -> TrainConfig:
 
 
 def check_found(config: TrainConfig, folder: str) -> None:
-    """Refuses a run whose input files are gone.
+    """Refuses a run whose input files are gone, or were not saved.
 
     Raises:
         InputError: names the file and the flag to give.
     """
     for name in INPUTS:
         value = getattr(config, name)
+        if not value and name in REQUIRED:
+            raise InputError(f"{join(folder, 'config.json')}: {name} is missing; {FIX}")
         if value and not is_remote(value) and not _is_there(value):
             raise InputError(
                 f"{value}: no such file any more, but the run in {folder} was trained with it; put it back, or give "

@@ -17,7 +17,7 @@ from keras_negaposi.config import BaselineConfig
 from keras_negaposi.config.saved import absolute
 from keras_negaposi.frozen import centred_cosines, pair_features, text_vectors
 from keras_negaposi.inputs import Inputs, read_inputs
-from keras_negaposi.judging.figures_folder import refuse_run
+from keras_negaposi.judging.figures_folder import check_only
 from keras_negaposi.judging.figures_json import write_figures
 from keras_negaposi.judging.trivial import TRIVIAL, Texts, fit_and_score, labels_of
 from keras_negaposi.judging.uncertainty import Interval, Predictions, accuracy, document_weights, interval
@@ -66,7 +66,8 @@ def score_baselines(
     vectors = text_vectors(config, pretrained, used, vectors_path)
     features = tuple(pair_features(vectors, texts, pairs, config.pooling) for pairs in (train, test))
     cosines = tuple(centred_cosines(vectors, texts, train, pairs, "mean") for pairs in (train, test))
-    probabilities = {name: score(texts, train, test) for name, score in TRIVIAL.items()}
+    scored = {name: score(texts, train, test) for name, score in TRIVIAL.items()}
+    probabilities = {name: found for name, found in scored.items() if found is not None}
     probabilities[FROZEN] = fit_and_score(*features, labels_of(train))
     probabilities[FROZEN_COSINE] = fit_and_score(*cosines, labels_of(train))
     return BaselineScores(probabilities, features)
@@ -83,6 +84,7 @@ def run(config: BaselineConfig) -> dict[str, Interval]:
     pretrained = read_pretrained(config)
     inputs = read_inputs(config, pretrained.tokenizer)
     with locked(folder):
+        check_free(folder, config)  # again: another process may have written there
         return _run(config, pretrained, inputs, folder)
 
 
@@ -118,7 +120,7 @@ def check_free(folder: str, config: BaselineConfig) -> None:
     Raises:
         InputError: names what is there.
     """
-    refuse_run(folder, allowed=(METRICS, VECTORS))
+    check_only(folder, (METRICS, VECTORS))
     path = join(folder, METRICS)
     if not exists(path):
         return

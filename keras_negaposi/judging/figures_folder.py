@@ -71,7 +71,7 @@ def check_free(folder: str, about: About) -> None:
     Raises:
         InputError: it is a run, has the figures of something else, or files that are not this command's.
     """
-    refuse_run(folder)
+    _refuse_run(folder)
     if is_free(folder, about):
         return
     if not exists(join(folder, ABOUT)):
@@ -88,20 +88,25 @@ def claim(folder: str, about: About) -> None:
     write_json(join(folder, ABOUT), dataclasses.asdict(about))
 
 
-def refuse_run(folder: str, allowed: Sequence[str] = ()) -> None:
-    """Refuses the folder of a run, and one that holds anything but the files ``allowed``, if those are given.
+def check_only(folder: str, own: Sequence[str]) -> None:
+    """Refuses the folder of a run, and one that holds anything but our ``own`` files.
 
     Raises:
         InputError: names what is there.
     """
-    if exists(join(folder, LAYOUT["config"])):
-        raise InputError(f"--output_dir {folder}: is a run, whose own figures would be replaced; give a new folder")
-    others = [name for name in _names(folder) if name not in allowed]
-    if allowed and others:
+    _refuse_run(folder)
+    others = [name for name in _names(folder) if name not in own]
+    if others:
         raise InputError(f"--output_dir {folder}: not empty (holds {quoted(others[0])}); give a new folder")
 
 
+def _refuse_run(folder: str) -> None:
+    if exists(join(folder, LAYOUT["config"])):
+        raise InputError(f"--output_dir {folder}: is a run, whose own figures would be replaced; give a new folder")
+
+
 def _names(folder: str) -> list[str]:
+    """What is in the folder but the lock, and what a killed process left."""
     return [name for name in list_folder(folder) if not left_by_killed(name)]
 
 

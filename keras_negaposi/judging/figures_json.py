@@ -9,6 +9,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import exists, read_text, write_json
 from checkpoints_tools.json_text import parse_json
 from checkpoints_tools.schema import checked
@@ -41,8 +42,12 @@ def read_history(path: str) -> list[Point]:
     """
     if not exists(path):
         return []
-    text = _NOT_JSON.sub("null", read_text(path))  # older versions wrote a diverged loss as NaN
-    return checked(list[Point], parse_json(text, path), path, HISTORY_FIX)
+    try:
+        text = _NOT_JSON.sub("null", read_text(path))  # older versions wrote a diverged loss as NaN
+        value = parse_json(text, path)
+    except InputError as error:
+        raise InputError(f"{error}; {HISTORY_FIX}") from None
+    return checked(list[Point], value, path, HISTORY_FIX)
 
 
 def _without_nan(value: object) -> object:

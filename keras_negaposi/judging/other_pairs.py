@@ -64,6 +64,7 @@ def evaluate_pairs(run: str, config: EvaluateConfig) -> Evaluation:
 
     # 3. The figures are written.
     with locked(folder.path):
+        check_free(folder.path, about)  # again: another process may have written there
         claim(folder.path, about)
         write_text(folder.scores("test"), scores_table(data.pairs, scores))
         more = {"figures": {name: dataclasses.asdict(figure) for name, figure in figures.items()}}

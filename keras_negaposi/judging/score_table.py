@@ -32,7 +32,11 @@ def read_scores(path: str, pairs: Sequence[Pair], threshold: float, batch_size: 
     """
     if not exists(path):
         raise InputError(f"{path}: no such file, so the run is not finished; {FIX}")
-    header, *rows = read_rows(read_text(path))
+    try:
+        text = read_text(path)
+    except InputError as error:
+        raise InputError(f"{error}; {FIX}") from None
+    header, *rows = read_rows(text)
     if header != HEADER:
         raise InputError(f"{path}: line 1 is not the header of a table of scores; {FIX}")
     if len(rows) != len(pairs):
