@@ -240,7 +240,7 @@ def test_property_of_changed_checkpoints(kept, data):
 
 
 def test_a_start_that_was_killed_can_be_repeated(tmp_path):
-    for name in ("in_use.lock", "config.json.tmp123"):
+    for name in ("in_use.lock", ".keras_negaposi-0123abcd-x_1y2z3w.tmp"):
         (tmp_path / name).write_bytes(b"{")
     check_unused(str(tmp_path))
     (tmp_path / "config.json.mine").write_bytes(b"{")
