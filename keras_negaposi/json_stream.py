@@ -136,11 +136,12 @@ class _Cursor:
     def value(self, key: str | None = None) -> object:
         """Takes the next value; ``key`` is that of the member that it is."""
         while True:
-            if self._text[self._at : self._at + 1] <= " ":
-                self.peek()
             try:
                 value, end = self._scan(self._text, self._at)
             except StopIteration as stop:
+                if stop.value == self._at and self._text[self._at : self._at + 1] <= " ":  # white space, or the end
+                    if self.peek():
+                        continue
                 self._read_on("Expecting value", stop.value)
             except json.JSONDecodeError as error:
                 self._read_on(error.msg, error.pos)

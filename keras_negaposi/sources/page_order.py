@@ -14,6 +14,8 @@ Page = tuple[str, str]
 """Title and text."""
 MISSING: Page = ("", "")
 
+CACHE_KIB = 64 << 10
+"""What stays in memory of the pages that wait to be put in order."""
 _NUMBER = re.compile(r"(\d{1,18})")
 
 
@@ -33,6 +35,8 @@ def order_pages(rows: Iterable[Page], document: Callable[[str], str]) -> Iterato
     numbers: dict[str, int] = {}
     with contextlib.closing(sqlite3.connect("", isolation_level=None)) as store:  # a file, if memory does not suffice
         try:
+            store.execute("PRAGMA journal_mode = OFF")
+            store.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             store.execute("CREATE TABLE pages (document INTEGER, title TEXT, text TEXT)")
             store.execute("BEGIN")
             numbered = ((numbers.setdefault(document(title), len(numbers)), title, text) for title, text in rows)
@@ -56,21 +60,21 @@ def _document(name: str, pages: list[Page]) -> Document:
 def _in_order(name: str, pages: list[Page]) -> list[Page]:
     """The pages of a document by number, with `MISSING` in each gap."""
     keys = {title: _natural(title.removeprefix(name)) for title, _ in pages}
-    if not all(_page_number(key) for key in keys.values()):
+    if any(len(key) == 1 for key in keys.values()):  # no number
         return pages
     ordered: list[Page] = []
+    before = None
     for page in sorted(pages, key=lambda page: keys[page[0]]):
-        if ordered and _page_number(keys[page[0]])[0] != _page_number(keys[ordered[-1][0]])[0] + 1:
+        number = int(keys[page[0]][-2])  # the last one
+        if before is not None and number != before + 1:
             ordered.append(MISSING)
         ordered.append(page)
+        before = number
     return ordered
 
 
 def _natural(text: str) -> list[str | int]:
-    """Text and number by turns: compares as people count."""
-    return [int(part) if place % 2 else part for place, part in enumerate(_NUMBER.split(text))]
-
-
-def _page_number(key: list[str | int]) -> list[int]:
-    """The last number, or nothing."""
-    return [part for part in key if isinstance(part, int)][-1:]
+    """Text, number, text and so on, text at both ends: compares as people count."""
+    key: list[str | int] = [*_NUMBER.split(text)]
+    key[1::2] = map(int, key[1::2])
+    return key
