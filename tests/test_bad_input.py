@@ -105,12 +105,12 @@ file_case("config not json", "bert_config.json", "{vocab_size: 3}", "not JSON")
 file_case("config a list", "bert_config.json", "[1]", "JSON object")
 file_case("config an ini without section", "bert_config.json", "[DATA]\nx = 1\n", "[BERT-CONFIG]")
 file_case("config empty", "bert_config.json", "", "empty")
-file_case("vocab no tabs", "wiki-ja.vocab", "a\nb\n", "line 1", "piece<TAB>score")
-file_case("vocab empty", "wiki-ja.vocab", "", "line 1")
-file_case("vocab a piece twice", "wiki-ja.vocab", "<unk>\t0\n[CLS]\t0\n[SEP]\t0\nx\t0\nx\t0\n", "line 5", '"x"')
-file_case("vocab without cls", "wiki-ja.vocab", "<unk>\t0\n[SEP]\t0\n", "[CLS]")
+file_case("vocab no tabs", "wiki-ja.vocab", "a\nb\n", "row 1", "piece<TAB>score")
+file_case("vocab empty", "wiki-ja.vocab", "", "the file is empty")
+file_case("vocab a piece twice", "wiki-ja.vocab", "<unk>\t0\n<s>\t0\n<s>\t0\n", "row 3", '"<s>"')
+file_case("vocab without cls", "wiki-ja.vocab", "<unk>\t0\n[SEP]\t0\n", "row 2", "[SEP]")
 file_case(
-    "vocab of another model", "wiki-ja.vocab", "<unk>\t0\n[CLS]\t0\n[SEP]\t0\nx\t0\n", "pieces of", "wiki-ja.model"
+    "vocab of another model", "wiki-ja.vocab", "<unk>\t0\n[CLS]\t0\n[SEP]\t0\nx\t0\n", "piece 2 of", "wiki-ja.model"
 )
 file_case("vocab not utf-8", "wiki-ja.vocab", b"\x80\t0\n", "not UTF-8")
 file_case("model not sentencepiece", "wiki-ja.model", "hello", "not a SentencePiece model")
@@ -184,7 +184,7 @@ def config_heads_do_not_divide(s):
     s.config(num_attention_heads=5)
 
 
-@case("hidden_size is 'wide'")
+@case('hidden_size is "wide"')
 def config_with_a_word(s):
     s.config(hidden_size="wide")
 
@@ -199,7 +199,7 @@ def config_of_another_activation(s):
     s.config(hidden_act="relu")
 
 
-@case("pieces, but the BERT has")
+@case("rows, but", "wiki-ja.model has")
 def vocab_longer_than_the_model(s):
     with open(s.folder / "wiki-ja.vocab", "a", encoding="utf-8") as file:
         file.write("more pieces than the BERT has\t0\n")
