@@ -85,6 +85,8 @@ def _replaceable(output_dir: str, source: Source, force: bool) -> list[str]:
     Raises:
         InputError: the folder holds the source, or what no conversion has written.
     """
+    if not output_dir:
+        raise InputError("--output_dir is empty; give a folder")
     found = list_folder(output_dir)
     if not found:
         return []

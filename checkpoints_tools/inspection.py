@@ -53,7 +53,7 @@ class Inspection:
             f"{self.architecture.get('intermediate_size')} within, {heads} attention heads"
         )
         tables = (
-            f"{self.architecture.get('vocab_size')} pieces, {self.architecture.get('max_position_embeddings')} "
+            f"{self.architecture.get('vocab_size', 0):,} pieces, {self.architecture.get('max_position_embeddings')} "
             f"positions, {self.architecture.get('type_vocab_size')} types"
         )
         rows = [

@@ -40,7 +40,10 @@ def read_vocabulary(path: str) -> list[str]:
     Raises:
         InputError: it cannot be read, is empty, or a row is something else.
     """
-    *pieces, rest = _SCORE.split(read_text(path))
+    text = read_text(path)
+    if not text:
+        raise InputError(f"{path}: the file is empty; give SentencePiece's .vocab file")
+    *pieces, rest = _SCORE.split(text)
     if rest.strip("\r\n") or not pieces:
         raise InputError(f"{path}: row {len(pieces) + 1} is not piece<TAB>score; give SentencePiece's .vocab file")
     return pieces

@@ -83,6 +83,11 @@ def test_the_input_is_never_replaced(source, tmp_path, capsys):
     assert content(out) == before
 
 
+def test_an_empty_name_is_no_folder(source):
+    with pytest.raises(InputError, match="--output_dir is empty"):
+        convert(source, "", "tf1")
+
+
 def test_a_damaged_list(source, tmp_path):
     convert(source, str(tmp_path / "out"), "tf1")
     for text in ("", "[]", '{"files": "x"}', '{"files": [1]}', '{"files": ["conversion.json"]}'):

@@ -70,7 +70,7 @@ def lines(tiny):
         (lambda rows: [*rows[:30], "x" * 10**6 + "\t-1", *rows[31:]], "row 31 is "),
         (lambda rows: [row.split("\t")[0] for row in rows], "is not piece<TAB>score"),
         (lambda rows: ["\t" * 10**6 + "1" * 10**6], "row 1 is "),
-        (lambda rows: [], "the .vocab file|is not piece<TAB>score"),
+        (lambda rows: [], "row 1 is not piece<TAB>score"),
     ],
 )
 def test_the_vocab_of_another_model_is_refused(tiny, lines, tmp_path, change, said):
@@ -86,6 +86,28 @@ def test_line_ends_do_not_matter(tiny, lines, tmp_path, line_break, end):
     path = tmp_path / "x.vocab"
     path.write_bytes((line_break.join(lines) + end).encode())
     assert Tokenizer(tiny.flags["model_file"], str(path)).vocab_size == len(lines)
+
+
+def test_a_bert_has_a_row_for_each_piece(tiny, tmp_path):
+    """More rows are padding, which some trainings add; fewer belong to another vocabulary."""
+    import dataclasses
+
+    from checkpoints import CONFIG, all_variables, save_tf1
+
+    from keras_negaposi.config import BaselineConfig, complete_model_files
+    from keras_negaposi.pretrained import read_pretrained
+
+    for size in (150, 20):
+        config = dataclasses.replace(CONFIG, vocab_size=size)
+        path = save_tf1(tmp_path / str(size), all_variables(config), config)
+        files = {"init_checkpoint": path, "bert_config_file": f"{path}/bert_config.json"}
+        files |= {name: tiny.flags[name] for name in ("model_file", "vocab_file")}
+        options = BaselineConfig(**complete_model_files(files), max_seq_length=20)
+        if size == 150:
+            assert read_pretrained(options).bert_config.vocab_size == 150
+            continue
+        with pytest.raises(InputError, match="pieces, but the BERT has 20"):
+            read_pretrained(options)
 
 
 def test_inspect_counts_rows_and_not_lines(tmp_path, corpus):
