@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from checkpoints_tools.errors import InputError
+from checkpoints_tools.errors import LONGEST_VALUE, InputError, shortened
 from checkpoints_tools.files import read_json
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ def checked(schema: type[T], value: Any, place: str, fix: str) -> T:  # noqa: AN
     try:
         return msgspec.convert(value, schema)
     except msgspec.ValidationError as error:
-        raise InputError(f"{place}: {_in_words(str(error))}; {fix}") from None
+        raise InputError(f"{place}: {_in_words(shortened(str(error), 3 * LONGEST_VALUE))}; {fix}") from None
     except UnicodeEncodeError:
         raise InputError(f"{place}: half a surrogate pair in a key; {fix}") from None
 

@@ -19,6 +19,7 @@ from checkpoints_tools.config import BertConfig
 from checkpoints_tools.errors import InputError
 from keras_negaposi import pairs, predict, strategies, train
 from keras_negaposi.json_stream import first_character, stream_members
+from keras_negaposi.sources import table
 from keras_negaposi.texts import read_texts
 from keras_negaposi.tokenizer import Tokenizer
 
@@ -97,8 +98,8 @@ def test_pairs_wait_for_no_pipe(kind, tmp_path, capsys):
 
 
 def read_pairs(path):
-    with predict._open_input(str(path)) as (lines, json_lines):
-        return list(predict.parse_lines(lines, str(path), json_lines))
+    with predict._open_input(str(path)) as file:
+        return list(table.read_pairs(file, str(path), str(path))[1])
 
 
 def test_predict_reads_a_pipe(tmp_path):
@@ -122,7 +123,7 @@ def test_predict_reads_a_pipe(tmp_path):
 @pytest.mark.parametrize(
     "path, words",
     [
-        ("/dev/zero", "line 1 has more than 16,777,216 bytes"),
+        ("/dev/zero", "line 1 has more than 16,777,216 characters"),
         ("/dev", "is a folder"),
         ("gone.tsv", "no such file"),
     ],

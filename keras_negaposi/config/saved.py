@@ -10,6 +10,7 @@ from typing import Any
 from checkpoints_tools.errors import InputError, quoted
 from checkpoints_tools.files import exists, is_remote, join
 from checkpoints_tools.options import check_config
+from checkpoints_tools.paths import path_problem
 from checkpoints_tools.schema import checked
 from keras_negaposi.config.model import REQUIRED
 from keras_negaposi.config.training import TrainConfig
@@ -23,9 +24,13 @@ FIX = "restore the file from a copy, or train again"
 
 
 def absolute(values: dict[str, Any]) -> dict[str, Any]:
-    """The options with absolute local paths, which are the same files from any working directory."""
+    """The options with absolute local paths, which are the same files from any working directory.
+
+    What cannot be a path stays as it is.
+    """
     paths = {name: value for name, value in values.items() if name in PATHS and value and isinstance(value, str)}
-    return values | {name: path if is_remote(path) else os.path.abspath(path) for name, path in paths.items()}
+    local = {name: path for name, path in paths.items() if not (path_problem(path) or is_remote(path))}
+    return values | {name: os.path.abspath(path) for name, path in local.items()}
 
 
 def checked_config(values: object, place: str) -> TrainConfig:

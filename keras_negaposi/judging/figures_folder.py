@@ -9,8 +9,9 @@ import os
 from collections.abc import Sequence
 
 from checkpoints_tools.errors import InputError, quoted
-from checkpoints_tools.files import exists, is_remote, join, list_folder, write_json
+from checkpoints_tools.files import exists, join, list_folder, write_json
 from checkpoints_tools.schema import read_as
+from keras_negaposi.config.saved import absolute
 from keras_negaposi.run_folder import LAYOUT, left_by_killed
 
 ABOUT = "evaluation.json"
@@ -37,8 +38,8 @@ class About:
     @classmethod
     def of(cls, run: str, honbun: str | None, negaposi: str | None, precision: str) -> About:
         """With absolute paths."""
-        paths = (path if not path or is_remote(path) else os.path.abspath(path) for path in (run, honbun, negaposi))
-        return cls(*paths, precision)  # type: ignore[arg-type, misc]
+        paths = absolute({"output_dir": run, "honbun": honbun, "negaposi": negaposi})
+        return cls(paths["output_dir"], paths["honbun"], paths["negaposi"], precision)
 
     @property
     def stem(self) -> str:

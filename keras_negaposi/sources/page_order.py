@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 
 from checkpoints_tools.errors import InputError
@@ -47,7 +48,7 @@ def order_pages(rows: Iterable[Page], document: Callable[[str], str]) -> Iterato
                 yield _document(name, found.fetchall())
         except sqlite3.OperationalError as error:
             fix = "free some space, or set TMPDIR to a folder on another disk"
-            raise InputError(f"no temporary file for the pages: {error}; {fix}") from None
+            raise InputError(f"{tempfile.gettempdir()}: cannot store the pages there: {error}; {fix}") from None
 
 
 def _document(name: str, pages: list[Page]) -> Document:
