@@ -104,10 +104,10 @@ def _replaceable(output_dir: str, source: Source, force: bool) -> list[str]:
             f"{output_dir}: not empty (holds {found[0]}), and --force replaces only what convert has written (there is "
             f"no {LIST}); {_OTHER_FOLDER}"
         )
-    listed = read_as(_List, join(output_dir, LIST), _OTHER_FOLDER).files
-    foreign = [name for name in found if name not in listed]
+    ours = read_as(_List, join(output_dir, LIST), _OTHER_FOLDER).files
+    foreign = [name for name in found if name not in ours]
     if foreign:
-        raise InputError(f"{output_dir}: holds {foreign[0]}, which convert has not written; {_OTHER_FOLDER}")
+        raise InputError(f"{output_dir}: holds {shown(foreign[0])}, which convert has not written; {_OTHER_FOLDER}")
     return found
 
 
@@ -128,8 +128,14 @@ def _replaced(path: str, old: list[str]) -> Iterator[str]:
         with staged_folder(new) as folder:
             yield folder
         shutil.copymode(target, new)
-        os.rename(target, f"{new}.old")
-        os.rename(new, target)
+        try:
+            os.rename(target, f"{new}.old")
+            os.rename(new, target)
+        except OSError as error:  # a mount point, for one
+            if not os.path.exists(target):
+                os.rename(f"{new}.old", target)
+            shutil.rmtree(new)
+            raise InputError(f"{path}: cannot be replaced ({error.strerror}); {_OTHER_FOLDER}") from None
         shutil.rmtree(f"{new}.old")
 
 

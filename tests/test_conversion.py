@@ -96,6 +96,25 @@ def test_a_damaged_list(source, tmp_path):
             convert(source, str(tmp_path / "out"), "tf1", force=True)
 
 
+@pytest.mark.parametrize("failing", [1, 2])
+def test_a_folder_that_cannot_be_renamed_stays(source, tmp_path, monkeypatch, failing):
+    """The first renaming fails at a mount point; the second should not, and is undone."""
+    out = tmp_path / "out"
+    convert(source, str(out), "tf1")
+    before, rename, calls = content(out), os.rename, []
+
+    def refuse(old, new):
+        calls.append(old)
+        if len(calls) == failing:
+            raise OSError(16, "Device or resource busy")
+        rename(old, new)
+
+    monkeypatch.setattr(os, "rename", refuse)
+    with pytest.raises(InputError, match="cannot be replaced"):
+        convert(source, str(out), "huggingface", force=True)
+    assert content(out) == before and sorted(os.listdir(tmp_path)) == ["a", "out"]
+
+
 def test_in_an_object_store(source):
     for to in ("tf1", "huggingface"):
         convert(source, "ram://forced/bert", to, force=True)
