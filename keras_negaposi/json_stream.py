@@ -139,10 +139,9 @@ class _Cursor:
             try:
                 value, end = self._scan(self._text, self._at)
             except StopIteration as stop:
-                if stop.value == self._at and self._text[self._at : self._at + 1] <= " ":  # white space, or the end
-                    if self.peek():
-                        continue
-                self._read_on("Expecting value", stop.value)
+                at_space = self._text[self._at : self._at + 1] in " \t\n\r"  # or at the end
+                if not (at_space and self.peek()):
+                    self._read_on("Expecting value", stop.value)
             except json.JSONDecodeError as error:
                 self._read_on(error.msg, error.pos)
             except RecursionError:

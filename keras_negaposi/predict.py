@@ -23,9 +23,16 @@ from checkpoints_tools.errors import InputError
 from checkpoints_tools.files import opened, replaced
 from checkpoints_tools.options import a_path, add_flags, given_flags, make_config, make_parser, run_command
 from checkpoints_tools.streams import standard_input, standard_output
+from keras_negaposi.run_folder import LAYOUT
 from keras_negaposi.sources.table import read_pairs
 
 STDIN = "-"
+MODEL_FILES = {
+    *(path.split("/")[0] for path in LAYOUT.values()),
+    *("scores_dev.tsv", "scores_test.tsv"),
+    *("saved_model.pb", "fingerprint.pb", "variables", "assets"),
+}
+"""Files and folders of a run, and of a SavedModel."""
 
 
 @contextlib.contextmanager
@@ -45,20 +52,23 @@ def _open_output(path: str) -> Iterator[TextIO]:
         yield file
 
 
-def _check_output(source: str, output: str) -> None:
-    """Refuses to write over the pairs.
+def _check_output(model: str, source: str, output: str) -> None:
+    """Refuses to write over the pairs, or over a file of the run.
 
     Raises:
-        InputError: both are one file, by whatever names.
+        InputError: the output is one of these, by whatever name.
     """
     if output == STDIN or not os.path.isfile(output):
         return
     try:
         read = os.fstat(sys.stdin.fileno()) if source == STDIN else os.stat(source)
     except (OSError, ValueError, AttributeError):  # there is none; reading it says so
-        return
-    if os.path.samestat(read, os.stat(output)):
+        read = None
+    if read and os.path.samestat(read, os.stat(output)):
         raise InputError(f"--output {output}: is the input; give another file")
+    inside = os.path.relpath(os.path.realpath(output), os.path.realpath(model))
+    if inside.split(os.sep)[0] in MODEL_FILES:
+        raise InputError(f"--output {output}: is a file of the run; give another file")
 
 
 def predict(arguments: argparse.Namespace) -> None:
@@ -66,7 +76,7 @@ def predict(arguments: argparse.Namespace) -> None:
     from keras_negaposi.config import PredictConfig
 
     config = make_config(PredictConfig, given_flags(PredictConfig, arguments))
-    _check_output(config.input, config.output)
+    _check_output(arguments.model, config.input, config.output)
     if config.output == STDIN:
         standard_output("--output")  # is refused, if it is closed, before the model is loaded
     from_stdin = config.input == STDIN

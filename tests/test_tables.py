@@ -255,7 +255,7 @@ def test_pages_without_numbers_keep_their_order(tmp_path):
 
 
 def test_titles_of_labelled_texts_do_not_collide(tmp_path):
-    texts = ["page COLLIDE1", "page COLLIDE2"]  # the same 48 bits of SHA-1, which titles had
+    texts = ["text 2074344", "text 39495122"]  # the same 48 bits of SHA-1, which titles had
     path = write(tmp_path, "a.csv", LABELLED + "".join(f"{text},続き,{number}\n" for number, text in enumerate(texts)))
     store = PageStore(str(tmp_path / "pages.sqlite"))
     made = _labelled(path, store)
@@ -285,6 +285,21 @@ def test_predict_does_not_write_over_its_input(way, tmp_path, capsys):
     assert main([str(tmp_path / "run"), "--input", str(path), "--output", str(output)]) == 2
     assert "is the input" in capsys.readouterr().err
     assert path.read_text() == "a\tb\n"
+
+
+@pytest.mark.parametrize("name", ["config.json", "saved_model/saved_model.pb", "scores_test.tsv"])
+def test_predict_does_not_write_over_its_run(name, tmp_path, capsys):
+    from keras_negaposi.predict import main
+
+    (tmp_path / "in.tsv").write_text("a\tb\n")
+    path = tmp_path / "run" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("mine")
+    (tmp_path / "link").symlink_to(path)
+    for output in (path, tmp_path / "link"):
+        assert main([str(tmp_path / "run"), "--input", str(tmp_path / "in.tsv"), "--output", str(output)]) == 2
+        assert "is a file of the run" in capsys.readouterr().err
+    assert path.read_text() == "mine"
 
 
 def test_long_lines_and_many_cells_take_linear_time(tmp_path):
