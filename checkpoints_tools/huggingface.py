@@ -133,11 +133,13 @@ def _files(path: str) -> list[str]:
     for name in weight_map.values():
         if not isinstance(name, str) or os.path.basename(name) != name or name in ("", ".", ".."):
             raise InputError(f"{index}: weight_map names {quoted(name)}; a shard is a file in the same folder")
-    files = [join(path, name) for name in sorted(set(weight_map.values()))]
-    for file in files:
-        if not os.path.exists(file):
-            raise InputError(f"{file}: the shard that {INDEX} names is missing; copy it next to the others")
-    return files
+    names = sorted(set(weight_map.values()))
+    for name in names:
+        if not os.path.exists(join(path, name)):
+            raise InputError(
+                f"{join(path, shown(name))}: the shard that {INDEX} names is missing; copy it next to the others"
+            )
+    return [join(path, name) for name in names]
 
 
 def _open(file: str):  # noqa: ANN202 - safetensors' handle has no public type

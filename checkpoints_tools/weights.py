@@ -13,13 +13,13 @@ import numpy as np
 
 from checkpoints_tools import name_map
 from checkpoints_tools.config import BertConfig
-from checkpoints_tools.errors import InputError, quoted
+from checkpoints_tools.errors import InputError, quoted, shortened
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 """Element types that a weight may have; the float32 of them is what is used."""
 _INTEGERS = ("int32", "int64")
 _LISTED = 8
-_LONGEST_NAME = 80
+_LONGEST_NAME, _LONGEST_LIST = 80, 240
 _OTHERS = (
     (re.compile(r"encoder/transformer/group_\d+/|albert[./]"), "an ALBERT"),
     (re.compile(r"^(electra|discriminator|generator|discriminator_predictions)[./]"), "an ELECTRA"),
@@ -171,7 +171,7 @@ def check_fits(weights: Weights, config: BertConfig) -> None:
     dtypes = {name: variable.dtype for name, variable in weights.variables.items() if not name_map.is_ignored(name)}
     no_weights = [f"{shown(name)} is {shown(dtype)}" for name, dtype in dtypes.items() if dtype not in FLOATS]
     problems = [
-        f"{len(names)} {kind}: {listed(names)}"
+        f"{len(names)} {kind}: {shortened(listed(names), _LONGEST_LIST)}"
         for kind, names in (
             ("missing", missing),
             ("unexpected", unexpected),
