@@ -105,7 +105,7 @@ def check_remote_paths(config: TrainConfig) -> None:
         return
     raise InputError(
         f"--records {config.records or '(in --output_dir)'}: the TPU {shortened(config.tpu, 80)} is another "
-        "records itself; give a gs:// folder. All other paths may be local"
+        "machine and reads the records itself; give a gs:// folder. All other paths may be local"
     )
 
 
