@@ -24,7 +24,6 @@ from checkpoints_tools.files import opened, replaced
 from checkpoints_tools.options import a_path, add_flags, given_flags, make_config, make_parser, run_command
 from checkpoints_tools.streams import standard_input, standard_output
 from keras_negaposi.run_folder import LAYOUT
-from keras_negaposi.sources.table import read_pairs
 
 STDIN = "-"
 MODEL_FILES = {
@@ -74,6 +73,7 @@ def _check_output(model: str, source: str, output: str) -> None:
 def predict(arguments: argparse.Namespace) -> None:
     """Loads the model and scores."""
     from keras_negaposi.config import PredictConfig
+    from keras_negaposi.sources.table import read_pairs
 
     config = make_config(PredictConfig, given_flags(PredictConfig, arguments))
     _check_output(arguments.model, config.input, config.output)
