@@ -5,7 +5,7 @@ import os
 # tf-models is written for Keras 2. Said before TensorFlow's first import, it also spares loading Keras 3.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
-from checkpoints_tools.errors import InputError
+from checkpoints_tools.common.errors import InputError
 
 __all__ = ["InputError", "load_encoder"]
 

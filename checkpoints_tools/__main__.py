@@ -11,9 +11,9 @@ import dataclasses
 import json
 import sys
 
-from checkpoints_tools.config import FORMATS
-from checkpoints_tools.options import make_parser, run_command, say
-from checkpoints_tools.values import a_path, at_least, between, parser_of
+from checkpoints_tools.bert_config import FORMATS
+from checkpoints_tools.common.cli import make_parser, run_command, say
+from checkpoints_tools.common.flag_values import a_path, at_least, between, parser_of
 
 EXIT_DIFFERENT = 1
 

@@ -12,12 +12,12 @@ from contextlib import contextmanager
 import numpy as np
 
 from checkpoints_tools import name_map
-from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import exists, is_remote, join, list_folder, remove, staged_folder, write_json
-from checkpoints_tools.schema import read_as
+from checkpoints_tools.common.errors import InputError
+from checkpoints_tools.common.files import exists, is_remote, join, list_folder, remove, staged_folder, write_json
+from checkpoints_tools.common.schema import read_as
+from checkpoints_tools.formats.base import listed, shown
+from checkpoints_tools.formats.tokenizer_files import copy_tokenizer
 from checkpoints_tools.source import Source, folder_of, open_source
-from checkpoints_tools.tokenizer_files import copy_tokenizer
-from checkpoints_tools.weights import listed, shown
 
 PREFIX = "bert_model.ckpt"
 LIST = "conversion.json"
@@ -175,13 +175,13 @@ def _notes(source: Source, to: str) -> list[str]:
 
 def _write(folder: str, arrays: Mapping[str, np.ndarray], source: Source, to: str) -> None:
     if to == "huggingface":
-        from checkpoints_tools.huggingface import FILE, write_huggingface
+        from checkpoints_tools.formats.huggingface import FILE, write_huggingface
 
         architecture = write_huggingface(join(folder, FILE), arrays)
         write_json(join(folder, "config.json"), source.config.to_huggingface(architecture))
         return
-    from checkpoints_tools.tf1 import write_checkpoint
-    from checkpoints_tools.tf2 import write_tf2
+    from checkpoints_tools.formats.tf1 import write_checkpoint
+    from checkpoints_tools.formats.tf2 import write_tf2
 
     if to == "tf1":
         write_checkpoint(join(folder, PREFIX), arrays)

@@ -11,8 +11,8 @@ import tf_keras
 from official.nlp.modeling import networks
 
 from checkpoints_tools import name_map
-from checkpoints_tools.config import BertConfig
-from checkpoints_tools.fused import fuse
+from checkpoints_tools.bert_config import BertConfig
+from keras_negaposi.modeling.fast_layers import fuse
 
 logger = logging.getLogger(__name__)
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from checkpoints_tools import name_map
-from checkpoints_tools.config import BertConfig
-from checkpoints_tools.errors import InputError, quoted
+from checkpoints_tools.bert_config import BertConfig
+from checkpoints_tools.common.errors import InputError, quoted
+from checkpoints_tools.formats.base import FLOATS, Weights, check_fits, check_is_bert, listed, shown
+from checkpoints_tools.formats.tokenizer_files import read_vocabulary
 from checkpoints_tools.source import find_config, infer_config, infer_values, open_weights
-from checkpoints_tools.tokenizer_files import read_vocabulary
-from checkpoints_tools.weights import FLOATS, Weights, check_fits, check_is_bert, listed, shown
 
 _NAMES = {
     "tf1": "TF1, by name",

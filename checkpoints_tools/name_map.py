@@ -12,7 +12,7 @@ import dataclasses
 import re
 from collections.abc import Iterator
 
-from checkpoints_tools.config import BertConfig
+from checkpoints_tools.bert_config import BertConfig
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from checkpoints_tools.errors import InputError, quoted
+from checkpoints_tools.common.errors import InputError, quoted
 
 SCHEMES = ("gs", "file", "ram")
 """What ``tf.io.gfile`` of TensorFlow 2.20 takes: s3:// and hdfs:// moved to packages of their own."""

@@ -1,8 +1,8 @@
 """A SavedModel, looked at before TensorFlow loads it.
 
 A SavedModel is a program: its graphs can read and write files as the user can, some already while it is loaded. One
-that `keras_negaposi.export` wrote computes and nothing else. This is a safety belt, no sandbox: it stops operations by
-their names, and what TensorFlow itself does with a hostile graph is not in our hands.
+that `keras_negaposi.serving.export` wrote computes and nothing else. This is a safety belt, no sandbox: it stops
+operations by their names, and what TensorFlow itself does with a hostile graph is not in our hands.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from tensorflow.core.framework.function_pb2 import FunctionDef
 from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from checkpoints_tools.errors import InputError, shortened
-from checkpoints_tools.files import join, read_bytes
-from checkpoints_tools.tf1 import Reader
-from checkpoints_tools.weights import shown
+from checkpoints_tools.common.errors import InputError, shortened
+from checkpoints_tools.common.files import join, read_bytes
+from checkpoints_tools.formats.base import shown
+from checkpoints_tools.formats.tf1 import Reader
 
 PROGRAM = "saved_model.pb"
 _OUTSIDE = re.compile(
@@ -34,7 +34,7 @@ _OTHER = "give one that train has written"
 
 
 def load_saved_model(folder: str) -> tf.Module:
-    """Loads what `keras_negaposi.export` wrote.
+    """Loads what `keras_negaposi.serving.export` wrote.
 
     Raises:
         InputError: it is missing or damaged, or holds operations that such a model does not need.

@@ -7,10 +7,10 @@ import os
 from typing import TYPE_CHECKING
 
 from checkpoints_tools import name_map
-from checkpoints_tools.config import CONFIG_NAMES, BertConfig
-from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import exists, is_remote, join
-from checkpoints_tools.weights import Weights, check_fits, check_is_bert
+from checkpoints_tools.bert_config import CONFIG_NAMES, BertConfig
+from checkpoints_tools.common.errors import InputError
+from checkpoints_tools.common.files import exists, is_remote, join
+from checkpoints_tools.formats.base import Weights, check_fits, check_is_bert
 
 if TYPE_CHECKING:
     from official.nlp.modeling import networks
@@ -76,17 +76,17 @@ def open_weights(path: str, config: BertConfig | None = None) -> Weights:
         if not os.path.isfile(path) and not _is_folder(path):
             raise InputError(f"{path}: not a regular file; give a checkpoint's file or folder")
     if path.endswith((".h5", ".hdf5")):
-        from checkpoints_tools.keras_weights import open_keras
+        from checkpoints_tools.formats.keras_weights import open_keras
 
         return open_keras(path, config)
     if path.endswith(".safetensors") or _is_huggingface(path):
-        from checkpoints_tools.huggingface import HuggingFaceWeights
+        from checkpoints_tools.formats.huggingface import HuggingFaceWeights
 
         return HuggingFaceWeights(path)
     if not _checkpoints_in(path) and any(exists(join(path, name)) for name in _TORCH):
         raise InputError(f"{path}: only {_TORCH[0]}, a pickle; save the model again as safetensors (save_pretrained)")
-    from checkpoints_tools.tf1 import Reader, Tf1Weights, resolve_prefix
-    from checkpoints_tools.tf2 import OBJECT_GRAPH, Tf2Weights
+    from checkpoints_tools.formats.tf1 import Reader, Tf1Weights, resolve_prefix
+    from checkpoints_tools.formats.tf2 import OBJECT_GRAPH, Tf2Weights
 
     for nested in (join(path, _RUN), path):  # a run, a SavedModel
         if exists(join(nested, "saved_model.pb")):
@@ -140,7 +140,7 @@ def infer_values(weights: Weights) -> dict[str, object]:
 
 
 def _is_huggingface(path: str) -> bool:
-    from checkpoints_tools.huggingface import FILE, INDEX
+    from checkpoints_tools.formats.huggingface import FILE, INDEX
 
     return any(exists(join(path, name)) for name in (FILE, INDEX)) and not _checkpoints_in(path)
 

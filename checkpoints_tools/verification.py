@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from checkpoints_tools import name_map
-from checkpoints_tools.config import BertConfig
+from checkpoints_tools.bert_config import BertConfig
+from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.encoder import assign_encoder, build_encoder
-from checkpoints_tools.errors import InputError
 from checkpoints_tools.source import Source
 
 TOLERANCE = 1e-5

@@ -10,7 +10,7 @@ import argparse
 import sys
 import time
 
-from checkpoints_tools.options import add_flags, given_flags, make_config, make_parser, run_command
+from checkpoints_tools.common.cli import add_flags, given_flags, make_config, make_parser, run_command
 from keras_negaposi.config import BaselineConfig, check_required, complete_model_files
 
 
@@ -20,7 +20,7 @@ def baseline(arguments: argparse.Namespace) -> None:
     check_required(values)
     values.setdefault("output_dir", time.strftime("runs/baseline-%Y%m%d-%H%M%S"))
     config = make_config(BaselineConfig, values)
-    from keras_negaposi.judging import baselines
+    from keras_negaposi.evaluation import baselines
 
     baselines.run(config)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from checkpoints_tools.options import (
+from checkpoints_tools.common.cli import (
     EXIT_BAD_INPUT,
     a_path,
     add_flags,
@@ -25,7 +25,7 @@ from keras_negaposi.config.training import TpuConfig
 def doctor(arguments: argparse.Namespace) -> int:
     """Prints a line a finding; gives 2 if one has to be mended."""
     config = make_config(TpuConfig, given_flags(TpuConfig, arguments))
-    from keras_negaposi.health import examine
+    from keras_negaposi.training.preflight import examine
 
     problems = 0
     for finding in examine(arguments.locations, config):

@@ -9,10 +9,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from checkpoints_tools.lock import locked
-from checkpoints_tools.options import a_path, add_flags, given_flags, make_config, make_parser, run_command
+from checkpoints_tools.common.cli import a_path, add_flags, given_flags, make_config, make_parser, run_command
 from keras_negaposi.config import EvaluateConfig, check_required
-from keras_negaposi.run_folder import check_single, saved_options
+from keras_negaposi.runtime.folder_lock import locked
+from keras_negaposi.runtime.run_folder import check_single, saved_options
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
@@ -21,18 +21,18 @@ def evaluate(arguments: argparse.Namespace) -> int:
     own = not values.keys() & {"honbun", "negaposi"}
     if own and values.get("precision", "float32") == "float32":
         config = make_config(EvaluateConfig, values)
-        from keras_negaposi.judging import judgement
+        from keras_negaposi.evaluation import evaluate_run
 
         check_single(saved_options(arguments.run))  # before the lock makes a folder
         with locked(arguments.run):
-            judged = judgement.judge(arguments.run)
+            judged = evaluate_run.judge(arguments.run)
         accuracy, warnings = judged.evaluation.eval_accuracy, judged.warnings
-        return judgement.exit_code(accuracy, warnings, config.require_accuracy, config.fail_on_warning)
+        return evaluate_run.exit_code(accuracy, warnings, config.require_accuracy, config.fail_on_warning)
     if not own:
         check_required(values, ("honbun", "negaposi"))
     config = make_config(EvaluateConfig, values)
-    from keras_negaposi.judging.judgement import exit_code
-    from keras_negaposi.judging.other_pairs import evaluate_pairs
+    from keras_negaposi.evaluation.evaluate_run import exit_code
+    from keras_negaposi.evaluation.other_pairs import evaluate_pairs
 
     found = evaluate_pairs(arguments.run, config)
     return exit_code(found.eval_accuracy, [], config.require_accuracy, False)

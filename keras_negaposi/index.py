@@ -11,11 +11,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import exists
-from checkpoints_tools.options import a_path, add_flags, given_flags, make_config, make_parser, run_command
+from checkpoints_tools.common.cli import a_path, add_flags, given_flags, make_config, make_parser, run_command
+from checkpoints_tools.common.errors import InputError
+from checkpoints_tools.common.files import exists
 from keras_negaposi.config import IndexConfig, check_required
-from keras_negaposi.run_folder import saved_config
+from keras_negaposi.runtime.run_folder import saved_config
 
 
 def index(arguments: argparse.Namespace) -> None:
@@ -26,7 +26,7 @@ def index(arguments: argparse.Namespace) -> None:
     if "honbun" not in given and not (own and exists(own)):
         raise InputError(f"{own}: no such file any more, on which {arguments.run} was trained; give --honbun")
     config = make_config(IndexConfig, {"honbun": own} | given)
-    from keras_negaposi.indexing import build_index
+    from keras_negaposi.retrieval import build_index
 
     build_index(arguments.run, config)
 

@@ -10,8 +10,8 @@ import argparse
 import shlex
 import sys
 
-from checkpoints_tools.errors import InputError
-from checkpoints_tools.options import a_path, add_flags, given_flags, make_config, make_parser, run_command, say
+from checkpoints_tools.common.cli import a_path, add_flags, given_flags, make_config, make_parser, run_command, say
+from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import PairsConfig, check_required
 
 
@@ -24,7 +24,7 @@ def pairs(arguments: argparse.Namespace) -> None:
         raise InputError("--index is missing; give the folder of an index of these pages, or another --negative")
     if config.unit == "pieces" and not config.model_file:
         raise InputError("--model_file is missing; give the SentencePiece .model that --unit pieces counts with")
-    from keras_negaposi.drawing.making import make_pairs
+    from keras_negaposi.pair_generation.generate import make_pairs
 
     make_pairs(arguments.source, config, shlex.join(["python", "-m", "keras_negaposi.pairs", *sys.argv[1:]]))
     folder = shlex.quote(config.output)

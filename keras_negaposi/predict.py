@@ -19,11 +19,11 @@ import sys
 from collections.abc import Iterator
 from typing import BinaryIO, TextIO
 
-from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import opened, replaced
-from checkpoints_tools.options import a_path, add_flags, given_flags, make_config, make_parser, run_command
-from checkpoints_tools.streams import standard_input, standard_output
-from keras_negaposi.run_folder import LAYOUT
+from checkpoints_tools.common.cli import a_path, add_flags, given_flags, make_config, make_parser, run_command
+from checkpoints_tools.common.errors import InputError
+from checkpoints_tools.common.files import opened, replaced
+from checkpoints_tools.common.streams import standard_input, standard_output
+from keras_negaposi.runtime.run_folder import LAYOUT
 
 STDIN = "-"
 MODEL_FILES = {
@@ -73,7 +73,7 @@ def _check_output(model: str, source: str, output: str) -> None:
 def predict(arguments: argparse.Namespace) -> None:
     """Loads the model and scores."""
     from keras_negaposi.config import PredictConfig
-    from keras_negaposi.sources.table import read_pairs
+    from keras_negaposi.readers.table import read_pairs
 
     config = make_config(PredictConfig, given_flags(PredictConfig, arguments))
     _check_output(arguments.model, config.input, config.output)
@@ -83,7 +83,7 @@ def predict(arguments: argparse.Namespace) -> None:
     with _open_input(config.input) as file:
         json_lines, pairs = read_pairs(file, "stdin" if from_stdin else config.input, config.input)
 
-        from keras_negaposi.scorer import WINDOW, Scorer
+        from keras_negaposi.serving.scorer import WINDOW, Scorer
 
         scorer = Scorer(arguments.model, config.precision)
         with _open_output(config.output) as output:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from checkpoints_tools.options import add_flags, given_flags, make_config, make_parser, run_command
+from checkpoints_tools.common.cli import add_flags, given_flags, make_config, make_parser, run_command
 from keras_negaposi.config import PrepareConfig, check_required, complete_model_files
 
 REQUIRED = ("honbun", "negaposi", "model_file", "vocab_file", "output_dir")
@@ -16,16 +16,16 @@ def prepare(arguments: argparse.Namespace) -> None:
     values = complete_model_files(given_flags(PrepareConfig, arguments))
     check_required(values, REQUIRED)
     config = make_config(PrepareConfig, values)
-    from keras_negaposi import records
-    from keras_negaposi.beam import engine_of
-    from keras_negaposi.engines import in_threads
-    from keras_negaposi.inputs import read_inputs
-    from keras_negaposi.tokenizer import Tokenizer
+    from keras_negaposi.input_pipeline import tfrecords
+    from keras_negaposi.input_pipeline.prepared_data import read_inputs
+    from keras_negaposi.input_pipeline.tokenizer import Tokenizer
+    from keras_negaposi.runtime.beam import engine_of
+    from keras_negaposi.runtime.executors import in_threads
 
-    records.check_folder(config.output_dir)
+    tfrecords.check_folder(config.output_dir)
     tokenizer = Tokenizer(config.model_file, config.vocab_file, config.do_lower_case)
     engine = engine_of(config, config.output_dir, in_threads)
-    records.prepare(read_inputs(config, tokenizer), config.output_dir, engine)
+    tfrecords.prepare(read_inputs(config, tokenizer), config.output_dir, engine)
 
 
 def main(argv: list[str] | None = None) -> int:

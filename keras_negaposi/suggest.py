@@ -12,9 +12,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from checkpoints_tools.errors import InputError
-from checkpoints_tools.options import a_path, add_flags, given_flags, make_config, make_parser, run_command, say
-from checkpoints_tools.streams import standard_output
+from checkpoints_tools.common.cli import a_path, add_flags, given_flags, make_config, make_parser, run_command, say
+from checkpoints_tools.common.errors import InputError
+from checkpoints_tools.common.streams import standard_output
 from keras_negaposi.config import SuggestConfig
 
 
@@ -29,9 +29,9 @@ def suggest(arguments: argparse.Namespace) -> None:
         raise InputError("--reranker is missing; give the folder of a run that is to order the best --rerank pages")
     if config.html is None:
         standard_output("--html")
-    from keras_negaposi.indexing import suggesting
+    from keras_negaposi.retrieval import suggest
 
-    result = suggesting.suggest(arguments.index, config)
+    result = suggest.suggest(arguments.index, config)
     if result:
         say(result)
 

@@ -14,11 +14,11 @@ import signal
 import sys
 import time
 
-from checkpoints_tools.errors import Stopped
-from checkpoints_tools.options import add_flags, given_flags, make_config, make_parser, run_command, say
+from checkpoints_tools.common.cli import add_flags, given_flags, make_config, make_parser, run_command, say
+from checkpoints_tools.common.errors import Stopped
 from keras_negaposi.config import REQUIRED, TrainConfig, check_required, complete_model_files
 from keras_negaposi.config.saved import absolute
-from keras_negaposi.run_folder import RunFolder, check_same, check_same_files, check_unused, go_on, saved_config
+from keras_negaposi.runtime.run_folder import RunFolder, check_same, check_same_files, check_unused, go_on, saved_config
 
 
 def configure(arguments: argparse.Namespace) -> TrainConfig:
@@ -70,15 +70,15 @@ def sample_options() -> dict[str, object]:
 def train(arguments: argparse.Namespace) -> int:
     """Configures, runs, and says what to do next."""
     config = configure(arguments)
-    from keras_negaposi import several, training
-    from keras_negaposi.judging import judgement
+    from keras_negaposi.evaluation import evaluate_run
+    from keras_negaposi.training import multi_run, run
 
     command = shlex.join(["python", "-m", "keras_negaposi.train", *sys.argv[1:]])
     try:
-        if several.are_several(config):
-            judged = several.run_several(config, command)
+        if multi_run.are_several(config):
+            judged = multi_run.run_several(config, command)
         else:
-            judged = [training.run(config, command)]
+            judged = [run.run(config, command)]
     except KeyboardInterrupt:
         raise Stopped(f"stopped; {go_on(config.output_dir)}", signal.SIGINT) from None
     except Stopped as stopped:
@@ -88,7 +88,7 @@ def train(arguments: argparse.Namespace) -> int:
     say(next_steps(judged[0].run.folder.path))
     accuracy = min(found.evaluation.eval_accuracy for found in judged)
     warnings = [warning for found in judged for warning in found.warnings]
-    return judgement.exit_code(accuracy, warnings, config.require_accuracy, config.fail_on_warning)
+    return evaluate_run.exit_code(accuracy, warnings, config.require_accuracy, config.fail_on_warning)
 
 
 def next_steps(output_dir: str) -> str:

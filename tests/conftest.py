@@ -75,8 +75,8 @@ def tiny(tmp_path_factory, corpus, pair_rows):
     """A folder with everything a run needs, and its flags: files are never changed by the tests."""
     import sentencepiece
 
-    from checkpoints_tools.config import BertConfig
-    from checkpoints_tools.tf1 import write_checkpoint
+    from checkpoints_tools.bert_config import BertConfig
+    from checkpoints_tools.formats.tf1 import write_checkpoint
 
     folder = tmp_path_factory.mktemp("tiny")
     sentencepiece.SentencePieceTrainer.train(

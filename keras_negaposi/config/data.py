@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from checkpoints_tools.options import at_least, between, option, path_option
+from checkpoints_tools.common.cli import at_least, between, option, path_option
 from keras_negaposi.config.model import ModelFiles
 
 SOURCES = ("scrapbox", "markdown", "folder", "pdf", "table", "honbun")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from checkpoints_tools.options import option, path_option
+from checkpoints_tools.common.cli import option, path_option
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,11 +6,11 @@ import dataclasses
 import glob
 import os
 
-from checkpoints_tools.config import CONFIG_NAMES
-from checkpoints_tools.errors import InputError
-from checkpoints_tools.files import is_remote
-from checkpoints_tools.options import at_least, option, path_option
-from checkpoints_tools.tokenizer_files import find_word_piece
+from checkpoints_tools.bert_config import CONFIG_NAMES
+from checkpoints_tools.common.cli import at_least, option, path_option
+from checkpoints_tools.common.errors import InputError
+from checkpoints_tools.common.files import is_remote
+from checkpoints_tools.formats.tokenizer_files import find_word_piece
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from checkpoints_tools.options import above, at_least, between, option, path_option
+from checkpoints_tools.common.cli import above, at_least, between, option, path_option
 from keras_negaposi.config.data import BOTH, LARGEST_BATCH, LONGEST_INPUT, SEEDS, SPLITS, DataConfig
 from keras_negaposi.config.engine import EngineConfig
-from keras_negaposi.heads.registry import HEADS
+from keras_negaposi.config.heads import HEADS
 
 LARGEST_SIZE = 1 << 16
 """Numbers of a vector: no BERT is as wide."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from checkpoints_tools.options import at_least, between, option, path_option
+from checkpoints_tools.common.cli import at_least, between, option, path_option
 from keras_negaposi.config.data import LARGEST_BATCH
 from keras_negaposi.config.engine import EngineConfig
 from keras_negaposi.config.training import Requirements

@@ -13,8 +13,8 @@ import tomllib
 from collections.abc import Sequence
 from importlib import resources
 
-from checkpoints_tools.errors import InputError
-from keras_negaposi.labelled import Pair
+from checkpoints_tools.common.errors import InputError
+from keras_negaposi.data.pairs import Pair
 
 DECKS_A_SHELF = 12
 TOPICS_A_SHELF = 3

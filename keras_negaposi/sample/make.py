@@ -13,9 +13,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from checkpoints_tools.errors import InputError, quoted
-from checkpoints_tools.files import is_remote, join, list_folder, staged_folder, write_bytes, write_json
-from checkpoints_tools.options import (
+from checkpoints_tools.common.cli import (
     above,
     add_flags,
     at_least,
@@ -28,6 +26,8 @@ from checkpoints_tools.options import (
     run_command,
     say,
 )
+from checkpoints_tools.common.errors import InputError, quoted
+from checkpoints_tools.common.files import is_remote, join, list_folder, staged_folder, write_bytes, write_json
 from keras_negaposi.sample import FOLDER
 
 if TYPE_CHECKING:
@@ -95,13 +95,13 @@ def _make(config: MakeConfig) -> None:
     import numpy as np
     import tensorflow as tf
 
-    from checkpoints_tools.config import BertConfig
-    from checkpoints_tools.tf1 import write_checkpoint
-    from keras_negaposi.features import LABEL
-    from keras_negaposi.packing import PairPacker
+    from checkpoints_tools.bert_config import BertConfig
+    from checkpoints_tools.formats.tf1 import write_checkpoint
+    from keras_negaposi.input_pipeline.feature_spec import LABEL
+    from keras_negaposi.input_pipeline.packing import PairPacker
+    from keras_negaposi.input_pipeline.tokenizer import Tokenizer
     from keras_negaposi.sample.corpus import draw_pairs
     from keras_negaposi.sample.pretrain import pretrain, word_vectors
-    from keras_negaposi.tokenizer import Tokenizer
 
     tokenizer = Tokenizer(join(config.output_dir, MODEL_FILE), join(config.output_dir, VOCAB_FILE))
     bert_config = BertConfig(vocab_size=tokenizer.vocab_size, **BERT)

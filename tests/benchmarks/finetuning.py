@@ -38,11 +38,12 @@ def read(data, count):
 def ours(arguments, folder, **options):
     import tensorflow as tf
 
-    from keras_negaposi import fitting, heads, training
     from keras_negaposi.config import TrainConfig, complete_model_files
-    from keras_negaposi.judging.evaluation import chance_loss
-    from keras_negaposi.records import find_records, prepare
-    from keras_negaposi.run_folder import RunFolder
+    from keras_negaposi.evaluation.metrics import chance_loss
+    from keras_negaposi.input_pipeline.tfrecords import find_records, prepare
+    from keras_negaposi.modeling import heads
+    from keras_negaposi.runtime.run_folder import RunFolder
+    from keras_negaposi.training import fit, run
 
     share = 0.25
     rows, _ = read(arguments.data, int(arguments.pairs / (1 - share)))
@@ -61,22 +62,20 @@ def ours(arguments, folder, **options):
         num_train_epochs=2,
         log_every_steps=steps,
     )
-    found = training.read_run_inputs(config)
+    found = run.read_run_inputs(config)
     run = RunFolder(str(folder / "run"))
     prepare(found.inputs, run.records)
     records = find_records(run.records, found.inputs.fingerprint)
     strategy = tf.distribute.get_strategy()
     bert = found.pretrained.bert_config
-    model = fitting.build_for_training(config, found.pretrained, 2 * steps, lambda: heads.build(config, bert), strategy)
+    model = fit.build_for_training(config, found.pretrained, 2 * steps, lambda: heads.build(config, bert), strategy)
     chance = chance_loss(found.inputs.split.parts["train"])
-    fitting.fit(model, config, records, None, run, 2 * steps, chance, strategy)
+    fit.fit(model, config, records, None, run, 2 * steps, chance, strategy)
     speed = json.loads(Path(run.history).read_text())[-1]["pairs_per_second"]
     seconds = arguments.pairs / speed
-    batches = fitting.train_dataset(
-        records, BATCH, config.seed, steps, None, config.length_buckets or fitting.LENGTH_BUCKETS
-    )
+    batches = fit.train_dataset(records, BATCH, config.seed, steps, None, config.length_buckets or fit.LENGTH_BUCKETS)
     shapes = [features["input_word_ids"].shape for features, _ in batches.take(steps)]
-    precision = fitting.choose_precision(config.precision)
+    precision = fit.choose_precision(config.precision)
     report(seconds, sum(operations(*shape, bert) for shape in shapes) / seconds / peak(precision))
 
 
@@ -212,7 +211,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         if arguments.side:
             return SIDES[arguments.side](arguments, Path(folder))
-        from keras_negaposi.precision import choose_precision
+        from keras_negaposi.modeling.precision import choose_precision
 
         convert(arguments.bert, next(arguments.bert.glob("*.model")), folder, arguments.length)
         more = ["--bfloat16"] if choose_precision("auto") == "bfloat16" else []

@@ -19,11 +19,11 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_negaposi.heads import HEADS, is_cacheable
-from keras_negaposi.indexing import Index
-from keras_negaposi.judging.ranking import hard_candidates
-from keras_negaposi.scorer import Scorer
-from keras_negaposi.splits import Documents, read_split
+from keras_negaposi.data.splits import Documents, read_split
+from keras_negaposi.evaluation.ranking import hard_candidates
+from keras_negaposi.modeling.heads import HEADS, is_cacheable
+from keras_negaposi.retrieval import Index
+from keras_negaposi.serving.scorer import Scorer
 
 CANDIDATES = 1000
 RERANKED = (20, 100)

@@ -35,11 +35,11 @@ def read(data, count):
 def ours(arguments, texts, pairs, output):
     from types import SimpleNamespace
 
-    from keras_negaposi.labelled import Pair, Pairs
-    from keras_negaposi.packing import PairPacker
-    from keras_negaposi.records import prepare
-    from keras_negaposi.splits import Split
-    from keras_negaposi.tokenizer import Tokenizer
+    from keras_negaposi.data.pairs import Pair, Pairs
+    from keras_negaposi.data.splits import Split
+    from keras_negaposi.input_pipeline.packing import PairPacker
+    from keras_negaposi.input_pipeline.tfrecords import prepare
+    from keras_negaposi.input_pipeline.tokenizer import Tokenizer
 
     tokenizer = Tokenizer(str(arguments.bert / "wiki-ja.model"), str(arguments.bert / "wiki-ja.vocab"))
     tokenizer.encode(["本文"])

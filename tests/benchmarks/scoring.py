@@ -32,15 +32,15 @@ def read(data, count):
 
 def make_run(bert, folder, head):
     """What a finished run holds that scores; the head is not trained, which is no matter for its speed."""
+    from checkpoints_tools.common.cli import make_config
     from checkpoints_tools.encoder import assign_encoder
-    from checkpoints_tools.options import make_config
-    from keras_negaposi.calibration import Calibration
     from keras_negaposi.config import TrainConfig, complete_model_files
-    from keras_negaposi.export import export
-    from keras_negaposi.heads import build
-    from keras_negaposi.model import encoder_of
-    from keras_negaposi.pretrained import read_pretrained
-    from keras_negaposi.quantized import run_packer
+    from keras_negaposi.modeling.common import encoder_of
+    from keras_negaposi.modeling.heads import build
+    from keras_negaposi.modeling.pretrained import read_pretrained
+    from keras_negaposi.serving.calibration import Calibration
+    from keras_negaposi.serving.export import export
+    from keras_negaposi.serving.int8 import run_packer
 
     given = {"init_checkpoint": str(bert), "max_seq_length": LENGTH, "head": head, "honbun": "", "negaposi": ""}
     config = make_config(TrainConfig, complete_model_files(given))
@@ -59,7 +59,7 @@ def make_run(bert, folder, head):
 
 
 def ours_pairs(arguments, pairs):
-    from keras_negaposi.scorer import Scorer
+    from keras_negaposi.serving.scorer import Scorer
 
     scorer = Scorer(str(arguments.runs / "pair"), arguments.precision)
     list(scorer.stream(pairs[:BATCH], BATCH))
@@ -76,8 +76,8 @@ def peers_pairs(arguments, pairs):
 
 def ours_texts(arguments, pairs):
     from keras_negaposi.config import IndexConfig
-    from keras_negaposi.indexing.build import _encoder
-    from keras_negaposi.indexing.cached import CachedScorer
+    from keras_negaposi.retrieval.build import _encoder
+    from keras_negaposi.retrieval.cached_encoder import CachedScorer
 
     texts = sorted((a for a, _ in pairs), key=len)  # as build_index does
     run, config = str(arguments.runs / "vector"), IndexConfig(batch_size=BATCH, precision=arguments.precision)

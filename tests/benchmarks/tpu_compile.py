@@ -23,16 +23,16 @@ TOPOLOGIES = ("v2:2x2", "v3:2x2", "v4:2x2x1", "v5e:2x2", "v5p:2x2x1", "v6e:2x2")
 def dump(arguments, flags):
     import tensorflow as tf
 
-    from checkpoints_tools import fused
-    from checkpoints_tools.options import make_parser
+    from checkpoints_tools.common.cli import make_parser
     from keras_negaposi import train
-    from keras_negaposi.datasets import train_dataset
-    from keras_negaposi.fitting import build_for_training
-    from keras_negaposi.heads import build
-    from keras_negaposi.records import prepare
-    from keras_negaposi.training import read_run_inputs
+    from keras_negaposi.input_pipeline.datasets import train_dataset
+    from keras_negaposi.input_pipeline.tfrecords import prepare
+    from keras_negaposi.modeling import fast_layers
+    from keras_negaposi.modeling.heads import build
+    from keras_negaposi.training.fit import build_for_training
+    from keras_negaposi.training.run import read_run_inputs
 
-    fused._on_one_processor = lambda: False  # what is only for processors is not in a TPU's step
+    fast_layers._on_one_processor = lambda: False  # what is only for processors is not in a TPU's step
     parser = make_parser("tpu_compile", __doc__)
     train.add_flags(parser, train.TrainConfig)
     with tempfile.TemporaryDirectory() as folder:

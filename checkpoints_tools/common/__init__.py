@@ -1,0 +1,1 @@
+"""What every package here needs: errors, files, JSON, command lines."""

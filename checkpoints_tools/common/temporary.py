@@ -1,0 +1,109 @@
+"""Temporary files and folders with unpredictable names, and the removal of those that a dead process has left.
+
+While a process works on one it holds the kernel's lock on it; so another process on the machine can tell.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import re
+import shutil
+import socket
+import stat
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from checkpoints_tools.common import processes
+
+PREFIX, SUFFIX = ".keras_negaposi-", ".tmp"
+NAME = re.compile(rf"{re.escape(PREFIX)}([0-9a-f]{{8}})-[a-z0-9_]{{8}}{re.escape(SUFFIX)}")
+OLD_S = 24 * 3600.0
+"""After so long without a change, what another machine (or this one, before it was restarted) has left is dead."""
+
+
+@contextmanager
+def file(folder: str) -> Iterator[str]:
+    """The path of a new empty file, its owner's alone; at the end it is removed, if still there."""
+    with _held(folder, tempfile.mkstemp) as path:
+        yield path
+
+
+@contextmanager
+def folder(parent: str) -> Iterator[str]:
+    """The path of a new folder, its owner's alone; at the end it is removed, if still there."""
+
+    def make(suffix: str, prefix: str, parent: str) -> tuple[int, str]:
+        path = tempfile.mkdtemp(suffix, prefix, parent)
+        return (os.open(path, os.O_RDONLY) if processes.HAS_LOCKS else os.open(os.devnull, os.O_RDONLY)), path
+
+    with _held(parent, make) as path:
+        yield path
+
+
+def is_ours(name: str) -> bool:
+    """Whether a file name is that of a temporary file or folder of this package."""
+    return bool(NAME.fullmatch(name))
+
+
+def sweep(folder: str) -> None:
+    """Removes what dead processes left in a folder."""
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            if is_ours(entry.name):
+                _remove_if_left(entry.path, entry.name)
+
+
+def remove(path: str) -> None:
+    """Removes a file or a folder, as far as that is possible."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            os.unlink(path)
+
+
+_sweep_once = functools.cache(sweep)
+"""For every folder that a process writes to, which may be large."""
+
+
+@contextmanager
+def _held(folder: str, make: Callable[[str, str, str], tuple[int, str]]) -> Iterator[str]:
+    _sweep_once(folder)
+    while True:
+        descriptor, path = make(SUFFIX, f"{PREFIX}{_machine()}-", folder or os.curdir)
+        if not processes.HAS_LOCKS:  # Windows, where an open file cannot be renamed
+            os.close(descriptor)
+            break
+        if processes.try_lock(descriptor) is not False and os.path.lexists(path):
+            break
+        os.close(descriptor)  # before it was locked, another process took it for what a dead one has left
+    try:
+        yield path
+    finally:
+        remove(path)
+        if processes.HAS_LOCKS:
+            os.close(descriptor)
+
+
+def _remove_if_left(path: str, name: str) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    except OSError:
+        return
+    try:
+        info = os.fstat(descriptor)
+        here = name.startswith(f"{PREFIX}{_machine()}-")
+        usual = stat.S_ISREG(info.st_mode) or stat.S_ISDIR(info.st_mode)
+        if usual and (here or time.time() - info.st_mtime > OLD_S) and processes.try_lock(descriptor):
+            remove(path)
+    finally:
+        os.close(descriptor)
+
+
+def _machine() -> str:
+    """Names this start of this machine, within which the kernel's locks can be relied on."""
+    return hashlib.sha256((processes.boot_id() or socket.gethostname()).encode()).hexdigest()[:8]

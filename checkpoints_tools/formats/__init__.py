@@ -1,0 +1,1 @@
+"""Checkpoint formats, a module each: TF1, TF2, Hugging Face, Keras."""

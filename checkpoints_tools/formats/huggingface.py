@@ -1,0 +1,168 @@
+"""A Hugging Face BERT: ``config.json`` and ``model.safetensors``, in one file or in shards.
+
+Names are ``BertModel``'s, or, with ``bert.`` before them, those of a BERT with a head. Needs the extra
+``huggingface`` (safetensors).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from checkpoints_tools import name_map
+from checkpoints_tools.common.errors import InputError, quoted, shortened
+from checkpoints_tools.common.files import join, read_json
+from checkpoints_tools.formats.base import Variable, Weights, shown
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+FILE, INDEX = "model.safetensors", "model.safetensors.index.json"
+_SCOPE = "bert."
+_ROWS = {row.huggingface: row for row in (*name_map.ENCODER_ROWS, *name_map.HEAD_ROWS)}
+_OLD_LAYER_NORM = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
+_NOT_LEARNED = (
+    "embeddings.position_ids",
+    "embeddings.token_type_ids",
+    "cls.predictions.decoder.weight",
+    "cls.predictions.decoder.bias",
+)
+"""Constants, and the word embeddings and output bias under a second name."""
+_LONGEST_REASON = 200
+_DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64"}
+"""Ours by safetensors' names; `weights.FLOATS` says which of them a weight may have."""
+
+
+class HuggingFaceWeights(Weights):
+    """The weights in a folder, or in one safetensors file.
+
+    Args:
+        path: the folder or the file.
+
+    Raises:
+        InputError: a file is missing or damaged, or safetensors is not installed.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path, self.kind, self.slots, self.others, self.known = path, "huggingface", 0, [], {}
+        self._places: dict[str, tuple[str, str]] = {}
+        self._files = {file: _open(file) for file in _files(path)}  # opening one parses all its names
+        found: dict[str, Variable] = {}
+        for file, tensors in self._files.items():
+            for own in tensors.keys():  # noqa: SIM118 - not a dict
+                part = tensors.get_slice(own)
+                name, transposed = _tf1_name(own)
+                if name is None:
+                    continue
+                if name in found:
+                    raise InputError(
+                        f"{path}: {shown(own)} is there twice; keep one of {self._places[name][0]} and {file}"
+                    )
+                shape = tuple(part.get_shape())
+                dtype = part.get_dtype()
+                found[name] = Variable(shape[::-1] if transposed else shape, _DTYPES.get(dtype, dtype))
+                self._places[name] = (file, own)
+        self.variables = dict(sorted(found.items()))
+
+    def _read(self, name: str) -> np.ndarray:
+        file, own = self._places[name]
+        try:
+            value = self._files[file].get_tensor(own)
+        except (_safetensors().SafetensorError, OSError, TypeError, ValueError) as error:
+            raise InputError(f"{file}: {shown(own)} cannot be read; copy it again: {_reason(error)}") from None
+        return value.T if _tf1_name(own)[1] else value
+
+
+def write_huggingface(path: str, arrays: Mapping[str, np.ndarray]) -> str:
+    """Writes a safetensors file.
+
+    Args:
+        path: the file.
+        arrays: by TF1 name; with heads among them, the encoder's names get ``bert.``, as in a BERT with a head.
+
+    Returns:
+        Hugging Face's class for these weights.
+    """
+    _safetensors()
+    from safetensors.numpy import save_file
+
+    heads = [name for name in arrays if name_map.is_head(name)]
+    scope = _SCOPE if heads else ""
+    save_file(dict(_to_huggingface(name, arrays[name], scope) for name in arrays), path, {"format": "pt"})
+    if not heads:
+        return "BertModel"
+    return "BertForSequenceClassification" if "output_weights" in heads else "BertForPreTraining"
+
+
+_BY_TF1 = {row.tf1: row for row in (*name_map.ENCODER_ROWS, *name_map.HEAD_ROWS)}
+
+
+def _to_huggingface(name: str, value: np.ndarray, scope: str) -> tuple[str, np.ndarray]:
+    form, layer = name_map.split_layer(name)
+    row = _BY_TF1[form]
+    torch_name = row.huggingface.format(layer=layer)
+    in_head = isinstance(row, name_map.HeadRow)
+    return torch_name if in_head else scope + torch_name, np.ascontiguousarray(value.T if row.transposed else value)
+
+
+def _tf1_name(own: str) -> tuple[str | None, bool]:
+    """The TF1 name and whether the value is transposed; ``None`` for what is not learned."""
+    name = own.removeprefix(_SCOPE)
+    for old, new in _OLD_LAYER_NORM.items():
+        name = name.replace(old, new)
+    if name in _NOT_LEARNED:
+        return None, False
+    form, layer = name_map.split_layer(name)
+    row = _ROWS.get(form)
+    return (row.tf1.format(layer=layer), row.transposed) if row else (own, False)
+
+
+def _files(path: str) -> list[str]:
+    if not os.path.isdir(path):
+        return [path]
+    index = join(path, INDEX)
+    if not os.path.exists(index):
+        return [join(path, FILE)]
+    content = read_json(index)
+    weight_map = content.get("weight_map") if isinstance(content, dict) else None
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise InputError(f"{index}: no weight_map in it; copy the file again")
+    for name in weight_map.values():
+        if not isinstance(name, str) or os.path.basename(name) != name or name in ("", ".", ".."):
+            raise InputError(f"{index}: weight_map names {quoted(name)}; a shard is a file in the same folder")
+    names = sorted(set(weight_map.values()))
+    for name in names:
+        if not os.path.exists(join(path, name)):
+            raise InputError(
+                f"{join(path, shown(name))}: the shard that {INDEX} names is missing; copy it next to the others"
+            )
+    return [join(path, name) for name in names]
+
+
+def _open(file: str):  # noqa: ANN202 - safetensors' handle has no public type
+    module = _safetensors()
+    if os.path.exists(file) and not os.path.isfile(file):
+        raise InputError(f"{file}: not a file; give a Hugging Face folder with safetensors in it")
+    try:
+        return module.safe_open(file, framework="numpy")
+    except FileNotFoundError:
+        raise InputError(f"{file}: no such file; give a Hugging Face folder with safetensors in it") from None
+    except (module.SafetensorError, OSError, ValueError) as error:  # what is no file is an OSError
+        raise InputError(f"{file}: not a readable safetensors file; copy it again: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    return shortened(" ".join(str(error).split()), _LONGEST_REASON)
+
+
+def _safetensors() -> ModuleType:
+    try:
+        import safetensors
+    except ModuleNotFoundError:
+        raise InputError(
+            "safetensors is not installed, which Hugging Face folders need; pip install 'keras-negaposi[huggingface]'"
+        ) from None
+    return safetensors

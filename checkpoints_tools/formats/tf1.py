@@ -1,0 +1,186 @@
+"""TensorFlow checkpoints on disk: finding one from what the user typed, reading and writing TF1's variables by name."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from checkpoints_tools import name_map
+from checkpoints_tools.common.errors import InputError, shortened
+from checkpoints_tools.formats.base import Variable, Weights, shown
+from checkpoints_tools.formats.tf_bundle import Bundle
+
+logger = logging.getLogger(__name__)
+
+_PART = re.compile(r"(?P<prefix>.+)\.(?:index|meta|data-\d{5}-of-\d{5})$")
+_SHOWN = 5
+_LONGEST_REASON = 200
+
+
+def resolve_prefix(init_checkpoint: str) -> str:
+    """Turns a prefix, one of a checkpoint's files, or its folder into the prefix that TensorFlow wants.
+
+    Args:
+        init_checkpoint: ``DIR/model.ckpt-1400000``, ``DIR/model.ckpt-1400000.index`` (or ``.meta``, ``.data-...``),
+            or ``DIR``, which stands for its latest checkpoint.
+
+    Raises:
+        InputError: no checkpoint is there; the message says what was found instead.
+    """
+    path = init_checkpoint.rstrip("/") or init_checkpoint
+    if tf.io.gfile.isdir(path):
+        prefix = _latest_in_folder(path)
+    else:
+        part = _PART.match(path)
+        prefix = part["prefix"] if part else path
+        if not tf.io.gfile.exists(prefix + ".index"):
+            raise InputError(f"{init_checkpoint}: no checkpoint there ({_found_near(path)}); give its prefix or folder")
+    if not tf.io.gfile.glob(_escape(prefix) + ".data-*"):
+        raise InputError(f"{prefix}: the .index file is there but no .data file; copy {prefix}.data-* beside it")
+    return prefix
+
+
+def _latest_in_folder(folder: str) -> str:
+    """The checkpoint that the folder's state file names, else the one with the highest step."""
+    try:
+        named = tf.train.latest_checkpoint(folder)
+    except (tf.errors.OpError, UnicodeDecodeError):
+        logger.warning("%s/checkpoint cannot be read: the checkpoint with the highest step is taken", folder)
+        named = None
+    prefixes = [path.removesuffix(".index") for path in tf.io.gfile.glob(_escape(folder) + "/*.index")]
+    # The state file often names a path of the machine that wrote it: then it counts only as a hint.
+    if named in prefixes:
+        return named
+    if not prefixes:
+        raise InputError(f"{folder}: no checkpoint (*.index) in this folder ({_listing(folder)})")
+    return max(prefixes, key=_step)
+
+
+def _step(prefix: str) -> tuple[int, str]:
+    digits = re.search(r"-([0-9]{1,18})$", prefix)
+    return (int(digits[1]) if digits else -1, prefix)
+
+
+def _found_near(path: str) -> str:
+    folder = path.rpartition("/")[0] or "."
+    return _listing(folder) if tf.io.gfile.isdir(folder) else f"the folder {folder} does not exist"
+
+
+def _listing(folder: str) -> str:
+    names = sorted(name.rstrip("/") for name in tf.io.gfile.listdir(folder))
+    if not names:
+        return f"{folder} is empty"
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{folder} holds {', '.join(names[:_SHOWN])}{more}"
+
+
+def _escape(path: str) -> str:
+    return re.sub(r"([*?\[\]])", r"[\1]", path)
+
+
+class Reader:
+    """Reads a checkpoint's tensors one by one, on request.
+
+    Args:
+        prefix: as `resolve_prefix` gives it.
+
+    Raises:
+        InputError: the ``.index`` is damaged or no checkpoint's.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._bundle = Bundle(prefix)
+        self.variables = {name: Variable(entry.shape, entry.dtype.name) for name, entry in self._bundle.entries.items()}
+        try:
+            self._reader = tf.compat.v1.train.NewCheckpointReader(prefix)  # load_checkpoint may take it for a folder
+        except (tf.errors.OpError, RuntimeError, ValueError, IndexError) as error:
+            raise InputError(f"{prefix}.index: not a readable checkpoint; copy it again: {_reason(error)}") from None
+
+    def __call__(self, name: str) -> np.ndarray:
+        """One tensor.
+
+        Raises:
+            InputError: its data is damaged or cut short.
+        """
+        self._bundle.check(name)
+        try:
+            return self._reader.get_tensor(name)
+        except (tf.errors.OpError, RuntimeError, ValueError, IndexError) as error:
+            place = self._bundle.data_file(self._bundle.entries[name].shard)
+            raise InputError(
+                f"{place}: {shown(name)} cannot be read; copy the checkpoint again: {_reason(error)}"
+            ) from None
+
+    def check(self) -> None:
+        """Checks that the data of all tensors of numbers is there, without reading it.
+
+        Raises:
+            InputError: it is not.
+        """
+        for name in self._bundle.entries:
+            self._bundle.check(name)
+
+
+def _reason(error: Exception) -> str:
+    return shortened(" ".join(str(error).split()), _LONGEST_REASON)
+
+
+def write_checkpoint(prefix: str, variables: Mapping[str, np.ndarray]) -> None:
+    """Writes a name-based checkpoint as TF1's ``Saver`` does, with the folder's ``checkpoint`` state file."""
+    names = sorted(variables)
+    tf.raw_ops.SaveV2(
+        prefix=prefix,
+        tensor_names=names,
+        shape_and_slices=[""] * len(names),
+        tensors=[tf.constant(variables[name]) for name in names],
+    )
+    folder, _, name = prefix.rpartition("/")
+    with tf.io.gfile.GFile(f"{folder or '.'}/checkpoint", "w") as state:
+        state.write(f'model_checkpoint_path: "{name}"\nall_model_checkpoint_paths: "{name}"\n')
+
+
+class Tf1Weights(Weights):
+    """A google-research/bert checkpoint, its variables under ``bert/``, under no scope or under an outer one.
+
+    Args:
+        prefix: as `resolve_prefix` gives it.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self.path = prefix
+        self.kind = "tf1"
+        self.known = {}
+        self.others = []
+        self._reader = Reader(prefix)
+        own = [name for name in self._reader.variables if not name_map.is_slot(name)]
+        self.slots = len(self._reader.variables) - len(own)
+        scope = _scope(self._reader.variables)
+        self._names = {_without_scope(name, scope): name for name in sorted(own)}
+        if len(self._names) < len(own):
+            raise InputError(f"{prefix}.index: holds a variable within and without the scope {shown(scope)}; keep one")
+        self.variables = {name: self._reader.variables[own] for name, own in sorted(self._names.items())}
+
+    def _read(self, name: str) -> np.ndarray:
+        return self._reader(self._names[name])
+
+
+_MARK = name_map.EMBEDDING_ROWS[0].tf1.removeprefix("bert/")
+
+
+def _scope(names: Iterable[str]) -> str:
+    """What stands before ``embeddings/word_embeddings``: usually ``bert/``."""
+    return next((name.removesuffix(_MARK) for name in sorted(names) if name.endswith(_MARK)), "bert/")
+
+
+def _without_scope(name: str, scope: str) -> str:
+    if not scope:
+        return f"bert/{name}" if name.startswith(("embeddings/", "encoder/", "pooler/")) else name
+    if not scope.endswith("bert/"):  # another model's, with names of its own
+        return name
+    outer = scope.removesuffix("bert/")
+    return name.removeprefix(outer)

@@ -1,0 +1,143 @@
+"""TF2 checkpoints of a tf-models ``BertEncoder``, alone or within a model.
+
+An object-based checkpoint keeps each variable under its path through the objects, and beside it the variable's own
+name. The name map goes by the latter, so it does not matter what object the checkpoint was written from.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
+
+from checkpoints_tools import name_map
+from checkpoints_tools.bert_config import BertConfig
+from checkpoints_tools.common.errors import InputError
+from checkpoints_tools.encoder import assign_encoder, build_encoder
+from checkpoints_tools.formats.base import Variable, Weights, shown
+from checkpoints_tools.formats.tf1 import Reader
+
+OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+"""The entry that tells an object-based checkpoint from a name-based one."""
+_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+_RANDOM_STATE = "StateVar"
+"""What tf.random.Generator calls its own: a training checkpoint has dropout's."""
+_ITERATIONS = ("optimizer/_iterations" + _VALUE, "optimizer/iter" + _VALUE)
+_MARK = name_map.EMBEDDING_ROWS[0].encoder
+_ROWS = {row.encoder: row for row in name_map.ENCODER_ROWS}
+_PARTS = tuple({row.encoder.split("/")[0] + "/" for row in name_map.ENCODER_ROWS})
+_CLASSIFIER = {"classifier/kernel": "output_weights", "classifier/bias": "output_bias"}
+"""The head of a pair classifier; a Keras kernel is ``[hidden, classes]``."""
+
+
+class EncoderVariables(Weights):
+    """Weights that lie under the names and in the shapes of a ``BertEncoder``'s variables."""
+
+    def _name(self, own: Mapping[str, Variable]) -> None:
+        """Fills in what `Weights` promises from the variables under their own names."""
+        scope = next((name.removesuffix(_MARK) for name in sorted(own) if name.endswith(_MARK)), "")
+        self.variables, self._own, self.others, self.known = {}, {}, [], {}
+        for full_name, variable in own.items():
+            name = full_name.removeprefix(scope)
+            form, layer = name_map.split_layer(name)
+            shape = variable.shape
+            if form in _ROWS:
+                row = _ROWS[form]
+                name = row.tf1.format(layer=layer)
+                if len(shape) == len(row.encoder_shape):
+                    self._learn_heads(row, shape)
+                    shape = _merged(row, shape)
+            elif name in _CLASSIFIER:
+                name, shape = _CLASSIFIER[name], shape[::-1]
+            elif not (name.startswith(_PARTS) or name_map.is_ignored(name)):
+                self.others.append(full_name)
+                continue
+            self.variables[name] = Variable(shape, variable.dtype)
+            self._own[name] = full_name
+        self.variables = dict(sorted(self.variables.items()))
+
+    def _learn_heads(self, row: name_map.Row, shape: tuple[int, ...]) -> None:
+        if "heads" in row.encoder_shape:
+            self.known["num_attention_heads"] = shape[row.encoder_shape.index("heads")]
+
+    def _read(self, name: str) -> np.ndarray:
+        full_name = self._own[name]
+        value = self._read_own(full_name)
+        return value.T if full_name.endswith("classifier/kernel") else value.reshape(self.variables[name].shape)
+
+    @abc.abstractmethod
+    def _read_own(self, full_name: str) -> np.ndarray:
+        """The variable under its own name, in its own shape."""
+
+
+def _merged(row: name_map.Row, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The TF1 shape of an encoder's variable: heads and their size are one dimension."""
+    if "heads" not in row.encoder_shape:
+        return shape
+    at = row.encoder_shape.index("heads")
+    return (*shape[:at], shape[at] * shape[at + 1], *shape[at + 2 :])
+
+
+class Tf2Weights(EncoderVariables):
+    """An object-based checkpoint.
+
+    Args:
+        prefix: as `tf1.resolve_prefix` gives it.
+
+    Raises:
+        InputError: it cannot be read, or holds two variables of one name.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self.path = prefix
+        self.kind = "tf2"
+        self._reader = Reader(prefix)
+        self._keys: dict[str, str] = {}
+        self.slots = 0
+        for full_name, key in self._saved_variables():
+            if key in _ITERATIONS:
+                full_name = name_map.GLOBAL_STEP
+            elif key.startswith("save_counter/") or full_name.endswith(_RANDOM_STATE):
+                continue
+            elif key.startswith("optimizer/") or ".OPTIMIZER_SLOT" in key:
+                self.slots += 1
+                continue
+            if full_name in self._keys:
+                raise InputError(f"{prefix}: two variables are called {shown(full_name)}; save one encoder by itself")
+            if key not in self._reader.variables:
+                raise InputError(f"{prefix}.index: no data of {shown(full_name)} in it; copy the checkpoint again")
+            self._keys[full_name] = key
+        self._name({name: self._reader.variables[key] for name, key in self._keys.items()})
+
+    def _saved_variables(self) -> list[tuple[str, str]]:
+        """(the variable's name, its key in the checkpoint)."""
+        if OBJECT_GRAPH not in self._reader.variables:
+            raise InputError(f"{self.path}.index: no object graph in it; give a checkpoint of TensorFlow 2")
+        try:
+            graph = TrackableObjectGraph.FromString(self._reader(OBJECT_GRAPH))
+        except (DecodeError, TypeError):
+            raise InputError(f"{self.path}: its object graph is damaged; copy the checkpoint again") from None
+        attributes = (attribute for node in graph.nodes for attribute in node.attributes)
+        return [(a.full_name.removesuffix(":0"), a.checkpoint_key) for a in attributes if a.name == "VARIABLE_VALUE"]
+
+    def _read_own(self, full_name: str) -> np.ndarray:
+        return self._reader(self._keys[full_name])
+
+
+def write_tf2(prefix: str, arrays: Mapping[str, np.ndarray], config: BertConfig) -> None:
+    """Writes an object-based checkpoint that ``tf.train.Checkpoint(encoder=...)`` and ``(model=...)`` restore.
+
+    Args:
+        prefix: of the checkpoint.
+        arrays: by TF1 name; those of heads are kept in it as ``heads``, under these names.
+        config: the architecture.
+    """
+    encoder = build_encoder(config)
+    assign_encoder(encoder, arrays, config)
+    heads = tf.Module()
+    heads.all = [tf.Variable(value, name=name) for name, value in arrays.items() if name_map.is_head(name)]
+    tf.train.Checkpoint(encoder=encoder, model=encoder, heads=heads).write(prefix)

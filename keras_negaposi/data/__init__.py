@@ -1,0 +1,1 @@
+"""The user's texts and labelled pairs, their splits, and how pairs are sampled."""

@@ -1,0 +1,58 @@
+"""Figures as JSON, which has no NaN and no infinity, and the history of a training."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from typing import Annotated
+
+from msgspec import Meta
+
+from checkpoints_tools.common.errors import InputError
+from checkpoints_tools.common.files import exists, read_text, write_json
+from checkpoints_tools.common.json_text import parse_json
+from checkpoints_tools.common.schema import checked
+
+_NOT_JSON = re.compile(r"-?\b(?:NaN|Infinity)\b")
+HISTORY_FIX = "remove the file to continue without the history"
+
+
+def write_figures(path: str, value: object) -> None:
+    """`write_json`; a figure that is not defined is null."""
+    write_json(path, _without_nan(value))
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """A line of the training's progress; ``None`` is what was not finite."""
+
+    step: Annotated[int, Meta(ge=0)]
+    loss: float | None
+    accuracy: float | None
+    learning_rate: float | None = None
+    pairs_per_second: float | None = None
+
+
+def read_history(path: str) -> list[Point]:
+    """The points in a ``history.json``; none where there is no such file.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    if not exists(path):
+        return []
+    try:
+        text = _NOT_JSON.sub("null", read_text(path))  # older versions wrote a diverged loss as NaN
+        value = parse_json(text, path)
+    except InputError as error:
+        raise InputError(f"{error}; {HISTORY_FIX}") from None
+    return checked(list[Point], value, path, HISTORY_FIX)
+
+
+def _without_nan(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _without_nan(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

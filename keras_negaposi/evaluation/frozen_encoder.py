@@ -1,0 +1,170 @@
+"""The frozen baseline: one vector a text from the untouched encoder, then logistic regression on pairs of vectors."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from checkpoints_tools.common.cli import say
+from checkpoints_tools.common.errors import InputError
+from checkpoints_tools.common.files import exists, is_remote, make_folder, read_bytes, write_bytes
+from checkpoints_tools.common.progress import Ticker
+from keras_negaposi.config import BaselineConfig
+from keras_negaposi.data.pairs import Pair
+from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS
+from keras_negaposi.input_pipeline.packing import pack_singles
+from keras_negaposi.modeling.heads.layers import masked_mean
+from keras_negaposi.modeling.precision import choose_precision, precision
+from keras_negaposi.modeling.pretrained import Pretrained
+from keras_negaposi.runtime.tf_functions import traced
+
+POOLINGS = ("first", "mean")
+Vectors = dict[str, np.ndarray]
+"""By `text_key`: ``float32 [2, hidden]``, a text's last layer pooled in each of `POOLINGS`' ways."""
+LENGTH_STEP = 16
+"""Batches are padded to a multiple of this, so that few shapes are compiled."""
+
+
+def text_vectors(config: BaselineConfig, pretrained: Pretrained, texts: Sequence[str], path: str) -> Vectors:
+    """The vectors of each text; those kept in ``path`` for the same model are not computed anew.
+
+    Args:
+        config: names the precision and the longest length.
+        pretrained: the encoder and its tokenizer.
+        texts: repeats are encoded once.
+        path: ``.npz`` file of vectors by the text's hash, read if it exists and fits, then written.
+    """
+    key = _model_key(config, pretrained)
+    vectors = read_vectors(path, key, pretrained.bert_config.hidden_size)
+    wanted = {text_key(text): text for text in texts}
+    missing = {name: text for name, text in wanted.items() if name not in vectors}
+    if missing:
+        say(f"encoding {len(missing):,} texts ({len(wanted) - len(missing):,} are kept in {path})")
+        vectors |= _encode(config, pretrained, missing)
+        _write_vectors(path, key, vectors)
+    return {name: vectors[name] for name in wanted}
+
+
+def text_key(text: str) -> str:
+    """A short name of a text's content."""
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def pair_features(vectors: Vectors, texts: dict[str, str], pairs: Sequence[Pair], pooling: str) -> np.ndarray:
+    """``float32 [pairs, 4 * hidden]``: u, v, |u - v| and u * v (InferSent, Conneau et al. 2017, arXiv 1705.02364).
+
+    A linear classifier on u and v alone could not compare them.
+    """
+    u, v = _both_sides(vectors, texts, pairs, pooling)
+    return np.concatenate([u, v, np.abs(u - v), u * v], axis=1)
+
+
+def centred_cosines(
+    vectors: Vectors, texts: dict[str, str], train: Sequence[Pair], pairs: Sequence[Pair], pooling: str
+) -> np.ndarray:
+    """``float32 [pairs, 1]``: the cosine of A's and B's vectors, less the mean vector of the training pairs' pages.
+
+    An encoder's vectors share a large common part, which makes every cosine high (Mu & Viswanath 2018, arXiv
+    1702.01417).
+    """
+    center = np.mean(np.concatenate(_both_sides(vectors, texts, train, pooling)), axis=0)
+    u, v = (side - center for side in _both_sides(vectors, texts, pairs, pooling))
+    lengths = np.linalg.norm(u, axis=1) * np.linalg.norm(v, axis=1)
+    return (np.sum(u * v, axis=1) / np.maximum(lengths, np.finfo(np.float32).tiny))[:, np.newaxis]
+
+
+def _both_sides(
+    vectors: Vectors, texts: dict[str, str], pairs: Sequence[Pair], pooling: str
+) -> tuple[np.ndarray, np.ndarray]:
+    row = POOLINGS.index(pooling)
+    a = np.stack([vectors[text_key(texts[pair.a])][row] for pair in pairs])
+    b = np.stack([vectors[text_key(texts[pair.b])][row] for pair in pairs])
+    return a, b
+
+
+def _encode(config: BaselineConfig, pretrained: Pretrained, texts: dict[str, str]) -> Vectors:
+    """Encodes texts in batches of similar length, padded only to the longest of the batch."""
+    with precision(choose_precision(config.precision)):
+        encoder = pretrained.encoder()
+    tokenizer = pretrained.tokenizer
+
+    def encode(batch: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+        packed = pack_singles(tokenizer, batch, config.max_seq_length)
+        inputs = {name: packed[name][:, :length] for name in ENCODER_INPUTS}
+        states = encoder(inputs, training=False)["sequence_output"]
+        return tf.stack([tf.cast(states[:, 0], tf.float32), masked_mean(states, inputs["input_mask"])], axis=1)
+
+    encode_batch = traced(encode, [tf.TensorSpec([None], tf.string), tf.TensorSpec([], tf.int32)])
+    lengths = dict(zip(texts, map(len, tokenizer.encode(list(texts.values()))), strict=True))
+    order = sorted(texts, key=lambda name: lengths[name])
+    vectors: Vectors = {}
+    tick = Ticker("encoding", len(order))
+    for start in range(0, len(order), config.encode_batch_size):
+        names = order[start : start + config.encode_batch_size]
+        longest = lengths[names[-1]] + 2  # [CLS] and [SEP]
+        length = min(-(-longest // LENGTH_STEP) * LENGTH_STEP, config.max_seq_length)
+        rows = encode_batch(tf.constant([texts[name] for name in names]), length).numpy()
+        vectors |= dict(zip(names, rows, strict=True))
+        tick(len(vectors))
+    return vectors
+
+
+def _model_key(config: BaselineConfig, pretrained: Pretrained) -> str:
+    """A hash of everything that a vector depends on besides its text."""
+    digest = hashlib.sha256()
+    for path in (config.model_file, config.vocab_file):
+        digest.update(hashlib.sha256(read_bytes(path)).digest())
+    digest.update(f"{pretrained.bert_config} {pretrained.source.weights.fingerprint()}".encode())
+    options = (POOLINGS, config.do_lower_case, config.max_seq_length, choose_precision(config.precision))
+    digest.update(repr(options).encode())
+    return digest.hexdigest()
+
+
+def read_vectors(path: str, key: str, hidden: int) -> Vectors:
+    """The vectors kept in a file; none if it is absent or of another model.
+
+    Args:
+        path: of the ``.npz`` file.
+        key: of the model.
+        hidden: numbers a vector has.
+
+    Raises:
+        InputError: it is damaged, or no such file.
+    """
+    if not exists(path):
+        return {}
+    found, names, vectors = load_vectors(path)
+    if found != key:
+        say(f"{path}: vectors of another model or other options; rebuilt")
+        return {}
+    shape = (len(set(names.ravel().tolist())), len(POOLINGS), hidden)
+    if names.ndim != 1 or vectors.shape != shape or vectors.dtype != np.float32 or not np.isfinite(vectors).all():
+        raise InputError(f"{path}: damaged: not one vector of {hidden} numbers a text; remove it; it will be rebuilt")
+    return dict(zip(names.tolist(), vectors, strict=True))
+
+
+def load_vectors(path: str) -> tuple[str, np.ndarray, np.ndarray]:
+    """The model's key, the texts' names and the vectors in a file, none of them checked.
+
+    Raises:
+        InputError: it is damaged, or no such file.
+    """
+    content = read_bytes(path)
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            return str(file["key"]), file["names"], file["vectors"]
+    except Exception:  # a damaged .npz can raise anything
+        raise InputError(f"{path}: not a file of vectors, or damaged; remove it, or give another --vectors") from None
+
+
+def _write_vectors(path: str, key: str, vectors: Vectors) -> None:
+    if not is_remote(path):
+        make_folder(os.path.dirname(path) or ".")
+    content = io.BytesIO()
+    np.savez(content, key=np.array(key), names=np.array(list(vectors)), vectors=np.stack(list(vectors.values())))
+    write_bytes(path, content.getvalue())

@@ -1,0 +1,95 @@
+"""The leakage audit: how much of the test part was seen in training, and what the model owes to it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from keras_negaposi.data.pairs import Pair
+from keras_negaposi.data.splits import documents_of
+from keras_negaposi.evaluation.bootstrap import Interval, Predictions, accuracy, interval
+
+NEAR = 0.8
+"""Cosine of TF-IDF character 5-grams from which two texts count as near-duplicates."""
+SAME_TEXT, NEAR_TEXT = "A's or B's text on another page", "near-duplicate of A's or B's text"
+_CHUNK = 500
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """Test pairs with something seen in training, and accuracy on them and on the others."""
+
+    share: float
+    accuracy_seen: Interval | None
+    accuracy_unseen: Interval | None
+
+
+def audit(
+    texts: dict[str, str],
+    train: Sequence[Pair],
+    test: Sequence[Pair],
+    group_pattern: str,
+    predictions: Predictions,
+    weights: np.ndarray,
+) -> dict[str, Seen]:
+    """What of each test pair was seen in training.
+
+    Args:
+        texts: by title.
+        train: pairs trained on.
+        test: pairs tested on.
+        group_pattern: finds the document in a title.
+        predictions: the model's, of the test pairs.
+        weights: ``float64 [resamples, test pairs]``, as `uncertainty.document_weights` gives them.
+
+    Returns:
+        By what was seen: A or B as a page, a document of theirs, and of pages not seen themselves the same text or
+        a near-duplicate.
+    """
+    pages = {title for pair in train for title in (pair.a, pair.b)}
+    documents = {name for ends in documents_of(train, group_pattern) for name in ends}
+    trained = {texts[title] for title in pages}
+    new = {title for pair in test for title in (pair.a, pair.b)} - pages
+    same = {title for title in new if texts[title] in trained}
+    near_texts = near_duplicates(sorted({texts[title] for title in new - same}), sorted(trained))
+    near = {title for title in new - same if texts[title] in near_texts}
+    seen = {
+        "page A": [pair.a in pages for pair in test],
+        "page B": [pair.b in pages for pair in test],
+        "document of A or B": [a in documents or b in documents for a, b in documents_of(test, group_pattern)],
+        SAME_TEXT: [pair.a in same or pair.b in same for pair in test],
+        NEAR_TEXT: [pair.a in near or pair.b in near for pair in test],
+    }
+    return {name: _split_accuracy(np.array(column), predictions, weights) for name, column in seen.items()}
+
+
+def near_duplicates(texts: Sequence[str], others: Sequence[str]) -> set[str]:
+    """Those of ``texts`` that equal one of ``others`` or come near it.
+
+    Near means a cosine of TF-IDF character 5-grams of `NEAR` or more.
+    """
+    same = set(texts) & set(others)
+    if not texts or not others:
+        return same
+    try:
+        weighing = TfidfVectorizer(analyzer="char", ngram_range=(5, 5), sublinear_tf=True).fit([*texts, *others])
+    except ValueError:  # not one text has five characters
+        return same
+    ours, theirs = weighing.transform(texts), weighing.transform(others).T.tocsr()
+    highest = [
+        (ours[start : start + _CHUNK] @ theirs).max(axis=1).toarray().ravel() for start in range(0, len(texts), _CHUNK)
+    ]
+    return same | {text for text, cosine in zip(texts, np.concatenate(highest), strict=True) if cosine >= NEAR}
+
+
+def _split_accuracy(seen: np.ndarray, predictions: Predictions, weights: np.ndarray) -> Seen:
+    def of(chosen: np.ndarray) -> Interval | None:
+        if not chosen.any():
+            return None
+        part = Predictions(predictions.labels[chosen], predictions.probabilities[chosen], predictions.threshold)
+        return interval(part, weights[:, chosen], accuracy)
+
+    return Seen(float(seen.mean()), of(seen), of(~seen))

@@ -1,0 +1,139 @@
+"""Scoring labelled pairs, each exactly once, and the figures that follow from the scores."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import tf_keras
+from sklearn.metrics import classification_report, confusion_matrix
+
+from checkpoints_tools.common.cli import say
+from checkpoints_tools.common.files import write_text
+from checkpoints_tools.common.progress import Ticker
+from keras_negaposi.data.pairs import Pair
+from keras_negaposi.evaluation.bootstrap import Predictions
+from keras_negaposi.evaluation.figures_json import write_figures
+from keras_negaposi.input_pipeline.datasets import eval_dataset
+from keras_negaposi.input_pipeline.feature_spec import INDEX, LABEL
+from keras_negaposi.input_pipeline.tfrecords import Records
+from keras_negaposi.runtime.run_folder import RunFolder
+from keras_negaposi.runtime.tf_functions import plain
+from keras_negaposi.serving.calibration import Calibration
+from keras_negaposi.training.callbacks import PredictProgress
+
+CLASS_NAMES = ("0", "1")
+SCHEMA = 1
+"""Of ``metrics.json``: raised when a key changes its meaning."""
+SEED = 0
+"""Of the bootstrap."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores(Predictions):
+    """What the model says of every pair of a part, in the part's order.
+
+    Attributes:
+        batch_size: of the evaluation, which the original's ``loss`` depends on.
+    """
+
+    batch_size: int = 32
+
+    @property
+    def predictions(self) -> np.ndarray:
+        """``int32 [pairs]``, 1 where B is held to come next."""
+        return self.said.astype(np.int32)
+
+    def calibrated(self, calibration: Calibration) -> Scores:
+        """The same after the temperature, judged by the threshold."""
+        probabilities = calibration.apply(self.probabilities)
+        return dataclasses.replace(self, probabilities=probabilities, threshold=calibration.threshold)
+
+    @property
+    def losses(self) -> np.ndarray:
+        """Cross-entropy in nats, ``float64 [pairs]``."""
+        right = np.where(self.labels == 1, self.probabilities, 1.0 - self.probabilities.astype(np.float64))
+        return -np.log(np.maximum(right, np.finfo(np.float32).tiny))
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """The figures of one part, named as ``run_classifier.py`` names them.
+
+    ``eval_loss`` is the mean over pairs, ``loss`` the mean over batches of their means; ``confusion`` is
+    ``[label][prediction]``.
+    """
+
+    pairs: int
+    eval_accuracy: float
+    eval_loss: float
+    loss: float
+    global_step: int
+    confusion: list[list[int]]
+    report: dict[str, dict[str, float]]
+    report_text: str
+
+    def eval_results(self) -> str:
+        """The content of the original's ``eval_results.txt``."""
+        names = ("eval_accuracy", "eval_loss", "global_step", "loss")
+        return "".join(f"{name} = {getattr(self, name)}\n" for name in names)
+
+    def metrics(self) -> dict[str, object]:
+        """The content of ``metrics.json``: everything but the formatted text."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if name != "report_text"}
+
+
+def score_records(model: tf_keras.Model, records: Records, part: str, batch_size: int) -> Scores:
+    """Scores every pair of a part exactly once, whatever the batch size.
+
+    Raises:
+        RuntimeError: the pairs scored are not the pairs of the part.
+    """
+    dataset = eval_dataset(records, part, batch_size)
+    columns = list(dataset.map(plain(lambda features: (features[INDEX], features[LABEL]))).as_numpy_iterator())
+    indices, labels = (np.concatenate(column) for column in zip(*columns, strict=True))
+    progress = PredictProgress(Ticker(f"scoring the {part} pairs, batches", len(columns)))
+    probabilities = model.predict(dataset.map(plain(records.inputs)), verbose=0, callbacks=[progress])[:, 1]
+    order = np.argsort(indices)
+    order = order[indices[order] >= 0]
+    if not np.array_equal(indices[order], np.arange(records.counts[part])) or len(probabilities) != len(indices):
+        raise RuntimeError(f"{part}: the pairs scored are not the {records.counts[part]} pairs of the records")
+    return Scores(labels[order], probabilities[order], batch_size=batch_size)
+
+
+def evaluate(scores: Scores, global_step: int) -> Evaluation:
+    """Computes the figures of a part's scores."""
+    losses = scores.losses
+    batches = [losses[start : start + scores.batch_size].mean() for start in range(0, len(losses), scores.batch_size)]
+    arguments = {"labels": [0, 1], "target_names": CLASS_NAMES, "zero_division": 0.0}
+    labels, predictions = scores.labels, scores.predictions
+    return Evaluation(
+        pairs=len(labels),
+        eval_accuracy=float((labels == predictions).mean()),
+        eval_loss=float(losses.mean()),
+        loss=float(np.mean(batches)),
+        global_step=global_step,
+        confusion=confusion_matrix(labels, predictions, labels=[0, 1]).tolist(),
+        report=classification_report(labels, predictions, output_dict=True, **arguments),
+        report_text=classification_report(labels, predictions, digits=4, **arguments),
+    )
+
+
+def chance_loss(pairs: Sequence[Pair]) -> float:
+    """Cross-entropy in nats of always giving the classes' shares: what can be had without reading a text."""
+    share = sum(pair.label for pair in pairs) / len(pairs)
+    return float(-share * np.log(share) - (1 - share) * np.log(1 - share))
+
+
+def write_evaluation(folder: RunFolder, evaluations: dict[str, Evaluation], more: dict[str, object]) -> None:
+    """Writes and tells the figures of the ``test`` part; those of ``dev`` and ``more`` go into ``metrics.json``."""
+    test = evaluations["test"]
+    figures = f"{test.report_text}\nconfusion matrix (rows: label 0, 1; columns: prediction 0, 1): {test.confusion}\n"
+    metrics = {"schema": SCHEMA} | test.metrics() | more
+    if "dev" in evaluations:
+        metrics["dev"] = evaluations["dev"].metrics()
+    write_text(folder.eval_results, test.eval_results())
+    write_text(folder.classification_report, figures)
+    write_figures(folder.metrics, metrics)
+    say(f"\n{figures}\n{test.eval_results()}")

@@ -1,0 +1,91 @@
+"""Labelled pairs scored by a finished run's exported model: of another file, or its own in another precision."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated
+
+import numpy as np
+from msgspec import Meta
+
+from checkpoints_tools.common.cli import say
+from checkpoints_tools.common.files import write_text
+from checkpoints_tools.common.progress import Ticker
+from checkpoints_tools.common.schema import read_as
+from keras_negaposi.config import EvaluateConfig, TrainConfig
+from keras_negaposi.data.pairs import PairData, read_pairs
+from keras_negaposi.data.splits import documents_of, read_split
+from keras_negaposi.data.texts import read_texts
+from keras_negaposi.evaluation.bootstrap import document_weights, intervals
+from keras_negaposi.evaluation.figures_folder import About, check_free, claim, default_folder
+from keras_negaposi.evaluation.metrics import SEED, Evaluation, Scores, evaluate, write_evaluation
+from keras_negaposi.evaluation.same_inputs import check_same_inputs, check_titles
+from keras_negaposi.evaluation.score_table import scores_table
+from keras_negaposi.runtime.folder_lock import locked
+from keras_negaposi.runtime.run_folder import RunFolder, check_finished, saved_options
+from keras_negaposi.serving.calibration import saved_calibration
+
+
+@dataclasses.dataclass(frozen=True)
+class _Metrics:
+    """What is read of ``metrics.json``."""
+
+    global_step: Annotated[int, Meta(ge=0)]
+
+
+def evaluate_pairs(run: str, config: EvaluateConfig) -> Evaluation:
+    """Scores labelled pairs, a file's or those that a finished run was tested on, with the model that it exported.
+
+    Raises:
+        InputError: the run is not finished, the files cannot be used, or the folder for the figures has others.
+    """
+    # 1. Everything is read and checked.
+    options = saved_options(run)
+    check_finished(run)
+    about = About.of(run, config.honbun, config.negaposi, config.precision)
+    folder = RunFolder(config.output_dir or default_folder(about))
+    check_free(folder.path, about)
+    step = read_step(RunFolder(run))
+    threshold = saved_calibration(RunFolder(run)).threshold
+    data = read_pairs(config.honbun, config.negaposi) if config.negaposi else _tested(run, options)
+    say(f"data: {data.describe()}")
+
+    # 2. The pairs are scored.
+    from keras_negaposi.serving.scorer import Scorer
+
+    texts = ((data.texts[pair.a], data.texts[pair.b]) for pair in data.pairs)
+    tick = Ticker("scoring the pairs", len(data.pairs))
+    streamed = Scorer(run, config.precision).stream(texts, config.eval_batch_size)
+    probabilities = np.array([p for p, _ in tick.watch(streamed)], np.float32)
+    labels = np.array([pair.label for pair in data.pairs], np.int32)
+    scores = Scores(labels, probabilities, threshold, config.eval_batch_size)
+    evaluation = evaluate(scores, step)
+    figures = intervals(scores, document_weights(documents_of(data.pairs, options.group_pattern), SEED))
+
+    # 3. The figures are written.
+    with locked(folder.path):
+        check_free(folder.path, about)  # again: another process may have written there
+        claim(folder.path, about)
+        write_text(folder.scores("test"), scores_table(data.pairs, scores))
+        more = {"figures": {name: dataclasses.asdict(figure) for name, figure in figures.items()}}
+        write_evaluation(folder, {"test": evaluation}, more)
+    say(f"accuracy {figures['accuracy'].percent()}; figures in {folder.path}")
+    return evaluation
+
+
+def read_step(folder: RunFolder) -> int:
+    """At which step a finished run ended.
+
+    Raises:
+        InputError: its ``metrics.json`` is damaged.
+    """
+    return read_as(_Metrics, folder.metrics, "finish the run again with --resume").global_step
+
+
+def _tested(run: str, options: TrainConfig) -> PairData:
+    """The pairs that a run was tested on."""
+    check_same_inputs(run, options)
+    texts = read_texts(str(options.honbun))
+    parts = read_split(RunFolder(run).split)
+    check_titles(parts, texts, RunFolder(run).split)
+    return PairData(texts, parts["test"], repeated=0)

@@ -1,0 +1,143 @@
+"""The report's plots, each an SVG element that is readable on light and on dark pages."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from sklearn.metrics import ConfusionMatrixDisplay, precision_recall_curve, roc_curve
+
+from keras_negaposi.evaluation.bootstrap import BINS, Predictions
+from keras_negaposi.evaluation.figures_json import Point
+
+_GREY, _BLUE, _ORANGE = "#808080", "#3b82c4", "#e08214"
+_STYLE = {
+    "font.family": "sans-serif",
+    "svg.fonttype": "none",
+    "svg.hashsalt": "keras_negaposi",
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "legend.facecolor": "none",
+    "legend.edgecolor": "none",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+} | dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _GREY)
+
+
+def draw(plot: Callable[[Axes], None], label: str) -> str:
+    """Runs ``plot`` on fresh axes; gives ``<svg ...>`` with ``label`` for those who cannot see it."""
+    with plt.rc_context(_STYLE):
+        figure, axes = plt.subplots(figsize=(4.6, 3.4), layout="constrained")
+        plot(axes)
+        content = io.StringIO()
+        figure.savefig(content, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        plt.close(figure)
+    svg = content.getvalue()
+    return svg[svg.index("<svg") :].replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+
+
+def pixels(plot: Callable[[Axes], None]) -> np.ndarray:
+    """The same as an image, ``uint8 [height, width, 4]``, on white."""
+    figure, axes = plt.subplots(figsize=(4, 3.4), layout="constrained")
+    plot(axes)
+    figure.canvas.draw()
+    image = np.asarray(figure.canvas.buffer_rgba()).copy()
+    plt.close(figure)
+    return image
+
+
+def confusion(counts: Sequence[Sequence[int]]) -> Callable[[Axes], None]:
+    """Confusion matrix, ``[label][prediction]``."""
+
+    def plot(axes: Axes) -> None:
+        display = ConfusionMatrixDisplay(np.array(counts), display_labels=("does not", "comes next"))
+        display.plot(ax=axes, colorbar=False, cmap="Blues", values_format=",d")
+
+    return plot
+
+
+def roc(predictions: Predictions) -> Callable[[Axes], None]:
+    """ROC curve."""
+
+    def plot(axes: Axes) -> None:
+        false_positives, true_positives, _ = roc_curve(predictions.labels, predictions.probabilities)
+        axes.plot([0, 1], [0, 1], color=_GREY, linestyle=":")
+        axes.plot(false_positives, true_positives, color=_BLUE)
+        axes.set(xlabel="false positives", ylabel="true positives")
+
+    return plot
+
+
+def precision_recall(predictions: Predictions) -> Callable[[Axes], None]:
+    """Precision-recall curve."""
+
+    def plot(axes: Axes) -> None:
+        precision, recall, _ = precision_recall_curve(predictions.labels, predictions.probabilities)
+        axes.plot(recall, precision, color=_BLUE, drawstyle="steps-post")
+        axes.set(xlabel="recall", ylabel="precision", ylim=(0, 1.02))
+
+    return plot
+
+
+def reliability(predictions: Predictions) -> Callable[[Axes], None]:
+    """Mean probability against the share of label 1, bin by bin; a dot's size grows with the bin."""
+
+    def plot(axes: Axes) -> None:
+        bins = np.minimum((predictions.probabilities * BINS).astype(int), BINS - 1)
+        counts = np.bincount(bins, minlength=BINS)
+        full = counts > 0
+        said = np.bincount(bins, predictions.probabilities, BINS)[full] / counts[full]
+        true = np.bincount(bins, predictions.labels, BINS)[full] / counts[full]
+        axes.plot([0, 1], [0, 1], color=_GREY, linestyle=":")
+        axes.plot(said, true, color=_BLUE)
+        axes.scatter(said, true, s=20 + 200 * counts[full] / counts.max(), color=_BLUE, alpha=0.6)
+        axes.set(xlabel="probability said", ylabel="share that comes next", xlim=(0, 1), ylim=(0, 1))
+
+    return plot
+
+
+def histogram(predictions: Predictions) -> Callable[[Axes], None]:
+    """Scores of either class."""
+
+    def plot(axes: Axes) -> None:
+        edges = np.linspace(0, 1, 21)
+        for label, color, name in ((0, _ORANGE, "does not come next"), (1, _BLUE, "comes next")):
+            chosen = predictions.probabilities[predictions.labels == label]
+            axes.hist(chosen, edges, color=color, alpha=0.6, label=name)
+        axes.axvline(predictions.threshold, color=_GREY, linestyle=":")
+        axes.set(xlabel="probability said", ylabel="pairs")
+        axes.legend()
+
+    return plot
+
+
+def learning_curve(history: Sequence[Point], name: str) -> Callable[[Axes], None]:
+    """A figure of the training by step."""
+
+    def plot(axes: Axes) -> None:
+        values = [getattr(point, name) for point in history]
+        defined = [np.nan if value is None else value for value in values]
+        axes.plot([point.step for point in history], defined, color=_BLUE)
+        axes.set(xlabel="step", ylabel=f"training {name}")
+
+    return plot
+
+
+def accuracy_by(values: np.ndarray, predictions: Predictions, label: str, parts: int = 6) -> Callable[[Axes], None]:
+    """Accuracy in equally large parts of the pairs, from the smallest value to the largest, with binomial errors."""
+
+    def plot(axes: Axes) -> None:
+        chunks = [chunk for chunk in np.array_split(np.argsort(values, kind="stable"), parts) if len(chunk)]
+        shares = np.array([predictions.right[chunk].mean() for chunk in chunks])
+        errors = 1.96 * np.sqrt(shares * (1 - shares) / [len(chunk) for chunk in chunks])
+        axes.errorbar([np.median(values[chunk]) for chunk in chunks], shares, errors, color=_BLUE, marker="o")
+        axes.set(xlabel=label, ylabel="accuracy")
+
+    return plot

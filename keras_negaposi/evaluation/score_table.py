@@ -1,0 +1,73 @@
+"""``scores_*.tsv``: what the model says of every pair of a part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from checkpoints_tools.common.errors import InputError, quoted
+from checkpoints_tools.common.files import exists, read_text
+from checkpoints_tools.common.tables import escaped, read_rows, write_rows
+from keras_negaposi.data.pairs import Pair
+from keras_negaposi.evaluation.metrics import Scores
+
+HEADER = ["a", "b", "label", "probability", "prediction"]
+FIX = "finish the run again with --resume"
+
+
+def scores_table(pairs: Sequence[Pair], scores: Scores) -> str:
+    """Tab-separated per-pair scores, a header first; titles are escaped as `tables` does."""
+    rows = [HEADER]
+    for pair, probability, prediction in zip(pairs, scores.probabilities, scores.predictions, strict=True):
+        rows.append([pair.a, pair.b, str(pair.label), f"{probability:.9g}", str(prediction)])
+    return write_rows(rows)
+
+
+def read_scores(path: str, pairs: Sequence[Pair], threshold: float, batch_size: int) -> Scores:
+    """Reads what `scores_table` wrote of these pairs.
+
+    Raises:
+        InputError: it is not there, is no such table, or is one of other pairs; names the line.
+    """
+    if not exists(path):
+        raise InputError(f"{path}: no such file, so the run is not finished; {FIX}")
+    try:
+        text = read_text(path)
+    except InputError as error:
+        raise InputError(f"{error}; {FIX}") from None
+    header, *rows = read_rows(text)
+    if header != HEADER:
+        raise InputError(f"{path}: line 1 is not the header of a table of scores; {FIX}")
+    if len(rows) != len(pairs):
+        raise InputError(f"{path}: {len(rows):,} rows, but the run has {len(pairs):,} such pairs; {FIX}")
+    probabilities = [
+        _probability(row, pair, f"{path}: line {number}")
+        for number, (row, pair) in enumerate(zip(rows, pairs, strict=True), 2)
+    ]
+    labels = np.array([pair.label for pair in pairs], np.int32)
+    return Scores(labels, np.array(probabilities, np.float32), threshold, batch_size)
+
+
+def _probability(row: list[str], pair: Pair, place: str) -> float:
+    """The probability in a row, which must be the pair's.
+
+    Raises:
+        InputError: it is another's, or has no probability.
+    """
+    if len(row) != len(HEADER):
+        raise InputError(f"{place}: {len(row)} columns, not {len(HEADER)}; {FIX}")
+    for name, cell, title in (("a", row[0], pair.a), ("b", row[1], pair.b), ("label", row[2], str(pair.label))):
+        if cell not in (escaped(title), _as_older_versions_wrote(title)):
+            raise InputError(f"{place}: {name} is {quoted(cell)}, but the pair's is {quoted(title)}; {FIX}")
+    try:
+        probability = float(row[3])
+    except ValueError:
+        probability = -1.0
+    if not 0.0 <= probability <= 1.0 or row[4] not in ("0", "1"):
+        raise InputError(f"{place}: no probability and prediction but {quoted(row[3])}, {quoted(row[4])}; {FIX}")
+    return probability
+
+
+def _as_older_versions_wrote(title: str) -> str:
+    return title.replace("\t", " ").replace("\n", " ")

@@ -1,0 +1,1 @@
+"""From texts to batches: tokenizer, packing, TFRecords, tf.data."""

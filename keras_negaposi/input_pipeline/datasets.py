@@ -1,0 +1,74 @@
+"""TFRecords as batches of similar length: endless and shuffled to train on, each pair once to be scored."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from keras_negaposi.input_pipeline.feature_spec import INDEX, LABEL, Features
+from keras_negaposi.input_pipeline.prepared_data import UNLABELLED
+from keras_negaposi.input_pipeline.tfrecords import Records
+from keras_negaposi.runtime.tf_functions import plain
+
+SHUFFLE_BUFFER = 100_000
+"""Pairs held in memory to be shuffled: all of them, in most users' data."""
+EVAL_BUCKETS = 3
+"""Boundaries of lengths: few, since the last batch of each bucket is filled up."""
+
+
+def train_dataset(
+    records: Records,
+    batch_size: int,
+    seed: int,
+    skip_steps: int = 0,
+    targets: np.ndarray | None = None,
+    length_buckets: int = 1,
+    constant_tokens: bool = False,
+    devices: int = 1,
+) -> tf.data.Dataset:
+    """Endless shuffled batches of (model inputs, labels), each pass in a new order fixed by ``seed``.
+
+    Args:
+        records: whose ``train`` part is read, and the `UNLABELLED` one if there is one.
+        batch_size: over all devices; a batch may span two passes, so that it is always full.
+        seed: of the order.
+        skip_steps: batches that a resumed run has seen already.
+        targets: ``float32 [pairs, 2]`` in the records' order, given in place of the labels.
+        length_buckets: boundaries for batches of similar length; with 1 batches are as they come.
+        constant_tokens: let batches of short pairs hold more of them and of long ones fewer; ``batch_size`` on average.
+        devices: that share a batch evenly.
+    """
+    parts = [part for part in ("train", UNLABELLED) if part in records.counts]
+    dataset = tf.data.TFRecordDataset([file for part in parts for file in records.files(part)])
+    buffer = min(records.train_count, SHUFFLE_BUFFER)
+    dataset = dataset.shuffle(buffer, seed, reshuffle_each_iteration=True).repeat()
+    buckets = records.buckets(length_buckets)
+    sizes = buckets.constant_tokens(records.lengths, batch_size, devices) if constant_tokens else batch_size
+    dataset = buckets.batches(dataset.map(plain(records.parse)), sizes, full=True)
+
+    def split_label(features: Features) -> tuple[Features, tf.Tensor]:
+        label = features[LABEL] if targets is None else tf.gather(targets, features[INDEX])
+        return records.inputs(features), label
+
+    return dataset.skip(skip_steps).map(plain(split_label)).prefetch(2)
+
+
+def eval_dataset(records: Records, part: str, batch_size: int, length_buckets: int = EVAL_BUCKETS) -> tf.data.Dataset:
+    """Batches of all features, of similar length each: `INDEX` tells the order.
+
+    What is missing in a batch is filled up with examples of index -1, so that few shapes occur.
+    """
+    examples = tf.data.TFRecordDataset(records.files(part)).map(plain(records.parse))
+    dataset = records.buckets(length_buckets).batches(examples, batch_size)
+
+    def fill(features: Features) -> Features:
+        missing = batch_size - tf.shape(features[INDEX])[0]
+
+        def widen(name: str, value: tf.Tensor) -> tf.Tensor:
+            padding = [[0, missing]] + [[0, 0]] * (value.shape.rank - 1)
+            wide = tf.pad(value, padding, constant_values=-1 if name == INDEX else 0)
+            return tf.ensure_shape(wide, [batch_size, *value.shape[1:]])
+
+        return {name: widen(name, value) for name, value in features.items()}
+
+    return dataset.map(plain(fill)).prefetch(2)

@@ -1,0 +1,141 @@
+"""Texts to the model's inputs, as graph ops: the same in the records, in evaluation and in the exported model."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from keras_negaposi.input_pipeline.feature_spec import APART, SIDES, TOGETHER, Features, Packing, cut
+from keras_negaposi.input_pipeline.token_spans import Parts, Segments, lay_out, trim_pair
+from keras_negaposi.input_pipeline.tokenizer import PADDING_ID, Tokenizer
+from keras_negaposi.runtime.tf_functions import traced
+
+SPECIAL_IDS_OF_PAIR = 3  # [CLS] A [SEP] B [SEP]
+SPECIAL_IDS_OF_SINGLE = 2  # [CLS] text [SEP]
+
+
+@dataclasses.dataclass(frozen=True)
+class Packer:
+    """Makes `Packing.inputs` of texts.
+
+    Args:
+        tokenizer: for both texts.
+        max_seq_length: length of an input in pieces.
+        truncate_a: where a long A is cut; at its ``"end"`` as in the original, or at its ``"start"``, so that the
+            pieces next to B stay. The numbers of pieces are the same. B is always cut at its end.
+    """
+
+    tokenizer: Tokenizer
+    max_seq_length: int
+    truncate_a: str = "end"
+
+    packing: ClassVar[Packing]
+
+    def __getstate__(self) -> dict[str, object]:
+        """What another process needs."""
+        return {name: value for name, value in self.__dict__.items() if name != "traced"}
+
+    def __call__(self, text_a: tf.Tensor, text_b: tf.Tensor) -> Features:
+        """Tokenizes and packs ``string [batch]`` twice; see `pack`."""
+        a, b = (Segments.of(self.tokenizer.tokenize(text)) for text in (text_a, text_b))
+        return self.pack(a, b)
+
+    def pack(self, a: Segments, b: Segments) -> Features:
+        """Packs the pieces' ids.
+
+        Returns:
+            ``int32 [batch, max_seq_length]`` by input's name, and ``truncated``, ``bool [batch]``.
+        """
+        inputs, truncated = self.cut(a, b)
+        laid_out = {prefix: _lay_out(parts, self.tokenizer, self.max_seq_length) for prefix, parts in inputs.items()}
+        packed = {prefix + name: ids for prefix, features in laid_out.items() for name, ids in features.items()}
+        return packed | {"truncated": truncated}
+
+    def cut(self, a: Segments, b: Segments) -> tuple[dict[str, Parts], tf.Tensor]:
+        """What of the pieces goes into each input, by the input's prefix; and ``truncated``, ``bool [batch]``."""
+        raise NotImplementedError
+
+    @staticmethod
+    def pieces_cut(lengths: np.ndarray, max_seq_length: int) -> np.ndarray:
+        """How many pieces of a pair are lost, ``int [pairs]``, by those of A and B, ``int [pairs, 2]``."""
+        raise NotImplementedError
+
+    @functools.cached_property
+    def traced(self) -> tf.types.experimental.PolymorphicFunction:
+        """A call, traced once for batches of any size."""
+        return traced(self.__call__, [tf.TensorSpec([None], tf.string)] * 2)
+
+
+class PairPacker(Packer):
+    """Graph op: ``[CLS] A [SEP] B [SEP]``, the longer text cut until the pair fits."""
+
+    packing = TOGETHER
+
+    def cut(self, a: Segments, b: Segments) -> tuple[dict[str, Parts], tf.Tensor]:
+        """See `Packer`."""
+        room = self.max_seq_length - SPECIAL_IDS_OF_PAIR
+        size_a, size_b = trim_pair(a.sizes, b.sizes, room)
+        return {"": [(0, a.cut(size_a, self.truncate_a)), (1, b.cut(size_b))]}, a.sizes + b.sizes > room
+
+    @staticmethod
+    def pieces_cut(lengths: np.ndarray, max_seq_length: int) -> np.ndarray:
+        """See `Packer`."""
+        return np.maximum(lengths.sum(axis=1) - (max_seq_length - SPECIAL_IDS_OF_PAIR), 0)
+
+
+class ApartPacker(Packer):
+    """Graph op: ``[CLS] A [SEP]`` and ``[CLS] B [SEP]``, each cut to ``max_seq_length``.
+
+    A's tokens are of type 0 and B's of type 1, as in a pair.
+    """
+
+    packing = APART
+
+    def cut(self, a: Segments, b: Segments) -> tuple[dict[str, Parts], tf.Tensor]:
+        """See `Packer`."""
+        inputs = {f"{side}_": self._cut_side(side, pieces) for side, pieces in zip(SIDES, (a, b), strict=True)}
+        return inputs, (a.sizes > self._room) | (b.sizes > self._room)
+
+    def side(self, side: str, text: tf.Tensor) -> Features:
+        """One text a row: ``string [batch]`` -> the encoder's inputs, and ``truncated``."""
+        pieces = Segments.of(self.tokenizer.tokenize(text))
+        packed = _lay_out(self._cut_side(side, pieces), self.tokenizer, self.max_seq_length)
+        return packed | {"truncated": pieces.sizes > self._room}
+
+    @property
+    def _room(self) -> int:
+        return self.max_seq_length - SPECIAL_IDS_OF_SINGLE
+
+    def _cut_side(self, side: str, pieces: Segments) -> Parts:
+        at = self.truncate_a if side == "a" else "end"
+        return [(SIDES.index(side), pieces.cut(tf.minimum(pieces.sizes, self._room), at))]
+
+    @staticmethod
+    def pieces_cut(lengths: np.ndarray, max_seq_length: int) -> np.ndarray:
+        """See `Packer`."""
+        return np.maximum(lengths - (max_seq_length - SPECIAL_IDS_OF_SINGLE), 0).sum(axis=1)
+
+
+PACKERS = {packer.packing.name: packer for packer in (PairPacker, ApartPacker)}
+
+
+def trim(packed: Features) -> Features:
+    """Cuts the padding that no row of the batch needs: ``[batch, seq]`` of either text to its longest row."""
+    masks = {name: mask for name, mask in packed.items() if name.endswith("input_mask")}
+    longest = {name.removesuffix("input_mask"): tf.reduce_max(tf.reduce_sum(mask, 1)) for name, mask in masks.items()}
+    return cut(packed, longest)
+
+
+def pack_singles(tokenizer: Tokenizer, texts: tf.Tensor, max_seq_length: int) -> Features:
+    """Graph op: ``[CLS] text [SEP]``; ``string [batch]`` -> ``int32 [batch, seq]`` by encoder input."""
+    pieces = Segments.of(tokenizer.tokenize(texts))
+    kept = pieces.cut(tf.minimum(pieces.sizes, max_seq_length - SPECIAL_IDS_OF_SINGLE))
+    return _lay_out([(0, kept)], tokenizer, max_seq_length)
+
+
+def _lay_out(parts: Parts, tokenizer: Tokenizer, max_seq_length: int) -> Features:
+    return lay_out(parts, tokenizer.cls_id, tokenizer.sep_id, PADDING_ID, max_seq_length)

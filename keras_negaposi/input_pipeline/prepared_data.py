@@ -1,0 +1,104 @@
+"""What is trained and tested on: the pairs, read, checked and split; nothing is written yet."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+
+from checkpoints_tools.common.cli import say
+from checkpoints_tools.common.errors import InputError
+from checkpoints_tools.common.files import read_digest
+from keras_negaposi.config import DataConfig
+from keras_negaposi.data.adjacency import adjacency, page_of
+from keras_negaposi.data.next_page_pairs import draw_next_pages
+from keras_negaposi.data.pairs import PairData, Pairs, read_pairs
+from keras_negaposi.data.splits import Documents, Split, split_pairs
+from keras_negaposi.input_pipeline.packing import PACKERS, Packer
+from keras_negaposi.input_pipeline.tokenizer import Tokenizer
+
+UNLABELLED = "unlabelled"
+"""Part of pairs that only a teacher labels; trained on after those of ``train``, whose numbers its own continue."""
+FORMAT = 3
+"""Part of the fingerprint: raise it when the same texts are written otherwise."""
+NEXT_PAGES = 2
+"""The same for ``augment_next``: raise it when other pairs are chosen."""
+FINGERPRINTED = (
+    "do_lower_case",
+    "max_seq_length",
+    "truncate_a",
+    "split",
+    "test_share",
+    "dev_share",
+    "group_pattern",
+    "packing",
+    "seed_of_split",
+    "augment_next",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """Everything that the records depend on, read and checked, nothing written yet."""
+
+    config: DataConfig
+    data: PairData
+    split: Split
+    packer: Packer
+    fingerprint: str
+
+
+def read_inputs(config: DataConfig, tokenizer: Tokenizer) -> Inputs:
+    """Reads and checks the pairs and splits them.
+
+    Raises:
+        InputError: whatever is wrong with them.
+    """
+    data = read_pairs(config.honbun, config.negaposi)
+    split = split_pairs(
+        data.pairs, config.split, config.test_share, config.dev_share, config.group_pattern, config.seed_of_split
+    )
+    say(f"data: {data.describe()}")
+    say(f"split ({config.split}): {split.describe()}")
+    split = _add_next_pages(split, data, config)
+    packer = PACKERS[config.packing](tokenizer, config.max_seq_length, config.truncate_a)
+    return Inputs(config, data, split, packer, fingerprint(config))
+
+
+def _add_next_pages(split: Split, data: PairData, config: DataConfig) -> Split:
+    """Adds ``config.augment_next`` self-labelled pairs to ``train``."""
+    if not config.augment_next:
+        return split
+    document = Documents(config.group_pattern)
+    found = adjacency(sorted(data.texts), document)
+    free = split.free_titles(sorted(data.texts), config.split, config.group_pattern)
+    drawn = draw_next_pages(
+        {title: data.texts[title] for title in free},
+        found.pairs,
+        document,
+        known={(page_of(pair.a), page_of(pair.b)) for pair in data.pairs},
+        count=config.augment_next,
+        seed=config.seed_of_split,
+    )
+    left_out = found.describe()
+    if len(drawn) < config.augment_next - 1:
+        raise InputError(
+            f"--augment_next {config.augment_next}: the {len(free):,} pages that are in no pair to be tested on make "
+            f"{len(drawn):,} pairs; give at most that, or a --group_pattern that finds the document in a title"
+            + (f" ({left_out})" if left_out else "")
+        )
+    say(
+        f"{len(drawn):,} more pairs to train on, chosen from {len(free):,} pages that are in no pair to be tested on"
+        + (f"; {left_out}" if left_out else "")
+    )
+    return dataclasses.replace(split, parts=split.parts | {"train": Pairs.of([*split.parts["train"], *drawn])})
+
+
+def fingerprint(config: DataConfig, version: int = FORMAT, choice: int = NEXT_PAGES) -> str:
+    """A hash of the data, the tokenizer and every option that shapes the records, as of a `FORMAT` and `NEXT_PAGES`."""
+    digest = hashlib.sha256()
+    for path in (config.honbun, config.negaposi, config.model_file, config.vocab_file):
+        digest.update(read_digest(path))
+    chosen = [choice] if config.augment_next and choice > 1 else []
+    digest.update(json.dumps([version, *(getattr(config, name) for name in FINGERPRINTED), *chosen]).encode())
+    return digest.hexdigest()

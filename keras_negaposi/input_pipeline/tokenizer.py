@@ -1,0 +1,137 @@
+"""SentencePiece as bert-japanese uses it, as one graph for training, evaluation and the exported model."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+import sentencepiece
+import tensorflow as tf
+
+from checkpoints_tools.common.errors import InputError, quoted
+from checkpoints_tools.common.files import read_bytes
+from checkpoints_tools.formats.tokenizer_files import read_vocabulary
+from keras_negaposi.input_pipeline.sentencepiece_op import Segmentation
+from keras_negaposi.runtime.tf_functions import traced
+
+PAD, CLS, SEP = "[PAD]", "[CLS]", "[SEP]"
+PADDING_ID = 0
+"""What google-research/bert pads with, whatever piece has this id: masks come from lengths."""
+_SPECIAL = ("<unk>", "<s>", "</s>", "<pad>", PAD, CLS, SEP, "[MASK]")
+_NUL_STAND_IN = "\uffff"
+"""TensorFlow's lower-casing ends a text at NUL. This noncharacter is as unknown to any vocabulary as NUL is."""
+
+
+class Tokenizer:
+    """Text to piece ids.
+
+    Python's ``str.lower`` and the graph's differ in 40 capital letters that Unicode added after version 13
+    (Vithkuqi, Glagolitic), which no vocabulary of that time holds.
+
+    Args:
+        model_file: SentencePiece model (``wiki-ja.model``).
+        vocab_file: its vocabulary, ``piece<TAB>score`` a row; a piece's id is its row, from 0, as in the model.
+        do_lower_case: lower-case the text first (never the special pieces).
+
+    Raises:
+        InputError: a file cannot be read, the two do not belong together, or ``[CLS]`` or ``[SEP]`` is missing.
+    """
+
+    def __init__(self, model_file: str, vocab_file: str, do_lower_case: bool = True) -> None:
+        self.do_lower_case = do_lower_case
+        self._model, self._model_file = read_bytes(model_file), model_file
+        pieces, unknown_id = _read_model(self._model, model_file)
+        _check_same(read_vocabulary(vocab_file), vocab_file, pieces, model_file)
+        self.vocabulary = {piece: number for number, piece in enumerate(pieces)}
+        self.cls_id, self.sep_id = (self._special_id(piece, vocab_file) for piece in (CLS, SEP))
+        # A text that spells out a special piece stays ordinary text.
+        ids = [unknown_id if piece in _SPECIAL else number for number, piece in enumerate(pieces)]
+        self._ids = np.array(ids, np.int32)
+
+    def __getstate__(self) -> dict[str, object]:
+        """What another process needs, without the files."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("_encode", "_segment")}
+
+    @property
+    def vocab_size(self) -> int:
+        """One more than the highest id."""
+        return max(self.vocabulary.values()) + 1
+
+    def tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """Graph op: ``string [batch]`` (UTF-8) -> ragged ``int32 [batch, (pieces)]``, special ids not included."""
+        if self.do_lower_case:
+            texts = tf.strings.lower(tf.strings.regex_replace(texts, "\\x00", _NUL_STAND_IN), encoding="utf-8")
+        pieces = self._segment(texts)
+        return pieces.with_values(tf.gather(self._ids, pieces.values))
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of each text, special ids not included.
+
+        Raises:
+            InputError: a text holds half a surrogate pair.
+        """
+        return [ids.tolist() for ids in self.encode_arrays(texts)]
+
+    def encode_arrays(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """`encode` as ``int32 [pieces]`` each; several threads may call it at once.
+
+        Raises:
+            InputError: as `encode`.
+        """
+        if not texts:
+            return []
+        try:
+            raw = [text.encode("utf-8") for text in texts]
+        except UnicodeEncodeError as error:
+            raise InputError(f"text {quoted(error.object)}: half a surrogate pair in it; remove it") from None
+        pieces = self._encode(tf.constant(raw))
+        return np.split(pieces.values.numpy(), pieces.row_splits.numpy()[1:-1])
+
+    @functools.cached_property
+    def _segment(self) -> Segmentation:
+        return Segmentation(self._model, self._model_file)
+
+    @functools.cached_property
+    def _encode(self) -> tf.types.experimental.PolymorphicFunction:
+        """`tokenize`, traced once so that the model is parsed once."""
+        return traced(self.tokenize, [tf.TensorSpec([None], tf.string)])
+
+    def _special_id(self, piece: str, vocab_file: str) -> int:
+        if piece not in self.vocabulary:
+            raise InputError(f"{vocab_file}: no {piece} in it; give the .vocab file that BERT was pre-trained with")
+        return self.vocabulary[piece]
+
+
+def _read_model(model: bytes, model_file: str) -> tuple[list[str], int]:
+    """The pieces of a SentencePiece model by their ids, and the id of what is none of them.
+
+    Raises:
+        InputError: it is no SentencePiece model.
+    """
+    try:
+        processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+        pieces = [processor.id_to_piece(number) for number in range(processor.get_piece_size())]
+        unknown_id = processor.unk_id()
+    except (RuntimeError, ValueError, IndexError):
+        pieces = []
+    if not pieces:
+        raise InputError(f"{model_file}: not a SentencePiece model; give the .model file of the pre-training")
+    return pieces, unknown_id
+
+
+def _check_same(rows: list[str], vocab_file: str, pieces: list[str], model_file: str) -> None:
+    """Checks that a row's number is the model's id of its piece.
+
+    Raises:
+        InputError: names the first row that differs, or says how many are missing.
+    """
+    fix = "give the .model and .vocab files of one pre-training"
+    for number, (row, piece) in enumerate(zip(rows, pieces, strict=False), 1):
+        if row != piece:
+            raise InputError(
+                f"{vocab_file}: row {number} is {quoted(row)}, but piece {number} of {model_file} is {quoted(piece)}; "
+                f"{fix}"
+            )
+    if len(rows) != len(pieces):
+        raise InputError(f"{vocab_file}: {len(rows):,} rows, but {model_file} has {len(pieces):,} pieces; {fix}")

@@ -1,0 +1,130 @@
+"""The encoder's layers, doing the same by operations that TensorFlow runs quickly.
+
+tf-models writes every product as an einsum. A plain product of two matrices takes its bias along in one pass, and where
+nothing is trained its gelu too (oneDNN); and the axes of attention's einsums have to be turned around each. On a
+processor what a training does between the products is compiled (`one_pass`).
+
+Layers stay tf-models' own, with their variables, names and configurations; only what they call is another.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+
+import tensorflow as tf
+import tf_keras
+from tf_keras.src.engine import base_layer_utils
+
+from keras_negaposi.modeling import xla_ops
+
+Activation = Callable[[tf.Tensor], tf.Tensor]
+
+COMPILED_FROM = 128
+"""Hidden size from which compiled passes save more than compiling them takes."""
+
+
+def fuse(encoder: tf_keras.Model) -> None:
+    """Changes the layers of a freshly made ``BertEncoder``; what they compute stays the same but for rounding."""
+    width = encoder.get_config()["hidden_size"]
+    for block in encoder.transformer_layers:
+        activation, attention = block._intermediate_activation_layer, block._attention_layer
+        block._intermediate_dense.call = _dense(
+            block._intermediate_dense, functools.partial(_activate, width, activation)
+        )
+        activation.call = _unchanged
+        for dense in (
+            block._output_dense,
+            attention._query_dense,
+            attention._key_dense,
+            attention._value_dense,
+            attention._output_dense,
+        ):
+            dense.call = _dense(dense)
+        attention._compute_attention = functools.partial(_attention, width, attention)
+    for layer in encoder.submodules:
+        if isinstance(layer, tf_keras.layers.Dropout):
+            random = layer._random_generator
+            random.dropout = functools.partial(_dropout, width, random, random.dropout)
+        if isinstance(layer, tf_keras.layers.LayerNormalization):
+            layer.call = functools.partial(_normalize, width, layer, layer.call)
+
+
+def _unchanged(inputs: tf.Tensor) -> tf.Tensor:
+    return inputs
+
+
+def _dense(layer: tf_keras.layers.EinsumDense, activation: Activation = _unchanged) -> Activation:
+    """`EinsumDense.call` with a kernel ``[*contracted, *new]``: ``[*rows, *contracted]`` -> ``[*rows, *new]``.
+
+    Keras saves the arguments of what it finds there with a model: there is only the one.
+    """
+    new = layer.bias.shape
+    size, contracted = math.prod(new), layer.kernel.shape.rank - new.rank
+    fan_in = math.prod(layer.kernel.shape[:contracted])
+
+    def call(inputs: tf.Tensor) -> tf.Tensor:
+        product = tf.matmul(tf.reshape(inputs, [-1, fan_in]), tf.reshape(layer.kernel, [fan_in, size]))
+        product = activation(tf.nn.bias_add(product, tf.reshape(layer.bias, [size])))
+        return tf.reshape(product, tf.concat([tf.shape(inputs)[:-contracted], new], axis=0))
+
+    return call
+
+
+def _attention(
+    width: int,
+    layer: tf_keras.layers.MultiHeadAttention,
+    query: tf.Tensor,
+    key: tf.Tensor,
+    value: tf.Tensor,
+    attention_mask: tf.Tensor | None = None,
+    training: bool | None = None,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """`MultiHeadAttention._compute_attention`: of ``[batch, seq, heads, size]`` each; values' means, and weights."""
+    query, key, value = (tf.transpose(states, [0, 2, 1, 3]) for states in (query, key, value))
+    scores = tf.matmul(query * layer._key_dim**-0.5, key, transpose_b=True)
+    softmax = functools.partial(layer._masked_softmax, attention_mask=attention_mask)
+    drop = functools.partial(layer._dropout_layer, training=training)
+    weights = softmax(scores)  # in a compiled training the graph leaves them out unless someone asks
+    left = xla_ops.softmax_with_dropout(softmax, drop, scores) if _compiles(width) else drop(weights)
+    return tf.transpose(tf.matmul(left, value), [0, 2, 1, 3]), weights
+
+
+def _activate(width: int, layer: tf_keras.layers.Activation, inputs: tf.Tensor) -> tf.Tensor:
+    """In the layer's own precision, which under bfloat16 is float32."""
+    inputs = tf.cast(inputs, layer.compute_dtype)
+    activation = xla_ops.activation(layer.activation) if _compiles(width) else layer.activation
+    return activation(inputs)
+
+
+def _normalize(
+    width: int, layer: tf_keras.layers.LayerNormalization, unchanged: Activation, inputs: tf.Tensor
+) -> tf.Tensor:
+    """`LayerNormalization.call` over the last axis."""
+    if layer.axis != [inputs.shape.rank - 1] or not _compiles(width):
+        return unchanged(inputs)
+    outputs = xla_ops.layer_normalization(tf.cast(inputs, tf.float32), layer.gamma, layer.beta, layer.epsilon)
+    return tf.cast(outputs, layer.compute_dtype)
+
+
+def _dropout(
+    width: int,
+    random: tf_keras.backend.RandomGenerator,
+    unchanged: Callable[..., tf.Tensor],
+    inputs: tf.Tensor,
+    rate: float,
+    noise_shape: tf.Tensor | None = None,
+) -> tf.Tensor:
+    """Draws only a key; not where Keras draws from the process's generator, or without one."""
+    random._maybe_init()
+    if random._rng_type != random.RNG_STATEFUL or noise_shape is not None or not _compiles(width):
+        return unchanged(inputs, rate, noise_shape)
+    return xla_ops.dropout(inputs, rate, random._generator.uniform([2], minval=None, maxval=None, dtype=tf.int32))
+
+
+def _compiles(width: int) -> bool:
+    """Whether a layer of this width is being trained on what it was measured on: neither GPU nor TPU, nor several."""
+    accelerators = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("TPU")
+    alone = not accelerators and not tf.distribute.has_strategy()
+    return width >= COMPILED_FROM and bool(base_layer_utils.call_context().training) and alone

@@ -1,0 +1,55 @@
+"""The pre-trained BERT that a command starts from: configuration, checkpoint and tokenizer, checked together."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import tf_keras
+
+from checkpoints_tools.bert_config import BertConfig
+from checkpoints_tools.common.errors import InputError
+from checkpoints_tools.source import Source, open_source
+from keras_negaposi.config import DataConfig
+from keras_negaposi.input_pipeline.tokenizer import Tokenizer
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretrained:
+    """A checkpoint that fits its configuration and its tokenizer."""
+
+    source: Source
+    tokenizer: Tokenizer
+
+    @property
+    def bert_config(self) -> BertConfig:
+        """The encoder's architecture."""
+        return self.source.config
+
+    def encoder(self) -> tf_keras.Model:
+        """The encoder with the checkpoint's weights, in the precision in force."""
+        return self.source.encoder()
+
+
+def read_pretrained(config: DataConfig) -> Pretrained:
+    """Reads and checks the four files, every value of the checkpoint too; nothing is built yet.
+
+    Raises:
+        InputError: one of them cannot be used, they do not belong together, or texts would be longer than the BERT
+            has positions.
+    """
+    source = open_source(config.init_checkpoint, config.bert_config_file, config.num_attention_heads)
+    bert_config = source.config
+    tokenizer = Tokenizer(config.model_file, config.vocab_file, config.do_lower_case)
+    if tokenizer.vocab_size > bert_config.vocab_size:
+        raise InputError(
+            f"{config.vocab_file}: {tokenizer.vocab_size:,} pieces, but the BERT has {bert_config.vocab_size:,} "
+            f"({source.config_file or config.init_checkpoint}); give the files of one pre-training"
+        )
+    if config.max_seq_length > bert_config.max_position_embeddings:
+        raise InputError(
+            f"--max_seq_length {config.max_seq_length}: this BERT has {bert_config.max_position_embeddings} positions "
+            f"({source.config_file or config.init_checkpoint}); give at most that"
+        )
+    for name in source.weights:  # a file cut short must be found before anything is written
+        source.weights[name]
+    return Pretrained(source, tokenizer)

@@ -1,0 +1,136 @@
+"""Which document a link leads to."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import unicodedata
+from bisect import bisect_left
+from collections import defaultdict
+
+from keras_negaposi.readers.document import Document, composed
+
+_SUFFIX = re.compile(r"\.(md|markdown)$", re.IGNORECASE)
+_FOLDER_NOTES = ("index", "readme")
+"""A link to a folder leads to its note of such a name."""
+_SEPARATOR = "\n"
+"""Between the parts of a path that are made comparable: it is in none of them."""
+
+
+def normalise(title: str) -> str:
+    """What makes two spellings of a title one: Unicode form and width, case, spaces for underscores."""
+    return "_".join(unicodedata.normalize("NFKC", title).casefold().replace("_", " ").split())
+
+
+class LinkTargets:
+    """Finds documents by how links spell them.
+
+    A title is found as it is, then by the only one that is the same to `normalise`. A title that is a path is found as
+    Obsidian and Foam do: relative to the note or from the folder of all notes, then by its end, then by an alias. Where
+    several paths have that end, notes below the note's own folder come first, then the shortest path.
+
+    Attributes:
+        dangling: links that led nowhere.
+        ambiguous: links that led to one of several titles that are not paths.
+        nearest: links that led to one of several paths by Obsidian's order.
+    """
+
+    def __init__(self) -> None:
+        self.dangling = self.ambiguous = self.nearest = 0
+        self._names: dict[str, list[str]] = {}
+        self._paths: set[str] = set()
+        self._by_key: dict[str, list[str]] = defaultdict(list)
+        self._ends = _Ends()
+        self._aliases = _Ends()
+
+    def add(self, document: Document) -> None:
+        """Makes a document known."""
+        title = document.title
+        if not document.is_path:
+            self._names[title] = [title]
+            self._by_key[normalise(title)].append(title)
+            return
+        folder, name = posixpath.split(title)
+        self._names[title] = [title, name, *document.aliases]
+        self._paths.add(title)
+        self._by_key[_key(title)].append(title)
+        self._ends.add(title, title)
+        for alias in document.aliases:
+            self._aliases.add(alias, title, whole=True)
+        if name.casefold() in _FOLDER_NOTES:
+            self._aliases.add(folder, title)
+
+    def names(self, title: str) -> list[str]:
+        """What a document is called."""
+        return self._names[title]
+
+    def find(self, target: str, source: str) -> str | None:
+        """The title of the document that a link in the document ``source`` leads to, or ``None``."""
+        target = composed(target.strip())
+        if source in self._paths:
+            found, several = self._find_path(_SUFFIX.sub("", target), posixpath.dirname(source))
+            self.nearest += several
+        else:
+            same = [target] if target in self._names else self._by_key.get(normalise(target), [])
+            found, several = (same[0] if len(same) == 1 else None), len(same) > 1
+            self.ambiguous += several
+        self.dangling += found is None and not several
+        return found
+
+    def _find_path(self, path: str, folder: str) -> tuple[str | None, bool]:
+        """A title, and whether there were several that it could be."""
+        relative = posixpath.normpath(posixpath.join(folder, path))
+        whole = {"/": [path.lstrip("/")], "./": [relative, path[2:]], "../": [relative]}
+        start = next((start for start in whole if path.startswith(start)), "")
+        ways = whole.get(start, [path])
+        for spelled in [way for path in ways for way in (path, *(f"{path}/{name}" for name in _FOLDER_NOTES))]:
+            same = [spelled] if spelled in self._names else self._by_key.get(_key(spelled), [])
+            if same:
+                return min(same, key=_nearness), len(same) > 1
+        for ends in (self._ends, self._aliases) if start in ("", "./") else ():
+            found, several = ends.find(path.removeprefix("./"), folder)
+            if found:
+                return found, several
+        return None, False
+
+
+class _Ends:
+    """Finds titles by the ends of paths."""
+
+    def __init__(self) -> None:
+        self._titles: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        self._found: dict[tuple[str, str], str] = {}
+        self._sorted: set[str] = set()
+
+    def add(self, path: str, title: str, whole: bool = False) -> None:
+        """Makes a title known by a path and, unless only the ``whole`` counts, by each of its ends."""
+        entry = _key(title), title
+        parts = _key(path).split(_SEPARATOR)
+        for start in range(1 if whole else len(parts)):
+            self._titles[_SEPARATOR.join(parts[start:])].append(entry)
+
+    def find(self, end: str, folder: str) -> tuple[str | None, bool]:
+        """The nearest title whose path ends so, and whether there are several."""
+        end = _key(end)
+        if end not in self._titles:
+            return None, False
+        titles = self._titles[end]
+        if end not in self._sorted:
+            titles.sort()
+            self._sorted.add(end)
+        below = _key(folder) + _SEPARATOR if folder else ""
+        first, last = bisect_left(titles, (below,)), bisect_left(titles, (below[:-1] + chr(ord(_SEPARATOR) + 1),))
+        if not below or first == last:
+            below, first, last = "", 0, len(titles)
+        if (end, below) not in self._found:
+            self._found[end, below] = min((title for _, title in titles[first:last]), key=_nearness)
+        return self._found[end, below], len(titles) > 1
+
+
+def _key(path: str) -> str:
+    """`normalise` of each part of a path."""
+    return _SEPARATOR.join(map(normalise, path.split("/")))
+
+
+def _nearness(title: str) -> tuple[int, str]:
+    return len(title), title

@@ -1,0 +1,125 @@
+"""Hiding what A calls the page that it links to."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+
+from keras_negaposi.readers.document import Link
+
+MASK = "〓"
+"""Stands where A named the page that it links to: the printer's sign for a character that is missing."""
+SHORTEST_NAME = 2
+"""Characters of a title that is masked wherever it occurs, not only in the link."""
+
+_WRITTEN_TOGETHER = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff"
+_TOGETHER = re.compile(rf"[{_WRITTEN_TOGETHER}\U00020000-\U0003ffff]")
+_KATAKANA = re.compile(r"[ァ-ヺー-ヿ]")
+_HIRAGANA = re.compile(r"[ぁ-ゖゝゞ]")
+_KANJI = re.compile(r"[々〆\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_JOINS = re.compile(r"[\u1160-\u11ff]")
+_SPACES = re.compile(r"[\s_]+")
+
+
+def mask_links(text: str, hidden: Sequence[Link], names: Iterable[str]) -> str:
+    """The text with `MASK` for the links, and wherever else one of the names occurs in any width, case or form.
+
+    A name within a longer word is none of it: `_is_whole` says where words end.
+    """
+    text = _masked(text, ((link.start, link.end) for link in hidden))
+    folded = _Folded(text)
+    return _masked(text, (folded.original(*span) for name in names for span in _occurrences(folded, name)))
+
+
+def _masked(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """The text with `MASK` for every span; those that overlap are one."""
+    parts, done = [], 0
+    for start, end in sorted(spans):
+        if end <= done:
+            continue
+        if start >= done:
+            parts += [text[done:start], MASK]
+        done = end
+    return "".join([*parts, text[done:]])
+
+
+class _Folded:
+    """A text in the form that names are compared in, with where each of its characters comes from.
+
+    Attributes:
+        text: in NFKC, without case.
+        kinds: of its characters: ``w`` of a word between spaces, ``k`` katakana, ``h`` hiragana, ``c`` kanji, or ``-``.
+        kanji: how many kanji stand before each of its characters, without a number's unit (年 in 2020年).
+    """
+
+    def __init__(self, text: str) -> None:
+        parts: list[str] = []
+        self._spans: list[tuple[int, int]] = []
+        kinds: list[str] = []
+        for start, end in _characters(text):
+            part = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text[start:end]).casefold())
+            parts.append(part)
+            self._spans += [(start, end)] * len(part)
+            kinds += [_kind(part[:1])] * len(part)
+        self.text = "".join(parts)
+        self.kinds = "".join(kinds)
+        self.kanji, number = [0], False
+        for character, kind in zip(self.text, self.kinds, strict=True):
+            self.kanji.append(self.kanji[-1] + 1 if kind == "c" and not number else 0)
+            number = character.isdigit()
+
+    def original(self, start: int, end: int) -> tuple[int, int]:
+        """The span of the original text that holds a span of this one."""
+        return self._spans[start][0], self._spans[end - 1][1]
+
+
+def _characters(text: str) -> Iterator[tuple[int, int]]:
+    """Spans of the characters that a reader sees: each with the marks that belong to it."""
+    start = 0
+    for position in range(1, len(text) + 1):
+        if position == len(text) or not _belongs(text[position]):
+            yield start, position
+            start = position
+
+
+def _belongs(character: str) -> bool:
+    """Whether a character is a part of the one before it."""
+    if character.isascii():
+        return False
+    first = unicodedata.normalize("NFKC", character)[:1]
+    return unicodedata.category(first).startswith("M") or bool(_JOINS.match(first))
+
+
+def _kind(character: str) -> str:
+    for kind, pattern in (("k", _KATAKANA), ("h", _HIRAGANA), ("c", _KANJI)):
+        if pattern.match(character):
+            return kind
+    return "w" if character.isalnum() and not _TOGETHER.match(character) else "-"
+
+
+def _occurrences(text: _Folded, name: str) -> Iterator[tuple[int, int]]:
+    """Where a name stands by itself."""
+    words = _SPACES.split(_Folded(name).text.strip(" _"))
+    if sum(map(len, words)) < SHORTEST_NAME:
+        return
+    pattern = re.compile(f"(?=({'[ _]+'.join(map(re.escape, words))}))")
+    for found in pattern.finditer(text.text):
+        if _is_whole(text, *found.span(1)):
+            yield found.span(1)
+
+
+def _is_whole(text: _Folded, start: int, end: int) -> bool:
+    """Whether a span is one or more whole words.
+
+    A word of letters and digits ends where they do, one of katakana where katakana does; hiragana of two characters
+    is only a word by itself. Kanji are written together, in words of two as a rule: a span of them may begin after an
+    even number of kanji, and what follows does not matter (庭園 in 日本庭園 and 庭園史, but not 京都 in 東京都).
+    """
+    kinds = text.kinds
+    before, first, last, after = kinds[max(start - 1, 0) : start], kinds[start], kinds[end - 1], kinds[end : end + 1]
+    if (first in "wk" and before == first) or (last in "wk" and after == last):
+        return False
+    if first == last == "h" and end - start <= 2 and "h" in (before, after):
+        return False
+    return first != "c" or text.kanji[start] % 2 == 0

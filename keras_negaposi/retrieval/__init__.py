@@ -1,0 +1,14 @@
+"""What the model keeps of every page, on disk, and ranking all pages for one with it.
+
+::
+
+    from keras_negaposi.retrieval import Index, build_index
+
+    build_index("runs/vector", IndexConfig(honbun="honbun_data.json", output="index"))
+    Index("index").suggest("text of the page", top=10)
+"""
+
+from keras_negaposi.retrieval.build import build_index
+from keras_negaposi.retrieval.search import Index, Suggestion
+
+__all__ = ["Index", "Suggestion", "build_index"]

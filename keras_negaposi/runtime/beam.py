@@ -1,0 +1,132 @@
+"""The engine for more than one machine: Apache Beam, whose runner may be Dataflow, Flink, Spark, or this process.
+
+Items and results go through files in a folder that all machines see, so a pipeline stays small however much it does.
+What is in the files is data only: whoever can write there cannot make a worker run something.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from checkpoints_tools.common import outputs, temporary
+from checkpoints_tools.common.errors import InputError
+from checkpoints_tools.common.files import (
+    exists,
+    is_remote,
+    join,
+    make_folder,
+    read_bytes,
+    remove_tree,
+    sweep,
+    write_bytes,
+)
+from checkpoints_tools.common.value_bytes import decode, encode
+from keras_negaposi.config.engine import EngineConfig
+from keras_negaposi.input_pipeline.shard_writer import Shard, Written
+from keras_negaposi.runtime.executors import Engine, ItemT, MakeWork, ResultT
+
+if TYPE_CHECKING:
+    import apache_beam
+CLASSES = {"Shard": Shard, "Written": Written}
+"""What items and results may be, besides what `values` takes."""
+
+
+def engine_of(config: EngineConfig, folder: str, here: Engine) -> Engine:
+    """What the options say.
+
+    Args:
+        config: names Beam's runner, or none.
+        folder: the output's, where the exchange is unless ``config`` says otherwise.
+        here: the engine where no runner is named.
+
+    Raises:
+        InputError: there is no such runner.
+    """
+    if not config.runner:
+        return here
+    return Beam(config.runner, config.runner_options or (), config.runner_folder or folder)
+
+
+class Beam:
+    """See `engines`.
+
+    Args:
+        runner: Beam's name of it.
+        options: ``name=value`` or ``name`` each, as the runner documents them.
+        folder: in which a temporary folder for what is exchanged is made.
+
+    Raises:
+        InputError: Beam is not installed, or has no such runner.
+    """
+
+    def __init__(self, runner: str, options: Sequence[str], folder: str) -> None:
+        try:
+            import apache_beam
+            from apache_beam.options.pipeline_options import PipelineOptions
+        except ImportError:
+            raise InputError(f"--runner {runner}: Apache Beam is missing; pip install 'keras_negaposi[beam]'") from None
+        try:
+            self._runner = apache_beam.runners.create_runner(runner)
+        except (ValueError, ImportError) as error:
+            raise InputError(f"--runner {runner}: {error}") from None
+        self._options = PipelineOptions([f"--{option.removeprefix('--')}" for option in options])
+        self._folder = folder
+
+    def __call__(self, make_work: MakeWork[ItemT, ResultT], items: Iterable[ItemT]) -> Iterator[ResultT]:
+        """The results of the items, in order, after all have been done."""
+        import apache_beam
+
+        with _exchange(self._folder) as folder:
+            count = 0
+            for item in items:
+                write_bytes(_item(folder, count), encode(item, CLASSES))
+                count += 1
+            with apache_beam.Pipeline(runner=self._runner, options=self._options) as pipeline:
+                numbers = pipeline | apache_beam.Create(range(count)) | apache_beam.Reshuffle()
+                numbers | apache_beam.ParDo(_do(make_work, folder))
+            for number in range(count):
+                yield decode(read_bytes(_result(folder, number)), _result(folder, number), CLASSES)
+
+
+@contextlib.contextmanager
+def _exchange(folder: str) -> Iterator[str]:
+    """A folder of this job alone. If the job is killed the next one removes it, but on an object store it stays."""
+    if is_remote(folder):
+        path = join(folder, f"{temporary.PREFIX}{uuid.uuid4().hex}{temporary.SUFFIX}")
+        make_folder(path)
+        try:
+            yield path
+        finally:
+            remove_tree(path)
+        return
+    make_folder(folder)
+    sweep(folder)
+    with temporary.folder(folder) as path:
+        outputs.open_to_others(path)
+        yield path
+
+
+def _do(make_work: MakeWork[ItemT, ResultT], folder: str) -> apache_beam.DoFn:
+    import apache_beam
+
+    class Do(apache_beam.DoFn):
+        def setup(self) -> None:
+            self._work = make_work()
+
+        def process(self, number: int) -> None:
+            if not exists(_result(folder, number)):  # Beam may do a thing twice
+                item = decode(read_bytes(_item(folder, number)), _item(folder, number), CLASSES)
+                write_bytes(_result(folder, number), encode(self._work(item), CLASSES))
+
+    return Do()
+
+
+def _item(folder: str, number: int) -> str:
+    return join(folder, f"item-{number:06d}")
+
+
+def _result(folder: str, number: int) -> str:
+    return join(folder, f"result-{number:06d}")

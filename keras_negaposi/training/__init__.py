@@ -1,0 +1,1 @@
+"""Training a run: optimizer, strategies, callbacks, distillation."""

@@ -1,0 +1,78 @@
+"""What Beam's workers exchange: equal when read back, never run, and named when damaged."""
+
+import dataclasses
+import os
+import pickle
+import subprocess
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from checkpoints_tools.common.errors import InputError
+from checkpoints_tools.common.flag_values import decode, encode
+from keras_negaposi.input_pipeline.shard_writer import Shard, Written
+from keras_negaposi.runtime.beam import CLASSES
+from tests.helpers.properties import bounded, mutations, succeeds_or_explains
+
+PIECES = [np.arange(n, dtype=np.int32) for n in (3, 0, 5)]
+SHARD = Shard("folder/題.tfrecord", PIECES, *(np.arange(n, n + 4, dtype=np.int32) for n in range(4)))
+VALUES = {
+    "shard": SHARD,
+    "no pieces": dataclasses.replace(SHARD, pieces=[]),
+    "written": Written(4, 1, np.arange(9)),
+    "texts": ["本文", "", "改\r\n行\u2028\x00\ud800", "tree"],
+    "pieces": PIECES,
+    "rows": [
+        {"vector": np.ones((2, 3), np.float16), "mask": np.ones((2, 1), np.int32)},
+        {"vector": np.zeros((0, 3), np.float16), "array": np.array(1.5)},
+    ],
+    "plain": [1, -2.5, None, True, {"dict": {"class": ["x"]}}, []],
+    "mixed": [np.arange(2, dtype=np.int32), np.arange(2, dtype=np.int64)],
+}
+
+
+def same(found, expected):
+    if dataclasses.is_dataclass(expected):
+        return type(found) is type(expected) and same(vars(found), vars(expected))
+    if isinstance(expected, dict):
+        return found.keys() == expected.keys() and all(same(found[key], expected[key]) for key in expected)
+    if isinstance(expected, list):
+        return len(found) == len(expected) and all(map(same, found, expected))
+    if isinstance(expected, np.ndarray):
+        return found.dtype == expected.dtype and np.array_equal(found, expected) and found.shape == expected.shape
+    return type(found) is type(expected) and found == expected
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_what_is_written_is_read(name):
+    assert same(decode(encode(VALUES[name], CLASSES), "file", CLASSES), VALUES[name])
+
+
+class Evil:
+    def __reduce__(self):
+        return os.mkdir, ("evil",)
+
+
+def test_nothing_that_is_read_is_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("evil.npy", np.array([Evil()]), allow_pickle=True)
+    np.savez("evil.npz", tree=np.array([Evil()], dtype=object))
+    for content in (pickle.dumps(Evil()), *(open(name, "rb").read() for name in ("evil.npy", "evil.npz"))):
+        with pytest.raises(InputError, match="^item-1: damaged"):
+            decode(content, "item-1", CLASSES)
+    assert not os.path.exists("evil")
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    found = subprocess.run(
+        ["grep", "-rnE", "import.*(pickle|marshal|shelve)", "--include=*.py", "keras_negaposi"], cwd=package
+    )
+    assert found.returncode == 1
+
+
+@bounded
+@given(
+    mutations(encode(SHARD, CLASSES), fragments=[b'{"class": "Evil"}', b'{"array": 7}', b"PK\x01\x02", b"\x93NUMPY"])
+)
+def test_property_of_what_is_exchanged(content):
+    found = succeeds_or_explains(lambda: decode(content, "item-1", CLASSES))
+    assert "item-1" in str(found) if isinstance(found, InputError) else isinstance(found, Shard)

@@ -1,0 +1,363 @@
+"""Whatever a user gets wrong: one clear line that names the place, exit code 2, nothing written."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from keras_negaposi import baseline, evaluate, predict, prepare, train
+
+# name: (what is changed in a good set of files and flags, words that the line must hold)
+CASES = {}
+
+
+def case(*words):
+    """Registers a function that spoils a `Setup`."""
+
+    def register(function):
+        CASES[function.__name__] = (function, words)
+        return function
+
+    return register
+
+
+class Setup:
+    """Copies of good files, to be spoiled, and the flags that name them."""
+
+    def __init__(self, tiny, folder):
+        self.folder = folder
+        for path in tiny.folder.iterdir():
+            shutil.copy(path, folder / path.name)
+        self.flags = {name: str(folder / path.rpartition("/")[2]) for name, path in tiny.flags.items()}
+        self.flags["max_seq_length"] = "20"
+
+    def write(self, name, content):
+        data = content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
+        (self.folder / name).write_bytes(data)
+
+    def dump(self, name, value):
+        self.write(name, json.dumps(value))
+
+    def config(self, **changes):
+        path = self.folder / "bert_config.json"
+        values = {k: v for k, v in (json.loads(path.read_text()) | changes).items() if v is not None}
+        path.write_text(json.dumps(values))
+
+
+def pairs_case(name, value, *words):
+    CASES[name] = (lambda s: s.dump("negaposi.json", value), ("negaposi.json", *words))
+
+
+def file_case(name, file, content, *words):
+    CASES[name] = (lambda s: s.write(file, content), (file, *words))
+
+
+def flag_case(name, flag, value, *words):
+    CASES[name] = (lambda s: s.flags.__setitem__(flag, value), (f"--{flag}", *words))
+
+
+A, B, C = "doc00,000", "doc00,001", "doc01,001"
+GOOD = [[A, B, 1], [A, C, 0]]
+
+file_case("pairs not json", "negaposi.json", '["a", "b"],\n ["a" "b"]]', "not JSON at line 1", "Extra data")
+file_case("pairs not json later", "negaposi.json", f'[["{A}", "{B}", 1],\n ["a" "b"]]', "not JSON at line 2, column 7")
+file_case("pairs empty file", "negaposi.json", "", "empty")
+file_case("pairs only white space", "negaposi.json", " \n ", "empty")
+file_case("pairs not utf-8", "negaposi.json", '[["題", "b", 1]]'.encode("cp932"), "not UTF-8 at byte 3")
+file_case("pairs cut short", "negaposi.json", json.dumps(GOOD)[:-5], "not JSON")
+file_case("pairs nested without end", "negaposi.json", "[" * 100_000, "nested too deeply")
+pairs_case("pairs a string", "text", "must be a list of pairs, not a string")
+pairs_case("pairs a number", 3, "not a number")
+pairs_case("pairs null", None, "not a null")
+pairs_case("pairs an empty list", [], "no pairs")
+pairs_case("pairs an empty object", {}, "no pairs")
+pairs_case("pairs an unknown key", {"positive": [[A, B]]}, '"positive"', '"posi"')
+file_case("posi twice", "negaposi.json", '{"posi": [], "nega": [], "posi": []}', '"posi" appears twice')
+file_case("pairs a key twice", "negaposi.json", '[{"a": "x", "b": "y", "b": "z", "label": 1}]', '"b" appears twice')
+file_case("pairs and more", "negaposi.json", json.dumps(GOOD) + "]", "not JSON at line 1", "Extra data")
+pairs_case("posi no list", {"posi": A, "nega": []}, '"posi" must be a list')
+pairs_case("posi with labels", {"posi": [[A, B, 1]], "nega": [[A, C]]}, 'pair 1 of "posi"')
+pairs_case("a pair of two", [*GOOD, [A, B]], "pair 3", "[a, b, label]")
+pairs_case("a pair of four", [*GOOD, [A, B, 1, 1]], "pair 3")
+pairs_case("a pair a string", [*GOOD, "a,b,1"], "pair 3")
+pairs_case("a pair without label", [*GOOD, {"a": A, "b": B}], "pair 3")
+pairs_case("a title a number", [*GOOD, [A, 5, 1]], "pair 3", "must be a string")
+pairs_case("a title without text", [*GOOD, [A, "doc99,000", 1]], "pair 3", '"doc99,000"', "honbun_data.json")
+pairs_case("label 2", [*GOOD, [B, C, 2]], "pair 3", "label 2")
+pairs_case("label a word", [*GOOD, [B, C, "positive"]], "pair 3", '"positive"')
+pairs_case("label null", [*GOOD, [B, C, None]], "pair 3", "None")
+pairs_case("label a half", [*GOOD, [B, C, 0.5]], "pair 3", "0.5")
+pairs_case("label a list", [*GOOD, [B, C, [1]]], "pair 3")
+pairs_case("both labels", [*GOOD, [A, B, 0]], "pair 3", "both labels")
+pairs_case("one class only", [[A, B, 1], [B, C, 1]], "every label is 1")
+CASES["too few pairs"] = (lambda s: s.dump("negaposi.json", GOOD), ("--split random", "too few"))
+file_case("texts not json", "honbun_data.json", "{'a': 1}", "not JSON at line 1, column 2")
+file_case("texts empty", "honbun_data.json", "", "empty")
+file_case("texts a list", "honbun_data.json", "[]", "not a list")
+file_case("texts none", "honbun_data.json", "{}", "no texts")
+file_case("a text a number", "honbun_data.json", '{"t": 5}', '"t"', "must be a string")
+file_case("a text half a surrogate", "honbun_data.json", '{"t": "ab\\ud800"}', '"t"', "character 3")
+file_case("a title twice", "honbun_data.json", '{"t": "x", "u": "y", "t": "z"}', '"t" appears twice')
+file_case("texts not utf-8", "honbun_data.json", b'{"t": "\xff"}', "not UTF-8 at byte 7")
+file_case("config not json", "bert_config.json", "{vocab_size: 3}", "not JSON")
+file_case("config a list", "bert_config.json", "[1]", "JSON object")
+file_case("config an ini without section", "bert_config.json", "[DATA]\nx = 1\n", "[BERT-CONFIG]")
+file_case("config empty", "bert_config.json", "", "empty")
+file_case("vocab no tabs", "wiki-ja.vocab", "a\nb\n", "row 1", "piece<TAB>score")
+file_case("vocab empty", "wiki-ja.vocab", "", "the file is empty")
+file_case("vocab a piece twice", "wiki-ja.vocab", "<unk>\t0\n<s>\t0\n<s>\t0\n", "row 3", '"<s>"')
+file_case("vocab without cls", "wiki-ja.vocab", "<unk>\t0\n[SEP]\t0\n", "row 2", "[SEP]")
+file_case(
+    "vocab of another model", "wiki-ja.vocab", "<unk>\t0\n[CLS]\t0\n[SEP]\t0\nx\t0\n", "piece 2 of", "wiki-ja.model"
+)
+file_case("vocab not utf-8", "wiki-ja.vocab", b"\x80\t0\n", "not UTF-8")
+file_case("model not sentencepiece", "wiki-ja.model", "hello", "not a SentencePiece model")
+file_case("model empty", "wiki-ja.model", "", "not a SentencePiece model")
+file_case("checkpoint index damaged", "model.ckpt-7.index", "junk" * 100, "not a readable checkpoint")
+file_case("checkpoint data cut short", "model.ckpt-7.data-00000-of-00001", "x" * 50, "cannot be read")
+flag_case("split unknown", "split", "documents", "invalid choice")
+flag_case("length a word", "max_seq_length", "long", "invalid int")
+flag_case("length too short", "max_seq_length", "4", "at least 5")
+flag_case("length beyond the positions", "max_seq_length", "41", "40 positions")
+flag_case("batch zero", "train_batch_size", "0", "at least 1")
+flag_case("batch beyond the data", "train_batch_size", "100000", "no step")
+flag_case("rate zero", "learning_rate", "0", "above 0")
+flag_case("rate infinite", "learning_rate", "inf", "above 0")
+flag_case("rate no number", "learning_rate", "nan", "above 0")
+flag_case("epochs negative", "num_train_epochs", "-1", "above 0")
+flag_case("epochs beyond counting", "num_train_epochs", "1e308")
+flag_case("split seed too large", "split_seed", str(2**32), "below")
+flag_case("warm-up beyond one", "warmup_proportion", "1.5", "below 1")
+flag_case("test share zero", "test_share", "0", "at least 0.01")
+flag_case("seed negative", "seed", "-1", "at least 0")
+flag_case("pattern no expression", "group_pattern", "(", "not a regular expression")
+flag_case("pattern without group", "group_pattern", "^.*,", "one group")
+flag_case("lower case maybe", "do_lower_case", "maybe", "neither true nor false")
+flag_case("precision unknown", "precision", "float16", "invalid choice")
+flag_case("a flag that is none", "learning_rates", "1", "unrecognized")
+
+for flag in ("honbun", "negaposi", "init_checkpoint", "bert_config_file", "model_file", "vocab_file"):
+    CASES[f"{flag} not there"] = (
+        lambda s, flag=flag: s.flags.__setitem__(flag, str(s.folder / "absent/file")),
+        ("absent/file" if flag != "init_checkpoint" else "absent",),
+    )
+for flag in ("honbun", "negaposi", "bert_config_file", "model_file", "vocab_file"):
+    CASES[f"{flag} a folder"] = (lambda s, flag=flag: s.flags.__setitem__(flag, str(s.folder)), ("is a folder",))
+for flag in ("honbun", "negaposi", "init_checkpoint"):
+    CASES[f"{flag} not given"] = (lambda s, flag=flag: s.flags.pop(flag), (f"--{flag} is missing",))
+
+
+@case("--separate_layers 99", "2 layers", "at most 1")
+def more_layers_apart_than_there_are(s):
+    s.flags |= {"head": "midfusion", "separate_layers": "99"}
+
+
+@case("negaposi.json: not a file of vectors", "--vectors")
+def vectors_that_are_none(s):
+    s.flags["vectors"] = s.flags["negaposi"]
+
+
+@case("--seeds 2", "4294967295")
+def seeds_beyond_the_largest(s):
+    s.flags |= {"seed": str(2**32 - 1), "seeds": "2"}
+
+
+@case("--split grouped", "not both classes")
+def the_second_split_is_impossible(s):
+    s.flags |= {"split": "both", "group_pattern": "^(doc)"}
+
+
+@case("holds readme.txt")
+def checkpoint_folder_without_one(s):
+    (s.folder / "empty").mkdir()
+    (s.folder / "empty/readme.txt").write_text("x")
+    s.flags["init_checkpoint"] = str(s.folder / "empty")
+
+
+@case("no .data file")
+def checkpoint_without_data(s):
+    (s.folder / "model.ckpt-7.data-00000-of-00001").unlink()
+
+
+@case("[30, 12]", "position_embeddings")
+def config_of_another_size(s):
+    s.config(max_position_embeddings=30)
+
+
+@case("missing: bert/encoder/layer_2")
+def config_with_more_layers(s):
+    s.config(num_hidden_layers=3)
+
+
+@case("unexpected: bert/encoder/layer_1")
+def config_with_fewer_layers(s):
+    s.config(num_hidden_layers=1)
+
+
+@case("vocab_size is missing")
+def config_without_vocabulary(s):
+    s.config(vocab_size=None)
+
+
+@case("not a multiple of")
+def config_heads_do_not_divide(s):
+    s.config(num_attention_heads=5)
+
+
+@case('hidden_size is "wide"')
+def config_with_a_word(s):
+    s.config(hidden_size="wide")
+
+
+@case("num_hidden_layers is 0")
+def config_without_layers(s):
+    s.config(num_hidden_layers=0)
+
+
+@case('"relu" is not supported')
+def config_of_another_activation(s):
+    s.config(hidden_act="relu")
+
+
+@case("rows, but", "wiki-ja.model has")
+def vocab_longer_than_the_model(s):
+    with open(s.folder / "wiki-ja.vocab", "a", encoding="utf-8") as file:
+        file.write("more pieces than the BERT has\t0\n")
+
+
+@case("the test part has not both classes")
+def one_document_only(s):
+    s.flags["split"] = "grouped"
+    s.flags["group_pattern"] = "^(doc)"
+
+
+@case("not empty")
+def output_in_use(s):
+    (s.folder / "out").mkdir()
+    (s.folder / "out/thesis.txt").write_text("mine")
+
+
+@case("is a file")
+def output_a_file(s):
+    (s.folder / "out").write_text("mine")
+
+
+@case("not the folder of a run")
+def resume_of_nothing(s):
+    s.flags["resume"] = "true"
+
+
+def snapshot(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def check(main, arguments, words, capsys):
+    """Runs a command in this process and checks what it printed to stderr and returned."""
+    try:
+        code = main(arguments)
+    except SystemExit as stop:
+        code = stop.code
+    error = capsys.readouterr().err
+    assert code == 2
+    assert len(error.splitlines()) == 1, error
+    assert "error: " in error and "Traceback" not in error
+    line = error.strip()
+    assert len(line) < 700
+    for word in words:
+        assert word in line, line
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_train_refuses(name, tiny, tmp_path, capsys):
+    spoil, words = CASES[name]
+    setup = Setup(tiny, tmp_path)
+    spoil(setup)
+    before = snapshot(tmp_path)
+    check(train.main, [*(f"--{n}={v}" for n, v in setup.flags.items()), f"--output_dir={tmp_path}/out"], words, capsys)
+    assert snapshot(tmp_path) == before  # nothing half-written, nothing lost
+
+
+def test_there_are_forty_and_more():
+    assert len(CASES) >= 40
+
+
+@pytest.mark.parametrize("main", [prepare.main, baseline.main])
+@pytest.mark.parametrize(
+    "name", ["both labels", "a title without text", "model not sentencepiece", "vocab_file not there"]
+)
+def test_the_other_commands_refuse_likewise(main, name, tiny, tmp_path, capsys):
+    spoil, words = CASES[name]
+    setup = Setup(tiny, tmp_path)
+    spoil(setup)
+    before = snapshot(tmp_path)
+    check(main, [*(f"--{n}={v}" for n, v in setup.flags.items()), f"--output_dir={tmp_path}/out"], words, capsys)
+    assert snapshot(tmp_path) == before
+
+
+PREDICT = {
+    "one column": ("a\tb\nc\n", "line 2", "1 columns"),
+    "three columns": ("a\tb\tc\n", "line 1", "3 columns"),
+    "empty line": ("a\tb\n\nc\td\n", "line 2"),
+    "not utf-8": (b"a\tb\n\xff\tb\n", "line 2", "not UTF-8"),
+    "json cut short": ('{"text_a": "x", "text_b": "y"}\n{"text_a": \n', "line 2", "not JSON at column"),
+    "json without b": ('{"text_a": "x"}\n', "line 1", "text_b"),
+    "json a number": ('["a", 3]\n', "line 1", "text_b must be a string"),
+    "json half a surrogate": ('["a", "\\udc00"]\n', "line 1", "surrogate"),
+}
+
+
+@pytest.fixture(scope="module")
+def scorer_folder(tiny, tmp_path_factory):
+    from keras_negaposi.config import TrainConfig
+    from keras_negaposi.training.run import run
+
+    folder = str(tmp_path_factory.mktemp("run") / "out")
+    run(TrainConfig(**tiny.flags, num_train_epochs=0.2, max_seq_length=12, precision="float32", output_dir=folder))
+    return folder
+
+
+@pytest.mark.parametrize("name", PREDICT)
+def test_predict_refuses(name, scorer_folder, tmp_path, capsys):
+    content, *words = PREDICT[name]
+    (tmp_path / "in").write_bytes(content if isinstance(content, bytes) else content.encode())
+    flags = ["--input", str(tmp_path / "in"), "--output", str(tmp_path / "out")]
+    check(predict.main, [scorer_folder, *flags], words, capsys)
+    assert not list(tmp_path.glob("out*"))
+
+
+@pytest.mark.parametrize(
+    ("main", "words"), [(predict.main, "neither a run's folder nor a SavedModel"), (evaluate.main, "not the folder of")]
+)
+def test_a_folder_without_a_model_is_refused(main, words, tiny, tmp_path, capsys):
+    (tmp_path / "in").write_text("a\tb\n")
+    pairs = [f"--{name}={tiny.flags[name]}" for name in ("honbun", "negaposi")]
+    flags = ["--input", f"{tmp_path}/in"] if main is predict.main else pairs
+    check(main, [str(tmp_path), *flags], [words], capsys)
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_predict_refuses_a_missing_file(scorer_folder, capsys):
+    check(predict.main, [scorer_folder, "--input", "absent.tsv"], ["absent.tsv"], capsys)
+
+
+def test_predict_refuses_another_saved_model(tmp_path, capsys):
+    import tensorflow as tf
+
+    tf.saved_model.save(tf.Module(), str(tmp_path / "other"))
+    (tmp_path / "in").write_text("a\tb\n")
+    check(predict.main, [str(tmp_path / "other"), "--input", str(tmp_path / "in")], ["no signature"], capsys)
+
+
+def test_as_a_process_too(tiny):
+    """stderr of the real thing: TensorFlow's own chatter must not bury the line."""
+    command = [sys.executable, "-m", "keras_negaposi.train", "--honbun", "absent.json", "--negaposi", "absent.json"]
+    result = subprocess.run(
+        [*command, "--init_checkpoint", str(tiny.folder), "--max_seq_length", "20"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode == 2
+    assert "absent.json: no such file" in result.stderr.splitlines()[-1]

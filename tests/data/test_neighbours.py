@@ -1,0 +1,260 @@
+"""Like documents and pages: what is found, how much of it there is, and how the work grows."""
+
+import json
+import random
+import resource
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from checkpoints_tools.common.errors import InputError
+from keras_negaposi.data import likeness
+from keras_negaposi.data.adjacency import adjacency
+from keras_negaposi.data.hard_negatives import like_documents, nearest_documents
+from keras_negaposi.data.likeness import Likeness
+from keras_negaposi.data.negative_sampling import halves, match_negatives
+from keras_negaposi.data.next_page_pairs import draw_next_pages
+from keras_negaposi.data.pairs import Pair
+from keras_negaposi.data.splits import Documents, split_pairs
+from keras_negaposi.data.tfidf import NGrams
+from keras_negaposi.evaluation.ranking import hard_candidates
+from keras_negaposi.evaluation.text_baselines import TRIVIAL
+from keras_negaposi.pair_generation.label_leak_check import leaks, tell_leaks
+from keras_negaposi.pair_generation.page_store import PageStore, temporary_store
+from keras_negaposi.pairs import main
+from keras_negaposi.training.distillation import NEIGHBOURS, draw_neighbours
+from tests.helpers.properties import bounded
+
+BY_COMMA = Documents(r"^(.*),")
+SYLLABLES = [chr(code) for code in range(0x3042, 0x3094)]
+
+
+def corpus(documents, seed=0, topics=40, vocabulary=600):
+    """title -> text: documents of three pages, each about one of some topics, in words that others use as well."""
+    rng = random.Random(seed)
+    words = ["".join(rng.choices(SYLLABLES, k=4)) for _ in range(vocabulary)]
+    about = [rng.sample(words, 12) for _ in range(topics)]
+    return {
+        f"d{number:05d},{page}": "".join(rng.choices(about[number % topics], k=8) + rng.choices(words, k=6))
+        for number in range(documents)
+        for page in range(3)
+    }
+
+
+def exact_neighbours(texts, width=10):
+    """All cosines and all densities, as the definition has them."""
+    names = sorted({BY_COMMA(title) for title in texts})
+    whole = [" ".join(texts[title] for title in sorted(texts) if BY_COMMA(title) == name) for name in names]
+    matrix = NGrams().fit_transform(whole)
+    cosines = (matrix @ matrix.T).toarray()
+    np.fill_diagonal(cosines, -1)
+    densities = np.sort(cosines, axis=1)[:, -width:].mean(axis=1)
+    best = np.argsort(densities / 2 - cosines, axis=1)[:, :width]
+    return {name: [names[other] for other in found] for name, found in zip(names, best, strict=True)}
+
+
+def test_like_documents_are_those_of_the_full_comparison():
+    texts = corpus(600)
+    exact = exact_neighbours(texts)
+    wanted = set(list(exact)[::20])
+    found = nearest_documents(wanted, texts, BY_COMMA)
+    same = [len(set(found[name]) & set(exact[name])) for name in wanted]
+    assert found.keys() == wanted and np.mean(same) > 8
+    few = corpus(40)
+    assert nearest_documents({"d00003"}, few, BY_COMMA)["d00003"] == exact_neighbours(few)["d00003"]
+
+
+def test_only_documents_that_offer_a_b_are_named():
+    texts = corpus(200)
+    keys = [title for title in texts if int(title[1:6]) % 10 == 3]
+    near = like_documents(texts, BY_COMMA, keys)(["d00007,1", "d00043,0"])
+    offered = {BY_COMMA(key) for key in keys}
+    assert all(found and set(found) <= offered for found in near.values())
+    assert near["d00043,0"][0] in {"d00003", "d00083", "d00123", "d00163"}  # of its topic
+
+
+@pytest.fixture
+def compared(monkeypatch):
+    """How many postings the index has gone through, and how many texts were compared exactly."""
+    counts = {"texts": 0, "postings": 0}
+    compare = Likeness._compare
+
+    def counting(self, row, others, estimates):
+        counts["texts"] += 1
+        counts["postings"] += int(np.diff(self._postings.indptr)[self._matrix[row].indices].sum())
+        return compare(self, row, others, estimates)
+
+    monkeypatch.setattr(likeness.Likeness, "_compare", counting)
+    return counts
+
+
+def test_the_work_follows_the_number_of_pairs_and_of_documents(compared, tmp_path):
+    work = {}
+    for documents, count in ((500, None), (1000, None), (1000, 40)):
+        texts = corpus(documents, topics=4, vocabulary=60)
+        compared.update(texts=0, postings=0)
+        draw_next_pages(texts, adjacency(texts, BY_COMMA).pairs, BY_COMMA, set(), count)
+        work[documents, count] = dict(compared)
+    assert work[1000, None]["texts"] <= 1000 and work[1000, None]["postings"] < 2.5 * work[500, None]["postings"]
+    assert 0 < work[1000, 40]["texts"] <= 40
+
+
+def test_the_cut_by_documents_grows_with_the_pairs():
+    """One document that all others have a pair with: its neighbours' gains are kept, not computed again."""
+
+    def steps(documents):
+        pairs = [Pair(f"d{n},0", f"d{n},1", 1) for n in range(documents)]
+        pairs += [Pair(f"d{n},0", "hub,1", 0) for n in range(documents)]
+        count = 0
+
+        def trace(frame, event, _):
+            nonlocal count
+            count += event == "line"
+            return trace
+
+        sys.settrace(trace)
+        try:
+            with pytest.raises(InputError):  # no negative is left on either side
+                split_pairs(pairs, "grouped", 0.25, 0.0, r"^(.*),", 0)
+        finally:
+            sys.settrace(None)
+        return count
+
+    assert steps(400) < 2.5 * steps(200)
+
+
+def test_a_page_is_a_once_before_any_is_twice():
+    pages = corpus(40)
+    pairs = draw_neighbours(pages, set(), len(pages) + 5, 0)
+    assert len({(pair.a, pair.b) for pair in pairs}) == len(pages) + 5
+    assert {pair.a for pair in pairs[: len(pages)]} == set(pages)
+
+
+PAGES = st.dictionaries(
+    st.integers(0, 60).map("d,{}".format), st.text(alphabet="あいう ", max_size=6), min_size=1, max_size=40
+)
+
+
+@bounded
+@given(PAGES, st.integers(1, 900), st.randoms())
+def test_drawing_neighbours_property(pages, count, rng):
+    """Either so many different pairs, or the exact number that is possible, which then is."""
+    titles = list(pages)
+    known = {(rng.choice(titles), rng.choice(titles)) for _ in range(20)}
+    try:
+        pairs = draw_neighbours(pages, known, count, 0)
+    except InputError as error:
+        possible = int(str(error).split(" pairs with the")[0].split()[-1].replace(",", ""))
+        assert possible < count
+        pairs = draw_neighbours(pages, known, possible, 0) if possible else []
+        count = possible
+        with pytest.raises(InputError, match=f" make {possible:,} pairs"):
+            draw_neighbours(pages, known, possible + 1, 0)
+    drawn = {(pair.a, pair.b) for pair in pairs}
+    assert len(drawn) == len(pairs) == count and not drawn & known
+    assert all(a != b and a in pages and b in pages for a, b in drawn)
+    assert all(sum(a == title for a, _ in drawn) <= NEIGHBOURS for title in titles)
+
+
+@bounded
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 8)), unique=True, max_size=30),
+    st.sampled_from(["", "あ", "同じ話"]),
+    st.sampled_from([0.0, 0.5, 1.0]),
+    st.one_of(st.none(), st.integers(0, 40)),
+)
+def test_negatives_property(places, text, hard_share, count):
+    """One document, no candidate, all texts the same: a page is matched with another document's only."""
+    texts = {f"d{document},{page}": text for document, page in places}
+    positives, others = halves([(title, f"{title}+") for title in texts], count)
+    keys = [b for _, b in others]
+    near = like_documents(texts | {b: text for b in keys}, BY_COMMA, keys)
+    matched = match_negatives(
+        [a for a, _ in others], keys, lambda a, b: BY_COMMA(a) != BY_COMMA(b), near, BY_COMMA, hard_share, 0
+    )
+    assert len({a for a, _ in matched}) == len({b for _, b in matched}) == len(matched)
+    assert all(BY_COMMA(a) != BY_COMMA(b) and b in keys for a, b in matched)
+    assert len(positives) <= len(others) or not texts
+
+
+@pytest.mark.parametrize("text", ["", "あ"])
+def test_texts_without_two_characters_score_as_chance_does(text):
+    texts = dict.fromkeys(corpus(12), text)
+    pairs = [Pair(a, b, number % 2) for number, (a, b) in enumerate(zip(texts, list(texts)[4:], strict=False))]
+    for name, score in TRIVIAL.items():
+        scores = score(texts, pairs[:20], pairs[20:])
+        assert np.ptp(scores) == 0 and scores[0] == (0 if name == "majority" else pytest.approx(0.5)), name
+    assert leaks(pairs, texts.__getitem__, r"^(.*),", 0) is not None
+    assert tell_leaks(leaks(pairs[:2], texts.__getitem__, r"^(.*),", 0))[0].startswith("Too few pairs")
+    assert len(hard_candidates(texts, pairs[:2], sorted(texts), BY_COMMA, 3)[0]) == 3
+    found = nearest_documents({"d00000"}, texts, BY_COMMA)["d00000"]
+    assert len(found) == (10 if text else 0)  # "あ あ あ" is the text of a document
+    with pytest.raises(InputError, match="--augment 3: the 36 pages .* make 0 pairs"):
+        draw_neighbours(texts, set(), 3, 0)
+
+
+def test_n_grams_of_texts_that_have_some_are_as_ever():
+    fitted = NGrams()
+    rows = fitted.fit_transform(iter(["庭の石", "", "石の庭"]))
+    assert rows.shape[0] == 3 and rows[1].nnz == 0
+    assert fitted.transform(["庭の"]).shape[1] == rows.shape[1]
+
+    def failing():
+        yield "庭の石"
+        raise InputError("the disk is full")
+
+    with pytest.raises(InputError, match="the disk is full"):
+        NGrams().fit_transform(failing())
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_few_pairs_are_made_of_many_pages(count, tmp_path, capsys):
+    source = tmp_path / "honbun_data.json"
+    source.write_text(json.dumps(corpus(20)), encoding="utf-8")
+    code = main([str(source), "--output", str(tmp_path / "out"), "--count", str(count)])
+    said = capsys.readouterr()
+    assert (code, "2 pairs drawn" in said.out) == ((2, False) if count == 1 else (0, True))
+    assert count > 1 or "--count 1: must be at least 2" in said.err
+
+
+def test_a_full_disk_is_explained(tmp_path):
+    """The limit on a file's size stands for the disk's."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    store = PageStore(str(tmp_path / "pages.sqlite"))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
+    try:
+        with pytest.raises(InputError) as raised:
+            for number in range(100_000):
+                store.add(str(number), "庭" * 1000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        store.close()
+    assert str(raised.value).startswith(f"{tmp_path}: cannot store the pages there: ")
+    assert "\n" not in str(raised.value) and "set TMPDIR to a folder on another disk" in str(raised.value)
+
+
+def test_a_full_disk_ends_the_command_in_one_line(tmp_path):
+    source = tmp_path / "honbun_data.json"
+    source.write_text(json.dumps({f"d,{n}": f"{n}" + "庭" * 5000 for n in range(300)}), encoding="utf-8")
+    command = [sys.executable, "-m", "keras_negaposi.pairs", str(source), "--output", str(tmp_path / "out")]
+    limit = (1 << 16, resource.RLIM_INFINITY)
+    ended = subprocess.run(
+        command, capture_output=True, text=True, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    )
+    assert ended.returncode == 2 and "Traceback" not in ended.stderr
+    assert "cannot store the pages there" in ended.stderr and len(ended.stderr.splitlines()) == 1
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_no_folder_for_temporary_files(monkeypatch):
+    def refuse(*_):
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.mkdtemp", refuse)
+    with pytest.raises(InputError, match="no folder for temporary files: No usable .*; free some space, or set TMPDIR"):
+        with temporary_store():
+            pass

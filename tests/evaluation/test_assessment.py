@@ -1,0 +1,306 @@
+"""Planted faults, each of which a finished run must own up to; and what follows from the dev part only."""
+
+import dataclasses
+import json
+import random
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from keras_negaposi.config import TrainConfig
+from keras_negaposi.evaluate import main as evaluate
+from keras_negaposi.evaluation.evaluate_run import judge, tell
+from keras_negaposi.evaluation.html_report import render_report
+from keras_negaposi.evaluation.leakage_audit import NEAR_TEXT, SAME_TEXT, near_duplicates
+from keras_negaposi.evaluation.ranking import rank
+from keras_negaposi.evaluation.ranking import summarize as summarize_ranks
+from keras_negaposi.evaluation.verdict import find_warnings, verdict
+from keras_negaposi.predict import main as predict
+from keras_negaposi.runtime.html import escape
+from keras_negaposi.serving.calibration import Calibration, calibrate
+from keras_negaposi.training.multi_run import summarize
+from keras_negaposi.training.run import run
+
+QUICK = {
+    "num_train_epochs": 0.2,
+    "train_batch_size": 16,
+    "max_seq_length": 30,
+    "precision": "float32",
+    "rank_queries": 4,
+    "rank_candidates": 3,
+}
+
+
+def finish(tiny, folder, head=None, **options):
+    """Trains next to nothing, and gives the metrics of the run."""
+    more = {"head": head} if head else {}
+    run(TrainConfig(**tiny.flags | QUICK | options, output_dir=str(folder)), **more)
+    return json.loads((folder / "metrics.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def plain(tiny, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("plain") / "run"
+    return finish(tiny, folder, split="grouped", dev_share=0.2), folder
+
+
+def warned(metrics, *words):
+    return any(all(word in warning for word in words) for warning in metrics["warnings"])
+
+
+def test_metrics_hold_everything(plain):
+    metrics, folder = plain
+    assert metrics["schema"] == 1
+    assert metrics["figures"]["accuracy"]["value"] == metrics["eval_accuracy"]
+    for found in metrics["figures"].values():
+        assert found["low"] <= found["high"]
+    baselines = {"majority", "A only", "B only", "lengths only", "TF-IDF cosine", "frozen encoder"}
+    baselines |= {"frozen cosine"}
+    assert metrics["baselines"].keys() == baselines
+    for found in metrics["baselines"].values():
+        assert 0 <= found["mcnemar"]["p_value"] <= 1
+    assert metrics["ranking"]["queries"] == 4 and metrics["ranking"]["candidates"] == 3
+    assert metrics["verdict"] in (folder / "report.html").read_text()
+
+
+def test_documents_on_both_sides(tiny, tmp_path, plain):
+    random_split = finish(tiny, tmp_path / "run", split="random")
+    assert warned(random_split, "a document was seen in training")
+    assert random_split["seen"]["document of A or B"]["share"] > 0.9
+    assert not warned(plain[0], "a document was seen in training")
+    assert plain[0]["seen"]["document of A or B"]["share"] == 0
+
+
+def test_labels_that_leak_through_b(tiny, corpus, pair_rows, tmp_path):
+    """Every B of a positive ends in a word that no other text holds."""
+    texts = dict(corpus)
+    rows = []
+    for number, (a, b, label) in enumerate(pair_rows):
+        texts[f"{b}-{number}"] = texts[b] + ("つづき" if label else "べつの")
+        rows.append([a, f"{b}-{number}", label])
+    (tmp_path / "texts.json").write_text(json.dumps(texts))
+    (tmp_path / "pairs.json").write_text(json.dumps(rows))
+    files = {"honbun": str(tmp_path / "texts.json"), "negaposi": str(tmp_path / "pairs.json")}
+    metrics = finish(with_files(tiny, files), tmp_path / "run")
+    assert warned(metrics, "B alone tells the label")
+    assert not warned(metrics, "A alone tells the label")
+
+
+def with_files(tiny, files):
+    return type(tiny)(**vars(tiny) | {"flags": tiny.flags | files})
+
+
+def test_texts_under_two_titles(tiny, corpus, pair_rows, tmp_path):
+    """The second half of the documents is the first half again, under other titles: no document is on both sides."""
+    first = {title: text for title, text in corpus.items() if title < "doc12"}
+    copies = {f"copy{title[3:]}": text for title, text in first.items()}
+    rows = [row for row in pair_rows if row[0] in first and row[1] in first]
+    rows += [[f"copy{a[3:]}", f"copy{b[3:]}", label] for a, b, label in rows]
+    (tmp_path / "texts.json").write_text(json.dumps(first | copies))
+    (tmp_path / "pairs.json").write_text(json.dumps(rows))
+    files = {"honbun": str(tmp_path / "texts.json"), "negaposi": str(tmp_path / "pairs.json")}
+    metrics = finish(with_files(tiny, files), tmp_path / "run", split="grouped")
+    assert metrics["seen"]["document of A or B"]["share"] == 0
+    assert metrics["seen"][SAME_TEXT]["share"] > 0.3
+    assert warned(metrics, SAME_TEXT)
+
+
+def test_a_constant_classifier(tiny, tmp_path):
+    def constant(pooled, config):
+        logits = tf_keras.layers.Dense(2, kernel_initializer="zeros", trainable=False, dtype=tf.float32)(pooled)
+        return tf_keras.layers.Softmax(dtype=tf.float32)(logits)
+
+    metrics = finish(tiny, tmp_path / "run", head=constant)
+    assert metrics["degenerate"]["distinct_scores"] == 1
+    assert warned(metrics, "the same answer")
+    assert warned(metrics, "does not beat the TF-IDF cosine")
+    assert metrics["figures"]["roc_auc"]["value"] == 0.5
+
+
+def test_shuffled_labels_are_at_chance(plain):
+    shuffled = plain[0]["shuffled"]
+    assert shuffled["low"] <= 0.5 <= shuffled["high"]
+
+
+def test_the_threshold_never_comes_from_the_test_part(plain, tiny, tmp_path):
+    """The calibration follows from the dev scores, and no flag sets it; without a dev part it is the default."""
+    metrics, folder = plain
+    rows = [line.split("\t") for line in (folder / "scores_dev.tsv").read_text().splitlines()[1:]]
+    saved = Calibration(**metrics["calibration"])
+    assert saved.chosen_on == "dev"
+    labels = np.array([int(row[2]) for row in rows])
+    calibrated = np.array([float(row[3]) for row in rows])
+    logits = np.log(calibrated / (1 - calibrated)) * saved.temperature
+    again = calibrate(labels, 1 / (1 + np.exp(-logits)))
+    assert again.temperature == pytest.approx(saved.temperature, rel=1e-2)
+    assert again.threshold == pytest.approx(saved.threshold, abs=1e-3)
+    assert not [field.name for field in dataclasses.fields(TrainConfig) if "threshold" in field.name]
+    other = finish(tiny, tmp_path / "run")
+    assert other["calibration"] == {"temperature": 1.0, "threshold": 0.5, "chosen_on": None}
+
+
+def test_predict_and_the_saved_model_use_the_calibration(plain, corpus, tmp_path):
+    _, folder = plain
+    rows = [line.split("\t") for line in (folder / "scores_test.tsv").read_text().splitlines()[1:]]
+    (tmp_path / "in").write_text("".join(f"{corpus[row[0]]}\t{corpus[row[1]]}\n" for row in rows))
+    assert predict([str(folder), "--input", str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 0
+    told = [line.split("\t")[:2] for line in (tmp_path / "out").read_text().splitlines()]
+    np.testing.assert_allclose([float(row[0]) for row in told], [float(row[3]) for row in rows], atol=3e-6)
+    assert [row[1] for row in told] == [row[4] for row in rows]
+
+
+def test_judging_again_changes_nothing(plain):
+    metrics, folder = plain
+    report = (folder / "report.html").read_text()
+    assert evaluate([str(folder)]) == 0
+    assert json.loads((folder / "metrics.json").read_text()) == metrics
+    assert (folder / "report.html").read_text() == report
+
+
+def test_exit_codes_for_scripts(plain, capsys):
+    metrics, folder = plain
+    accuracy = metrics["eval_accuracy"]
+    assert metrics["warnings"]  # next to nothing was trained
+    assert evaluate([str(folder), "--require-accuracy", str(accuracy + 0.01)]) == 1
+    assert "is below --require_accuracy" in capsys.readouterr().out
+    assert evaluate([str(folder), "--fail-on-warning", f"--require_accuracy={accuracy - 0.01}"]) == 1
+    assert "there are warnings" in capsys.readouterr().out
+
+
+def test_tensorboard_has_the_figures(plain):
+    metrics, folder = plain
+    scalars, plugins = {}, set()
+    for path in (folder / "tensorboard/test").rglob("events.out*"):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                plugins.add(value.metadata.plugin_data.plugin_name)
+                if value.metadata.plugin_data.plugin_name == "scalars":
+                    scalars[value.tag] = float(tf.make_ndarray(value.tensor))
+    for name, figure in metrics["figures"].items():
+        assert scalars[f"test/{name}"] == pytest.approx(figure["value"], rel=1e-5)
+    assert {"scalars", "pr_curves", "images", "hparams"} <= plugins
+
+
+def test_an_unfinished_run_is_not_judged(tmp_path, capsys):
+    assert evaluate([str(tmp_path)]) == 2
+    assert "not the folder of a run" in capsys.readouterr().err
+
+
+def test_calibration_finds_temperature_and_threshold():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 1.5, 20000)
+    labels = (rng.random(20000) < 1 / (1 + np.exp(-logits))).astype(int)
+    found = calibrate(labels, 1 / (1 + np.exp(-3 * logits)))
+    assert found.temperature == pytest.approx(3, rel=0.05)
+    assert found.threshold == pytest.approx(0.5, abs=0.05)
+    np.testing.assert_allclose(Calibration(2.0).apply(np.array([0.5, 0.9])), [0.5, 0.75], atol=1e-6)
+
+
+@pytest.mark.parametrize("score", [0.0, 0.3, 0.5, 1.0])
+def test_calibration_of_constant_scores(score):
+    found = calibrate(np.array([0, 1, 0, 1]), np.full(4, score))
+    assert 0 < found.threshold < 1 and np.isfinite(found.temperature)
+
+
+def test_the_threshold_breaks_no_tie():
+    labels = np.array([0, 0, 1, 1, 1])
+    scores = np.array([0.1, 0.2, 0.2, 0.2, 0.9])
+    threshold = calibrate(labels, scores).threshold
+    assert threshold not in Calibration(calibrate(labels, scores).temperature).apply(scores)
+
+
+def test_near_duplicates():
+    rng = random.Random(0)
+    texts = ["".join(rng.choice("あいうえおかきくけこさしすせそ") for _ in range(80)) for _ in range(6)]
+    changed = texts[2][:40] + "ん" + texts[2][41:]
+    assert near_duplicates([changed, texts[0], "短い"], texts[1:]) == {changed}
+    assert near_duplicates(["短い"], ["短い"]) == {"短い"}
+    assert near_duplicates(["短"], ["い"]) == set()
+    assert near_duplicates([], texts) == set()
+    assert NEAR_TEXT != SAME_TEXT
+
+
+class ByOverlap:
+    """A scorer that knows: the more letters in common, the likelier."""
+
+    def stream(self, pairs, batch_size):
+        for a, b in pairs:
+            yield len(set(a) & set(b)) / 100, 0
+
+
+def test_ranking_counts_from_the_best_and_ties_against():
+    from keras_negaposi.data.pairs import Pair
+
+    texts = {"x,0": "abcdef", "x,1": "abcdxy", "y,0": "abzzzz", "y,1": "qqqq", "z,0": "abcdzz", "z,1": "wwww"}
+    test = [Pair("x,0", "x,1", 1), Pair("y,0", "z,1", 0), Pair("z,0", "y,1", 0)]
+    found = rank(ByOverlap(), texts, test, r"^(.*),", 5, 20, 8, 0)
+    # z,0 shares as many letters with x,0 as the true x,1 does: a tie, so the true one is second.
+    assert found.queries == 1
+    assert (found.recall_at_1.value, found.recall_at_10.value, found.mrr.value) == (0, 1, 0.5)
+    assert rank(ByOverlap(), texts, test[1:], r"^(.*),", 5, 20, 8, 0) is None
+
+
+def test_ranking_intervals():
+    ranks = np.array([1, 2, 4, 20] * 25)
+    found = summarize_ranks(ranks, [f"d{number}" for number in range(100)], 20, 0)
+    assert found.recall_at_1.value == 0.25 and found.recall_at_10.value == 0.75
+    assert found.mrr.value == pytest.approx((1 + 0.5 + 0.25 + 0.05) / 4)
+    assert found.recall_at_1.low == pytest.approx(0.25 - 1.96 * np.sqrt(0.25 * 0.75 / 100), abs=0.02)
+
+
+def test_malicious_text_is_shown_as_text(tiny, corpus, pair_rows, tmp_path):
+    bad = [
+        "<script>alert(1)</script>",
+        "\"'><img src=x onerror=alert(1)>",
+        "abc\u202edef",
+        "長" * 5_000,
+        "$verdict ${x}",
+    ]
+    texts = {title: bad[number % len(bad)] + text for number, (title, text) in enumerate(corpus.items())}
+    renamed = {title: title.replace(",", "<b>&\u202e,") for title in texts}
+    (tmp_path / "texts.json").write_text(json.dumps({renamed[title]: text for title, text in texts.items()}))
+    (tmp_path / "pairs.json").write_text(json.dumps([[renamed[a], renamed[b], label] for a, b, label in pair_rows]))
+    files = {"honbun": str(tmp_path / "texts.json"), "negaposi": str(tmp_path / "pairs.json")}
+    finish(with_files(tiny, files), tmp_path / "run")
+    page = (tmp_path / "run/report.html").read_text()
+    assert "<script" not in page and "<img" not in page and "<b>" not in page
+    assert "\u202e" not in page and "[U+202E]" in page
+    assert "&lt;script&gt;" in page and "characters)" in page
+    assert "長" * 1000 not in page
+
+
+def test_escape_keeps_japanese_and_shows_controls():
+    assert escape("本文 <b> & \u200f\x00") == "本文 &lt;b&gt; &amp; [U+200F][U+0000]"
+
+
+def test_a_run_on_an_object_store(tiny):
+    """ram:// stands for gs://: no file of the run touches this machine's disk."""
+    folder = "ram://runs/first"
+    run(TrainConfig(**tiny.flags | QUICK, output_dir=folder))
+    for name in ("metrics.json", "report.html", "vectors.npz", "eval_results.txt", "saved_model/saved_model.pb"):
+        assert tf.io.gfile.exists(f"{folder}/{name}"), name
+    assert evaluate([folder]) == 0
+
+
+def test_damaged_vectors_are_named(tiny, tmp_path, capsys):
+    from keras_negaposi.baseline import main as baseline
+
+    (tmp_path / "v.npz").write_bytes(b"PK\x03\x04" + b"x" * 40)
+    flags = [f"--{name}={value}" for name, value in tiny.flags.items()]
+    flags += ["--max_seq_length=20", f"--vectors={tmp_path}/v.npz", f"--output_dir={tmp_path}/out"]
+    assert baseline(flags) == 2
+    assert "v.npz: not a file of vectors" in capsys.readouterr().err
+
+
+def test_judge_gives_the_figures(plain):
+    metrics, folder = plain
+    judged = judge(str(folder))
+    assert judged.evaluation.eval_accuracy == metrics["eval_accuracy"]
+    # Without any baseline, as where no text has two characters.
+    assessment = dataclasses.replace(judged.assessment, baselines={})
+    alone = dataclasses.replace(judged, assessment=assessment, warnings=find_warnings(assessment))
+    assert verdict(assessment, []).endswith("pairs of documents never seen; no warnings")
+    assert "the trained model" in render_report(alone) and tell(assessment, "sentence", []).endswith("sentence")
+    assert summarize([alone])["grouped"]["tfidf_cosine"] is None

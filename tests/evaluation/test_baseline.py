@@ -1,0 +1,120 @@
+"""The frozen and the trivial baselines."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_negaposi.baseline import main
+from keras_negaposi.config import BaselineConfig
+from keras_negaposi.data.pairs import Pair
+from keras_negaposi.evaluation.baselines import FROZEN, FROZEN_COSINE
+from keras_negaposi.evaluation.frozen_encoder import centred_cosines, pair_features, text_key, text_vectors
+from keras_negaposi.evaluation.text_baselines import (
+    TRIVIAL,
+    a_only,
+    b_only,
+    labels_of,
+    lengths_only,
+    majority,
+    tfidf_features,
+)
+from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS
+from keras_negaposi.input_pipeline.packing import pack_singles
+from keras_negaposi.modeling.pretrained import read_pretrained
+
+LENGTH = 33
+
+
+def test_vectors_are_the_encoders_whatever_the_batch(tiny, corpus, tmp_path):
+    config = BaselineConfig(**tiny.flags, max_seq_length=LENGTH, precision="float32")
+    pretrained = read_pretrained(config)
+    texts = [*list(corpus.values())[:40], "", "りんご"]
+    vectors = text_vectors(config, pretrained, [*texts, *texts], str(tmp_path / "v.npz"))
+    assert len(vectors) == len(set(texts))
+    packed = pack_singles(pretrained.tokenizer, tf.constant(texts), LENGTH)
+    states = pretrained.encoder()({name: packed[name] for name in ENCODER_INPUTS})["sequence_output"].numpy()
+    mask = packed["input_mask"].numpy()[:, :, np.newaxis]
+    expected = np.stack([states[:, 0], (states * mask).sum(axis=1) / mask.sum(axis=1)], axis=1)
+    np.testing.assert_allclose([vectors[text_key(text)] for text in texts], expected, atol=1e-5)
+
+
+def test_kept_vectors_are_reused_for_the_same_model_only(tiny, corpus, tmp_path, capsys):
+    path = str(tmp_path / "v.npz")
+    texts = list(corpus.values())[:10]
+    config = BaselineConfig(**tiny.flags, max_seq_length=LENGTH, precision="float32")
+    pretrained = read_pretrained(config)
+    first = text_vectors(config, pretrained, texts[:6], path)
+    capsys.readouterr()
+    again = text_vectors(config, pretrained, texts, path)
+    new = len(set(texts)) - len(set(texts[:6]))
+    assert f"encoding {new} texts" in capsys.readouterr().out
+    assert all((again[name] == vector).all() for name, vector in first.items())
+    other = BaselineConfig(**tiny.flags, max_seq_length=LENGTH - 1, precision="float32")
+    text_vectors(other, pretrained, texts[:6], path)
+    assert "rebuilt" in capsys.readouterr().out
+
+
+def test_pair_features():
+    texts = {"a": "x", "b": "y"}
+    vectors = {
+        text_key("x"): np.array([[1.0, 2.0], [5.0, 5.0]]),
+        text_key("y"): np.array([[3.0, -1.0], [6.0, 7.0]]),
+    }
+    features = pair_features(vectors, texts, [Pair("a", "b", 1)], "first")
+    assert features.tolist() == [[1, 2, 3, -1, 2, 3, 3, -2]]
+
+
+def test_cosines_are_those_of_what_is_not_common():
+    texts = {name: name for name in "abcd"}
+    means = {"a": [11.0, 10.0], "b": [10.0, 11.0], "c": [9.0, 10.0], "d": [10.0, 9.0]}  # around [10, 10]
+    vectors = {text_key(name): np.array([[7.0, 7.0], mean]) for name, mean in means.items()}
+    train = [Pair("a", "b", 1), Pair("c", "d", 0)]
+    cosines = centred_cosines(vectors, texts, train, [Pair("a", "a", 1), Pair("a", "b", 1), Pair("a", "c", 0)], "mean")
+    np.testing.assert_allclose(cosines, [[1], [0], [-1]], atol=1e-12)
+    assert not centred_cosines(vectors, texts, train, train, "first").any()  # nothing but the common part
+
+
+def test_cosine_is_one_for_equal_texts_and_zero_for_strangers():
+    texts = {"a": "りんごを買う", "b": "りんごを買う", "c": "電車で話す", "d": "電車で話す"}
+    pairs = [Pair("a", "b", 1), Pair("a", "c", 0)]
+    features = tfidf_features(texts, [*pairs, Pair("c", "d", 1)], pairs)
+    np.testing.assert_allclose(features, [[1, 6, 6], [0, 6, 5]], atol=1e-9)
+
+
+def test_majority():
+    train = [Pair("a", "b", 1), Pair("a", "c", 1), Pair("a", "d", 0)]
+    assert majority({}, train, [Pair("x", "y", 1), Pair("x", "z", 0)]).tolist() == [1, 1]
+    assert majority({}, train[1:], [Pair("x", "y", 1)]).tolist() == [0]
+
+
+@pytest.mark.parametrize("side", ["a", "b"])
+def test_one_side_sees_its_side_only(side):
+    texts = {"yes": "りんごを買う", "no": "電車で話す", "other": "会議を見る"}
+    rows = [("yes", "other", 1), ("no", "other", 0)] * 20
+    pairs = [Pair(a, b, label) if side == "a" else Pair(b, a, label) for a, b, label in rows]
+    labels = labels_of(pairs)
+    ours, theirs = (a_only, b_only) if side == "a" else (b_only, a_only)
+    assert ((ours(texts, pairs, pairs) > 0.5) == labels).all()
+    assert np.ptp(theirs(texts, pairs, pairs)) == 0
+
+
+def test_lengths_only():
+    texts = {"long": "あ" * 50, "short": "い" * 5}
+    pairs = [Pair("long", "short", 1), Pair("short", "long", 0)] * 20
+    assert ((lengths_only(texts, pairs, pairs) > 0.5) == labels_of(pairs)).all()
+
+
+def test_the_command(tiny, tmp_path, capsys):
+    flags = [f"--{name}={value}" for name, value in tiny.flags.items()]
+    assert main([*flags, "--max_seq_length=33", "--split=grouped", f"--output_dir={tmp_path}/b"]) == 0
+    output = capsys.readouterr().out
+    metrics = json.loads((tmp_path / "b/baseline_metrics.json").read_text())
+    accuracy = {name: found["value"] for name, found in metrics["accuracy"].items()}
+    assert accuracy.keys() == {*TRIVIAL, FROZEN, FROZEN_COSINE}
+    assert accuracy["majority"] == pytest.approx(0.5, abs=0.02)
+    for value in accuracy.values():
+        assert f"{value:.1%}".replace("%", " %") in output
+    # The corpus: a page's document is about one thing, so the cosine sees most of it.
+    assert accuracy["TF-IDF cosine"] > 0.7

@@ -1,0 +1,30 @@
+"""Trains on as many processors as are asked for, without dropout, so that any number of them must learn the same.
+
+python tests/train_without_dropout.py PROCESSORS OPTIONS_AS_JSON
+"""
+
+import json
+import sys
+
+import tensorflow as tf
+import tf_keras
+
+from checkpoints_tools.common.cli import make_parser, run_command
+from keras_negaposi.config import TrainConfig
+from keras_negaposi.training import run
+
+
+def head(pooled, config):
+    logits = tf_keras.layers.Dense(2, dtype=tf.float32, name="classifier")(pooled)
+    return tf_keras.layers.Softmax(dtype=tf.float32)(logits)
+
+
+def main(processors, options):
+    devices = [tf.config.LogicalDeviceConfiguration()] * processors
+    tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], devices)
+    parser = make_parser("train_without_dropout", __doc__)
+    return run_command(parser, lambda _: run.run(TrainConfig(**options), head=head) and None, [])
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), json.loads(sys.argv[2])))

@@ -1,0 +1,61 @@
+"""Cutting long lines: the same pages as ever, in time that grows with the text."""
+
+import random
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keras_negaposi.pair_generation.chunking import cut_document
+from keras_negaposi.readers.document import Document, Line, Link
+from tests.helpers.properties import bounded
+
+
+def pages(text, length, measure=len, links=()):
+    return cut_document(Document("話", [[Line(text, tuple(links))]]), length, measure)
+
+
+def pieces(text):
+    """Lengths as a tokenizer has them: some characters weigh 3, some nothing, and a text is at least 1."""
+    return max(1, sum({"重": 3, "軽": 0}.get(character, 1) for character in text))
+
+
+LONG = {
+    "no sentence ends": "あ",
+    "every character ends a sentence": "。",
+    "short sentences": "庭に石。",
+    "words": "stone water. ",
+    "heavy": "重",
+    "weightless": "軽",
+}
+
+
+@pytest.mark.parametrize("measure", [len, pieces])
+@pytest.mark.parametrize("case", LONG)
+def test_twice_the_line_takes_twice_the_time(case, measure):
+    seconds = []
+    for size in (20_000, 80_000):
+        text = LONG[case] * (size // len(LONG[case]))
+        links = [Link(start, start + 1, "x") for start in range(0, size - 20, 10)]
+        started = time.process_time()
+        found = pages(text, size // 3 if case == "short sentences" else 100, measure, links)
+        seconds.append(time.process_time() - started)
+        assert "".join(page.text for page in found).replace(" ", "") == text.replace(" ", "")
+    assert seconds[1] < 8 * seconds[0] + 0.05
+
+
+@bounded
+@given(seed=st.integers(0, 2**32), length=st.integers(10, 60), measure=st.sampled_from([len, pieces]))
+def test_pages_hold_all_the_text_and_fit_property(seed, length, measure):
+    rng = random.Random(seed)
+    text = " ".join("".join(rng.choices("庭石重軽a。！?」. ", k=rng.randrange(300))).split())
+    links = [Link(start, start + 2, f"{start}") for start in range(0, len(text) - 1, 7)]
+    links = [link for link in links if " " not in text[link.start : link.end]]
+    found = pages(text, length, measure, links) if text else []
+    assert "".join(page.text for page in found).replace(" ", "") == text.replace(" ", "")
+    for page in found:
+        assert measure(page.text.replace(" ", "")) <= length and page.text == page.text.strip() != ""
+        for link in page.links:
+            start = int(link.target)
+            assert page.text[link.start : link.end] == text[start : start + 2]

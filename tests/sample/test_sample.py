@@ -1,0 +1,176 @@
+"""The sample in the package: how its pairs are drawn, what pre-training hides, and the run that a newcomer sees."""
+
+import json
+import random
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from checkpoints_tools import InputError
+from keras_negaposi.evaluation.leakage_audit import NEAR_TEXT
+from keras_negaposi.sample import FOLDER
+from keras_negaposi.sample.corpus import DECKS_A_SHELF, draw_pairs, make_decks, read_phrases
+
+MOST_BYTES = 5 * 2**20
+
+
+@pytest.fixture(scope="module")
+def decks():
+    return make_decks(5, seed=3)
+
+
+def test_cue_and_answers_share_no_words():
+    """Two letters side by side, one of them no hiragana, stand for a word."""
+    for topic, aspects in read_phrases().items():
+        for name, aspect in aspects.items():
+            answers = " ".join(aspect["answers"])
+            for cue in aspect["cues"]:
+                shared = [cue[i : i + 2] for i in range(len(cue) - 1) if cue[i : i + 2] in answers]
+                assert all(re.fullmatch(r"[ぁ-ん]{2}", letters) for letters in shared), (topic, name, cue, shared)
+
+
+def test_every_phrase_belongs_to_one_aspect():
+    phrases = [
+        phrase
+        for aspects in read_phrases().values()
+        for aspect in aspects.values()
+        for phrase in sum(aspect.values(), [])
+    ]
+    assert max(Counter(phrases).values()) == 1
+
+
+def test_neither_side_of_a_pair_tells_its_label(decks):
+    pairs = draw_pairs(decks, seed=4)
+    assert sum(pair.label for pair in pairs) * 2 == len(pairs)
+    for side in ("a", "b"):
+        assert max(Counter(getattr(pair, side) for pair in pairs).values()) == 1
+
+
+def test_labels_are_what_the_decks_say(decks):
+    slides = {slide.title: (number, slide) for number, deck in enumerate(decks) for slide in deck.slides}
+    for pair in draw_pairs(decks, seed=4):
+        (deck_a, a), (deck_b, b) = slides[pair.a], slides[pair.b]
+        assert deck_a // DECKS_A_SHELF == deck_b // DECKS_A_SHELF
+        same_topic = decks[deck_a].topic == decks[deck_b].topic
+        if pair.label:
+            assert (deck_b, b.place) == (deck_a, a.place + 1)
+        else:
+            assert deck_a != deck_b
+            assert not (same_topic and b.place == a.place + 1)
+
+
+def test_decks_are_seeded_and_no_text_comes_twice(decks):
+    assert make_decks(5, seed=3) == decks != make_decks(5, seed=2)
+    texts = [slide.text for deck in decks for slide in deck.slides]
+    assert len(set(texts)) == len(texts)
+    others = make_decks(5, seed=2, taken=frozenset(texts))
+    assert not {slide.text for deck in others for slide in deck.slides} & set(texts)
+
+
+def test_the_phrase_book_is_finite():
+    with pytest.raises(InputError, match="fewer shelves"):
+        make_decks(1000, seed=0)
+
+
+def test_word_vectors_put_neighbours_side_by_side():
+    from keras_negaposi.sample.pretrain import word_vectors
+
+    rng = random.Random(0)
+    groups = [range(3, 13), range(13, 23), range(23, 33)]  # 0 to 2 occur nowhere
+    neighbours = [(rng.sample(group, 4), rng.sample(group, 3)) for group in groups for _ in range(40)]
+    vectors = word_vectors(neighbours, vocab_size=33, width=7, scale=0.5)
+    assert vectors.shape == (33, 7) and vectors.dtype == np.float32
+    assert vectors[3:].std() == pytest.approx(0.5, abs=0.1)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosine = unit @ unit.T
+    for group in groups:
+        others = [number for number in range(3, 33) if number not in group]
+        assert cosine[np.ix_(group, group)].mean() > cosine[np.ix_(group, others)].mean() + 0.5
+
+
+def test_masking_follows_the_paper():
+    from keras_negaposi.sample.pretrain import PREDICTIONS, mask_pieces
+
+    rng = np.random.default_rng(0)
+    shape, mask_id, vocab_size = (2000, 23), 5, 97
+    ids = rng.integers(6, vocab_size, shape).astype(np.int32)
+    maskable = rng.random(shape) < 0.8
+    maskable[:3] = False
+    begins = rng.random(shape) < 0.2
+    masked, positions, targets, weights = mask_pieces(ids, maskable, begins, mask_id, vocab_size, rng)
+    assert positions.shape == targets.shape == weights.shape == (2000, PREDICTIONS)
+    np.testing.assert_array_equal(targets, np.take_along_axis(ids, positions, axis=1))
+    drawn = np.zeros(shape, bool)
+    np.put_along_axis(drawn, positions, weights > 0, axis=1)
+    assert not drawn[~maskable].any() and not weights[:3].any()
+    np.testing.assert_array_equal(masked[~drawn], ids[~drawn])
+    assert drawn.sum() / maskable.sum() == pytest.approx(0.15, abs=0.02)
+    assert (masked[drawn] == mask_id).mean() == pytest.approx(0.8, abs=0.02)
+    assert (masked[drawn] == ids[drawn]).mean() == pytest.approx(0.1, abs=0.02)
+    # In half of the rows neighbours are drawn together, unless a word begins between them.
+    both = drawn[3:, 1:] & drawn[3:, :-1]
+    within, across = (both[where].mean() for where in (~begins[3:, 1:], begins[3:, 1:]))
+    assert within > 2 * across
+
+
+def test_the_sample_is_small_and_the_script_makes_its_pairs_again():
+    from keras_negaposi.sample.make import MakeConfig
+
+    assert sum(path.stat().st_size for path in FOLDER.parent.rglob("*") if path.is_file()) < MOST_BYTES
+    config = MakeConfig()
+    decks = make_decks(config.shelves, config.seed)
+    rows = [[pair.a, pair.b, pair.label] for pair in draw_pairs(decks, config.seed)]
+    assert json.loads((FOLDER / "negaposi.json").read_text(encoding="utf-8")) == rows
+    texts = {slide.title: slide.text for deck in decks for slide in deck.slides}
+    assert json.loads((FOLDER / "honbun_data.json").read_text(encoding="utf-8")) == texts
+
+
+@pytest.mark.slow
+def test_the_script_writes_over_nothing(tmp_path, capsys):
+    from keras_negaposi.sample.make import main
+
+    (tmp_path / "honbun_data.json").write_text("mine")
+    assert main([f"--output_dir={tmp_path}"]) == 2
+    assert f'--output_dir "{tmp_path}": it holds "honbun_data.json"; give a new folder' in capsys.readouterr().err
+    assert (tmp_path / "honbun_data.json").read_text() == "mine"
+
+
+def test_the_script_makes_a_bert_that_loads(tmp_path):
+    from checkpoints_tools import load_encoder
+    from keras_negaposi.sample.make import main
+
+    flags = ["--shelves=4", "--pretrain_shelves=4", "--pieces=800", "--steps=20", "--batch_size=16"]
+    assert main([*flags, f"--output_dir={tmp_path}"]) == 0
+    encoder = load_encoder(str(tmp_path / "bert_config.json"), str(tmp_path))
+    assert encoder.get_config()["hidden_size"] == 128
+    pieces = [line.split("\t")[0] for line in (tmp_path / "sample.vocab").read_text(encoding="utf-8").splitlines()]
+    assert pieces[:7] == ["<unk>", "<s>", "</s>", "[PAD]", "[CLS]", "[SEP]", "[MASK]"]  # bert-japanese's order
+
+
+@pytest.mark.slow
+def test_without_arguments_the_sample_is_trained_and_explained(tmp_path):
+    started = time.perf_counter()
+    result = subprocess.run(
+        [sys.executable, "-m", "keras_negaposi.train"], cwd=tmp_path, capture_output=True, text=True, timeout=600
+    )
+    seconds = time.perf_counter() - started
+    assert result.returncode == 0, result.stderr
+    (folder,) = (tmp_path / "runs").iterdir()
+    model = json.loads((folder / "metrics.json").read_text())
+    assert json.loads((folder / "config.json").read_text())["config"]["split"] == "grouped"
+    # Clearly above: by more than two standard errors of the difference at these sizes.
+    margin = 2 * np.sqrt(2 * 0.25 / model["pairs"])
+    for name, found in model["baselines"].items():
+        assert model["eval_accuracy"] > found["accuracy"]["value"] + margin, name
+    # One phrase book makes all decks, so some slides come near to others, and the run owns up to it.
+    assert all(NEAR_TEXT in warning for warning in model["warnings"])
+    for path in ("report.html", "tensorboard", "saved_model"):
+        assert str(folder.relative_to(tmp_path) / path) in result.stdout
+    assert "keras_negaposi.predict" in result.stdout
+    assert "still at chance" not in result.stdout
+    assert seconds < 180

@@ -1,0 +1,145 @@
+"""A run's model in 8 bits: close to what it is in 32, made once, and never another's."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from checkpoints_tools.bert_config import BertConfig
+from checkpoints_tools.common.errors import InputError
+from keras_negaposi.config import IndexConfig, TrainConfig
+from keras_negaposi.index import main as index
+from keras_negaposi.modeling.heads import build
+from keras_negaposi.predict import main as predict
+from keras_negaposi.retrieval import Index, build_index
+from keras_negaposi.retrieval.cached_encoder import CachedScorer
+from keras_negaposi.serving.calibration import Calibration
+from keras_negaposi.serving.export import export
+from keras_negaposi.serving.int8 import run_packer
+from keras_negaposi.serving.scorer import Scorer
+
+WIDE = {"hidden_size": 48, "intermediate_size": 80}
+"""LiteRT leaves matrices of less than 1,024 numbers as they are."""
+TOLERANCE = 0.1
+"""Of how far the probabilities are apart."""
+
+
+def make_run(tiny, folder, head, seed):
+    """What a finished run holds that scores: a model of any weights, exported, with its tokenizer and configuration."""
+    options = TrainConfig(**tiny.flags, max_seq_length=37, head=head)
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"config": dataclasses.asdict(options)}))
+    for source, target in (("model_file", "tokenizer.model"), ("vocab_file", "tokenizer.vocab")):
+        shutil.copy(tiny.flags[source], folder / target)
+    model, packer = build(options, BertConfig(**tiny.config | WIDE)), run_packer(str(folder))
+    model({name: tf.ones([1, 5], tf.int32) for name in packer.packing.inputs})
+    rng = np.random.default_rng(seed)
+    for weight in model.trainable_variables:
+        weight.assign_add(rng.normal(scale=0.1, size=weight.shape))
+    export(model, packer, Calibration(), str(folder / "saved_model"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def runs(tiny, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    for seed, head in enumerate(("pair", "vector", "dot")):
+        make_run(tiny, folder / head, head, seed)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def text_pairs(corpus):
+    """Of all lengths, and two that are as long as they can be."""
+    texts = list(corpus.values())
+    return [*zip(texts, texts[::-1], strict=True), (texts[0] * 20, texts[1] * 20), ("", "")]
+
+
+def test_pairs_score_nearly_the_same(runs, text_pairs):
+    exact, quick = (Scorer(str(runs / "pair"), precision) for precision in ("float32", "int8"))
+    expected, found = (np.array(list(scorer.stream(text_pairs, 7))) for scorer in (exact, quick))
+    apart = np.ptp(expected[:, 0])
+    assert 1e-5 * apart < np.abs(found[:, 0] - expected[:, 0]).max() < TOLERANCE * apart
+    np.testing.assert_array_equal(found[:, 1], found[:, 0] > 0.5)
+    one_by_one = [quick.score([a], [b])[0][0] for a, b in text_pairs]
+    np.testing.assert_allclose(one_by_one, found[:, 0], atol=TOLERANCE * apart)
+
+
+@pytest.mark.parametrize(("head", "side"), [("vector", "b"), ("dot", "a"), ("dot", "b")])
+def test_sides_are_nearly_the_same(runs, text_pairs, head, side):
+    texts = [a for a, _ in text_pairs]
+    expected, found = (
+        CachedScorer(str(runs / head), precision).encode(side, texts) for precision in ("float32", "int8")
+    )
+    assert found.keys() == expected.keys()
+    mask = expected.get("mask", np.ones([len(texts), 1]))
+    for name, exact in expected.items():
+        near = found[name][:, : exact.shape[1]]
+        if name == "mask":
+            np.testing.assert_array_equal(near, exact)
+        else:
+            exact, near = (values[mask > 0] if values.ndim == 3 else values for values in (exact, near))
+            norms = np.linalg.norm(near, axis=1) * np.linalg.norm(exact, axis=1)
+            assert np.median((near * exact).sum(axis=1) / norms) > 0.99
+
+
+def test_predict_makes_it_once(runs, text_pairs, tmp_path, capsys):
+    (tmp_path / "in").write_text("".join(f"{a}\t{b}\n" for a, b in text_pairs), encoding="utf-8")
+    for kept in (runs / "pair" / "int8").glob("*"):
+        kept.unlink()
+    flags = [str(runs / "pair"), "--input", str(tmp_path / "in"), "--output", str(tmp_path / "out")]
+    said = []
+    for _ in range(2):
+        assert predict([*flags, "--precision", "int8"]) == 0
+        said.append("".join(capsys.readouterr()))
+    assert ["once" in words for words in said] == [True, False]
+    (kept,) = (runs / "pair" / "int8").iterdir()
+    assert kept.name.startswith("ids-") and kept.stat().st_size > 1000
+    rows = [line.split("\t") for line in (tmp_path / "out").read_text().splitlines()]
+    expected = list(Scorer(str(runs / "pair"), "int8").stream(text_pairs, 32))
+    assert [int(label) for _, label in rows] == [label for _, label in expected]
+
+
+def test_other_weights_are_made_anew(tiny, runs, text_pairs, tmp_path):
+    Scorer(str(runs / "pair"), "int8")
+    other = make_run(tiny, tmp_path / "other", "pair", 7)
+    (before,) = shutil.copytree(runs / "pair" / "int8", other / "int8").iterdir()
+    texts = [list(side) for side in zip(*text_pairs, strict=True)]
+    scorers = Scorer(str(other), "int8"), Scorer(str(runs / "pair")), Scorer(str(other))
+    quick, old, exact = (scorer.score(*texts)[0] for scorer in scorers)
+    (after,) = (other / "int8").iterdir()
+    assert before.name != after.name
+    assert np.abs(quick - exact).max() < TOLERANCE * np.ptp(exact) < np.abs(quick - old).max()
+
+
+def test_an_index_of_8_bits_is_another(runs, tiny, tmp_path, capsys):
+    folder = str(tmp_path / "index")
+    config = IndexConfig(honbun=tiny.flags["honbun"], output=folder, precision="int8")
+    build_index(str(runs / "vector"), config)
+    text = next(iter(json.loads(open(tiny.flags["honbun"], encoding="utf-8").read()).values()))
+    exact = IndexConfig(honbun=tiny.flags["honbun"], output=str(tmp_path / "exact"))
+    build_index(str(runs / "vector"), exact)
+    found, expected = (Index(path).score_all(text) for path in (folder, str(tmp_path / "exact")))
+    differences = [abs(found[key] - expected[key]) for key in expected]
+    assert 0 < max(differences) < TOLERANCE * np.ptp(list(expected.values()))
+    assert index([str(runs / "vector"), "--output", folder]) == 2
+    error = capsys.readouterr().err
+    assert "precision" in error and "int8" in error and "float32" in error
+
+
+def test_a_saved_model_alone_is_refused(runs):
+    with pytest.raises(InputError, match="not the folder of a run"):
+        Scorer(str(runs / "pair" / "saved_model"), "int8")
+
+
+def test_nothing_is_written_for_a_run_without_the_signature(tiny, runs, tmp_path, capsys):
+    """As one that an older version wrote."""
+    old = shutil.copytree(runs / "vector", tmp_path / "old", ignore=shutil.ignore_patterns("int8", "saved_model"))
+    shutil.copytree(runs / "pair" / "saved_model", old / "saved_model")
+    flags = ["--honbun", tiny.flags["honbun"], "--output", str(tmp_path / "index"), "--precision", "int8"]
+    assert index([str(old), *flags]) == 2
+    assert "no signature encode_b_ids" in capsys.readouterr().err
+    assert not (tmp_path / "index").exists()

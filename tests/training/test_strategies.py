@@ -1,0 +1,184 @@
+"""Training on several devices, and in several processes, is the same training."""
+
+import dataclasses
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from checkpoints_tools.common.errors import InputError
+from keras_negaposi.config import TrainConfig
+from keras_negaposi.input_pipeline.datasets import train_dataset
+from keras_negaposi.input_pipeline.tfrecords import read_records
+from keras_negaposi.modeling.heads.cross_encoder import build as build_classifier
+from keras_negaposi.modeling.pretrained import read_pretrained
+from keras_negaposi.train import main
+from keras_negaposi.training import strategies
+from keras_negaposi.training.fit import build_for_training
+from tests.helpers.ports import free_ports
+
+SCRIPT = Path(__file__).with_name("train_without_dropout.py")
+TOLERANCE = 2e-5
+"""Of losses and probabilities: float32 sums in another order."""
+
+
+@pytest.fixture(scope="module")
+def options(tiny, tmp_path_factory):
+    """Of a run without dropout."""
+    config = tmp_path_factory.mktemp("config") / "bert_config.json"
+    values = tiny.config | {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    config.write_text(json.dumps(values))
+    return tiny.flags | {
+        "bert_config_file": str(config),
+        "max_seq_length": 37,
+        "train_batch_size": 16,
+        "num_train_epochs": 20 * 16 / 180,
+        "learning_rate": 0.003,
+        "log_every_steps": 6,
+        "save_checkpoints_steps": 6,
+        "precision": "float32",
+        "rank_queries": 0,
+    }
+
+
+def start(options, folder, processors=1, cluster=None, **more):
+    """``cluster`` is what TF_CONFIG holds."""
+    arguments = [str(processors), json.dumps(options | {"output_dir": str(folder)} | more)]
+    environment = os.environ | ({"TF_CONFIG": json.dumps(cluster)} if cluster else {})
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen([sys.executable, str(SCRIPT), *arguments], env=environment, **pipes)
+
+
+def finish(process):
+    output = process.communicate(timeout=300)[0]
+    assert process.returncode == 0, output[-3000:]
+    return output
+
+
+def losses(folder):
+    history = json.loads((folder / "history.json").read_text())
+    return [point["step"] for point in history], [point["loss"] for point in history]
+
+
+def scores(folder):
+    rows = [line.split("\t") for line in (folder / "scores_test.tsv").read_text().splitlines()[1:]]
+    return [float(row[3]) for row in rows]
+
+
+def free_addresses(count):
+    return [f"127.0.0.1:{port}" for port in free_ports(count)]
+
+
+@pytest.fixture(scope="module")
+def alone(options, tmp_path_factory):
+    """The same on one device."""
+    folder = tmp_path_factory.mktemp("alone") / "run"
+    finish(start(options, folder))
+    return folder
+
+
+def check_same(folder, alone):
+    steps, found = losses(folder)
+    expected_steps, expected = losses(alone)
+    assert steps == expected_steps and expected[-1] < expected[0] - 0.05
+    np.testing.assert_allclose(found, expected, atol=TOLERANCE)
+    np.testing.assert_allclose(scores(folder), scores(alone), atol=TOLERANCE)
+
+
+@pytest.mark.slow
+def test_two_devices_learn_what_one_learns(options, alone, tmp_path):
+    output = finish(start(options, tmp_path / "run", 2, strategy="mirrored", steps_per_execution=3))
+    assert "training on 2 devices" in output
+    check_same(tmp_path / "run", alone)
+
+
+def start_both(options, folder, tasks, **more):
+    """Two processes; ``tasks`` are their types and indexes."""
+    cluster = {}
+    for address, (kind, _) in zip(free_addresses(2), tasks, strict=True):
+        cluster.setdefault(kind, []).append(address)
+    abouts = [{"cluster": cluster, "task": {"type": kind, "index": index}} for kind, index in tasks]
+    return [start(options, folder, cluster=about, strategy="multiworker", **more) for about in abouts]
+
+
+@pytest.mark.slow
+def test_two_workers_learn_what_one_learns_also_if_one_is_killed(options, alone, tmp_path):
+    folder = tmp_path / "run"
+    first, second = start_both(options, folder, [("worker", 0), ("worker", 1)])
+    while not list((folder / "checkpoints").glob("ckpt-6.index")):
+        for process in (second, first):
+            assert process.poll() is None, process.communicate()[0][-3000:]
+        time.sleep(0.02)
+    second.kill()
+    output = first.communicate(timeout=300)[0]
+    assert first.returncode == 2, output[-3000:]
+    assert re.search(r"error: another worker has gone.*start all of them again, continue with: python -m", output)
+    second.communicate()
+
+    tasks = [("chief", 0), ("worker", 0)]  # the other way to name them
+    outputs = [finish(process) for process in start_both(options, folder, tasks, resume=True)]
+    assert "resumed at step" in outputs[0] and "wall time" in outputs[0]
+    assert "wall time" not in outputs[1]
+    check_same(folder, alone)
+
+
+def refusal(capsys, options, folder, **more):
+    """The one line with which a training is refused; nothing is written."""
+    values = options | {"output_dir": str(folder)} | more
+    assert main([f"--{name}={value}" for name, value in values.items()]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and not folder.exists()
+    return error
+
+
+def test_what_cannot_be_trained_on_is_named(options, tmp_path, capsys, monkeypatch):
+    folder = tmp_path / "run"
+    assert "--tpu local: TensorFlow finds no TPU in this machine" in refusal(capsys, options, folder, tpu="local")
+    address = free_addresses(1)[0]
+    found = refusal(capsys, options, folder, tpu=f"grpc://{address}", records="gs://nowhere/records")
+    assert f"--tpu grpc://{address}: nothing answers there" in found
+    found = refusal(capsys, options, folder, tpu="mine")
+    assert "--records (in --output_dir): the TPU mine is another machine and reads the records itself" in found
+    assert "--strategy multiworker: set TF_CONFIG" in refusal(capsys, options, folder, strategy="multiworker")
+    found = refusal(capsys, options, folder, strategy="mirrored", jit_compile="true")
+    assert "--jit_compile: processors cannot do it with --strategy mirrored" in found
+    one = '{"cluster": {"worker": ["a:1"]}, "task": {"type": "%s", "index": %d}}'
+    for wrong in ("{", "[]", '{"cluster": []}', one % ("worker", 1), one % ("chief", 0), one % ("ps", 0)):
+        monkeypatch.setenv("TF_CONFIG", wrong)
+        assert "TF_CONFIG: " in refusal(capsys, options, folder, strategy="multiworker")
+
+
+def test_a_batch_that_cannot_be_shared_is_named():
+    for batch_size, mend in ((7, "give 6 or 9"), (2, "give 3")):
+        with pytest.raises(InputError, match=f"--train_batch_size {batch_size}: 3 devices .* {mend}$"):
+            strategies.check_batch(SimpleNamespace(num_replicas_in_sync=3), batch_size)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("length_buckets", [1, 8])
+def test_the_whole_step_compiles_for_every_shape(options, alone, tmp_path, length_buckets):
+    """As a TPU has to compile it, optimizer and dropout included; with one length no shape is open."""
+    records = read_records(str(alone / "records"))
+    config = TrainConfig(**options, jit_compile=True, output_dir=str(tmp_path))
+    pretrained = read_pretrained(config)
+    batches = train_dataset(records, 16, 0, length_buckets=length_buckets)
+    shape = batches.element_spec[0]["input_word_ids"].shape
+    assert shape == ((16, 37) if length_buckets == 1 else (16, None))
+    build = partial(build_classifier, dataclasses.replace(pretrained.bert_config, hidden_dropout_prob=0.1))
+    model = build_for_training(config, pretrained, 8, build, tf.distribute.get_strategy())
+    before = [variable.numpy() for variable in model.trainable_variables]
+    shapes = {tuple(features["input_word_ids"].shape) for features, _ in batches.take(8)}
+    assert len(shapes) > 1 or length_buckets == 1
+    seen = model.fit(batches, steps_per_epoch=8, verbose=0).history
+    assert np.isfinite(seen["loss"]).all()
+    moved = [np.abs(v.numpy() - b).max() > 0 for v, b in zip(model.trainable_variables, before, strict=True)]
+    assert np.mean(moved) > 0.9
