@@ -12,7 +12,6 @@ from official.nlp.modeling import networks
 
 from checkpoints_tools import name_map
 from checkpoints_tools.bert_config import BertConfig
-from keras_negaposi.modeling.fast_layers import fuse
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +61,6 @@ def build_encoder(config: BertConfig, output_range: int | None = None) -> networ
     for layer in encoder.submodules:  # the encoder's constructor does not take it
         if isinstance(layer, tf_keras.layers.LayerNormalization):
             layer.epsilon = config.layer_norm_eps
-    fuse(encoder)
     return encoder
 
 

@@ -1,8 +1,32 @@
 """Does text B come next after text A? A Keras-native pair classifier for short Japanese texts."""
 
-import os
+from __future__ import annotations
 
-# tf-models is written for Keras 2. Said before TensorFlow's first import, it also spares loading Keras 3.
+import importlib
+import os
+from typing import TYPE_CHECKING
+
+# tf-models is written for Keras 2. Set before TensorFlow's first import, this also avoids loading Keras 3.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-# TensorFlow's start-up chatter would bury the one line that a user must read.
+# TensorFlow's start-up messages would bury the one line that a user must read.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+if TYPE_CHECKING:
+    from keras_negaposi.input_pipeline.tokenizer import Tokenizer
+    from keras_negaposi.retrieval import Index, build_index
+    from keras_negaposi.serving.scorer import Scorer
+
+__all__ = ["Index", "Scorer", "Tokenizer", "build_index"]
+_MODULES = {
+    "Index": "keras_negaposi.retrieval",
+    "Scorer": "keras_negaposi.serving.scorer",
+    "Tokenizer": "keras_negaposi.input_pipeline.tokenizer",
+    "build_index": "keras_negaposi.retrieval",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Imports a public name when it is first used, so that ``import keras_negaposi`` is quick."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name]), name)

@@ -18,14 +18,15 @@ def prepare(arguments: argparse.Namespace) -> None:
     config = make_config(PrepareConfig, values)
     from keras_negaposi.input_pipeline import tfrecords
     from keras_negaposi.input_pipeline.prepared_data import read_inputs
+    from keras_negaposi.input_pipeline.shard_writer import EXCHANGED
     from keras_negaposi.input_pipeline.tokenizer import Tokenizer
     from keras_negaposi.runtime.beam import engine_of
     from keras_negaposi.runtime.executors import in_threads
 
     tfrecords.check_folder(config.output_dir)
     tokenizer = Tokenizer(config.model_file, config.vocab_file, config.do_lower_case)
-    engine = engine_of(config, config.output_dir, in_threads)
-    tfrecords.prepare(read_inputs(config, tokenizer), config.output_dir, engine)
+    engine = engine_of(config, config.output_dir, in_threads, EXCHANGED)
+    tfrecords.prepare(read_inputs(config, tokenizer, config.layout), config.output_dir, engine)
 
 
 def main(argv: list[str] | None = None) -> int:

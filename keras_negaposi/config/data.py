@@ -66,11 +66,6 @@ class DataConfig(ModelFiles):
     )
 
     @property
-    def packing(self) -> str:
-        """Name of the `features.Packing` of the records."""
-        return "together"
-
-    @property
     def seed_of_split(self) -> int:
         """What the split is drawn with."""
         return self.seed if self.split_seed is None else self.split_seed

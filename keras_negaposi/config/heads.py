@@ -1,18 +1,38 @@
-"""The heads by name, a line each; nothing is imported for it, so that ``--help`` is quick."""
+"""The heads that ``--head`` chooses from, a line each; nothing heavy is imported, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import dataclasses
+
+JOINT, SEPARATE = "together", "apart"
+"""Input layouts: A and B in one input, or an input each. Records and configurations hold these values."""
+
+
+@dataclasses.dataclass(frozen=True)
+class HeadSpec:
+    """What is known of a head before it is built.
+
+    Attributes:
+        layout: `JOINT` or `SEPARATE`; with separate inputs, B's side can be cached.
+        summary: the standard term, and what the head does, for help texts.
+    """
+
+    layout: str
+    summary: str
+
 
 HEADS = {
-    "pair": "together",
-    "pair_means": "together",
-    "vector": "apart",
-    "dot": "apart",
-    "additive": "apart",
-    "reduced": "apart",
-    "lowrank": "apart",
-    "midfusion": "apart",
+    "pair": HeadSpec(JOINT, "cross-encoder, pooled first token, as in run_classifier.py"),
+    "pair_means": HeadSpec(JOINT, "cross-encoder, mean pooling, for a BERT with an untrained pooler"),
+    "vector": HeadSpec(SEPARATE, "bi-encoder, cosine of one vector per text"),
+    "dot": HeadSpec(SEPARATE, "dot-product attention over cached tokens"),
+    "additive": HeadSpec(SEPARATE, "additive attention over cached tokens"),
+    "reduced": HeadSpec(SEPARATE, "dot-product attention under a shared dropout mask"),
+    "lowrank": HeadSpec(SEPARATE, "low-rank dot-product attention over cached tokens"),
+    "midfusion": HeadSpec(SEPARATE, "bi-encoder in the lower layers, cross-encoder in the upper ones"),
 }
-"""Name -> `features.Packing`: what is packed apart has a B that can be cached."""
 
 
 def is_cacheable(head: str) -> bool:
-    """Whether B's side of it can be kept."""
-    return HEADS[head] == "apart"
+    """Whether B's side of the head can be cached."""
+    return HEADS[head].layout == SEPARATE

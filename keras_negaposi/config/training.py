@@ -21,9 +21,7 @@ class HeadConfig:
 
     head: str = option(
         "pair",
-        "the pair model. pair: run_classifier.py's; pair_means: the same with another pooling, for a BERT whose "
-        "pooler is untrained; the others encode A and B apart, so that B's side can be kept: vector (cosine), dot, "
-        "additive, reduced, lowrank (attentions), midfusion (the first layers apart)",
+        "the pair model. " + "; ".join(f"{name}: {head.summary}" for name, head in HEADS.items()),
         choices=tuple(HEADS),
     )
     head_size: int | None = option(
@@ -52,9 +50,9 @@ class HeadConfig:
     )
 
     @property
-    def packing(self) -> str:
-        """Name of the `features.Packing` that the head reads."""
-        return HEADS[self.head]
+    def layout(self) -> str:
+        """Input layout of the head: `heads.JOINT` or `heads.SEPARATE`."""
+        return HEADS[self.head].layout
 
     def size_or(self, default: int) -> int:
         """``head_size``, or the head's own."""

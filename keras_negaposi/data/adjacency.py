@@ -7,8 +7,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from keras_negaposi.pair_generation.positives import MASK
-
+MASK = "〓"
+"""Stands where a text named the page that it links to: the printer's sign for a character that is missing."""
 _NUMBER = re.compile(r"\d+")
 _MINUS = re.compile(r"\W[-−]$")
 MOST_DIGITS = 15

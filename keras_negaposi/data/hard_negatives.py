@@ -1,4 +1,4 @@
-"""Likely wrong answers: documents that share words with A's, or pages that a trained model takes for the next."""
+"""Likely wrong answers: documents that share words with A's."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ NEIGHBOURS = 10
 """A hard negative's B is from one of so many documents most like A's."""
 FEWEST = 5
 """Where few documents offer a B, one of so many at least."""
-MINED = 50
-"""So many pages that a model ranks highest are tried."""
 
 
 def like_documents(texts: Mapping[str, str], document: Callable[[str], str], keys: Iterable[str]) -> Near:
@@ -30,25 +28,6 @@ def like_documents(texts: Mapping[str, str], document: Callable[[str], str], key
     def near(queries: Sequence[str]) -> dict[str, list[str]]:
         found = nearest_documents({document(a) for a in queries}, texts, document, offered)
         return {a: found[document(a)] for a in queries}
-
-    return near
-
-
-def mined_pages(index_path: str, text_of: Callable[[str], str]) -> Near:
-    """Names the pages that an index's model ranks highest for A's text; a B's pool is itself.
-
-    Raises:
-        InputError: the index or its model cannot be used.
-    """
-    from checkpoints_tools.common.progress import Ticker
-    from keras_negaposi.retrieval import Index
-
-    index = Index(index_path)
-
-    def near(queries: Sequence[str]) -> dict[str, list[str]]:
-        each = index.suggest_each([[text_of(a)] for a in queries], MINED, [[a] for a in queries])
-        ticker = Ticker("the model names likely pages", len(queries))
-        return {queries[i]: [page.title for page in found] for i, found in ticker.watch(each)}
 
     return near
 

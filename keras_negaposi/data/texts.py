@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from checkpoints_tools.common.errors import InputError, quoted
 from checkpoints_tools.common.files import read_json
 from checkpoints_tools.common.json_text import check_text
@@ -25,3 +27,8 @@ def read_texts(path: str) -> dict[str, str]:
         if not isinstance(text, str):
             raise InputError(f"{path}: the text of {quoted(title)} must be a string, not a {kind(text)}")
     return texts
+
+
+def text_key(text: str) -> str:
+    """A short name of a text's content."""
+    return hashlib.sha256(text.encode()).hexdigest()[:24]

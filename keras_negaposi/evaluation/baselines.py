@@ -13,6 +13,7 @@ from checkpoints_tools.common.errors import InputError, quoted
 from checkpoints_tools.common.files import exists, join
 from checkpoints_tools.common.schema import read_as
 from keras_negaposi.config import BaselineConfig
+from keras_negaposi.config.heads import JOINT
 from keras_negaposi.config.saved import absolute
 from keras_negaposi.data.pairs import Pair
 from keras_negaposi.data.splits import documents_of
@@ -82,7 +83,7 @@ def run(config: BaselineConfig) -> dict[str, Interval]:
     folder = str(config.output_dir)
     check_free(folder, config)
     pretrained = read_pretrained(config)
-    inputs = read_inputs(config, pretrained.tokenizer)
+    inputs = read_inputs(config, pretrained.tokenizer, JOINT)
     with locked(folder):
         check_free(folder, config)  # again: another process may have written there
         return _run(config, pretrained, inputs, folder)

@@ -16,6 +16,7 @@ from checkpoints_tools.common.files import exists, is_remote, make_folder, read_
 from checkpoints_tools.common.progress import Ticker
 from keras_negaposi.config import BaselineConfig
 from keras_negaposi.data.pairs import Pair
+from keras_negaposi.data.texts import text_key
 from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS
 from keras_negaposi.input_pipeline.packing import pack_singles
 from keras_negaposi.modeling.heads.layers import masked_mean
@@ -48,11 +49,6 @@ def text_vectors(config: BaselineConfig, pretrained: Pretrained, texts: Sequence
         vectors |= _encode(config, pretrained, missing)
         _write_vectors(path, key, vectors)
     return {name: vectors[name] for name in wanted}
-
-
-def text_key(text: str) -> str:
-    """A short name of a text's content."""
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 def pair_features(vectors: Vectors, texts: dict[str, str], pairs: Sequence[Pair], pooling: str) -> np.ndarray:

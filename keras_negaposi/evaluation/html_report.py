@@ -111,7 +111,7 @@ def _plots(judged: Judged) -> list[tuple[str, str]]:
     pieces = dict(zip(titles, map(len, ids), strict=True))
     both = np.array([(pieces[pair.a], pieces[pair.b]) for pair in run.test])
     lengths = both.sum(axis=1)
-    cut = PACKERS[run.config.packing].pieces_cut(both, run.config.max_seq_length)
+    cut = PACKERS[run.config.layout].pieces_cut(both, run.config.max_seq_length)
     wanted = [
         ("ROC curve", plots.roc(scores)),
         ("Precision and recall", plots.precision_recall(scores)),

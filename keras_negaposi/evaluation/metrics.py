@@ -21,7 +21,6 @@ from keras_negaposi.input_pipeline.tfrecords import Records
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.tf_functions import plain
 from keras_negaposi.serving.calibration import Calibration
-from keras_negaposi.training.callbacks import PredictProgress
 
 CLASS_NAMES = ("0", "1")
 SCHEMA = 1
@@ -82,6 +81,18 @@ class Evaluation:
     def metrics(self) -> dict[str, object]:
         """The content of ``metrics.json``: everything but the formatted text."""
         return {name: value for name, value in dataclasses.asdict(self).items() if name != "report_text"}
+
+
+class PredictProgress(tf_keras.callbacks.Callback):
+    """A `Ticker` for ``model.predict``, which counts batches."""
+
+    def __init__(self, ticker: Ticker) -> None:
+        super().__init__()
+        self._ticker = ticker
+
+    def on_predict_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Reports when it is time."""
+        self._ticker(batch + 1)
 
 
 def score_records(model: tf_keras.Model, records: Records, part: str, batch_size: int) -> Scores:

@@ -10,10 +10,15 @@ from checkpoints_tools.common.files import join
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.data.pairs import Pairs
 from keras_negaposi.data.splits import SPLIT_FIX
-from keras_negaposi.input_pipeline.prepared_data import FORMAT, NEXT_PAGES, fingerprint
+from keras_negaposi.input_pipeline.prepared_data import (
+    FORMAT,
+    NEIGHBOURS_CHOSEN,
+    NEXT_PAGES,
+    fingerprint,
+    fingerprint_of_run,
+)
 from keras_negaposi.modeling.pretrained import Pretrained
 from keras_negaposi.runtime.run_folder import FINGERPRINTED_FILES, LAYOUT, RunFolder, check_same_files, read_saved
-from keras_negaposi.training.distillation import CHOICE, fingerprint_of_run
 
 FIX = "put the old files back, or train again; nothing was changed"
 
@@ -31,8 +36,10 @@ def check_same_inputs(run: str, config: TrainConfig) -> None:
     check_same_files(RunFolder(run), config)
     saved = read_saved(run)
     if saved.inputs is None and saved.fingerprint is not None:
-        versions = itertools.product(range(FORMAT, 0, -1), range(NEXT_PAGES, 0, -1), range(CHOICE, 0, -1))
-        known = (fingerprint_of_run(fingerprint(config, *made), config, choice) for *made, choice in versions)
+        versions = itertools.product(range(FORMAT, 0, -1), range(NEXT_PAGES, 0, -1), range(NEIGHBOURS_CHOSEN, 0, -1))
+        known = (
+            fingerprint_of_run(fingerprint(config, config.layout, *made), config, choice) for *made, choice in versions
+        )
         if saved.fingerprint not in known:
             files = ", ".join(str(path) for path in map(vars(config).get, FINGERPRINTED_FILES))
             raise InputError(f"{join(run, LAYOUT['config'])}: fingerprint: {files} or the options have changed; {FIX}")

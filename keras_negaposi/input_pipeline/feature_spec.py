@@ -6,6 +6,8 @@ import dataclasses
 
 import tensorflow as tf
 
+from keras_negaposi.config.heads import JOINT, SEPARATE
+
 Features = dict[str, tf.Tensor]
 
 ENCODER_INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
@@ -41,9 +43,9 @@ class Packing:
         return {name: tf.cast(value, tf.int32) for name, value in parsed.items()}
 
 
-TOGETHER = Packing("together", ("",))
+TOGETHER = Packing(JOINT, ("",))
 """``[CLS] A [SEP] B [SEP]``: one input, so that every layer compares the two."""
-APART = Packing("apart", tuple(f"{side}_" for side in SIDES))
+APART = Packing(SEPARATE, tuple(f"{side}_" for side in SIDES))
 """``[CLS] A [SEP]`` and ``[CLS] B [SEP]``: two inputs, so that what the encoder makes of B can be kept."""
 PACKINGS = {packing.name: packing for packing in (TOGETHER, APART)}
 

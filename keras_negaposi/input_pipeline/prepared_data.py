@@ -9,7 +9,7 @@ import json
 from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import read_digest
-from keras_negaposi.config import DataConfig
+from keras_negaposi.config import DataConfig, TrainConfig
 from keras_negaposi.data.adjacency import adjacency, page_of
 from keras_negaposi.data.next_page_pairs import draw_next_pages
 from keras_negaposi.data.pairs import PairData, Pairs, read_pairs
@@ -23,6 +23,10 @@ FORMAT = 3
 """Part of the fingerprint: raise it when the same texts are written otherwise."""
 NEXT_PAGES = 2
 """The same for ``augment_next``: raise it when other pairs are chosen."""
+LAYOUT = "layout"
+"""Stands for the input layout, which is an option of the head and not of the data."""
+NEIGHBOURS_CHOSEN = 2
+"""Part of the fingerprint: raise it when other pairs are chosen for a teacher alone."""
 FINGERPRINTED = (
     "do_lower_case",
     "max_seq_length",
@@ -31,7 +35,7 @@ FINGERPRINTED = (
     "test_share",
     "dev_share",
     "group_pattern",
-    "packing",
+    LAYOUT,
     "seed_of_split",
     "augment_next",
 )
@@ -48,7 +52,7 @@ class Inputs:
     fingerprint: str
 
 
-def read_inputs(config: DataConfig, tokenizer: Tokenizer) -> Inputs:
+def read_inputs(config: DataConfig, tokenizer: Tokenizer, layout: str) -> Inputs:
     """Reads and checks the pairs and splits them.
 
     Raises:
@@ -61,8 +65,8 @@ def read_inputs(config: DataConfig, tokenizer: Tokenizer) -> Inputs:
     say(f"data: {data.describe()}")
     say(f"split ({config.split}): {split.describe()}")
     split = _add_next_pages(split, data, config)
-    packer = PACKERS[config.packing](tokenizer, config.max_seq_length, config.truncate_a)
-    return Inputs(config, data, split, packer, fingerprint(config))
+    packer = PACKERS[layout](tokenizer, config.max_seq_length, config.truncate_a)
+    return Inputs(config, data, split, packer, fingerprint(config, layout))
 
 
 def _add_next_pages(split: Split, data: PairData, config: DataConfig) -> Split:
@@ -94,11 +98,20 @@ def _add_next_pages(split: Split, data: PairData, config: DataConfig) -> Split:
     return dataclasses.replace(split, parts=split.parts | {"train": Pairs.of([*split.parts["train"], *drawn])})
 
 
-def fingerprint(config: DataConfig, version: int = FORMAT, choice: int = NEXT_PAGES) -> str:
+def fingerprint(config: DataConfig, layout: str, version: int = FORMAT, choice: int = NEXT_PAGES) -> str:
     """A hash of the data, the tokenizer and every option that shapes the records, as of a `FORMAT` and `NEXT_PAGES`."""
     digest = hashlib.sha256()
     for path in (config.honbun, config.negaposi, config.model_file, config.vocab_file):
         digest.update(read_digest(path))
     chosen = [choice] if config.augment_next and choice > 1 else []
-    digest.update(json.dumps([version, *(getattr(config, name) for name in FINGERPRINTED), *chosen]).encode())
+    options = (layout if name == LAYOUT else getattr(config, name) for name in FINGERPRINTED)
+    digest.update(json.dumps([version, *options, *chosen]).encode())
     return digest.hexdigest()
+
+
+def fingerprint_of_run(fingerprint: str, config: TrainConfig, choice: int = NEIGHBOURS_CHOSEN) -> str:
+    """The fingerprint of a run's records: the inputs' one, and the pairs for the teacher alone if there are any."""
+    if not config.augment:
+        return fingerprint
+    chosen = f" {choice}" if choice > 1 else ""
+    return hashlib.sha256(f"{fingerprint} {config.augment} {config.seed}{chosen}".encode()).hexdigest()

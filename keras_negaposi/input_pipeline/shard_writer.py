@@ -47,6 +47,10 @@ class Written:
     lengths: np.ndarray
 
 
+EXCHANGED = {"Shard": Shard, "Written": Written}
+"""What goes to other machines and comes back, by name."""
+
+
 class ShardWriter:
     """Packs, serializes and writes; several threads may call it at once.
 

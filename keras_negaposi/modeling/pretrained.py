@@ -11,6 +11,7 @@ from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.source import Source, open_source
 from keras_negaposi.config import DataConfig
 from keras_negaposi.input_pipeline.tokenizer import Tokenizer
+from keras_negaposi.modeling.fast_layers import accelerate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Pretrained:
 
     def encoder(self) -> tf_keras.Model:
         """The encoder with the checkpoint's weights, in the precision in force."""
-        return self.source.encoder()
+        return accelerate(self.source.encoder())
 
 
 def read_pretrained(config: DataConfig) -> Pretrained:

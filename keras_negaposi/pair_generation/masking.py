@@ -6,10 +6,9 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
+from keras_negaposi.data.adjacency import MASK
 from keras_negaposi.readers.document import Link
 
-MASK = "〓"
-"""Stands where A named the page that it links to: the printer's sign for a character that is missing."""
 SHORTEST_NAME = 2
 """Characters of a title that is masked wherever it occurs, not only in the link."""
 

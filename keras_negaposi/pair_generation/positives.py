@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_negaposi.pair_generation.masking import MASK, mask_links
+from keras_negaposi.data.adjacency import MASK
+from keras_negaposi.pair_generation.masking import mask_links
 from keras_negaposi.readers.document import Link
 
 

@@ -10,8 +10,7 @@ from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.progress import Ticker
 from keras_negaposi.config import IndexConfig
-from keras_negaposi.data.texts import read_texts
-from keras_negaposi.evaluation.frozen_encoder import text_key
+from keras_negaposi.data.texts import read_texts, text_key
 from keras_negaposi.readers.note_files import read_exceptions
 from keras_negaposi.retrieval.cached_encoder import CachedScorer
 from keras_negaposi.retrieval.segment import MASK, Rows

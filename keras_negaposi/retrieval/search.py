@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 import numpy as np
 
 from checkpoints_tools.common.errors import InputError, quoted
-from keras_negaposi.evaluation.frozen_encoder import text_key
+from keras_negaposi.data.texts import text_key
 from keras_negaposi.readers.document import composed
 from keras_negaposi.retrieval.build import check_model
 from keras_negaposi.retrieval.cached_encoder import CachedScorer

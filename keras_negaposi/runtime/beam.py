@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from checkpoints_tools.common import outputs, temporary
@@ -25,29 +25,30 @@ from checkpoints_tools.common.files import (
 )
 from checkpoints_tools.common.value_bytes import decode, encode
 from keras_negaposi.config.engine import EngineConfig
-from keras_negaposi.input_pipeline.shard_writer import Shard, Written
 from keras_negaposi.runtime.executors import Engine, ItemT, MakeWork, ResultT
 
 if TYPE_CHECKING:
     import apache_beam
-CLASSES = {"Shard": Shard, "Written": Written}
-"""What items and results may be, besides what `values` takes."""
+
+Classes = Mapping[str, type]
+NO_CLASSES: Classes = {}
 
 
-def engine_of(config: EngineConfig, folder: str, here: Engine) -> Engine:
+def engine_of(config: EngineConfig, folder: str, here: Engine, classes: Classes = NO_CLASSES) -> Engine:
     """What the options say.
 
     Args:
         config: names Beam's runner, or none.
         folder: the output's, where the exchange is unless ``config`` says otherwise.
         here: the engine where no runner is named.
+        classes: dataclasses of which items and results may be, by name, besides what `value_bytes` takes.
 
     Raises:
         InputError: there is no such runner.
     """
     if not config.runner:
         return here
-    return Beam(config.runner, config.runner_options or (), config.runner_folder or folder)
+    return Beam(config.runner, config.runner_options or (), config.runner_folder or folder, classes)
 
 
 class Beam:
@@ -62,7 +63,7 @@ class Beam:
         InputError: Beam is not installed, or has no such runner.
     """
 
-    def __init__(self, runner: str, options: Sequence[str], folder: str) -> None:
+    def __init__(self, runner: str, options: Sequence[str], folder: str, classes: Classes = NO_CLASSES) -> None:
         try:
             import apache_beam
             from apache_beam.options.pipeline_options import PipelineOptions
@@ -74,6 +75,7 @@ class Beam:
             raise InputError(f"--runner {runner}: {error}") from None
         self._options = PipelineOptions([f"--{option.removeprefix('--')}" for option in options])
         self._folder = folder
+        self._classes = classes
 
     def __call__(self, make_work: MakeWork[ItemT, ResultT], items: Iterable[ItemT]) -> Iterator[ResultT]:
         """The results of the items, in order, after all have been done."""
@@ -82,13 +84,13 @@ class Beam:
         with _exchange(self._folder) as folder:
             count = 0
             for item in items:
-                write_bytes(_item(folder, count), encode(item, CLASSES))
+                write_bytes(_item(folder, count), encode(item, self._classes))
                 count += 1
             with apache_beam.Pipeline(runner=self._runner, options=self._options) as pipeline:
                 numbers = pipeline | apache_beam.Create(range(count)) | apache_beam.Reshuffle()
-                numbers | apache_beam.ParDo(_do(make_work, folder))
+                numbers | apache_beam.ParDo(_do(make_work, folder, self._classes))
             for number in range(count):
-                yield decode(read_bytes(_result(folder, number)), _result(folder, number), CLASSES)
+                yield decode(read_bytes(_result(folder, number)), _result(folder, number), self._classes)
 
 
 @contextlib.contextmanager
@@ -109,7 +111,7 @@ def _exchange(folder: str) -> Iterator[str]:
         yield path
 
 
-def _do(make_work: MakeWork[ItemT, ResultT], folder: str) -> apache_beam.DoFn:
+def _do(make_work: MakeWork[ItemT, ResultT], folder: str, classes: Classes) -> apache_beam.DoFn:
     import apache_beam
 
     class Do(apache_beam.DoFn):
@@ -118,8 +120,8 @@ def _do(make_work: MakeWork[ItemT, ResultT], folder: str) -> apache_beam.DoFn:
 
         def process(self, number: int) -> None:
             if not exists(_result(folder, number)):  # Beam may do a thing twice
-                item = decode(read_bytes(_item(folder, number)), _item(folder, number), CLASSES)
-                write_bytes(_result(folder, number), encode(self._work(item), CLASSES))
+                item = decode(read_bytes(_item(folder, number)), _item(folder, number), classes)
+                write_bytes(_result(folder, number), encode(self._work(item), classes))
 
     return Do()
 

@@ -14,6 +14,7 @@ from checkpoints_tools.bert_config import BertConfig
 from checkpoints_tools.encoder import build_encoder, encoder_to_tf1, tanh_gelu
 from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS, LABEL
 from keras_negaposi.input_pipeline.tokenizer import Tokenizer
+from keras_negaposi.modeling.fast_layers import accelerate
 from keras_negaposi.training.optimizer import CLIP_NORM, WEIGHT_DECAY, warmup_then_linear
 
 MASKED_SHARE = 0.15
@@ -58,7 +59,8 @@ def pretrain(
     """
     tf_keras.utils.set_random_seed(seed)
     # A tiny network on endless data overfits nothing; dropout only hides the faint next-sentence signal.
-    encoder = build_encoder(dataclasses.replace(config, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0))
+    undropped = dataclasses.replace(config, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    encoder = accelerate(build_encoder(undropped))
     encoder.get_embedding_table().assign(vectors)
     model = _with_heads(encoder, config)
     model.compile(

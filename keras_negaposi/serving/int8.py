@@ -130,4 +130,4 @@ def run_packer(run: str) -> Packer:
     """
     config, folder = saved_config(run), RunFolder(run)
     tokenizer = Tokenizer(folder.sentencepiece_model, folder.vocabulary, config["do_lower_case"])
-    return PACKERS[HEADS[config["head"]]](tokenizer, config["max_seq_length"], config["truncate_a"])
+    return PACKERS[HEADS[config["head"]].layout](tokenizer, config["max_seq_length"], config["truncate_a"])

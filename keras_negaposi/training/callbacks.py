@@ -11,7 +11,7 @@ import tf_keras
 
 from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import InputError
-from checkpoints_tools.common.progress import Ticker, duration
+from checkpoints_tools.common.progress import duration
 from keras_negaposi.evaluation.figures_json import read_history, write_figures
 
 
@@ -122,15 +122,3 @@ class Progress(tf_keras.callbacks.Callback):
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         """Closes the event file."""
         self._writer.close()
-
-
-class PredictProgress(tf_keras.callbacks.Callback):
-    """A `Ticker` for ``model.predict``, which counts batches."""
-
-    def __init__(self, ticker: Ticker) -> None:
-        super().__init__()
-        self._ticker = ticker
-
-    def on_predict_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Reports when it is time."""
-        self._ticker(batch + 1)

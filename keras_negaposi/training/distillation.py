@@ -7,7 +7,6 @@ model that sees both texts at once scores pairs for one that does not.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping, Sequence
 from itertools import islice, zip_longest
 
@@ -23,14 +22,12 @@ from keras_negaposi.data.adjacency import page_of
 from keras_negaposi.data.likeness import Likeness
 from keras_negaposi.data.pairs import Pair, Pairs
 from keras_negaposi.data.splits import read_split
-from keras_negaposi.input_pipeline.prepared_data import UNLABELLED, Inputs
+from keras_negaposi.input_pipeline.prepared_data import UNLABELLED, Inputs, fingerprint_of_run
 from keras_negaposi.runtime.run_folder import RunFolder, check_finished
 from keras_negaposi.serving.scorer import Scorer
 
 NEIGHBOURS = 20
 """The B of an unlabelled pair is one of so many pages most like A."""
-CHOICE = 2
-"""Part of the fingerprint: raise it when other pairs are chosen."""
 
 
 def check_teacher(inputs: Inputs, config: TrainConfig) -> None:
@@ -75,14 +72,6 @@ def add_unlabelled(inputs: Inputs, config: TrainConfig) -> Inputs:
     say(f"{len(pairs):,} pairs for the teacher alone, chosen from {free}")
     split = dataclasses.replace(inputs.split, parts=inputs.split.parts | {UNLABELLED: Pairs.of(pairs)})
     return dataclasses.replace(inputs, split=split, fingerprint=fingerprint_of_run(inputs.fingerprint, config))
-
-
-def fingerprint_of_run(fingerprint: str, config: TrainConfig, choice: int = CHOICE) -> str:
-    """The fingerprint of a run's records: the inputs' one, and the pairs for the teacher alone if there are any."""
-    if not config.augment:
-        return fingerprint
-    chosen = f" {choice}" if choice > 1 else ""
-    return hashlib.sha256(f"{fingerprint} {config.augment} {config.seed}{chosen}".encode()).hexdigest()
 
 
 def draw_neighbours(pages: Mapping[str, str], known: set[tuple[str, str]], count: int, seed: int) -> list[Pair]:

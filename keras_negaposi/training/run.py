@@ -84,7 +84,7 @@ def read_run_inputs(config: TrainConfig) -> RunInputs:
         InputError: whatever is wrong with it; nothing has been written then.
     """
     pretrained = read_pretrained(config)
-    inputs = read_inputs(config, pretrained.tokenizer)
+    inputs = read_inputs(config, pretrained.tokenizer, config.layout)
     layers = pretrained.bert_config.num_hidden_layers
     if config.frozen_layers > layers:
         raise InputError(f"--frozen_layers {config.frozen_layers}: the encoder has {layers} layers; give fewer")

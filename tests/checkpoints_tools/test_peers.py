@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY, random_tf1_variables
 
 from checkpoints_tools import load_encoder
 from checkpoints_tools.__main__ import main
@@ -15,7 +14,7 @@ from checkpoints_tools.bert_config import BertConfig
 from checkpoints_tools.conversion import convert
 from checkpoints_tools.source import open_source
 from checkpoints_tools.verification import make_inputs, verify
-from tests.helpers.checkpoints import CONFIG, save_tf1
+from tests.helpers.checkpoints import CONFIG, TINY, random_tf1_variables, save_tf1
 
 pytestmark = pytest.mark.peers
 TOLERANCE = 1e-5

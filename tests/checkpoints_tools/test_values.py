@@ -4,6 +4,7 @@ import dataclasses
 import os
 import pickle
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +12,8 @@ from hypothesis import given
 
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.flag_values import decode, encode
+from keras_negaposi.input_pipeline.shard_writer import EXCHANGED as CLASSES
 from keras_negaposi.input_pipeline.shard_writer import Shard, Written
-from keras_negaposi.runtime.beam import CLASSES
 from tests.helpers.properties import bounded, mutations, succeeds_or_explains
 
 PIECES = [np.arange(n, dtype=np.int32) for n in (3, 0, 5)]
@@ -62,7 +63,7 @@ def test_nothing_that_is_read_is_run(tmp_path, monkeypatch):
         with pytest.raises(InputError, match="^item-1: damaged"):
             decode(content, "item-1", CLASSES)
     assert not os.path.exists("evil")
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    package = str(Path(__file__).parents[2])
     found = subprocess.run(
         ["grep", "-rnE", "import.*(pickle|marshal|shelve)", "--include=*.py", "keras_negaposi"], cwd=package
     )

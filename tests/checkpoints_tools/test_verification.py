@@ -6,7 +6,6 @@ import os
 
 import numpy as np
 import pytest
-from conftest import TINY, random_tf1_variables
 
 from checkpoints_tools import InputError
 from checkpoints_tools.__main__ import main
@@ -15,7 +14,7 @@ from checkpoints_tools.conversion import convert
 from checkpoints_tools.inspection import inspect
 from checkpoints_tools.source import open_source
 from checkpoints_tools.verification import make_inputs, verify
-from tests.helpers.checkpoints import CONFIG, all_variables, save_tf1
+from tests.helpers.checkpoints import CONFIG, TINY, all_variables, random_tf1_variables, save_tf1
 
 
 @pytest.fixture

@@ -188,6 +188,6 @@ def test_records_with_other_next_pages_have_another_fingerprint(tmp_path, monkey
     file.write_text("x")
     config = DataConfig(**dict.fromkeys(("honbun", "negaposi", "model_file", "vocab_file"), str(file)))
     more = dataclasses.replace(config, augment_next=2)
-    before = [fingerprint(config), fingerprint(more)]
+    before = [fingerprint(config, "together"), fingerprint(more, "together")]
     monkeypatch.setitem(fingerprint.__globals__, "NEXT_PAGES", 99)
-    assert fingerprint(config) == before[0] and fingerprint(more) != before[1]
+    assert fingerprint(config, "together") == before[0] and fingerprint(more, "together") != before[1]

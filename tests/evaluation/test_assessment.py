@@ -56,7 +56,7 @@ def test_metrics_hold_everything(plain):
     assert metrics["figures"]["accuracy"]["value"] == metrics["eval_accuracy"]
     for found in metrics["figures"].values():
         assert found["low"] <= found["high"]
-    baselines = {"majority", "A only", "B only", "lengths only", "TF-IDF cosine", "frozen encoder"}
+    baselines = {"majority", "A only", "B only", "lengths only", "TF-IDF cosine", "lexical features", "frozen encoder"}
     baselines |= {"frozen cosine"}
     assert metrics["baselines"].keys() == baselines
     for found in metrics["baselines"].values():

@@ -30,7 +30,7 @@ LENGTH = 37
 @pytest.fixture(scope="module")
 def inputs(tiny):
     config = PrepareConfig(**tiny.flags, max_seq_length=LENGTH, dev_share=0.1)
-    return read_inputs(config, Tokenizer(config.model_file, config.vocab_file))
+    return read_inputs(config, Tokenizer(config.model_file, config.vocab_file), config.layout)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def records(inputs, tmp_path_factory):
 @pytest.fixture(scope="module")
 def apart(inputs, tmp_path_factory):
     config = dataclasses.replace(inputs.config, head="vector", max_seq_length=29)
-    inputs = read_inputs(config, inputs.packer.tokenizer)
+    inputs = read_inputs(config, inputs.packer.tokenizer, inputs.config.layout)
     return inputs, prepare(inputs, str(tmp_path_factory.mktemp("apart")))
 
 
@@ -181,7 +181,7 @@ def test_reused_only_with_the_same_fingerprint(inputs, records, capsys):
 def test_any_change_makes_them_anew(inputs, tmp_path, change):
     first = prepare(inputs, str(tmp_path))
     config = dataclasses.replace(inputs.config, **change)
-    second = prepare(read_inputs(config, inputs.packer.tokenizer), str(tmp_path))
+    second = prepare(read_inputs(config, inputs.packer.tokenizer, inputs.config.layout), str(tmp_path))
     assert second.fingerprint != first.fingerprint
     assert read_records(str(tmp_path)) == second
 
@@ -189,7 +189,9 @@ def test_any_change_makes_them_anew(inputs, tmp_path, change):
 def test_changed_data_changes_the_fingerprint(inputs, tiny, tmp_path):
     changed = tmp_path / "honbun.json"
     changed.write_text(open(tiny.flags["honbun"], encoding="utf-8").read() + "\n", encoding="utf-8")
-    other = read_inputs(dataclasses.replace(inputs.config, honbun=str(changed)), inputs.packer.tokenizer)
+    other = read_inputs(
+        dataclasses.replace(inputs.config, honbun=str(changed)), inputs.packer.tokenizer, inputs.config.layout
+    )
     assert other.fingerprint != inputs.fingerprint
 
 
@@ -199,7 +201,7 @@ def test_next_pages_are_trained_on_but_none_that_is_tested_on(inputs, pair_rows,
     few.write_text(json.dumps([row for row in pair_rows if row[0] < "doc18" and row[0].endswith(("000", "001"))]))
     config = dataclasses.replace(inputs.config, split=method, negaposi=str(few), dev_share=0.0)
     tokenizer = inputs.packer.tokenizer
-    plain, more = (read_inputs(dataclasses.replace(config, augment_next=n), tokenizer) for n in (0, 12))
+    plain, more = (read_inputs(dataclasses.replace(config, augment_next=n), tokenizer, config.layout) for n in (0, 12))
     assert plain.fingerprint != more.fingerprint
     split, augmented = plain.split, more.split
     assert augmented.held_out == split.held_out
@@ -219,7 +221,7 @@ def test_next_pages_are_trained_on_but_none_that_is_tested_on(inputs, pair_rows,
 
 def test_more_next_pages_than_there_are_is_said(inputs):
     with pytest.raises(InputError, match=r"--augment_next 900: the \d+ pages .* make \d+ pairs; give at most that"):
-        read_inputs(dataclasses.replace(inputs.config, augment_next=900), inputs.packer.tokenizer)
+        read_inputs(dataclasses.replace(inputs.config, augment_next=900), inputs.packer.tokenizer, inputs.config.layout)
 
 
 def test_records_cut_short_are_made_again(inputs, tmp_path):
@@ -243,7 +245,7 @@ def test_many_shards_on_any_path(inputs, tmp_path, monkeypatch, scheme):
 
 def test_outdated_records_are_said_to_be(inputs, tmp_path, capsys):
     prepare(inputs, str(tmp_path))
-    other = read_inputs(dataclasses.replace(inputs.config, seed=1), inputs.packer.tokenizer)
+    other = read_inputs(dataclasses.replace(inputs.config, seed=1), inputs.packer.tokenizer, inputs.config.layout)
     capsys.readouterr()
     prepare(other, str(tmp_path))
     assert "made again" in capsys.readouterr().out
@@ -285,7 +287,9 @@ def test_only_what_the_metadata_names_is_replaced(inputs, tmp_path):
     mine = ("photos-1-of-3.tfrecord", "notes.tmp1", ".partial-mine", "train-00001-of-00009.tfrecord")
     for name in mine:
         (tmp_path / name).write_text("mine")
-    other = read_inputs(dataclasses.replace(inputs.config, seed=1, dev_share=0.0), inputs.packer.tokenizer)
+    other = read_inputs(
+        dataclasses.replace(inputs.config, seed=1, dev_share=0.0), inputs.packer.tokenizer, inputs.config.layout
+    )
     records = prepare(other, str(tmp_path))
     ours = {os.path.basename(file) for part in records.counts for file in records.files(part)}
     assert set(os.listdir(tmp_path)) == {*mine, *ours, "metadata.json", "split.json"}
@@ -300,7 +304,9 @@ def test_an_input_is_not_replaced(inputs, tiny, tmp_path):
     prepare(inputs, str(tmp_path))
     pairs = tmp_path / "split.json"
     pairs.write_bytes(Path(tiny.flags["negaposi"]).read_bytes())
-    other = read_inputs(dataclasses.replace(inputs.config, negaposi=str(pairs)), inputs.packer.tokenizer)
+    other = read_inputs(
+        dataclasses.replace(inputs.config, negaposi=str(pairs)), inputs.packer.tokenizer, inputs.config.layout
+    )
     before = content(tmp_path)
     with pytest.raises(InputError, match="the records' file .*split.json.* is the same file as the input"):
         prepare(dataclasses.replace(other, fingerprint="another"), str(tmp_path))
@@ -311,7 +317,10 @@ def test_an_input_is_not_replaced(inputs, tiny, tmp_path):
 def test_killed_anywhere_it_ends_the_same(inputs, records, tmp_path, monkeypatch, call):
     """Over older records; stopped before the n-th of what is written or removed."""
     folder = tmp_path / "records"
-    prepare(read_inputs(dataclasses.replace(inputs.config, seed=1), inputs.packer.tokenizer), str(folder))
+    prepare(
+        read_inputs(dataclasses.replace(inputs.config, seed=1), inputs.packer.tokenizer, inputs.config.layout),
+        str(folder),
+    )
     calls = iter(range(1000))
 
     def counted(function):
@@ -323,7 +332,7 @@ def test_killed_anywhere_it_ends_the_same(inputs, records, tmp_path, monkeypatch
         return work
 
     for name in ("write_json", "remove", "_write_part"):
-        monkeypatch.setattr(f"keras_negaposi.records.{name}", counted(getattr(records_module, name)))
+        monkeypatch.setattr(f"keras_negaposi.input_pipeline.tfrecords.{name}", counted(getattr(records_module, name)))
     with pytest.raises(ZeroDivisionError):
         prepare(inputs, str(folder))
     monkeypatch.undo()

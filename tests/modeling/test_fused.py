@@ -1,15 +1,18 @@
 """The encoder's quicker layers against those of tf-models."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import TINY
 
-from checkpoints_tools import encoder as encoder_module
 from checkpoints_tools.bert_config import BertConfig
-from keras_negaposi.modeling import fast_layers as fused_module
+from checkpoints_tools.encoder import build_encoder
+from keras_negaposi.modeling import fast_layers
 from keras_negaposi.modeling.common import random_generators, resumable_dropout
+from keras_negaposi.modeling.fast_layers import accelerate
 from keras_negaposi.modeling.precision import precision
+from tests.helpers.checkpoints import TINY
 
 RATE = 0.1
 NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
@@ -25,12 +28,9 @@ def inputs(rows=4, length=9):
     }
 
 
-def fused_and_plain(config, monkeypatch):
+def fused_and_plain(config):
     """Two encoders of the same weights."""
-    fused = encoder_module.build_encoder(config)
-    with monkeypatch.context() as patched:
-        patched.setattr(encoder_module, "fuse", lambda encoder: None)
-        plain = encoder_module.build_encoder(config)
+    fused, plain = accelerate(build_encoder(config)), build_encoder(config)
     rng = np.random.default_rng(1)
     values = [rng.normal(scale=0.3, size=weight.shape) for weight in plain.get_weights()]
     for encoder in (fused, plain):
@@ -62,18 +62,18 @@ def assert_close(gradients, expected):
 @pytest.mark.parametrize("approximate", [True, False])
 @pytest.mark.parametrize("compiled", [True, False])
 def test_outputs_and_gradients_are_the_same(compiled, approximate, monkeypatch):
-    monkeypatch.setattr(fused_module, "COMPILED_FROM", 1 if compiled else 1000)
+    monkeypatch.setattr(fast_layers, "COMPILED_FROM", 1 if compiled else 1000)
     config = BertConfig.from_values(TINY | NO_DROPOUT | {"gelu_approximate": approximate}, "test")
-    (fused, fused_gradients), (plain, gradients) = map(outputs_and_gradients, fused_and_plain(config, monkeypatch))
+    (fused, fused_gradients), (plain, gradients) = map(outputs_and_gradients, fused_and_plain(config))
     np.testing.assert_allclose(fused["sequence_output"], plain["sequence_output"], atol=1e-5)
     assert_close(fused_gradients, gradients)
 
 
 @pytest.mark.parametrize("compiled", [True, False])
 def test_the_pooled_output_needs_only_the_first_token_of_the_last_layer(compiled, monkeypatch):
-    monkeypatch.setattr(fused_module, "COMPILED_FROM", 1 if compiled else 1000)
+    monkeypatch.setattr(fast_layers, "COMPILED_FROM", 1 if compiled else 1000)
     config = BertConfig.from_values(TINY | NO_DROPOUT, "test")
-    whole, first = (encoder_module.build_encoder(config, output_range) for output_range in (None, 1))
+    whole, first = (accelerate(build_encoder(config, output_range)) for output_range in (None, 1))
     rng = np.random.default_rng(1)
     whole.set_weights([rng.normal(scale=0.3, size=weight.shape) for weight in whole.get_weights()])
     first.set_weights(whole.get_weights())
@@ -87,20 +87,20 @@ def test_the_pooled_output_needs_only_the_first_token_of_the_last_layer(compiled
     assert_close(gradients, wanted_gradients)
 
 
-def test_the_same_in_bfloat16(monkeypatch):
+def test_the_same_in_bfloat16():
     config = BertConfig.from_values(TINY | NO_DROPOUT, "test")
     with precision("bfloat16"):
-        fused, plain = fused_and_plain(config, monkeypatch)
-    exact, _ = fused_and_plain(config, monkeypatch)
+        fused, plain = fused_and_plain(config)
+    exact, _ = fused_and_plain(config)
     ours, theirs, right = (model(inputs())["sequence_output"].numpy() for model in (fused, plain, exact))
     assert np.abs(ours - right).max() <= 2 * np.abs(theirs - right).max() < 0.2
 
 
 @pytest.mark.parametrize("compiled", [True, False])
 def test_dropout_keeps_the_mean_and_draws_anew(compiled, monkeypatch):
-    monkeypatch.setattr(fused_module, "COMPILED_FROM", 1 if compiled else 1000)
+    monkeypatch.setattr(fast_layers, "COMPILED_FROM", 1 if compiled else 1000)
     with resumable_dropout():
-        encoder = encoder_module.build_encoder(BertConfig.from_values(TINY | {"hidden_dropout_prob": RATE}, "test"))
+        encoder = accelerate(build_encoder(BertConfig.from_values(TINY | {"hidden_dropout_prob": RATE}, "test")))
     layer = next(layer for layer in encoder.submodules if isinstance(layer, tf.keras.layers.Dropout) and layer.rate)
     ones = tf.ones([1001, 333])  # an odd number of numbers
     with tf.GradientTape() as tape:
@@ -118,9 +118,9 @@ def test_dropout_keeps_the_mean_and_draws_anew(compiled, monkeypatch):
 
 @pytest.mark.parametrize("compiled", [True, False])
 def test_dropout_is_drawn_anew_and_can_be_resumed(compiled, monkeypatch):
-    monkeypatch.setattr(fused_module, "COMPILED_FROM", 1 if compiled else 1000)
+    monkeypatch.setattr(fast_layers, "COMPILED_FROM", 1 if compiled else 1000)
     with resumable_dropout():
-        encoder = encoder_module.build_encoder(BertConfig.from_values(TINY, "test"))
+        encoder = accelerate(build_encoder(BertConfig.from_values(TINY, "test")))
 
     def outputs():
         return encoder(inputs(), training=True)["sequence_output"].numpy()
@@ -139,8 +139,8 @@ def test_dropout_is_drawn_anew_and_can_be_resumed(compiled, monkeypatch):
 
 @pytest.mark.parametrize("compiled", [True, False])
 def test_an_encoder_can_be_saved_as_a_model(compiled, tmp_path, monkeypatch):
-    monkeypatch.setattr(fused_module, "COMPILED_FROM", 1 if compiled else 1000)
-    encoder = encoder_module.build_encoder(BertConfig.from_values(TINY, "test"))
+    monkeypatch.setattr(fast_layers, "COMPILED_FROM", 1 if compiled else 1000)
+    encoder = accelerate(build_encoder(BertConfig.from_values(TINY, "test")))
     expected = encoder(inputs())["sequence_output"].numpy()
     encoder.save(str(tmp_path / "saved_model"))
     loaded = tf.keras.models.load_model(str(tmp_path / "saved_model"))
@@ -148,3 +148,33 @@ def test_an_encoder_can_be_saved_as_a_model(compiled, tmp_path, monkeypatch):
     with tf.GradientTape() as tape:  # and trained further
         loss = tf.reduce_sum(loaded(inputs(), training=True)["sequence_output"] ** 2)
     assert any(gradient is not None for gradient in tape.gradient(loss, loaded.trainable_variables))
+
+
+@pytest.mark.parametrize("member", ["_intermediate_dense", "_masked_softmax", "_random_generator"])
+def test_without_a_private_member_the_encoder_stays_as_it_is(member, caplog):
+    encoder = build_encoder(BertConfig.from_values(TINY | NO_DROPOUT, "test"))
+    block = encoder.transformer_layers[1]
+    owner = {"_masked_softmax": block._attention_layer, "_random_generator": block._output_dropout}.get(member, block)
+    before = encoder(inputs())["sequence_output"].numpy()
+    with lacking(owner, member):
+        assert accelerate(encoder) is encoder
+    assert caplog.text.count(member) == 1 and "slower" in caplog.text
+    assert "call" not in encoder.transformer_layers[0]._output_dense.__dict__
+    np.testing.assert_array_equal(encoder(inputs())["sequence_output"], before)
+
+
+@contextlib.contextmanager
+def lacking(owner, member):
+    """Within it the object has no such attribute, as if another release had made it."""
+
+    def missing(self):
+        raise AttributeError(member)
+
+    real = owner.__class__
+    kept = owner.__dict__.get(member)
+    owner.__dict__.pop(member, None)
+    owner.__class__ = type(real.__name__, (real,), {member: property(missing)})
+    yield
+    owner.__class__ = real
+    if kept is not None:
+        owner.__dict__[member] = kept

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import random_tf1_variables
 
 from checkpoints_tools.bert_config import BertConfig
 from checkpoints_tools.common.errors import InputError
@@ -17,6 +16,7 @@ from keras_negaposi.modeling.heads import HEADS, build, is_cacheable
 from keras_negaposi.modeling.heads.layers import CosineLogits
 from keras_negaposi.retrieval.store import Store
 from keras_negaposi.training.fit import learning_rate_factors
+from tests.helpers.checkpoints import random_tf1_variables
 from tests.helpers.numpy_bert import bert
 
 CACHEABLE = [head for head in HEADS if is_cacheable(head)]

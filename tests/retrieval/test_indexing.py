@@ -16,10 +16,10 @@ import tensorflow as tf
 from checkpoints_tools.common import temporary
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import IndexConfig, PairsConfig, SuggestConfig, TrainConfig
-from keras_negaposi.data.hard_negatives import mined_pages
 from keras_negaposi.data.splits import Documents
 from keras_negaposi.index import main as index_main
 from keras_negaposi.pair_generation.generate import make_pairs
+from keras_negaposi.pair_generation.mined_negatives import mined_pages
 from keras_negaposi.retrieval import Index, Suggestion, build, build_index
 from keras_negaposi.retrieval.link_formats import as_markdown, as_scrapbox
 from keras_negaposi.retrieval.store import Store

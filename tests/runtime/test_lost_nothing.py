@@ -110,7 +110,7 @@ def left_by_a_killed_process(folder):
 def test_damaged_records_are_named_and_refused(tiny, tmp_path, monkeypatch, damage):
     monkeypatch.setattr("keras_negaposi.input_pipeline.tfrecords.PAIRS_A_SHARD", 50)
     config = PrepareConfig(**tiny.flags, max_seq_length=37)
-    inputs = read_inputs(config, Tokenizer(config.model_file, config.vocab_file))
+    inputs = read_inputs(config, Tokenizer(config.model_file, config.vocab_file), config.layout)
     records = prepare(inputs, str(tmp_path))
     file = records.files("train")[1]
     content = open(file, "rb").read()

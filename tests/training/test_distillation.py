@@ -51,7 +51,7 @@ def test_a_teacher_and_its_own_pairs(teacher, tiny, tmp_path):
 def test_the_target_is_between_label_and_teacher(teacher, tiny, tmp_path):
     options = {"head": "vector", "teacher": teacher, "teacher_weight": 0.25, "augment": 5}
     train = TrainConfig(**tiny.flags | QUICK | options, output_dir=str(tmp_path / "run"))
-    inputs = add_unlabelled(read_inputs(train, read_pretrained(train).tokenizer), train)
+    inputs = add_unlabelled(read_inputs(train, read_pretrained(train).tokenizer, train.layout), train)
     targets = soft_targets(inputs, train, str(tmp_path / "teacher.txt"))
     said = np.array([float(line) for line in (tmp_path / "teacher.txt").read_text().split()])
     labels = np.array([pair.label for pair in inputs.split.parts["train"]])

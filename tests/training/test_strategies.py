@@ -26,7 +26,7 @@ from keras_negaposi.training import strategies
 from keras_negaposi.training.fit import build_for_training
 from tests.helpers.ports import free_ports
 
-SCRIPT = Path(__file__).with_name("train_without_dropout.py")
+SCRIPT = Path(__file__).parents[1] / "helpers/train_without_dropout.py"
 TOLERANCE = 2e-5
 """Of losses and probabilities: float32 sums in another order."""
 

@@ -1,12 +1,12 @@
-"""The pair models that ``--head`` chooses among: one file each, and one line in `registry`.
+"""The pair models that ``--head`` chooses from: one file each, a line in `config.heads` and a line in `_module`.
 
-A file has ``build(config, options)``, which makes the model; its docstring says what of B can be kept. Nothing here
-imports TensorFlow, so that ``--help`` is quick.
+A file has ``build(config, options)``, which makes the model; its docstring says what of B can be cached. TensorFlow is
+imported only when a head is used, so that ``--help`` is quick.
 """
 
 from __future__ import annotations
 
-import importlib
+import types
 from typing import TYPE_CHECKING, Any
 
 from keras_negaposi.config.heads import HEADS, is_cacheable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def build(options: HeadConfig, config: BertConfig, **more: Any) -> tf_keras.Model:  # noqa: ANN401
     """A freshly initialised pair model.
 
-    Its input is a dict of the packing's features, ``int32 [batch, seq]`` each; its output probabilities, ``float32
+    Its input is a dict of the layout's features, ``int32 [batch, seq]`` each; its output probabilities, ``float32
     [batch, 2]``.
 
     Args:
@@ -33,7 +33,7 @@ def build(options: HeadConfig, config: BertConfig, **more: Any) -> tf_keras.Mode
     """
     from keras_negaposi.modeling.common import encoder_of, freeze
 
-    model = importlib.import_module(f"{__name__}.{options.head}").build(config, options, **more)
+    model = _module(options.head).build(config, options, **more)
     freeze(encoder_of(model), options.frozen_layers)
     return model
 
@@ -44,6 +44,31 @@ def check_fits(options: HeadConfig, config: BertConfig) -> None:
     Raises:
         InputError: names the option.
     """
-    head = importlib.import_module(f"{__name__}.{options.head}")
+    head = _module(options.head)
     if hasattr(head, "check_fits"):
         head.check_fits(options, config)
+
+
+def _module(head: str) -> types.ModuleType:
+    from keras_negaposi.modeling.heads import (
+        additive_attention,
+        bi_encoder,
+        cross_encoder,
+        cross_encoder_means,
+        dot_attention,
+        lowrank_attention,
+        mid_fusion,
+        reduced_attention,
+    )
+
+    modules = {
+        "pair": cross_encoder,
+        "pair_means": cross_encoder_means,
+        "vector": bi_encoder,
+        "dot": dot_attention,
+        "additive": additive_attention,
+        "reduced": reduced_attention,
+        "lowrank": lowrank_attention,
+        "midfusion": mid_fusion,
+    }
+    return modules[head]

@@ -13,6 +13,7 @@ from checkpoints_tools.bert_config import BertConfig
 from checkpoints_tools.encoder import build_encoder
 from keras_negaposi.input_pipeline.feature_spec import APART, Features, side_of
 from keras_negaposi.modeling.common import CLASSES, HEAD_DROPOUT, initializer, leave_pooler_out
+from keras_negaposi.modeling.fast_layers import accelerate
 from keras_negaposi.modeling.heads.layers import (
     CosineLogits,
     Projection,
@@ -32,7 +33,7 @@ class CacheableModel(tf_keras.Model):
 
     def __init__(self, config: BertConfig, name: str) -> None:
         super().__init__(name=name)
-        self.encoder = build_encoder(config)
+        self.encoder = accelerate(build_encoder(config))
         leave_pooler_out(self.encoder)
 
     def get_config(self) -> dict[str, object]:

@@ -15,6 +15,7 @@ from checkpoints_tools.bert_config import BertConfig
 from checkpoints_tools.encoder import build_encoder
 from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS
 from keras_negaposi.modeling.common import Head, initializer, leave_pooler_out, pair_head
+from keras_negaposi.modeling.fast_layers import accelerate
 from keras_negaposi.modeling.heads.layers import compare, masked_mean
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class SegmentMeans(tf_keras.layers.Layer):
 def build(config: BertConfig, options: HeadConfig | None = None, head: Head = pair_head) -> tf_keras.Model:
     """A dense tanh layer, as in BERT's pooler, on the compared means, classified by ``head``."""
     inputs = {name: tf_keras.Input([None], dtype=tf.int32, name=name) for name in ENCODER_INPUTS}
-    encoder = build_encoder(config)
+    encoder = accelerate(build_encoder(config))
     leave_pooler_out(encoder)
     compared = SegmentMeans(dtype="float32", name="segment_means")(
         encoder(inputs)["sequence_output"], inputs["input_mask"], inputs["input_type_ids"]
