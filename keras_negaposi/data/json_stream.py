@@ -141,7 +141,7 @@ class _Cursor:
             except StopIteration as stop:
                 at_space = self._text[self._at : self._at + 1] in " \t\n\r"  # or at the end
                 if not (at_space and self.peek()):
-                    self._read_on("Expecting value", stop.value)
+                    self._read_on("Expecting value", self._at if at_space else stop.value)
             except json.JSONDecodeError as error:
                 self._read_on(error.msg, error.pos)
             except RecursionError:

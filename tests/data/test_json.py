@@ -53,6 +53,7 @@ HOSTILE = {  # content, and what the line has where the reader is for lists or f
     "a bracket at the end": ('["a"]]', "line 1, column 6: Extra data"),
     "cut off": ('{"a": "b"', "line 1, column 10: Expecting ',' delimiter"),
     "a comma at the end": ('["a",]', "line 1, column 6: Expecting value"),
+    "no value": ('{"a": ', "line 1, column 7: Expecting value"),
     "no colon": ('{"a" "b"}', "line 1, column 6: Expecting ':' delimiter"),
     "a NUL character": ('{"a": "b\0"}', "line 1, column 9: Invalid control character"),
     "a NUL character first": ("\0[]", "line 1, column 1: Expecting value"),
