@@ -20,7 +20,16 @@ def test_every_flag_is_one_of_ours():
         ours |= {flag.removeprefix("--") for action in command._actions for flag in action.option_strings}
     mentioned = set(re.findall(r"(?<![\w-])--([a-z]+(?:_[a-z]+)*)", README.read_text(encoding="utf-8")))
     assert {"honbun", "init_checkpoint", "resume"} <= mentioned
-    assert mentioned - ours <= {"help", "all", "logdir", "dir", "tag", "signature", "inputs", "no"}  # other programs' flags
+    assert mentioned - ours <= {
+        "help",
+        "all",
+        "logdir",
+        "dir",
+        "tag",
+        "signature",
+        "inputs",
+        "no",
+    }  # other programs' flags
 
 
 def test_every_module_is_there():

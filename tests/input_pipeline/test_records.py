@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checkpoints_tools.common.errors import InputError
-from keras_negaposi.config import PrepareConfig
+from keras_negaposi.config import DataConfig, PrepareConfig
+from keras_negaposi.config.heads import SEPARATE
+from keras_negaposi.config.training import HeadConfig
 from keras_negaposi.data.splits import Documents
 from keras_negaposi.input_pipeline import tfrecords as records_module
 from keras_negaposi.input_pipeline.bucketing import boundaries
@@ -41,7 +43,7 @@ def records(inputs, tmp_path_factory):
 @pytest.fixture(scope="module")
 def apart(inputs, tmp_path_factory):
     config = dataclasses.replace(inputs.config, head="vector", max_seq_length=29)
-    inputs = read_inputs(config, inputs.packer.tokenizer, inputs.config.layout)
+    inputs = read_inputs(config, inputs.packer.tokenizer, config.layout)
     return inputs, prepare(inputs, str(tmp_path_factory.mktemp("apart")))
 
 
@@ -181,7 +183,7 @@ def test_reused_only_with_the_same_fingerprint(inputs, records, capsys):
 def test_any_change_makes_them_anew(inputs, tmp_path, change):
     first = prepare(inputs, str(tmp_path))
     config = dataclasses.replace(inputs.config, **change)
-    second = prepare(read_inputs(config, inputs.packer.tokenizer, inputs.config.layout), str(tmp_path))
+    second = prepare(read_inputs(config, inputs.packer.tokenizer, config.layout), str(tmp_path))
     assert second.fingerprint != first.fingerprint
     assert read_records(str(tmp_path)) == second
 
@@ -360,3 +362,11 @@ def test_property_of_the_metadata(records, tmp_path_factory, data):
 
     found = succeeds_or_explains(call)
     assert not isinstance(found, InputError) or "metadata.json" in str(found)
+
+
+@pytest.mark.parametrize("bases", [(DataConfig, HeadConfig), (HeadConfig, DataConfig)])
+def test_the_layout_does_not_depend_on_the_order_of_base_classes(bases, inputs):
+    both = dataclasses.dataclass(frozen=True)(type("Both", bases, {}))
+    given = {name: value for name, value in vars(inputs.config).items() if name in vars(both())}
+    config = both(**given | {"head": "vector"})
+    assert read_inputs(config, inputs.packer.tokenizer, config.layout).packer.packing.name == SEPARATE
