@@ -20,8 +20,8 @@ from typing import Any, NoReturn, TypeVar
 from checkpoints_tools.common.errors import LONGEST_MESSAGE, LONGEST_VALUE, InputError, Stopped, quoted, shortened
 from checkpoints_tools.common.flag_values import Check, a_path, above, at_least, between, parser_of, problem_of
 from checkpoints_tools.common.gcs import storage_problem
+from checkpoints_tools.common.paths import path_problem
 from checkpoints_tools.common.streams import prepare_streams, say
-from checkpoints_tools.paths import path_problem
 
 __all__ = [
     "EXIT_BAD_INPUT",

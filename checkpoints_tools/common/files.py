@@ -18,7 +18,7 @@ from typing import BinaryIO
 from checkpoints_tools.common import outputs, temporary
 from checkpoints_tools.common.errors import InputError, shortened
 from checkpoints_tools.common.json_text import parse_json
-from checkpoints_tools.paths import LONGEST_NAME, is_remote
+from checkpoints_tools.common.paths import LONGEST_NAME, is_remote
 
 BLOCK = 1 << 20
 """Bytes read at once of a file that need not be held whole."""

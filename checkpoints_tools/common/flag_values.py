@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from checkpoints_tools.common.errors import quoted
-from checkpoints_tools.paths import path_problem
+from checkpoints_tools.common.paths import path_problem
 
 Check = Callable[[Any], "str | None"]
 """Gives what is wrong with a value, or ``None``."""

@@ -10,8 +10,8 @@ from typing import Any
 from checkpoints_tools.common.cli import check_config
 from checkpoints_tools.common.errors import InputError, quoted
 from checkpoints_tools.common.files import exists, is_remote, join
+from checkpoints_tools.common.paths import path_problem
 from checkpoints_tools.common.schema import checked
-from checkpoints_tools.paths import path_problem
 from keras_negaposi.config.model import REQUIRED
 from keras_negaposi.config.training import TrainConfig
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from checkpoints_tools import __main__ as checkpoints
 from checkpoints_tools.common.cli import check_config, make_config
 from checkpoints_tools.common.errors import LONGEST_MESSAGE, InputError, shortened
-from checkpoints_tools.paths import path_problem
+from checkpoints_tools.common.paths import path_problem
 from keras_negaposi import baseline, config, doctor, evaluate, index, pairs, predict, prepare, suggest, train
 from keras_negaposi.config.training import TpuConfig
 from keras_negaposi.data.splits import Documents
