@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.helpers.checkpoints import TINY, random_tf1_variables
+from tests.helpers.tiny_bert import TINY, random_tf1_variables
 
 PEERS = ("torch", "transformers", "all_minilm_l6_v2")
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -12,8 +12,8 @@ from checkpoints_tools import InputError, load_encoder
 from checkpoints_tools.bert_config import BertConfig
 from checkpoints_tools.encoder import build_encoder, encoder_to_tf1
 from checkpoints_tools.formats.tf1 import resolve_prefix, write_checkpoint
-from tests.helpers.checkpoints import TINY, random_tf1_variables
 from tests.helpers.numpy_bert import bert
+from tests.helpers.tiny_bert import TINY, random_tf1_variables
 
 SIZES = [
     TINY,

@@ -14,7 +14,8 @@ from checkpoints_tools.bert_config import BertConfig
 from checkpoints_tools.conversion import convert
 from checkpoints_tools.source import open_source
 from checkpoints_tools.verification import make_inputs, verify
-from tests.helpers.checkpoints import CONFIG, TINY, random_tf1_variables, save_tf1
+from tests.helpers.checkpoints import CONFIG, save_tf1
+from tests.helpers.tiny_bert import TINY, random_tf1_variables
 
 pytestmark = pytest.mark.peers
 TOLERANCE = 1e-5

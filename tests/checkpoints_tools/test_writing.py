@@ -5,6 +5,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -176,8 +177,8 @@ for name in ("read_only", "closed/file", "closed/new"):
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root, to become somebody else")
 def test_read_only_files_and_folders(tmp_path):
     os.chmod(tmp_path, 0o777)
-    for parent in tmp_path.parents[:2]:
-        os.chmod(parent, 0o755)
+    for parent in tmp_path.relative_to(tempfile.gettempdir()).parents[:-1]:
+        os.chmod(tempfile.gettempdir() / parent, 0o755)
     (tmp_path / "closed").mkdir()
     for name, mode in (("read_only", 0o444), ("closed/file", 0o666)):
         (tmp_path / name).write_text("old")

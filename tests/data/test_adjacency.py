@@ -14,7 +14,7 @@ from keras_negaposi.data.adjacency import adjacency
 from keras_negaposi.data.next_page_pairs import draw_next_pages
 from keras_negaposi.data.pairs import Pair, read_pairs
 from keras_negaposi.data.splits import Documents, Split
-from keras_negaposi.input_pipeline.prepared_data import fingerprint, read_inputs
+from keras_negaposi.input_pipeline.prepared_data import NEXT_PAGES, fingerprint, read_inputs
 from keras_negaposi.pair_generation.generate import make_pairs
 from keras_negaposi.pair_generation.positives import MASK
 from tests.helpers.properties import bounded
@@ -147,7 +147,7 @@ def test_augmenting_pairs_with_what_the_test_leaves(shuffled, tmp_path, monkeypa
         (out / "honbun_data.json").write_text(json.dumps(dict(rows)), encoding="utf-8")
     files = {"honbun": str(out / "honbun_data.json"), "negaposi": str(out / "negaposi.json")}
     config = DataConfig(**files, model_file=files["honbun"], vocab_file=files["honbun"], augment_next=40)
-    split = read_inputs(config, None).split
+    split = read_inputs(config, None, "together").split
     given = read_pairs(**files)
     added = split.parts["train"][-40:]
     assert sum(pair.label for pair in added) == 20
@@ -182,12 +182,12 @@ def test_a_masked_copy_in_the_test_takes_its_page_from_the_training():
     assert split.free_titles(["a,1", "a,2", "b,2", "c,1"], "grouped", COMMA) == ["c,1"]
 
 
-def test_records_with_other_next_pages_have_another_fingerprint(tmp_path, monkeypatch):
+def test_records_with_other_next_pages_have_another_fingerprint(tmp_path):
     """A run of an older version is not resumed with other pairs than it began with."""
     file = tmp_path / "x"
     file.write_text("x")
     config = DataConfig(**dict.fromkeys(("honbun", "negaposi", "model_file", "vocab_file"), str(file)))
     more = dataclasses.replace(config, augment_next=2)
-    before = [fingerprint(config, "together"), fingerprint(more, "together")]
-    monkeypatch.setitem(fingerprint.__globals__, "NEXT_PAGES", 99)
-    assert fingerprint(config, "together") == before[0] and fingerprint(more, "together") != before[1]
+    plain, added = ({fingerprint(c, "together", choice=choice) for choice in (1, 2, 99)} for c in (config, more))
+    assert len(plain) == 1 and len(added) == 3
+    assert fingerprint(more, "together") == fingerprint(more, "together", choice=NEXT_PAGES)

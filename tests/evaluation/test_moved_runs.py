@@ -117,7 +117,7 @@ def test_changed_inputs_are_refused_and_the_figures_stay(copy, capsys, name, old
 def test_another_checkpoint_is_refused(copy, capsys, home):
     from checkpoints_tools.bert_config import BertConfig
     from checkpoints_tools.formats.tf1 import write_checkpoint
-    from tests.helpers.checkpoints import random_tf1_variables
+    from tests.helpers.tiny_bert import random_tf1_variables
 
     bert = BertConfig.from_file(str(copy.data / "bert_config.json"))
     write_checkpoint(str(copy.data / "model.ckpt-7"), random_tf1_variables(bert, seed=1))

@@ -12,7 +12,7 @@ from keras_negaposi.modeling import fast_layers
 from keras_negaposi.modeling.common import random_generators, resumable_dropout
 from keras_negaposi.modeling.fast_layers import accelerate
 from keras_negaposi.modeling.precision import precision
-from tests.helpers.checkpoints import TINY
+from tests.helpers.tiny_bert import TINY
 
 RATE = 0.1
 NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}

@@ -16,8 +16,8 @@ from keras_negaposi.modeling.heads import HEADS, build, is_cacheable
 from keras_negaposi.modeling.heads.layers import CosineLogits
 from keras_negaposi.retrieval.store import Store
 from keras_negaposi.training.fit import learning_rate_factors
-from tests.helpers.checkpoints import random_tf1_variables
 from tests.helpers.numpy_bert import bert
+from tests.helpers.tiny_bert import random_tf1_variables
 
 CACHEABLE = [head for head in HEADS if is_cacheable(head)]
 OPTIONS = {"vector": {}, "reduced": {"inference_masks": 3}, "midfusion": {"head_size": 5, "separate_layers": 1}}

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 
 from checkpoints_tools.common.errors import InputError
-from checkpoints_tools.common.flag_values import decode, encode
+from checkpoints_tools.common.value_bytes import decode, encode
 from keras_negaposi.input_pipeline.shard_writer import EXCHANGED as CLASSES
 from keras_negaposi.input_pipeline.shard_writer import Shard, Written
 from tests.helpers.properties import bounded, mutations, succeeds_or_explains
@@ -22,7 +22,7 @@ VALUES = {
     "shard": SHARD,
     "no pieces": dataclasses.replace(SHARD, pieces=[]),
     "written": Written(4, 1, np.arange(9)),
-    "texts": ["本文", "", "改\r\n行\u2028\x00\ud800", "tree"],
+    "texts": ["本文", "", "改\r\n行\u2028\x00", "tree"],
     "pieces": PIECES,
     "rows": [
         {"vector": np.ones((2, 3), np.float16), "mask": np.ones((2, 1), np.int32)},
