@@ -129,8 +129,8 @@ def _drawn(source: str, kind: str, texts: PageStore, config: PairsConfig, folder
     matched = match_negatives(queries, keys, allowed, near, pool, config.hard_share, config.seed)[: len(positives)]
     if not matched:
         raise InputError(
-            f"{source}: makes no pair of each class with --positive {config.positive}; give more documents, shorter pages "
-            "(--length) or another --positive. " + " ".join(_counts(pages, candidates, config))
+            f"{source}: makes no pair of each class with --positive {config.positive}; give more documents, shorter "
+            "pages (--length) or another --positive. " + " ".join(_counts(pages, candidates, config))
         )
     chosen = {c.a: c for c in others}
     ends = [(c, c.b, 1) for c in positives[: len(matched)]] + [(chosen[a], b, 0) for a, b in matched]
