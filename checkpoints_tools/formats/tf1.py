@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from checkpoints_tools import name_map
 from checkpoints_tools.common.errors import InputError, shortened
+from checkpoints_tools.common.files import exists, is_remote, join, opened
 from checkpoints_tools.formats.base import Variable, Weights, shown
 from checkpoints_tools.formats.tf_bundle import Bundle
 
@@ -39,13 +40,26 @@ def resolve_prefix(init_checkpoint: str) -> str:
         prefix = part["prefix"] if part else path
         if not tf.io.gfile.exists(prefix + ".index"):
             raise InputError(f"{init_checkpoint}: no checkpoint there ({_found_near(path)}); give its prefix or folder")
-    if not tf.io.gfile.glob(_escape(prefix) + ".data-*"):
-        raise InputError(f"{prefix}: the .index file is there but no .data file; copy {prefix}.data-* beside it")
+    shards = tf.io.gfile.glob(_escape(prefix) + ".data-*")
+    if not shards:
+        raise InputError(f"{prefix}: the .index file is there but no .data file; copy {prefix}.data-* next to it")
+    for file in (f"{prefix}.index", *shards):
+        _check_is_file(file)
     return prefix
+
+
+def _check_is_file(path: str) -> None:
+    """Refuses a pipe or a device, which TensorFlow would wait for without end."""
+    if not is_remote(path):
+        with opened(path):
+            pass
 
 
 def _latest_in_folder(folder: str) -> str:
     """The checkpoint that the folder's state file names, else the one with the highest step."""
+    state = join(folder, "checkpoint")
+    if exists(state):
+        _check_is_file(state)
     try:
         named = tf.train.latest_checkpoint(folder)
     except (tf.errors.OpError, UnicodeDecodeError):

@@ -149,7 +149,7 @@ class Documents:
 
     def __init__(self, pattern: str) -> None:
         try:
-            self._pattern = re.compile(pattern)
+            self._pattern = re.compile(pattern, re.DOTALL)  # a title may hold line breaks
         except re.error as error:
             raise InputError(f"--group_pattern {pattern}: not a regular expression: {error}") from None
         if self._pattern.groups != 1:

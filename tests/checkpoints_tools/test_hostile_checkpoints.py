@@ -349,3 +349,13 @@ def test_many_long_names_are_shortened_in_messages(tmp_path):
     started = time.perf_counter()
     assert "\x1b" not in inspect(path).table() and len(inspect(path).table()) < 20_000
     assert time.perf_counter() - started < 5
+
+
+@pytest.mark.parametrize("name", ["checkpoint", "model.ckpt-7.index", "model.ckpt-7.data-00000-of-00001"])
+def test_no_pipe_is_waited_for(name, tiny, tmp_path):
+    for file in tiny.folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / name).unlink(missing_ok=True)
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(InputError, match=f"{name}: is a pipe or a device"):
+        open_weights(str(tmp_path))

@@ -170,3 +170,7 @@ def test_property_a_pattern_that_passes_finds_documents(pattern):
 
 def test_no_title_is_without_document():
     assert Documents(r"^(.*),")(",000") == ",000" and Documents(r"^(.*),")("a,b,000") == "a,b"
+
+
+def test_the_document_of_a_title_with_line_breaks_is_found():
+    assert Documents(r"^(.*),")("a\nb\u2028c,000") == "a\nb\u2028c"
