@@ -14,6 +14,7 @@ import pytest
 from checkpoints_tools.common import outputs, temporary
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import staged_folder, staged_tree, sweep, write_text, written
+from tests.helpers.mounts import mounted
 
 SLOW_COMMAND = """
 import argparse, sys, time
@@ -43,13 +44,6 @@ def end(process, number):
     process.send_signal(number)
     process.communicate(timeout=30)
     return process.returncode
-
-
-def mounted(path, *arguments):
-    """Skips the test where a file system cannot be mounted."""
-    found = subprocess.run(["mount", *arguments, str(path)], capture_output=True, text=True)
-    if found.returncode:
-        pytest.skip(f"needs the right to mount: {found.stderr.strip()}")
 
 
 @pytest.fixture

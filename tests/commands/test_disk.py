@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.mounts import mounted
+
 EPOCHS = 8 * 32 / 180
 MOMENTS = int(os.environ.get("KERAS_NEGAPOSI_KILLS", "1"))
 RESULTS = ("metrics.json", "scores_test.tsv", "eval_results.txt")
@@ -23,10 +25,7 @@ class Disk:
         self._mount("-o", f"remount,{options}")
 
     def _mount(self, *arguments):
-        command = ["mount", *arguments, str(self.path)]
-        found = subprocess.run(command, capture_output=True, text=True)
-        if found.returncode:
-            pytest.skip(f"needs the right to mount: {found.stderr.strip()}")
+        mounted(self.path, *arguments)
 
 
 @pytest.fixture
