@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import json
 import re
+import threading
 import zlib
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ DTYPES = ("float16", "float32")
 HALF = re.compile(r"\\u[dD][89a-fA-F]")
 """How JSON writes half a surrogate pair, which is no text; we write none."""
 FIX = "build the index again in another folder"
+HEADERS = threading.Lock()
+"""Held while NumPy evaluates a header by ``ast``: Python 3.11 counts its depth for all threads together (gh-106905)."""
 
 Rows = dict[str, np.ndarray]
 """Tensors of some texts by name: ``[rows, dim]``, or ``[rows, seq, dim]`` and then with a ``mask``, ``[rows, seq]``."""
@@ -152,7 +155,8 @@ def read_checked(schema: Any, path: Path, expected: int | None) -> Any:  # noqa:
 
 def _mapped(file: Path) -> np.ndarray:
     try:
-        return np.lib.format.open_memmap(file, mode="r")
+        with HEADERS:
+            return np.lib.format.open_memmap(file, mode="r")
     except FileNotFoundError:
         raise InputError(f"{file}: no such file; {FIX}") from None
     except Exception as error:  # NumPy evaluates a header that may hold anything
