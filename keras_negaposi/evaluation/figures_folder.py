@@ -12,7 +12,8 @@ from checkpoints_tools.common.errors import InputError, quoted
 from checkpoints_tools.common.files import exists, join, list_folder, write_json
 from checkpoints_tools.common.schema import read_as
 from keras_negaposi.config.saved import absolute
-from keras_negaposi.runtime.run_folder import LAYOUT, left_by_killed
+from keras_negaposi.runtime.folder_lock import is_leftover
+from keras_negaposi.runtime.run_folder import LAYOUT
 
 ABOUT = "evaluation.json"
 LONGEST_STEM = 60
@@ -108,7 +109,7 @@ def _refuse_run(folder: str) -> None:
 
 def _names(folder: str) -> list[str]:
     """What is in the folder but the lock, and what a killed process left."""
-    return [name for name in list_folder(folder) if not left_by_killed(name)]
+    return [name for name in list_folder(folder) if not is_leftover(name)]
 
 
 def _about(folder: str) -> About:

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import tensorflow as tf
 
-from checkpoints_tools.common import outputs, temporary
+from checkpoints_tools.common import outputs
 from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import InputError, quoted
 from checkpoints_tools.common.files import exists, join, list_folder, read_json, remove, write_json
@@ -150,7 +150,7 @@ def check_folder(folder: str) -> set[str]:
         return {METADATA, *metadata.begun}
     if metadata:
         return {METADATA, SPLIT}.union(*(_shards(part, count) for part, count in metadata.counts.items()))
-    others = [name for name in list_folder(folder) if name != folder_lock.NAME and not temporary.is_ours(name)]
+    others = [name for name in list_folder(folder) if not folder_lock.is_leftover(name)]
     if others:
         raise InputError(
             f"{folder}: not a folder of records (no {METADATA} of ours, but {quoted(others[0])}); give a new folder"

@@ -96,7 +96,7 @@ class Store:
         self._begun: list[str] = []
         if (self.path / MANIFEST).exists():
             self._read()
-        elif others := [name for name in list_folder(path) if name != folder_lock.NAME and not temporary.is_ours(name)]:
+        elif others := [name for name in list_folder(path) if not folder_lock.is_leftover(name)]:
             raise InputError(
                 f"{path}: not an index (it has no {MANIFEST}, and holds {quoted(others[0])}); give a new folder"
             )

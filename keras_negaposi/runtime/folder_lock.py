@@ -20,7 +20,7 @@ from typing import Annotated
 
 import msgspec
 
-from checkpoints_tools.common import processes
+from checkpoints_tools.common import processes, temporary
 from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import exists, is_remote, join, make_folder, read_text, remove, sweep, write_text
@@ -83,6 +83,11 @@ class Owner:
             time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds)) for seconds in (self.since, self.beat)
         )
         return f"process {self.pid} on {self.host:.80}, since {since} (last seen {beat})"
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file is a lock, or what a process leaves that is killed before its first file is complete."""
+    return name == NAME or temporary.is_ours(name)
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from checkpoints_tools.common import temporary
 from checkpoints_tools.common.errors import InputError, quoted
 from checkpoints_tools.common.files import exists, join, list_folder, read_digest, sweep
 from checkpoints_tools.common.schema import read_as
@@ -94,16 +93,11 @@ def check_unused(path: str) -> None:
     Raises:
         InputError: the folder holds something.
     """
-    names = [name for name in list_folder(path) if not left_by_killed(name)]
+    names = [name for name in list_folder(path) if not folder_lock.is_leftover(name)]
     if names:
         raise InputError(
             f"--output_dir {path}: not empty (holds {quoted(names[0])}); give a new folder, or --resume to continue"
         )
-
-
-def left_by_killed(name: str) -> bool:
-    """Whether a file is what a process leaves that is killed before its first file is complete."""
-    return folder_lock.NAME in name or temporary.is_ours(name)
 
 
 def read_saved(path: str) -> Saved:

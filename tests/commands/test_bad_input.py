@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from keras_negaposi import baseline, evaluate, predict, prepare, train
+from tests.helpers.folders import snapshot
 
 # name: (what is changed in a good set of files and flags, words that the line must hold)
 CASES = {}
@@ -247,10 +248,6 @@ def output_a_file(s):
 @case("not the folder of a run")
 def resume_of_nothing(s):
     s.flags["resume"] = "true"
-
-
-def snapshot(folder):
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def check(main, arguments, words, capsys):

@@ -6,7 +6,6 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
-from test_bad_input import snapshot
 
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.tables import read_rows, unescaped
@@ -15,6 +14,7 @@ from keras_negaposi.evaluate import main as evaluate
 from keras_negaposi.index import main as index
 from keras_negaposi.runtime.run_folder import check_finished, saved_options
 from keras_negaposi.train import main as train
+from tests.helpers.folders import snapshot
 
 ODD = ("\u2028", "\v", "\r", "\n", "\x85", "\t", "\\n", "\u2029")
 INPUTS = ("honbun", "negaposi", "init_checkpoint", "bert_config_file", "model_file", "vocab_file")
