@@ -43,7 +43,7 @@ class Predictions:
     threshold: float = 0.5
 
     @property
-    def said(self) -> np.ndarray:
+    def predicted(self) -> np.ndarray:
         """``bool [pairs]``, whether B is held to come next."""
         return self.probabilities > self.threshold
 
@@ -53,9 +53,9 @@ class Predictions:
         return np.unique(self.probabilities, return_inverse=True)[1]
 
     @property
-    def right(self) -> np.ndarray:
+    def correct(self) -> np.ndarray:
         """``bool [pairs]``."""
-        return self.said == (self.labels == 1)
+        return self.predicted == (self.labels == 1)
 
 
 Metric = Callable[[Predictions, np.ndarray], float]
@@ -63,23 +63,23 @@ Metric = Callable[[Predictions, np.ndarray], float]
 
 def accuracy(predictions: Predictions, weights: np.ndarray) -> float:
     """Share of the pairs that are right."""
-    return _share(predictions.right, np.ones_like(predictions.right), weights)
+    return _share(predictions.correct, np.ones_like(predictions.correct), weights)
 
 
 def precision(predictions: Predictions, weights: np.ndarray) -> float:
     """Share of label 1 among those held to be 1."""
-    return _share(predictions.labels == 1, predictions.said, weights)
+    return _share(predictions.labels == 1, predictions.predicted, weights)
 
 
 def recall(predictions: Predictions, weights: np.ndarray) -> float:
     """Share of those held to be 1 among label 1."""
-    return _share(predictions.said, predictions.labels == 1, weights)
+    return _share(predictions.predicted, predictions.labels == 1, weights)
 
 
 def f1(predictions: Predictions, weights: np.ndarray) -> float:
     """Harmonic mean of precision and recall."""
-    found = weights[predictions.said & (predictions.labels == 1)].sum()
-    return _ratio(2 * found, weights[predictions.said].sum() + weights[predictions.labels == 1].sum())
+    found = weights[predictions.predicted & (predictions.labels == 1)].sum()
+    return _ratio(2 * found, weights[predictions.predicted].sum() + weights[predictions.labels == 1].sum())
 
 
 def roc_auc(predictions: Predictions, weights: np.ndarray) -> float:

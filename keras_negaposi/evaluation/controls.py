@@ -15,7 +15,7 @@ from keras_negaposi.serving.scorer import Scorer
 
 
 @dataclasses.dataclass(frozen=True)
-class Swapped:
+class OrderSwapControl:
     """The same pairs with A and B exchanged.
 
     Attributes:
@@ -54,17 +54,18 @@ def shuffled_labels(
 
 def swap(
     scorer: Scorer, texts: dict[str, str], pairs: Sequence[Pair], predictions: Predictions, batch_size: int
-) -> Swapped:
+) -> OrderSwapControl:
     """Scores (B, A) for every pair (A, B)."""
     exchanged = ((texts[pair.b], texts[pair.a]) for pair in pairs)
     tick = Ticker("scoring the exchanged pairs", len(pairs))
-    said = np.array([label for _, label in tick.watch(scorer.stream(exchanged, batch_size))]) == 1
-    yes = predictions.said
-    return Swapped(float((said == yes).mean()), float(said[yes].mean()) if yes.any() else float("nan"))
+    predicted = np.array([label for _, label in tick.watch(scorer.stream(exchanged, batch_size))]) == 1
+    yes = predictions.predicted
+    still_yes = float(predicted[yes].mean()) if yes.any() else float("nan")
+    return OrderSwapControl(float((predicted == yes).mean()), still_yes)
 
 
 def degenerate(predictions: Predictions) -> Degenerate:
     """Counts distinct scores and ties."""
     _, counts = np.unique(predictions.probabilities, return_counts=True)
-    said = predictions.said
-    return Degenerate(len(counts), float(counts.max() / len(said)), bool(said.all() or not said.any()))
+    predicted = predictions.predicted
+    return Degenerate(len(counts), float(counts.max() / len(predicted)), bool(predicted.all() or not predicted.any()))

@@ -25,8 +25,8 @@ from keras_negaposi.evaluation.bootstrap import (
     intervals,
     mcnemar,
 )
-from keras_negaposi.evaluation.controls import Degenerate, Swapped, degenerate, shuffled_labels, swap
-from keras_negaposi.evaluation.leakage_audit import Seen, audit
+from keras_negaposi.evaluation.controls import Degenerate, OrderSwapControl, degenerate, shuffled_labels, swap
+from keras_negaposi.evaluation.leakage_audit import TrainOverlap, audit
 from keras_negaposi.evaluation.metrics import SEED, Scores
 from keras_negaposi.evaluation.ranking import Ranking, rank
 from keras_negaposi.evaluation.same_inputs import check_same_checkpoint, check_same_inputs, check_titles
@@ -38,7 +38,7 @@ from keras_negaposi.serving.scorer import Scorer
 
 
 @dataclasses.dataclass(frozen=True)
-class Compared:
+class BaselineComparison:
     """A baseline on the same test pairs, and the model against it (the model first)."""
 
     accuracy: Interval
@@ -65,10 +65,10 @@ class Assessment:
     split: str
     pairs: int
     figures: dict[str, Interval]
-    baselines: dict[str, Compared]
-    seen: dict[str, Seen]
+    baselines: dict[str, BaselineComparison]
+    seen: dict[str, TrainOverlap]
     shuffled: Interval
-    swapped: Swapped
+    swapped: OrderSwapControl
     degenerate: Degenerate
     ranking: Ranking | None
     calibration: Calibration
@@ -149,9 +149,9 @@ def assess(run: FinishedRun) -> Assessment:
     )
 
 
-def _compare(scores: Scores, probabilities: np.ndarray, weights: np.ndarray) -> Compared:
+def _compare(scores: Scores, probabilities: np.ndarray, weights: np.ndarray) -> BaselineComparison:
     other = Predictions(scores.labels, probabilities)
-    return Compared(interval(other, weights, accuracy), mcnemar(scores.right, other.right))
+    return BaselineComparison(interval(other, weights, accuracy), mcnemar(scores.correct, other.correct))
 
 
 def _baseline_config(config: TrainConfig) -> BaselineConfig:

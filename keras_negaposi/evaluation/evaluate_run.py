@@ -11,7 +11,7 @@ from checkpoints_tools.common.files import read_json, write_text
 from keras_negaposi.config.saved import FIX
 from keras_negaposi.evaluation.credibility import Assessment, assess, read_finished_run
 from keras_negaposi.evaluation.figures_json import read_history
-from keras_negaposi.evaluation.html_report import Judged, render_report
+from keras_negaposi.evaluation.html_report import RunEvaluation, render_report
 from keras_negaposi.evaluation.metrics import evaluate, write_evaluation
 from keras_negaposi.evaluation.tensorboard import write_board
 from keras_negaposi.evaluation.verdict import find_warnings, verdict
@@ -20,7 +20,7 @@ from keras_negaposi.runtime.run_folder import read_saved
 EXIT_FELL_SHORT = 1
 
 
-def judge(path: str) -> Judged:
+def judge(path: str) -> RunEvaluation:
     """Evaluates and assesses a finished run's test part, writes ``metrics.json``, ``report.html`` and the rest.
 
     Raises:
@@ -39,7 +39,7 @@ def judge(path: str) -> Judged:
     more = dataclasses.asdict(assessment) | {"verdict": sentence, "warnings": warnings}
     write_evaluation(run.folder, evaluations, more)
     saved = read_json(run.folder.config)
-    judged = Judged(run, evaluations["test"], assessment, sentence, warnings, history, saved)
+    judged = RunEvaluation(run, evaluations["test"], assessment, sentence, warnings, history, saved)
     write_text(run.folder.report, render_report(judged))
     write_board(run, evaluations["test"], assessment)
     say(tell(assessment, sentence, warnings))

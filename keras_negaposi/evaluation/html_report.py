@@ -16,7 +16,7 @@ from keras_negaposi.evaluation.bootstrap import Interval
 from keras_negaposi.evaluation.credibility import Assessment, FinishedRun
 from keras_negaposi.evaluation.figures_json import Point
 from keras_negaposi.evaluation.metrics import Evaluation
-from keras_negaposi.input_pipeline.packing import PACKERS
+from keras_negaposi.input_pipeline.packing import PREPROCESSORS
 from keras_negaposi.input_pipeline.tokenizer import Tokenizer
 from keras_negaposi.runtime.html import escape
 
@@ -35,7 +35,7 @@ _FIGURES = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Judged:
+class RunEvaluation:
     """A run with everything that its report shows."""
 
     run: FinishedRun
@@ -47,7 +47,7 @@ class Judged:
     saved: dict[str, object]
 
 
-def render_report(judged: Judged) -> str:
+def render_report(judged: RunEvaluation) -> str:
     """Fills the page's template; everything that comes from the user is escaped."""
     template = Template(
         resources.files("keras_negaposi.evaluation").joinpath("report.html").read_text(encoding="utf-8")
@@ -103,7 +103,7 @@ def _ranking(assessment: Assessment) -> str:
     )
 
 
-def _plots(judged: Judged) -> list[tuple[str, str]]:
+def _plots(judged: RunEvaluation) -> list[tuple[str, str]]:
     scores, run = judged.run.scores, judged.run
     tokenizer = Tokenizer(run.folder.sentencepiece_model, run.folder.vocabulary, run.config.do_lower_case)
     titles = sorted({title for pair in run.test for title in (pair.a, pair.b)})
@@ -111,7 +111,7 @@ def _plots(judged: Judged) -> list[tuple[str, str]]:
     pieces = dict(zip(titles, map(len, ids), strict=True))
     both = np.array([(pieces[pair.a], pieces[pair.b]) for pair in run.test])
     lengths = both.sum(axis=1)
-    cut = PACKERS[run.config.layout].pieces_cut(both, run.config.max_seq_length)
+    cut = PREPROCESSORS[run.config.layout].pieces_cut(both, run.config.max_seq_length)
     wanted = [
         ("ROC curve", plots.roc(scores)),
         ("Precision and recall", plots.precision_recall(scores)),
@@ -150,7 +150,7 @@ def _controls(assessment: Assessment) -> str:
 
 def _errors(run: FinishedRun) -> str:
     losses = run.scores.losses
-    worst = [i for i in np.argsort(-losses, kind="stable") if not run.scores.right[i]][:WORST]
+    worst = [i for i in np.argsort(-losses, kind="stable") if not run.scores.correct[i]][:WORST]
     blocks = []
     for i in worst:
         pair = run.test[i]
@@ -168,7 +168,7 @@ def shorten(text: str) -> str:
     return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}… ({len(text):,} characters)"
 
 
-def _provenance(judged: Judged) -> list[tuple[str, str]]:
+def _provenance(judged: RunEvaluation) -> list[tuple[str, str]]:
     saved = {name: value for name, value in judged.saved.items() if name not in ("command", "config")}
     config = dataclasses.asdict(judged.run.config)
     values = saved | {f"--{name}": value for name, value in config.items()}

@@ -19,7 +19,7 @@ _CHUNK = 500
 
 
 @dataclasses.dataclass(frozen=True)
-class Seen:
+class TrainOverlap:
     """Test pairs with something seen in training, and accuracy on them and on the others."""
 
     share: float
@@ -34,7 +34,7 @@ def audit(
     group_pattern: str,
     predictions: Predictions,
     weights: np.ndarray,
-) -> dict[str, Seen]:
+) -> dict[str, TrainOverlap]:
     """What of each test pair was seen in training.
 
     Args:
@@ -85,11 +85,11 @@ def near_duplicates(texts: Sequence[str], others: Sequence[str]) -> set[str]:
     return same | {text for text, cosine in zip(texts, np.concatenate(highest), strict=True) if cosine >= NEAR}
 
 
-def _split_accuracy(seen: np.ndarray, predictions: Predictions, weights: np.ndarray) -> Seen:
+def _split_accuracy(seen: np.ndarray, predictions: Predictions, weights: np.ndarray) -> TrainOverlap:
     def of(chosen: np.ndarray) -> Interval | None:
         if not chosen.any():
             return None
         part = Predictions(predictions.labels[chosen], predictions.probabilities[chosen], predictions.threshold)
         return interval(part, weights[:, chosen], accuracy)
 
-    return Seen(float(seen.mean()), of(seen), of(~seen))
+    return TrainOverlap(float(seen.mean()), of(seen), of(~seen))

@@ -42,7 +42,7 @@ class Scores(Predictions):
     @property
     def predictions(self) -> np.ndarray:
         """``int32 [pairs]``, 1 where B is held to come next."""
-        return self.said.astype(np.int32)
+        return self.predicted.astype(np.int32)
 
     def calibrated(self, calibration: Calibration) -> Scores:
         """The same after the temperature, judged by the threshold."""

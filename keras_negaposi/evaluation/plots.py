@@ -93,12 +93,12 @@ def reliability(predictions: Predictions) -> Callable[[Axes], None]:
         bins = np.minimum((predictions.probabilities * BINS).astype(int), BINS - 1)
         counts = np.bincount(bins, minlength=BINS)
         full = counts > 0
-        said = np.bincount(bins, predictions.probabilities, BINS)[full] / counts[full]
+        predicted = np.bincount(bins, predictions.probabilities, BINS)[full] / counts[full]
         true = np.bincount(bins, predictions.labels, BINS)[full] / counts[full]
         axes.plot([0, 1], [0, 1], color=_GREY, linestyle=":")
-        axes.plot(said, true, color=_BLUE)
-        axes.scatter(said, true, s=20 + 200 * counts[full] / counts.max(), color=_BLUE, alpha=0.6)
-        axes.set(xlabel="probability said", ylabel="share that comes next", xlim=(0, 1), ylim=(0, 1))
+        axes.plot(predicted, true, color=_BLUE)
+        axes.scatter(predicted, true, s=20 + 200 * counts[full] / counts.max(), color=_BLUE, alpha=0.6)
+        axes.set(xlabel="probability predicted", ylabel="share that comes next", xlim=(0, 1), ylim=(0, 1))
 
     return plot
 
@@ -112,7 +112,7 @@ def histogram(predictions: Predictions) -> Callable[[Axes], None]:
             chosen = predictions.probabilities[predictions.labels == label]
             axes.hist(chosen, edges, color=color, alpha=0.6, label=name)
         axes.axvline(predictions.threshold, color=_GREY, linestyle=":")
-        axes.set(xlabel="probability said", ylabel="pairs")
+        axes.set(xlabel="probability predicted", ylabel="pairs")
         axes.legend()
 
     return plot
@@ -135,7 +135,7 @@ def accuracy_by(values: np.ndarray, predictions: Predictions, label: str, parts:
 
     def plot(axes: Axes) -> None:
         chunks = [chunk for chunk in np.array_split(np.argsort(values, kind="stable"), parts) if len(chunk)]
-        shares = np.array([predictions.right[chunk].mean() for chunk in chunks])
+        shares = np.array([predictions.correct[chunk].mean() for chunk in chunks])
         errors = 1.96 * np.sqrt(shares * (1 - shares) / [len(chunk) for chunk in chunks])
         axes.errorbar([np.median(values[chunk]) for chunk in chunks], shares, errors, color=_BLUE, marker="o")
         axes.set(xlabel=label, ylabel="accuracy")

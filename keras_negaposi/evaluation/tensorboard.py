@@ -57,9 +57,9 @@ _CURVE = {"name": "test/precision_recall", "num_thresholds": _THRESHOLDS, "displ
 def _pr_curve(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, np.ndarray]:
     """Counts at evenly spaced thresholds, as the plugin wants them."""
     thresholds = np.linspace(0, 1, _THRESHOLDS)
-    said = probabilities >= thresholds[:, np.newaxis]  # [thresholds, pairs]
+    predicted = probabilities >= thresholds[:, np.newaxis]  # [thresholds, pairs]
     ones = labels == 1
-    true, false = (said & ones).sum(axis=1), (said & ~ones).sum(axis=1)
+    true, false = (predicted & ones).sum(axis=1), (predicted & ~ones).sum(axis=1)
     with np.errstate(invalid="ignore"):
         precision = np.nan_to_num(true / (true + false), nan=1.0)
     return {

@@ -19,7 +19,7 @@ INDEX = "example_index"
 
 
 @dataclasses.dataclass(frozen=True)
-class Packing:
+class InputLayout:
     """What a model reads of a pair: `ENCODER_INPUTS` with each of ``prefixes``, ``int32 [batch, seq]`` each."""
 
     name: str
@@ -43,11 +43,12 @@ class Packing:
         return {name: tf.cast(value, tf.int32) for name, value in parsed.items()}
 
 
-TOGETHER = Packing(JOINT, ("",))
-"""``[CLS] A [SEP] B [SEP]``: one input, so that every layer compares the two."""
-APART = Packing(SEPARATE, tuple(f"{side}_" for side in SIDES))
-"""``[CLS] A [SEP]`` and ``[CLS] B [SEP]``: two inputs, so that what the encoder makes of B can be kept."""
-PACKINGS = {packing.name: packing for packing in (TOGETHER, APART)}
+LAYOUTS = {
+    # ``[CLS] A [SEP] B [SEP]``: every layer compares the two texts.
+    JOINT: InputLayout(JOINT, ("",)),
+    # ``[CLS] A [SEP]`` and ``[CLS] B [SEP]``: the encoder's output for B can be cached.
+    SEPARATE: InputLayout(SEPARATE, tuple(f"{side}_" for side in SIDES)),
+}
 
 
 def side_of(features: Features, side: str) -> Features:

@@ -9,8 +9,9 @@ from typing import ClassVar
 import numpy as np
 import tensorflow as tf
 
-from keras_negaposi.input_pipeline.feature_spec import APART, SIDES, TOGETHER, Features, Packing, cut
-from keras_negaposi.input_pipeline.token_spans import Parts, Segments, lay_out, trim_pair
+from keras_negaposi.config.heads import JOINT, SEPARATE
+from keras_negaposi.input_pipeline.feature_spec import LAYOUTS, SIDES, Features, InputLayout, cut
+from keras_negaposi.input_pipeline.token_spans import Parts, TokenSpans, lay_out, trim_pair
 from keras_negaposi.input_pipeline.tokenizer import PADDING_ID, Tokenizer
 from keras_negaposi.runtime.tf_functions import traced
 
@@ -19,8 +20,8 @@ SPECIAL_IDS_OF_SINGLE = 2  # [CLS] text [SEP]
 
 
 @dataclasses.dataclass(frozen=True)
-class Packer:
-    """Makes `Packing.inputs` of texts.
+class PairPreprocessor:
+    """Makes `InputLayout.inputs` of texts.
 
     Args:
         tokenizer: for both texts.
@@ -33,7 +34,7 @@ class Packer:
     max_seq_length: int
     truncate_a: str = "end"
 
-    packing: ClassVar[Packing]
+    layout: ClassVar[InputLayout]
 
     def __getstate__(self) -> dict[str, object]:
         """What another process needs."""
@@ -41,10 +42,10 @@ class Packer:
 
     def __call__(self, text_a: tf.Tensor, text_b: tf.Tensor) -> Features:
         """Tokenizes and packs ``string [batch]`` twice; see `pack`."""
-        a, b = (Segments.of(self.tokenizer.tokenize(text)) for text in (text_a, text_b))
+        a, b = (TokenSpans.of(self.tokenizer.tokenize(text)) for text in (text_a, text_b))
         return self.pack(a, b)
 
-    def pack(self, a: Segments, b: Segments) -> Features:
+    def pack(self, a: TokenSpans, b: TokenSpans) -> Features:
         """Packs the pieces' ids.
 
         Returns:
@@ -55,7 +56,7 @@ class Packer:
         packed = {prefix + name: ids for prefix, features in laid_out.items() for name, ids in features.items()}
         return packed | {"truncated": truncated}
 
-    def cut(self, a: Segments, b: Segments) -> tuple[dict[str, Parts], tf.Tensor]:
+    def cut(self, a: TokenSpans, b: TokenSpans) -> tuple[dict[str, Parts], tf.Tensor]:
         """What of the pieces goes into each input, by the input's prefix; and ``truncated``, ``bool [batch]``."""
         raise NotImplementedError
 
@@ -70,39 +71,39 @@ class Packer:
         return traced(self.__call__, [tf.TensorSpec([None], tf.string)] * 2)
 
 
-class PairPacker(Packer):
+class JointPreprocessor(PairPreprocessor):
     """Graph op: ``[CLS] A [SEP] B [SEP]``, the longer text cut until the pair fits."""
 
-    packing = TOGETHER
+    layout = LAYOUTS[JOINT]
 
-    def cut(self, a: Segments, b: Segments) -> tuple[dict[str, Parts], tf.Tensor]:
-        """See `Packer`."""
+    def cut(self, a: TokenSpans, b: TokenSpans) -> tuple[dict[str, Parts], tf.Tensor]:
+        """See `PairPreprocessor`."""
         room = self.max_seq_length - SPECIAL_IDS_OF_PAIR
         size_a, size_b = trim_pair(a.sizes, b.sizes, room)
         return {"": [(0, a.cut(size_a, self.truncate_a)), (1, b.cut(size_b))]}, a.sizes + b.sizes > room
 
     @staticmethod
     def pieces_cut(lengths: np.ndarray, max_seq_length: int) -> np.ndarray:
-        """See `Packer`."""
+        """See `PairPreprocessor`."""
         return np.maximum(lengths.sum(axis=1) - (max_seq_length - SPECIAL_IDS_OF_PAIR), 0)
 
 
-class ApartPacker(Packer):
+class SeparatePreprocessor(PairPreprocessor):
     """Graph op: ``[CLS] A [SEP]`` and ``[CLS] B [SEP]``, each cut to ``max_seq_length``.
 
     A's tokens are of type 0 and B's of type 1, as in a pair.
     """
 
-    packing = APART
+    layout = LAYOUTS[SEPARATE]
 
-    def cut(self, a: Segments, b: Segments) -> tuple[dict[str, Parts], tf.Tensor]:
-        """See `Packer`."""
+    def cut(self, a: TokenSpans, b: TokenSpans) -> tuple[dict[str, Parts], tf.Tensor]:
+        """See `PairPreprocessor`."""
         inputs = {f"{side}_": self._cut_side(side, pieces) for side, pieces in zip(SIDES, (a, b), strict=True)}
         return inputs, (a.sizes > self._room) | (b.sizes > self._room)
 
     def side(self, side: str, text: tf.Tensor) -> Features:
         """One text a row: ``string [batch]`` -> the encoder's inputs, and ``truncated``."""
-        pieces = Segments.of(self.tokenizer.tokenize(text))
+        pieces = TokenSpans.of(self.tokenizer.tokenize(text))
         packed = _lay_out(self._cut_side(side, pieces), self.tokenizer, self.max_seq_length)
         return packed | {"truncated": pieces.sizes > self._room}
 
@@ -110,17 +111,17 @@ class ApartPacker(Packer):
     def _room(self) -> int:
         return self.max_seq_length - SPECIAL_IDS_OF_SINGLE
 
-    def _cut_side(self, side: str, pieces: Segments) -> Parts:
+    def _cut_side(self, side: str, pieces: TokenSpans) -> Parts:
         at = self.truncate_a if side == "a" else "end"
         return [(SIDES.index(side), pieces.cut(tf.minimum(pieces.sizes, self._room), at))]
 
     @staticmethod
     def pieces_cut(lengths: np.ndarray, max_seq_length: int) -> np.ndarray:
-        """See `Packer`."""
+        """See `PairPreprocessor`."""
         return np.maximum(lengths - (max_seq_length - SPECIAL_IDS_OF_SINGLE), 0).sum(axis=1)
 
 
-PACKERS = {packer.packing.name: packer for packer in (PairPacker, ApartPacker)}
+PREPROCESSORS = {preprocessor.layout.name: preprocessor for preprocessor in (JointPreprocessor, SeparatePreprocessor)}
 
 
 def trim(packed: Features) -> Features:
@@ -132,7 +133,7 @@ def trim(packed: Features) -> Features:
 
 def pack_singles(tokenizer: Tokenizer, texts: tf.Tensor, max_seq_length: int) -> Features:
     """Graph op: ``[CLS] text [SEP]``; ``string [batch]`` -> ``int32 [batch, seq]`` by encoder input."""
-    pieces = Segments.of(tokenizer.tokenize(texts))
+    pieces = TokenSpans.of(tokenizer.tokenize(texts))
     kept = pieces.cut(tf.minimum(pieces.sizes, max_seq_length - SPECIAL_IDS_OF_SINGLE))
     return _lay_out([(0, kept)], tokenizer, max_seq_length)
 

@@ -14,7 +14,7 @@ from keras_negaposi.data.adjacency import adjacency, page_of
 from keras_negaposi.data.next_page_pairs import draw_next_pages
 from keras_negaposi.data.pairs import PairData, Pairs, read_pairs
 from keras_negaposi.data.splits import Documents, Split, split_pairs
-from keras_negaposi.input_pipeline.packing import PACKERS, Packer
+from keras_negaposi.input_pipeline.packing import PREPROCESSORS, PairPreprocessor
 from keras_negaposi.input_pipeline.tokenizer import Tokenizer
 
 UNLABELLED = "unlabelled"
@@ -48,7 +48,7 @@ class Inputs:
     config: DataConfig
     data: PairData
     split: Split
-    packer: Packer
+    preprocessor: PairPreprocessor
     fingerprint: str
 
 
@@ -65,8 +65,8 @@ def read_inputs(config: DataConfig, tokenizer: Tokenizer, layout: str) -> Inputs
     say(f"data: {data.describe()}")
     say(f"split ({config.split}): {split.describe()}")
     split = _add_next_pages(split, data, config)
-    packer = PACKERS[layout](tokenizer, config.max_seq_length, config.truncate_a)
-    return Inputs(config, data, split, packer, fingerprint(config, layout))
+    preprocessor = PREPROCESSORS[layout](tokenizer, config.max_seq_length, config.truncate_a)
+    return Inputs(config, data, split, preprocessor, fingerprint(config, layout))
 
 
 def _add_next_pages(split: Split, data: PairData, config: DataConfig) -> Split:

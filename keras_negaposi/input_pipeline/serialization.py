@@ -69,7 +69,7 @@ class Varints:
 def lay_out(
     ids: Varints, parts: Parts, cls_id: int, sep_id: int, max_seq_length: int
 ) -> tuple[dict[str, list[bytes]], np.ndarray]:
-    """`segments.lay_out` in bytes.
+    """`token_spans.lay_out` in bytes.
 
     Args:
         ids: those of the parts.

@@ -9,10 +9,10 @@ import tensorflow as tf
 
 from checkpoints_tools.common.files import replaced
 from keras_negaposi.input_pipeline.feature_spec import INDEX, LABEL
-from keras_negaposi.input_pipeline.packing import Packer
+from keras_negaposi.input_pipeline.packing import PairPreprocessor
 from keras_negaposi.input_pipeline.pieces import Pieces
 from keras_negaposi.input_pipeline.serialization import Varints, lay_out, serialize
-from keras_negaposi.input_pipeline.token_spans import Parts, Segments
+from keras_negaposi.input_pipeline.token_spans import Parts, TokenSpans
 
 BATCH = 1024
 
@@ -39,7 +39,7 @@ class Shard:
 
 
 @dataclasses.dataclass(frozen=True)
-class Written:
+class ShardStats:
     """Of a shard: its truncated pairs, and its inputs by their length in pieces, from 0 to ``max_seq_length``."""
 
     pairs: int
@@ -47,7 +47,7 @@ class Written:
     lengths: np.ndarray
 
 
-EXCHANGED = {"Shard": Shard, "Written": Written}
+EXCHANGED = {"Shard": Shard, "ShardStats": ShardStats}
 """What goes to other machines and comes back, by name."""
 
 
@@ -55,22 +55,22 @@ class ShardWriter:
     """Packs, serializes and writes; several threads may call it at once.
 
     Args:
-        packer: makes the inputs.
+        preprocessor: makes the inputs.
     """
 
-    def __init__(self, packer: Packer) -> None:
-        self._packer = packer
+    def __init__(self, preprocessor: PairPreprocessor) -> None:
+        self._preprocessor = preprocessor
 
-    def __call__(self, shard: Shard) -> Written:
+    def __call__(self, shard: Shard) -> ShardStats:
         """Writes the file, which is there when it is whole."""
-        truncated, lengths = 0, np.zeros(self._packer.max_seq_length + 1, np.int64)
+        truncated, lengths = 0, np.zeros(self._preprocessor.max_seq_length + 1, np.int64)
         sizes = np.array([len(ids) for ids in shard.pieces], np.int32)
         ids = np.concatenate(shard.pieces)
-        pieces, varints = Segments(ids, np.cumsum(sizes, dtype=np.int32) - sizes, sizes), Varints.of(ids)
+        pieces, varints = TokenSpans(ids, np.cumsum(sizes, dtype=np.int32) - sizes, sizes), Varints.of(ids)
         with replaced(shard.path) as temporary, tf.io.TFRecordWriter(temporary) as writer:
             for start in range(0, len(shard), BATCH):
                 batch = slice(start, start + BATCH)
-                inputs, cut = self._packer.cut(pieces.take(shard.a[batch]), pieces.take(shard.b[batch]))
+                inputs, cut = self._preprocessor.cut(pieces.take(shard.a[batch]), pieces.take(shard.b[batch]))
                 columns = {
                     LABEL: Varints.of(shard.labels[batch]).each(),
                     INDEX: Varints.of(shard.indexes[batch]).each(),
@@ -82,8 +82,8 @@ class ShardWriter:
                 for example in serialize(columns):
                     writer.write(example)
                 truncated += int(np.count_nonzero(cut))
-        return Written(len(shard), truncated, lengths)
+        return ShardStats(len(shard), truncated, lengths)
 
     def _lay_out(self, ids: Varints, parts: Parts) -> tuple[dict[str, list[bytes]], np.ndarray]:
-        tokenizer = self._packer.tokenizer
-        return lay_out(ids, parts, tokenizer.cls_id, tokenizer.sep_id, self._packer.max_seq_length)
+        tokenizer = self._preprocessor.tokenizer
+        return lay_out(ids, parts, tokenizer.cls_id, tokenizer.sep_id, self._preprocessor.max_seq_length)

@@ -18,7 +18,7 @@ from checkpoints_tools.common.files import exists, join, list_folder, read_json,
 from checkpoints_tools.common.progress import Ticker
 from checkpoints_tools.common.schema import checked
 from keras_negaposi.input_pipeline.bucketing import LengthBuckets, boundaries
-from keras_negaposi.input_pipeline.feature_spec import PACKINGS, Features
+from keras_negaposi.input_pipeline.feature_spec import LAYOUTS, Features
 from keras_negaposi.input_pipeline.pieces import tokenize_texts
 from keras_negaposi.input_pipeline.prepared_data import UNLABELLED, Inputs
 from keras_negaposi.input_pipeline.shard_writer import Shard, ShardWriter
@@ -56,15 +56,15 @@ class Metadata(msgspec.Struct):
 
     def problem(self) -> str | None:
         """What is wrong with it, beyond the types."""
-        if self.packing not in PACKINGS:
-            return f"packing: {quoted(self.packing)} is none of {', '.join(PACKINGS)}"
+        if self.packing not in LAYOUTS:
+            return f"packing: {quoted(self.packing)} is none of {', '.join(LAYOUTS)}"
         if "train" not in self.counts or self.truncated.keys() != self.counts.keys():
             return "counts, truncated: not of the same parts, train and others"
         if any(self.truncated[part] > count for part, count in self.counts.items()):
             return "truncated: more than the pairs"
         if len(self.lengths) != self.max_seq_length + 1:
             return f"lengths: has {len(self.lengths)} items, not {self.max_seq_length + 1}"
-        if sum(self.lengths) != sum(self.counts.values()) * len(PACKINGS[self.packing].prefixes):
+        if sum(self.lengths) != sum(self.counts.values()) * len(LAYOUTS[self.packing].prefixes):
             return "lengths: their sum is not the number of inputs in counts"
         return None
 
@@ -73,8 +73,8 @@ class Metadata(msgspec.Struct):
 class Records:
     """A folder of TFRecords: pairs and truncated pairs by part (``train``, ``test``, ``dev``).
 
-    ``packing`` is the name of a `features.Packing`; ``lengths`` counts all inputs by their length in pieces, from 0 to
-    ``max_seq_length``.
+    ``packing`` is the name of a `feature_spec.InputLayout`; ``lengths`` counts all inputs by their length in pieces,
+    from 0 to ``max_seq_length``.
     """
 
     folder: str
@@ -96,15 +96,15 @@ class Records:
 
     def parse(self, serialized: tf.Tensor) -> Features:
         """An example, ``string []``, as features."""
-        return PACKINGS[self.packing].parse(serialized, self.max_seq_length)
+        return LAYOUTS[self.packing].parse(serialized, self.max_seq_length)
 
     def inputs(self, features: Features) -> Features:
         """Of these only what a model reads."""
-        return {name: features[name] for name in PACKINGS[self.packing].inputs}
+        return {name: features[name] for name in LAYOUTS[self.packing].inputs}
 
     def buckets(self, count: int) -> LengthBuckets:
         """For batches of similar length: ``count`` boundaries at most."""
-        return LengthBuckets(PACKINGS[self.packing].prefixes, boundaries(self.lengths, count))
+        return LengthBuckets(LAYOUTS[self.packing].prefixes, boundaries(self.lengths, count))
 
     def describe(self) -> str:
         """One line for the user."""
@@ -180,13 +180,13 @@ def _begin(inputs: Inputs, folder: str) -> None:
 
 def _write(inputs: Inputs, folder: str, engine: Engine) -> Records:
     titles = (title for part in inputs.split.parts.values() for title in part.used_titles())
-    pieces = tokenize_texts(inputs.packer.tokenizer, inputs.data.texts, titles, engine)
+    pieces = tokenize_texts(inputs.preprocessor.tokenizer, inputs.data.texts, titles, engine)
     written = {part: _write_part(inputs, pieces, folder, part, engine) for part in inputs.split.parts}
     truncated = {part: count for part, (count, _) in written.items()}
     lengths = np.sum([lengths for _, lengths in written.values()], axis=0).tolist()
     inputs.split.write(join(folder, SPLIT))
     counts = {part: len(pairs) for part, pairs in inputs.split.parts.items()}
-    packing = inputs.packer.packing.name
+    packing = inputs.preprocessor.layout.name
     max_seq_length = inputs.config.max_seq_length
     records = Records(folder, inputs.fingerprint, packing, max_seq_length, counts, truncated, lengths)
     write_json(metadata_file(folder), {k: v for k, v in dataclasses.asdict(records).items() if k != "folder"})
@@ -272,7 +272,7 @@ def _write_part(
 
     tick, done = Ticker(f"writing the records of {part}", len(pairs)), 0
     truncated, lengths = 0, np.zeros(inputs.config.max_seq_length + 1, np.int64)
-    for written in engine(functools.partial(ShardWriter, inputs.packer), shards()):
+    for written in engine(functools.partial(ShardWriter, inputs.preprocessor), shards()):
         done += written.pairs
         truncated += written.truncated
         lengths += written.lengths

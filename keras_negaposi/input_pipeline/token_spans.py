@@ -10,7 +10,7 @@ from keras_negaposi.input_pipeline.feature_spec import Features
 
 
 @dataclasses.dataclass(frozen=True)
-class Segments:
+class TokenSpans:
     """A stretch a row. To take, to cut and to lay out costs no copy of the pieces, and a graph of few operations.
 
     Attributes:
@@ -24,21 +24,21 @@ class Segments:
     sizes: tf.Tensor
 
     @classmethod
-    def of(cls, pieces: tf.RaggedTensor) -> Segments:
+    def of(cls, pieces: tf.RaggedTensor) -> TokenSpans:
         """Of ragged ``int32 [batch, (pieces)]``."""
         return cls(pieces.values, tf.cast(pieces.row_starts(), tf.int32), tf.cast(pieces.row_lengths(), tf.int32))
 
-    def take(self, rows: tf.Tensor) -> Segments:
+    def take(self, rows: tf.Tensor) -> TokenSpans:
         """Some of the rows, ``int32 [batch]``."""
-        return Segments(self.ids, tf.gather(self.starts, rows), tf.gather(self.sizes, rows))
+        return TokenSpans(self.ids, tf.gather(self.starts, rows), tf.gather(self.sizes, rows))
 
-    def cut(self, sizes: tf.Tensor, at: str = "end") -> Segments:
+    def cut(self, sizes: tf.Tensor, at: str = "end") -> TokenSpans:
         """What is left when each row, at its ``"end"`` or its ``"start"``, loses all but so many pieces."""
-        return Segments(self.ids, self.starts + (self.sizes - sizes if at == "start" else 0), sizes)
+        return TokenSpans(self.ids, self.starts + (self.sizes - sizes if at == "start" else 0), sizes)
 
 
 def trim_pair(a: tf.Tensor, b: tf.Tensor, room: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Sizes, ``int32 [batch]`` each, of two segments that share ``room``: the longer one is cut until both fit.
+    """Sizes, ``int32 [batch]`` each, of two spans that share ``room``: the longer one is cut until both fit.
 
     Equal ones lose B's last piece first: google-research/bert's ``_truncate_seq_pair``.
     """
@@ -46,12 +46,12 @@ def trim_pair(a: tf.Tensor, b: tf.Tensor, room: int) -> tuple[tf.Tensor, tf.Tens
     return tf.minimum(a, tf.maximum(room - half, room - b)), tf.minimum(b, tf.maximum(half, room - a))
 
 
-Parts = list[tuple[int, Segments]]
+Parts = list[tuple[int, TokenSpans]]
 """What an input is laid out of: the type of the tokens, and which they are."""
 
 
 def lay_out(parts: Parts, cls_id: int, sep_id: int, padding_id: int, max_seq_length: int) -> Features:
-    """``[CLS] segment [SEP] segment [SEP]``; ``[CLS]`` is of the first segment's type.
+    """``[CLS] span [SEP] span [SEP]``; ``[CLS]`` is of the first span's type.
 
     Returns:
         ``int32 [batch, max_seq_length]`` by encoder input.
@@ -60,11 +60,11 @@ def lay_out(parts: Parts, cls_id: int, sep_id: int, padding_id: int, max_seq_len
     word_ids = tf.where(places == 0, cls_id, padding_id)
     type_ids = tf.zeros_like(places)
     begin, start = 0, tf.constant(1)
-    for type_id, segment in parts:
-        ids = tf.concat([segment.ids, [padding_id]], 0)  # so that there is one to take
-        end = start + segment.sizes[:, tf.newaxis]
+    for type_id, span in parts:
+        ids = tf.concat([span.ids, [padding_id]], 0)  # so that there is one to take
+        end = start + span.sizes[:, tf.newaxis]
         inside = (places >= start) & (places < end)
-        taken = tf.gather(ids, tf.where(inside, segment.starts[:, tf.newaxis] + places - start, 0))
+        taken = tf.gather(ids, tf.where(inside, span.starts[:, tf.newaxis] + places - start, 0))
         word_ids = tf.where(inside, taken, tf.where(places == end, sep_id, word_ids))
         type_ids = tf.where((places >= begin) & (places <= end), type_id, type_ids)
         begin = start = end + 1

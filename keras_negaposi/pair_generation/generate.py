@@ -21,7 +21,7 @@ from keras_negaposi.data.splits import Documents
 from keras_negaposi.pair_generation.label_leak_check import leaks, tell_leaks
 from keras_negaposi.pair_generation.mined_negatives import mined_pages
 from keras_negaposi.pair_generation.page_store import FIX, PageStore, temporary_store
-from keras_negaposi.pair_generation.pages import Pages, Sieve
+from keras_negaposi.pair_generation.pages import PageFilter, Pages
 from keras_negaposi.pair_generation.positives import Candidate, match_once
 from keras_negaposi.readers import READERS, detect, tell_files
 from keras_negaposi.readers.note_files import write_exceptions
@@ -31,7 +31,7 @@ HONBUN, NEGAPOSI, PAGES, LINKS, NOTES = "honbun_data.json", "negaposi.json", "pa
 
 
 @dataclasses.dataclass(frozen=True)
-class Made:
+class GeneratedPairs:
     """The pairs, the titles of their masked texts, and lines on how they were drawn."""
 
     pairs: list[Pair]
@@ -76,7 +76,7 @@ def text_title(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _labelled(source: str, texts: PageStore) -> Made:
+def _labelled(source: str, texts: PageStore) -> GeneratedPairs:
     """Pairs that have labels already; a text's title is `text_title`."""
     labels: dict[tuple[str, str], int] = {}
     repeated = 0
@@ -96,16 +96,16 @@ def _labelled(source: str, texts: PageStore) -> Made:
         repeated += pair in labels
         if labels.setdefault(pair, label) != label:
             raise InputError(f"{place}: the same two texts have the other label above; keep one")
-    return Made(
+    return GeneratedPairs(
         [Pair(a, b, label) for (a, b), label in labels.items()],
         {},
         [f"{len(labels):,} labelled pairs of {len(texts):,} texts; {repeated:,} repeated ones dropped."],
     )
 
 
-def _drawn(source: str, kind: str, texts: PageStore, config: PairsConfig, folder: str) -> Made:
+def _drawn(source: str, kind: str, texts: PageStore, config: PairsConfig, folder: str) -> GeneratedPairs:
     """Pairs drawn of a source's pages."""
-    pages = Pages(texts, Sieve(config.min_length, config.min_japanese, config.keep_duplicates))
+    pages = Pages(texts, PageFilter(config.min_length, config.min_japanese, config.keep_duplicates))
     document = Documents(config.group_pattern)
     try:
         pages.read(READERS[kind](source, document), config.length, _measure(config))
@@ -141,7 +141,7 @@ def _drawn(source: str, kind: str, texts: PageStore, config: PairsConfig, folder
         _write_texts(os.path.join(folder, PAGES), texts.rows())
     write_exceptions(folder, pages.files)
     write_json(os.path.join(folder, LINKS), {"posi": [[c.a, c.b] for c in candidates], "nega": []})
-    return Made(pairs, masked, _notes(pages, candidates, pairs, masked, config))
+    return GeneratedPairs(pairs, masked, _notes(pages, candidates, pairs, masked, config))
 
 
 def _near(config: PairsConfig, pages: Pages, keys: Iterable[str]) -> tuple[Near, Callable[[str], str]]:
@@ -209,12 +209,12 @@ def _lost_links(pages: Pages) -> str:
     return lost + (near if targets.nearest else "")
 
 
-def _text(texts: PageStore, made: Made, title: str) -> str:
+def _text(texts: PageStore, made: GeneratedPairs, title: str) -> str:
     candidate = made.masked.get(title)
     return candidate.a_text(texts[candidate.a]) if candidate else texts[title]
 
 
-def _all_texts(texts: PageStore, made: Made) -> Iterator[tuple[str, str]]:
+def _all_texts(texts: PageStore, made: GeneratedPairs) -> Iterator[tuple[str, str]]:
     yield from texts.rows()
     for title in made.masked:
         yield title, _text(texts, made, title)

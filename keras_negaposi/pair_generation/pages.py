@@ -23,7 +23,7 @@ _JAPANESE = re.compile(r"[\u3041-\u30ff\u3400-\u9fff\uff66-\uff9f々]")
 
 
 @dataclasses.dataclass(frozen=True)
-class Sieve:
+class PageFilter:
     """What a page must be to be kept."""
 
     min_length: int = 1
@@ -56,7 +56,7 @@ class Pages:
         adjacency: of the pages that have titles of their own.
     """
 
-    def __init__(self, texts: PageStore, sieve: Sieve) -> None:
+    def __init__(self, texts: PageStore, sieve: PageFilter) -> None:
         self.texts = texts
         self.documents = 0
         self.dropped: Counter[str] = Counter()
@@ -64,7 +64,7 @@ class Pages:
         self.files: dict[str, str] = {}
         self.adjacency = Adjacency([])
         self.targets = LinkTargets()
-        self._sieve = sieve
+        self._page_filter = sieve
         self._seen: set[bytes] = set()
         self._document: dict[str, str] = {}
         self._first: dict[str, str] = {}
@@ -110,7 +110,7 @@ class Pages:
 
     def _take(self, page: Page) -> bool:
         """Keeps a page or not; tells which."""
-        fault = self._sieve.fault(page.text, self._seen)
+        fault = self._page_filter.fault(page.text, self._seen)
         if fault:
             if page.title:  # else it only stands where pages are missing
                 self.dropped[fault] += 1

@@ -18,9 +18,9 @@ class Piece(NamedTuple):
     target: str | None = None
 
 
-Segments = Iterable[str | Piece]
+Fragments = Iterable[str | Piece]
 """Parts of a line in their order: those that are read, and those to be read still."""
-Step = Callable[[str], Segments]
+Step = Callable[[str], Fragments]
 
 _SCHEME = r"(?i:https?)://"
 _IMAGE = rf"{_SCHEME}(?:[^\s\[\]]+\.(?i:png|jpe?g|gif|svg|webp)|(?:[0-9a-z-]+\.)?gyazo\.com/[0-9a-f]{{32}})"
@@ -47,15 +47,15 @@ def read_notation(text: str, *, table: bool = False, nested: bool = False) -> li
     """
     if not _MARK.search(text):
         return [Piece(text)] if text else []
-    segments: Segments = [text]
+    fragments: Fragments = [text]
     for step in (*(() if nested else _OUTER), _external_links, _urls):
-        segments = _apply(step, segments)
+        fragments = _apply(step, fragments)
     if table:
-        segments = [part if isinstance(part, str) else Piece(part.text) for part in segments]
-    segments = _apply(_links if nested else _links_and_maps, segments)
+        fragments = [part if isinstance(part, str) else Piece(part.text) for part in fragments]
+    fragments = _apply(_links if nested else _links_and_maps, fragments)
     if not table:
-        segments = _apply(_hashtags, segments)
-    return [Piece(part) if isinstance(part, str) else part for part in segments if part]
+        fragments = _apply(_hashtags, fragments)
+    return [Piece(part) if isinstance(part, str) else part for part in fragments if part]
 
 
 def is_link(text: str) -> bool:
@@ -64,10 +64,10 @@ def is_link(text: str) -> bool:
     return len(pieces) == 1 and pieces[0].target in (text[1:-1], text[1:])
 
 
-def _apply(step: Step, segments: Segments) -> list[str | Piece]:
+def _apply(step: Step, fragments: Fragments) -> list[str | Piece]:
     """Reads what is not read yet."""
     result: list[str | Piece] = []
-    for part in segments:
+    for part in fragments:
         done = isinstance(part, Piece) or not _MARK.search(part)
         result += [part] if done else [new for new in step(part) if new]  # type: ignore[arg-type]
     return result

@@ -98,10 +98,10 @@ class CachedScorer:
 
 
 def _in_int8(run: str, side: str) -> Callable[[tf.Tensor], Rows]:
-    from keras_negaposi.serving.int8 import Quantized, run_packer
+    from keras_negaposi.serving.int8 import Quantized, run_preprocessor
 
-    packer, encode = run_packer(run), Quantized(run, ENCODE_IDS[side])
-    pack = traced(lambda text: packer.side(side, text), [tf.TensorSpec([None], tf.string)])
+    preprocessor, encode = run_preprocessor(run), Quantized(run, ENCODE_IDS[side])
+    pack = traced(lambda text: preprocessor.side(side, text), [tf.TensorSpec([None], tf.string)])
 
     def encode_texts(text: tf.Tensor) -> Rows:
         packed = pack(text)

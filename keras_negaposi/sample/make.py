@@ -98,7 +98,7 @@ def _make(config: MakeConfig) -> None:
     from checkpoints_tools.bert_config import BertConfig
     from checkpoints_tools.formats.tf1 import write_checkpoint
     from keras_negaposi.input_pipeline.feature_spec import LABEL
-    from keras_negaposi.input_pipeline.packing import PairPacker
+    from keras_negaposi.input_pipeline.packing import JointPreprocessor
     from keras_negaposi.input_pipeline.tokenizer import Tokenizer
     from keras_negaposi.sample.corpus import draw_pairs
     from keras_negaposi.sample.pretrain import pretrain, word_vectors
@@ -107,7 +107,7 @@ def _make(config: MakeConfig) -> None:
     bert_config = BertConfig(vocab_size=tokenizer.vocab_size, **BERT)
     write_json(join(config.output_dir, "bert_config.json"), bert_config.to_google())
 
-    packer = PairPacker(tokenizer, SEQ_LENGTH)
+    preprocessor = JointPreprocessor(tokenizer, SEQ_LENGTH)
 
     def passes() -> Iterator[dict[str, numpy.ndarray]]:
         number = 0
@@ -116,7 +116,7 @@ def _make(config: MakeConfig) -> None:
             for start in range(0, len(drawn), PAIRS_A_CHUNK):
                 some = drawn[start : start + PAIRS_A_CHUNK]
                 sides = [other_texts[pair.a] for pair in some], [other_texts[pair.b] for pair in some]
-                packed = {name: value.numpy() for name, value in packer.traced(*map(tf.constant, sides)).items()}
+                packed = {name: value.numpy() for name, value in preprocessor.traced(*map(tf.constant, sides)).items()}
                 yield packed | {LABEL: np.array([pair.label for pair in some])}
             number += 1
 

@@ -12,7 +12,7 @@ import tf_keras
 
 from checkpoints_tools.common.files import staged_tree
 from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS, SIDES, Features
-from keras_negaposi.input_pipeline.packing import Packer, trim
+from keras_negaposi.input_pipeline.packing import PairPreprocessor, trim
 from keras_negaposi.modeling.heads.bi_encoder_base import CacheableModel, Side
 from keras_negaposi.runtime.tf_functions import traced
 from keras_negaposi.serving.calibration import SMALLEST, Calibration
@@ -29,14 +29,14 @@ class PairScorer(tf.Module):
     functions of every layer, which makes writing and loading twice as slow.
     """
 
-    def __init__(self, model: tf_keras.Model, packer: Packer, calibration: Calibration) -> None:
+    def __init__(self, model: tf_keras.Model, preprocessor: PairPreprocessor, calibration: Calibration) -> None:
         super().__init__()
         self._untracked = SimpleNamespace(model=model)
         self.weights = list(model.variables)
-        self._packer = packer
+        self._preprocessor = preprocessor
         self._calibration = calibration
         text = [tf.TensorSpec([None], tf.string, name) for name in ("text_a", "text_b")]
-        self.ids = traced(self._score_ids, [packer.packing.signature()])
+        self.ids = traced(self._score_ids, [preprocessor.layout.signature()])
         self.serving_default = traced(self._score_texts, text)
 
     @property
@@ -49,10 +49,10 @@ class PairScorer(tf.Module):
         return {SERVING: self.serving_default, IDS: self.ids}
 
     def _score_texts(self, text_a: tf.Tensor, text_b: tf.Tensor) -> Features:
-        names = self._packer.packing.inputs
+        names = self._preprocessor.layout.inputs
 
         def tokenize() -> tuple[tf.Tensor, ...]:
-            packed = trim(self._packer(text_a, text_b))
+            packed = trim(self._preprocessor(text_a, text_b))
             return tuple(packed[name] for name in names)
 
         # A branch (always taken) is looked into only when it runs. So a program without tensorflow_text, such as
@@ -75,8 +75,8 @@ class PairScorer(tf.Module):
 class CacheableScorer(PairScorer):
     """The same where B's side can be kept."""
 
-    def __init__(self, model: CacheableModel, packer: Packer, calibration: Calibration) -> None:
-        super().__init__(model, packer, calibration)
+    def __init__(self, model: CacheableModel, preprocessor: PairPreprocessor, calibration: Calibration) -> None:
+        super().__init__(model, preprocessor, calibration)
         text = tf.TensorSpec([None], tf.string, "text")
         ids = [{name: tf.TensorSpec([None, None], tf.int32, name) for name in ENCODER_INPUTS}]
         self.encode_a_ids = traced(model.encode_a, ids)
@@ -99,7 +99,7 @@ class CacheableScorer(PairScorer):
 
     def _encode(self, side: str, text: tf.Tensor) -> Side:
         def tokenize() -> tuple[tf.Tensor, ...]:
-            packed = trim(self._packer.side(side, text))
+            packed = trim(self._preprocessor.side(side, text))
             return tuple(packed[name] for name in ENCODER_INPUTS)
 
         packed = tf.switch_case(tf.rank(text) - 1, [tokenize])  # as in `_score_texts`
@@ -117,7 +117,7 @@ def _half(spec: tf.TensorSpec) -> tf.TensorSpec:
     return tf.TensorSpec(spec.shape, tf.float16, spec.name) if spec.dtype.is_floating else spec
 
 
-def export(model: tf_keras.Model, packer: Packer, calibration: Calibration, path: str) -> None:
+def export(model: tf_keras.Model, preprocessor: PairPreprocessor, calibration: Calibration, path: str) -> None:
     """Writes a SavedModel.
 
     ``serving_default``: ``text_a``, ``text_b``, ``string [batch]`` each (the program must have imported
@@ -129,6 +129,6 @@ def export(model: tf_keras.Model, packer: Packer, calibration: Calibration, path
     and ``b_`` before, give what the first two give. A single A there is compared with every B. ``score_half`` is the
     same with B's side in float16.
     """
-    scorer = (CacheableScorer if isinstance(model, CacheableModel) else PairScorer)(model, packer, calibration)
+    scorer = (CacheableScorer if isinstance(model, CacheableModel) else PairScorer)(model, preprocessor, calibration)
     with staged_tree(path) as staging:
         tf.saved_model.save(scorer, staging, signatures=scorer.signatures())

@@ -28,7 +28,7 @@ from checkpoints_tools.common.files import (
 )
 from checkpoints_tools.saved_model import check_saved_model
 from keras_negaposi.input_pipeline.feature_spec import Features, cut
-from keras_negaposi.input_pipeline.packing import PACKERS, Packer
+from keras_negaposi.input_pipeline.packing import PREPROCESSORS, PairPreprocessor
 from keras_negaposi.input_pipeline.tokenizer import Tokenizer
 from keras_negaposi.modeling.heads import HEADS
 from keras_negaposi.runtime.run_folder import RunFolder, saved_config
@@ -122,7 +122,7 @@ def _made(run: str, signature: str) -> bytes:
     return content
 
 
-def run_packer(run: str) -> Packer:
+def run_preprocessor(run: str) -> PairPreprocessor:
     """The tokenizer and the packing that a run was trained with.
 
     Raises:
@@ -130,4 +130,4 @@ def run_packer(run: str) -> Packer:
     """
     config, folder = saved_config(run), RunFolder(run)
     tokenizer = Tokenizer(folder.sentencepiece_model, folder.vocabulary, config["do_lower_case"])
-    return PACKERS[HEADS[config["head"]].layout](tokenizer, config["max_seq_length"], config["truncate_a"])
+    return PREPROCESSORS[HEADS[config["head"]].layout](tokenizer, config["max_seq_length"], config["truncate_a"])

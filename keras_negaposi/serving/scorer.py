@@ -82,12 +82,12 @@ class Scorer:
 
 
 def _in_int8(run: str) -> Score:
-    from keras_negaposi.serving.int8 import Quantized, run_packer
+    from keras_negaposi.serving.int8 import Quantized, run_preprocessor
 
-    packer, ids = run_packer(run), Quantized(run, "ids")
+    preprocessor, ids = run_preprocessor(run), Quantized(run, "ids")
 
     def score(text_a: tf.Tensor, text_b: tf.Tensor) -> dict[str, np.ndarray]:
-        packed = packer.traced(text_a, text_b)
-        return ids({name: packed[name] for name in packer.packing.inputs})
+        packed = preprocessor.traced(text_a, text_b)
+        return ids({name: packed[name] for name in preprocessor.layout.inputs})
 
     return score

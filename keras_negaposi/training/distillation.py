@@ -122,35 +122,35 @@ def soft_targets(inputs: Inputs, config: TrainConfig, path: str) -> np.ndarray |
     if not config.teacher:
         return None
     labelled, unlabelled = (inputs.split.parts.get(part, []) for part in ("train", UNLABELLED))
-    said = _teacher_says(inputs, config, [*labelled, *unlabelled], path)
+    predicted = _teacher_says(inputs, config, [*labelled, *unlabelled], path)
     weight = np.r_[np.full(len(labelled), config.teacher_weight), np.ones(len(unlabelled))]
     labels = np.array([pair.label for pair in [*labelled, *unlabelled]])
-    positive = (1.0 - weight) * labels + weight * said
+    positive = (1.0 - weight) * labels + weight * predicted
     return np.stack([1.0 - positive, positive], axis=1).astype(np.float32)
 
 
 def _teacher_says(inputs: Inputs, config: TrainConfig, pairs: Sequence[Pair], path: str) -> np.ndarray:
     """Probability that B comes next, ``float64 [pairs]``."""
     if exists(path):
-        said = read_said(path)
-        if said is not None and len(said) == len(pairs):
-            return said
+        predicted = read_predicted(path)
+        if predicted is not None and len(predicted) == len(pairs):
+            return predicted
         say(f"{path}: damaged, or of other pairs; rebuilt")
     say(f"the teacher {config.teacher} scores {len(pairs):,} pairs")
     texts = inputs.data.texts
     tick = Ticker("the teacher scores", len(pairs))
     texts_of_pairs = ((texts[pair.a], texts[pair.b]) for pair in pairs)
     streamed = Scorer(config.teacher).stream(texts_of_pairs, config.eval_batch_size)
-    said = np.array([probability for probability, _ in tick.watch(streamed)])
-    write_text(path, write_rows([f"{probability:.9g}"] for probability in said))
-    return said
+    predicted = np.array([probability for probability, _ in tick.watch(streamed)])
+    write_text(path, write_rows([f"{probability:.9g}"] for probability in predicted))
+    return predicted
 
 
-def read_said(path: str) -> np.ndarray | None:
+def read_predicted(path: str) -> np.ndarray | None:
     """The probabilities in a ``teacher.txt``, ``float64 [pairs]``; ``None`` if the file is damaged."""
     try:
         text = read_text(path)
-        said = np.array([float(cell) for (cell,) in read_rows(text)])
+        predicted = np.array([float(cell) for (cell,) in read_rows(text)])
     except (InputError, ValueError):
         return None
-    return said if text.endswith("\n") and ((said >= 0.0) & (said <= 1.0)).all() else None
+    return predicted if text.endswith("\n") and ((predicted >= 0.0) & (predicted <= 1.0)).all() else None

@@ -14,7 +14,7 @@ from keras_negaposi.config import BOTH, SPLITS, TrainConfig
 from keras_negaposi.config.saved import absolute
 from keras_negaposi.evaluation.evaluate_run import judge
 from keras_negaposi.evaluation.figures_json import write_figures
-from keras_negaposi.evaluation.html_report import Judged
+from keras_negaposi.evaluation.html_report import RunEvaluation
 from keras_negaposi.evaluation.verdict import COSINE
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.training.run import read_run_inputs, run
@@ -58,7 +58,7 @@ def variants(config: TrainConfig) -> dict[str, TrainConfig]:
     }
 
 
-def run_several(config: TrainConfig, command: str = "") -> list[Judged | None]:
+def run_several(config: TrainConfig, command: str = "") -> list[RunEvaluation | None]:
     """Runs every variant, or resumes those that are not finished; then reports what they have in common.
 
     As `training.run` it gives nothing in all of several workers but the first.
@@ -94,7 +94,7 @@ def run_several(config: TrainConfig, command: str = "") -> list[Judged | None]:
     return list(judged.values())
 
 
-def summarize(judged: Sequence[Judged]) -> dict[str, dict[str, object]]:
+def summarize(judged: Sequence[RunEvaluation]) -> dict[str, dict[str, object]]:
     """By split: accuracy of every run, mean and (with two runs or more) standard deviation, beside the cosine's."""
     summary = {}
     for split in dict.fromkeys(found.assessment.split for found in judged):

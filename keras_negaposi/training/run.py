@@ -30,7 +30,7 @@ from keras_negaposi.config import TrainConfig
 from keras_negaposi.config.saved import absolute
 from keras_negaposi.evaluation.evaluate_run import judge
 from keras_negaposi.evaluation.frozen_encoder import load_vectors
-from keras_negaposi.evaluation.html_report import Judged
+from keras_negaposi.evaluation.html_report import RunEvaluation
 from keras_negaposi.evaluation.metrics import chance_loss, score_records
 from keras_negaposi.evaluation.same_inputs import check_same_checkpoint
 from keras_negaposi.evaluation.score_table import scores_table
@@ -111,7 +111,7 @@ def run(
     command: str = "",
     strategy: tf.distribute.Strategy | None = None,
     head: Head | None = None,
-) -> Judged | None:
+) -> RunEvaluation | None:
     """Trains, exports and judges; the run's folder then holds what `run_folder.LAYOUT` lists.
 
     Args:
@@ -152,7 +152,7 @@ def run(
 
         trained = float32_copy(model, build_model)
         calibration = score_parts(trained, records, inputs, config.eval_batch_size, folder)
-        export(trained, inputs.packer, calibration, folder.saved_model)
+        export(trained, inputs.preprocessor, calibration, folder.saved_model)
         say(f"trained, scored and exported in {duration(time.perf_counter() - started)}")
         judged = judge(folder.path)
     say(f"\nwall time {duration(time.perf_counter() - started)}")

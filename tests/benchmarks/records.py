@@ -37,7 +37,7 @@ def ours(arguments, texts, pairs, output):
 
     from keras_negaposi.data.pairs import Pair, Pairs
     from keras_negaposi.data.splits import Split
-    from keras_negaposi.input_pipeline.packing import PairPacker
+    from keras_negaposi.input_pipeline.packing import JointPreprocessor
     from keras_negaposi.input_pipeline.tfrecords import prepare
     from keras_negaposi.input_pipeline.tokenizer import Tokenizer
 
@@ -46,7 +46,7 @@ def ours(arguments, texts, pairs, output):
     inputs = SimpleNamespace(
         data=SimpleNamespace(texts=texts),
         split=Split({"train": Pairs.of(Pair(*pair) for pair in pairs)}),
-        packer=PairPacker(tokenizer, MAX_SEQ_LENGTH),
+        preprocessor=JointPreprocessor(tokenizer, MAX_SEQ_LENGTH),
         config=SimpleNamespace(max_seq_length=MAX_SEQ_LENGTH),
         fingerprint="",
     )

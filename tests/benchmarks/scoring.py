@@ -40,7 +40,7 @@ def make_run(bert, folder, head):
     from keras_negaposi.modeling.pretrained import read_pretrained
     from keras_negaposi.serving.calibration import Calibration
     from keras_negaposi.serving.export import export
-    from keras_negaposi.serving.int8 import run_packer
+    from keras_negaposi.serving.int8 import run_preprocessor
 
     given = {"init_checkpoint": str(bert), "max_seq_length": LENGTH, "head": head, "honbun": "", "negaposi": ""}
     config = make_config(TrainConfig, complete_model_files(given))
@@ -52,9 +52,9 @@ def make_run(bert, folder, head):
     (folder / "bert_config.json").write_text(json.dumps(pretrained.bert_config.to_google()))
     shutil.copy(config.model_file, folder / "tokenizer.model")
     shutil.copy(config.vocab_file, folder / "tokenizer.vocab")
-    packer = run_packer(str(folder))
-    model({name: tf.ones([1, 5], tf.int32) for name in packer.packing.inputs})
-    export(model, packer, Calibration(), str(folder / "saved_model"))
+    preprocessor = run_preprocessor(str(folder))
+    model({name: tf.ones([1, 5], tf.int32) for name in preprocessor.layout.inputs})
+    export(model, preprocessor, Calibration(), str(folder / "saved_model"))
     return folder
 
 

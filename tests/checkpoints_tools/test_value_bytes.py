@@ -13,7 +13,7 @@ from hypothesis import given
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.value_bytes import decode, encode
 from keras_negaposi.input_pipeline.shard_writer import EXCHANGED as CLASSES
-from keras_negaposi.input_pipeline.shard_writer import Shard, Written
+from keras_negaposi.input_pipeline.shard_writer import Shard, ShardStats
 from tests.helpers.properties import bounded, mutations, succeeds_or_explains
 
 PIECES = [np.arange(n, dtype=np.int32) for n in (3, 0, 5)]
@@ -21,7 +21,7 @@ SHARD = Shard("folder/題.tfrecord", PIECES, *(np.arange(n, n + 4, dtype=np.int3
 VALUES = {
     "shard": SHARD,
     "no pieces": dataclasses.replace(SHARD, pieces=[]),
-    "written": Written(4, 1, np.arange(9)),
+    "written": ShardStats(4, 1, np.arange(9)),
     "texts": ["本文", "", "改\r\n行\u2028\x00", "tree"],
     "pieces": PIECES,
     "rows": [

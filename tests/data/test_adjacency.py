@@ -115,7 +115,7 @@ def test_pages_without_numbers_make_no_pairs_and_the_message_says_so(tmp_path):
         make_pairs(str(source), PairsConfig(output=str(tmp_path / "out")))
 
 
-class _NoPacker:
+class _NoPreprocessor:
     """Stands for what is not asked here: the tokenizer."""
 
     def __init__(self, *_):
@@ -125,7 +125,7 @@ class _NoPacker:
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_augmenting_pairs_with_what_the_test_leaves(shuffled, tmp_path, monkeypatch):
     """A folder that `pairs` has written of notes with links: masked copies stand among the pages, some are missing."""
-    monkeypatch.setitem(read_inputs.__globals__["PACKERS"], "together", _NoPacker)
+    monkeypatch.setitem(read_inputs.__globals__["PREPROCESSORS"], "together", _NoPreprocessor)
     pages = [
         {
             "title": f"話題{n}",

@@ -26,7 +26,7 @@ def alone(count):
 def test_figures_are_scikit_learns(predictions, weighted):
     count = len(predictions.labels)
     weights = np.random.default_rng(1).integers(0, 4, count).astype(float) if weighted else np.ones(count)
-    said = predictions.said.astype(int)
+    said = predictions.predicted.astype(int)
     expected = {
         "accuracy": metrics.accuracy_score(predictions.labels, said, sample_weight=weights),
         "precision": metrics.precision_score(predictions.labels, said, sample_weight=weights),
@@ -61,7 +61,7 @@ def test_calibration_error_by_hand():
 def test_the_interval_of_a_share_is_the_binomials(predictions):
     count = len(predictions.labels)
     found = interval(predictions, document_weights(alone(count), 0, 4000), bootstrap.accuracy)
-    share = predictions.right.mean()
+    share = predictions.correct.mean()
     error = 1.96 * math.sqrt(share * (1 - share) / count)
     assert found.value == share
     assert found.low == pytest.approx(share - error, abs=0.006)

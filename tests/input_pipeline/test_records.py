@@ -43,7 +43,7 @@ def records(inputs, tmp_path_factory):
 @pytest.fixture(scope="module")
 def apart(inputs, tmp_path_factory):
     config = dataclasses.replace(inputs.config, head="vector", max_seq_length=29)
-    inputs = read_inputs(config, inputs.packer.tokenizer, config.layout)
+    inputs = read_inputs(config, inputs.preprocessor.tokenizer, config.layout)
     return inputs, prepare(inputs, str(tmp_path_factory.mktemp("apart")))
 
 
@@ -77,8 +77,8 @@ def test_every_pair_once_and_equal(inputs, records, apart, packing, part, batch_
     assert not any(value[batch[INDEX] < 0].any() for batch in batches for name, value in batch.items() if name != INDEX)
     assert {value.dtype for batch in batches for value in batch.values()} == {np.dtype(np.int32)}
     sides = [[inputs.data.texts[title] for title in side] for side in zip(*((p.a, p.b) for p in pairs), strict=True)]
-    packed = inputs.packer(*map(tf.constant, sides))
-    expected = {name: packed[name].numpy() for name in inputs.packer.packing.inputs}
+    packed = inputs.preprocessor(*map(tf.constant, sides))
+    expected = {name: packed[name].numpy() for name in inputs.preprocessor.layout.inputs}
     expected |= {LABEL: np.array([pair.label for pair in pairs]), INDEX: np.arange(len(pairs))}
     assert in_order(batches) == in_order([expected])
     assert len(in_order(batches)) == len(pairs)
@@ -147,7 +147,7 @@ def test_boundaries(lengths, buckets, expected):
 
 def test_counts_and_truncation(inputs, records):
     assert records.counts == {part: len(pairs) for part, pairs in inputs.split.parts.items()}
-    tokenizer = inputs.packer.tokenizer
+    tokenizer = inputs.preprocessor.tokenizer
     for part, pairs in inputs.split.parts.items():
         ids = [tokenizer.encode([inputs.data.texts[p.a], inputs.data.texts[p.b]]) for p in pairs]
         assert records.truncated[part] == sum(len(a) + len(b) > LENGTH - 3 for a, b in ids)
@@ -183,7 +183,7 @@ def test_reused_only_with_the_same_fingerprint(inputs, records, capsys):
 def test_any_change_makes_them_anew(inputs, tmp_path, change):
     first = prepare(inputs, str(tmp_path))
     config = dataclasses.replace(inputs.config, **change)
-    second = prepare(read_inputs(config, inputs.packer.tokenizer, config.layout), str(tmp_path))
+    second = prepare(read_inputs(config, inputs.preprocessor.tokenizer, config.layout), str(tmp_path))
     assert second.fingerprint != first.fingerprint
     assert read_records(str(tmp_path)) == second
 
@@ -192,7 +192,7 @@ def test_changed_data_changes_the_fingerprint(inputs, tiny, tmp_path):
     changed = tmp_path / "honbun.json"
     changed.write_text(open(tiny.flags["honbun"], encoding="utf-8").read() + "\n", encoding="utf-8")
     other = read_inputs(
-        dataclasses.replace(inputs.config, honbun=str(changed)), inputs.packer.tokenizer, inputs.config.layout
+        dataclasses.replace(inputs.config, honbun=str(changed)), inputs.preprocessor.tokenizer, inputs.config.layout
     )
     assert other.fingerprint != inputs.fingerprint
 
@@ -202,7 +202,7 @@ def test_next_pages_are_trained_on_but_none_that_is_tested_on(inputs, pair_rows,
     few = tmp_path / "few.json"
     few.write_text(json.dumps([row for row in pair_rows if row[0] < "doc18" and row[0].endswith(("000", "001"))]))
     config = dataclasses.replace(inputs.config, split=method, negaposi=str(few), dev_share=0.0)
-    tokenizer = inputs.packer.tokenizer
+    tokenizer = inputs.preprocessor.tokenizer
     plain, more = (read_inputs(dataclasses.replace(config, augment_next=n), tokenizer, config.layout) for n in (0, 12))
     assert plain.fingerprint != more.fingerprint
     split, augmented = plain.split, more.split
@@ -223,7 +223,9 @@ def test_next_pages_are_trained_on_but_none_that_is_tested_on(inputs, pair_rows,
 
 def test_more_next_pages_than_there_are_is_said(inputs):
     with pytest.raises(InputError, match=r"--augment_next 900: the \d+ pages .* make \d+ pairs; give at most that"):
-        read_inputs(dataclasses.replace(inputs.config, augment_next=900), inputs.packer.tokenizer, inputs.config.layout)
+        read_inputs(
+            dataclasses.replace(inputs.config, augment_next=900), inputs.preprocessor.tokenizer, inputs.config.layout
+        )
 
 
 def test_records_cut_short_are_made_again(inputs, tmp_path):
@@ -247,7 +249,7 @@ def test_many_shards_on_any_path(inputs, tmp_path, monkeypatch, scheme):
 
 def test_outdated_records_are_said_to_be(inputs, tmp_path, capsys):
     prepare(inputs, str(tmp_path))
-    other = read_inputs(dataclasses.replace(inputs.config, seed=1), inputs.packer.tokenizer, inputs.config.layout)
+    other = read_inputs(dataclasses.replace(inputs.config, seed=1), inputs.preprocessor.tokenizer, inputs.config.layout)
     capsys.readouterr()
     prepare(other, str(tmp_path))
     assert "made again" in capsys.readouterr().out
@@ -290,7 +292,7 @@ def test_only_what_the_metadata_names_is_replaced(inputs, tmp_path):
     for name in mine:
         (tmp_path / name).write_text("mine")
     other = read_inputs(
-        dataclasses.replace(inputs.config, seed=1, dev_share=0.0), inputs.packer.tokenizer, inputs.config.layout
+        dataclasses.replace(inputs.config, seed=1, dev_share=0.0), inputs.preprocessor.tokenizer, inputs.config.layout
     )
     records = prepare(other, str(tmp_path))
     ours = {os.path.basename(file) for part in records.counts for file in records.files(part)}
@@ -307,7 +309,7 @@ def test_an_input_is_not_replaced(inputs, tiny, tmp_path):
     pairs = tmp_path / "split.json"
     pairs.write_bytes(Path(tiny.flags["negaposi"]).read_bytes())
     other = read_inputs(
-        dataclasses.replace(inputs.config, negaposi=str(pairs)), inputs.packer.tokenizer, inputs.config.layout
+        dataclasses.replace(inputs.config, negaposi=str(pairs)), inputs.preprocessor.tokenizer, inputs.config.layout
     )
     before = content(tmp_path)
     with pytest.raises(InputError, match="the records' file .*split.json.* is the same file as the input"):
@@ -320,7 +322,7 @@ def test_killed_anywhere_it_ends_the_same(inputs, records, tmp_path, monkeypatch
     """Over older records; stopped before the n-th of what is written or removed."""
     folder = tmp_path / "records"
     prepare(
-        read_inputs(dataclasses.replace(inputs.config, seed=1), inputs.packer.tokenizer, inputs.config.layout),
+        read_inputs(dataclasses.replace(inputs.config, seed=1), inputs.preprocessor.tokenizer, inputs.config.layout),
         str(folder),
     )
     calls = iter(range(1000))
@@ -369,4 +371,4 @@ def test_the_layout_does_not_depend_on_the_order_of_base_classes(bases, inputs):
     both = dataclasses.dataclass(frozen=True)(type("Both", bases, {}))
     given = {name: value for name, value in vars(inputs.config).items() if name in vars(both())}
     config = both(**given | {"head": "vector"})
-    assert read_inputs(config, inputs.packer.tokenizer, config.layout).packer.packing.name == SEPARATE
+    assert read_inputs(config, inputs.preprocessor.tokenizer, config.layout).preprocessor.layout.name == SEPARATE

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_negaposi.input_pipeline.packing import PACKERS
+from keras_negaposi.input_pipeline.packing import PREPROCESSORS
 from keras_negaposi.input_pipeline.serialization import Varints, lay_out, serialize
-from keras_negaposi.input_pipeline.token_spans import Segments
+from keras_negaposi.input_pipeline.token_spans import TokenSpans
 from keras_negaposi.input_pipeline.tokenizer import Tokenizer
 
 LENGTH = 37
@@ -56,19 +56,19 @@ def test_of_no_numbers():
 
 @pytest.mark.parametrize("truncate_a", ["end", "start"])
 @pytest.mark.parametrize("highest", [100, 30_000, 2**21])
-@pytest.mark.parametrize("packing", PACKERS)
+@pytest.mark.parametrize("packing", PREPROCESSORS)
 def test_bytes_are_those_of_the_graphs_inputs(tokenizer, packing, highest, truncate_a):
     rng = np.random.default_rng(0)
     sizes = rng.integers(0, 50, 60).astype(np.int32)
     sizes[:3] = 0, 34, 35
     ids = rng.integers(0, highest, sizes.sum()).astype(np.int32)
-    texts = Segments(ids, np.cumsum(sizes, dtype=np.int32) - sizes, sizes)
+    texts = TokenSpans(ids, np.cumsum(sizes, dtype=np.int32) - sizes, sizes)
     a, b = (texts.take(rng.integers(0, len(sizes), ROWS)) for _ in range(2))
-    packer = PACKERS[packing](tokenizer, LENGTH, truncate_a)
+    preprocessor = PREPROCESSORS[packing](tokenizer, LENGTH, truncate_a)
 
-    packed = {name: values.numpy() for name, values in packer.pack(a, b).items()}
+    packed = {name: values.numpy() for name, values in preprocessor.pack(a, b).items()}
     truncated = packed.pop("truncated")
-    inputs, cut = packer.cut(a, b)
+    inputs, cut = preprocessor.cut(a, b)
     np.testing.assert_array_equal(cut, truncated)
     columns = {}
     for prefix, parts in inputs.items():

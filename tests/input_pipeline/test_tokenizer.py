@@ -9,7 +9,7 @@ import pytest
 import sentencepiece
 import tensorflow as tf
 
-from keras_negaposi.input_pipeline.packing import PairPacker, pack_singles
+from keras_negaposi.input_pipeline.packing import JointPreprocessor, pack_singles
 from keras_negaposi.input_pipeline.sentencepiece_op import Segmentation
 from keras_negaposi.input_pipeline.tokenizer import Tokenizer
 
@@ -120,7 +120,7 @@ def test_packing_is_the_originals(tokenizer, corpus, max_seq_length, truncate_a)
     texts = [*corpus.values(), "", "りんご", *ODD_TEXTS]
     pairs = [(rng.choice(texts), rng.choice(texts)) for _ in range(300)]
     pairs += [(text, text) for text in texts]  # equal lengths: the tie
-    packed = PairPacker(tokenizer, max_seq_length, truncate_a)(
+    packed = JointPreprocessor(tokenizer, max_seq_length, truncate_a)(
         *(tf.constant(side) for side in zip(*pairs, strict=True))
     )
     ids = dict(zip(texts, tokenizer.encode(texts), strict=True))

@@ -9,7 +9,7 @@ from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.encoder import assign_encoder
 from keras_negaposi.config import HeadConfig, TrainConfig
 from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS, side_of
-from keras_negaposi.input_pipeline.packing import ApartPacker
+from keras_negaposi.input_pipeline.packing import SeparatePreprocessor
 from keras_negaposi.input_pipeline.tokenizer import Tokenizer
 from keras_negaposi.modeling.common import encoder_of
 from keras_negaposi.modeling.heads import HEADS, build, is_cacheable
@@ -45,9 +45,9 @@ def texts(corpus):
 
 
 @pytest.fixture(scope="module")
-def packer(tiny):
+def preprocessor(tiny):
     tokenizer = Tokenizer(tiny.flags["model_file"], tiny.flags["vocab_file"])
-    return ApartPacker(tokenizer, ROOM)
+    return SeparatePreprocessor(tokenizer, ROOM)
 
 
 def arrays(side):
@@ -64,8 +64,8 @@ def kept(model, sides, folder, dtype, size):
 
 @pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-5), ("float16", 1e-2)])
 @pytest.mark.parametrize("head", CACHEABLE)
-def test_a_kept_b_scores_as_the_pair_does(tiny, packer, texts, tmp_path, head, dtype, tolerance):
-    check_kept(make(tiny, head), packer, texts, tmp_path, dtype, tolerance)
+def test_a_kept_b_scores_as_the_pair_does(tiny, preprocessor, texts, tmp_path, head, dtype, tolerance):
+    check_kept(make(tiny, head), preprocessor, texts, tmp_path, dtype, tolerance)
 
 
 @pytest.mark.shared
@@ -79,20 +79,20 @@ def test_a_kept_b_scores_as_the_pair_does_on_real_pairs(shared, tmp_path, head):
     model = build(HeadConfig(head=head), source.config)
     assign_encoder(model.encoder, source.weights, source.config)
     files = shared / "checkpoints/ja-e5-small-l4"
-    real = ApartPacker(Tokenizer(str(files / "wiki-ja.model"), str(files / "wiki-ja.vocab")), 128)
+    real = SeparatePreprocessor(Tokenizer(str(files / "wiki-ja.model"), str(files / "wiki-ja.vocab")), 128)
     data = read_pairs(str(shared / "data/slides/honbun_data.json"), str(shared / "data/slides/negaposi.json"))
     texts = [data.texts[title] for pair in data.pairs[:6] for title in (pair.a, pair.b)]
     check_kept(model, real, texts, tmp_path / "32", "float32", 1e-5)
     check_kept(model, real, texts, tmp_path / "16", "float16", 1e-2)
 
 
-def check_kept(model, packer, texts, folder, dtype, tolerance):
+def check_kept(model, preprocessor, texts, folder, dtype, tolerance):
     """One A against every B, kept in another order and in other batches, and each pair as a whole."""
-    packed = packer(tf.constant([texts[0]] * len(texts)), tf.constant(texts))
+    packed = preprocessor(tf.constant([texts[0]] * len(texts)), tf.constant(texts))
     whole = model(packed).numpy()
     order = np.random.default_rng(0).permutation(len(texts))
-    a = model.encode_a(packer.side("a", tf.constant(texts[:1])))
-    b = model.encode_b(packer.side("b", tf.constant([texts[i] for i in order])))
+    a = model.encode_a(preprocessor.side("a", tf.constant(texts[:1])))
+    b = model.encode_b(preprocessor.side("b", tf.constant([texts[i] for i in order])))
     for size in (1, 5, len(texts)):
         for keys, rows in kept(model, b, folder / str(size), dtype, size):
             scores = model.score(a, rows).numpy()
@@ -102,10 +102,10 @@ def check_kept(model, packer, texts, folder, dtype, tolerance):
 
 
 @pytest.mark.parametrize("head", CACHEABLE)
-def test_padding_changes_nothing(tiny, packer, texts, head):
+def test_padding_changes_nothing(tiny, preprocessor, texts, head):
     model = make(tiny, head)
-    packed = packer(tf.constant(texts), tf.constant(texts[::-1]))
-    longer = {name: tf.pad(packed[name], [[0, 0], [0, 7]], constant_values=0) for name in packer.packing.inputs}
+    packed = preprocessor(tf.constant(texts), tf.constant(texts[::-1]))
+    longer = {name: tf.pad(packed[name], [[0, 0], [0, 7]], constant_values=0) for name in preprocessor.layout.inputs}
     garbage = dict(longer)
     for side in "ab":  # what is under the padding must not matter
         padding = 1 - longer[f"{side}_input_mask"]
@@ -114,16 +114,16 @@ def test_padding_changes_nothing(tiny, packer, texts, head):
 
 
 @pytest.mark.parametrize("head", CACHEABLE)
-def test_a_and_b_play_different_roles_unless_tied(tiny, packer, texts, head):
+def test_a_and_b_play_different_roles_unless_tied(tiny, preprocessor, texts, head):
     model = make(tiny, head)
-    there, back = (model(packer(tf.constant(x), tf.constant(x[::-1]))).numpy() for x in (texts, texts[::-1]))
+    there, back = (model(preprocessor(tf.constant(x), tf.constant(x[::-1]))).numpy() for x in (texts, texts[::-1]))
     assert np.abs(there - back).max() > 1e-3
 
 
-def test_a_tied_vector_is_symmetric_but_for_the_token_types(tiny, packer, texts):
+def test_a_tied_vector_is_symmetric_but_for_the_token_types(tiny, preprocessor, texts):
     model = make(tiny, "vector", tie_projections=True)
     assert model.query_projection is model.key_projection
-    sides = arrays(packer.side("a", tf.constant(texts)))
+    sides = arrays(preprocessor.side("a", tf.constant(texts)))
     a, b = model.encode_a(sides), model.encode_b(sides)
     np.testing.assert_array_equal(a["vector"].numpy(), b["vector"].numpy())
 
@@ -228,20 +228,20 @@ def test_the_threshold_is_between_the_classes_before_any_gradient():
 
 
 @pytest.mark.parametrize("head", ["dot", "additive"])
-def test_keys_are_centred_as_the_queries_are(tiny, packer, texts, head):
+def test_keys_are_centred_as_the_queries_are(tiny, preprocessor, texts, head):
     model = make(tiny, head, head_size=12)
     one_token = {
-        name: value[:1, :1] for name, value in packer.side("a", tf.constant(texts[:1])).items() if "input" in name
+        name: value[:1, :1] for name, value in preprocessor.side("a", tf.constant(texts[:1])).items() if "input" in name
     }
     a, b = model.encode_a(one_token), model.encode_b(one_token)
     np.testing.assert_allclose(a["query"].numpy(), b["keys"].numpy()[:, 0], atol=1e-5)
 
 
-def test_midfusion_is_the_encoder_where_b_is_hidden(tiny, packer, texts):
+def test_midfusion_is_the_encoder_where_b_is_hidden(tiny, preprocessor, texts):
     model = make(tiny, "midfusion", head_size=None)
     config = BertConfig(**tiny.config)
-    a = packer.side("a", tf.constant(texts[:3]))
-    side_b = model.encode_b(packer.side("b", tf.constant(texts[3:6])))
+    a = preprocessor.side("a", tf.constant(texts[:3]))
+    side_b = model.encode_b(preprocessor.side("b", tf.constant(texts[3:6])))
     fused = model.fused(model.encode_a(a), side_b | {"mask": tf.zeros_like(side_b["mask"])})
     inputs = [a[name].numpy() for name in ENCODER_INPUTS]
     states, _ = bert(random_tf1_variables(config), config, *inputs)
@@ -250,17 +250,17 @@ def test_midfusion_is_the_encoder_where_b_is_hidden(tiny, packer, texts):
     np.testing.assert_allclose(fused.numpy(), expected, atol=1e-5)
 
 
-def test_midfusion_attends_to_b(tiny, packer, texts):
+def test_midfusion_attends_to_b(tiny, preprocessor, texts):
     model = make(tiny, "midfusion")
-    packed = packer(tf.constant([texts[0]] * 2), tf.constant(texts[1:3]))
+    packed = preprocessor(tf.constant([texts[0]] * 2), tf.constant(texts[1:3]))
     a, b = (getattr(model, f"encode_{side}")(side_of(packed, side)) for side in "ab")
     first, second = model.fused(a, b).numpy()
     assert np.abs(first - second).max() > 1e-3  # the same A, read beside another B
 
 
-def test_midfusion_adds_to_what_vector_says(tiny, packer, texts):
+def test_midfusion_adds_to_what_vector_says(tiny, preprocessor, texts):
     vector, midfusion = make(tiny, "vector"), make(tiny, "midfusion")
-    packed = packer(tf.constant(texts[:4]), tf.constant(texts[4:8]))
+    packed = preprocessor(tf.constant(texts[:4]), tf.constant(texts[4:8]))
     assert np.abs(midfusion(packed).numpy() - vector(packed).numpy()).max() > 1e-3
     midfusion.comparison.kernel.assign(tf.zeros_like(midfusion.comparison.kernel))
     np.testing.assert_allclose(midfusion(packed).numpy(), vector(packed).numpy(), atol=1e-6)
@@ -296,7 +296,7 @@ def test_a_is_cut_at_its_start_and_b_at_its_end(tiny, texts):
     text = max(texts, key=len)
     (ids,) = tokenizer.encode([text])
     assert len(ids) > 6
-    packed = ApartPacker(tokenizer, 8, "start")(tf.constant([text]), tf.constant([text]))
+    packed = SeparatePreprocessor(tokenizer, 8, "start")(tf.constant([text]), tf.constant([text]))
     wanted = {"a": ids[-6:], "b": ids[:6]}
     for side, kept_ids in wanted.items():
         row = packed[f"{side}_input_word_ids"].numpy()[0].tolist()
@@ -305,7 +305,7 @@ def test_a_is_cut_at_its_start_and_b_at_its_end(tiny, texts):
         assert (types == (side == "b")).all()
     assert packed["truncated"].numpy().tolist() == [True]
     lengths = np.array([[len(ids), 3]])
-    assert ApartPacker.pieces_cut(lengths, 8).tolist() == [len(ids) - 6]
+    assert SeparatePreprocessor.pieces_cut(lengths, 8).tolist() == [len(ids) - 6]
 
 
 @pytest.mark.parametrize("head", ["pair_means", "midfusion"])

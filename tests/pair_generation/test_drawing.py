@@ -17,7 +17,7 @@ from keras_negaposi.pair_generation.chunking import cut_document
 from keras_negaposi.pair_generation.generate import make_pairs
 from keras_negaposi.pair_generation.label_leak_check import leaks, tell_leaks
 from keras_negaposi.pair_generation.page_store import PageStore
-from keras_negaposi.pair_generation.pages import Pages, Sieve
+from keras_negaposi.pair_generation.pages import PageFilter, Pages
 from keras_negaposi.pair_generation.positives import MASK, mask_links
 from keras_negaposi.pairs import main
 from keras_negaposi.readers.document import Document, Line, Link
@@ -189,7 +189,7 @@ def test_pages_are_sifted_and_a_dropped_one_breaks_the_chain(tmp_path):
             (folder / f"{document},{number:03d}.txt").write_text(text + mark, encoding="utf-8")
     (folder / "甲,000.txt").write_text(texts[0], encoding="utf-8")
     (folder / "乙,000.txt").write_text(texts[0] + "乙", encoding="utf-8")
-    pages = Pages(PageStore(str(tmp_path / "pages.sqlite")), Sieve(min_length=3, min_japanese=0.5))
+    pages = Pages(PageStore(str(tmp_path / "pages.sqlite")), PageFilter(min_length=3, min_japanese=0.5))
     pages.read(read_folder(str(folder)), 200)
     # 001 is too short, 003 English; 乙 is read first, so that 甲,000 and 甲,004 repeat 乙,004.
     next_pages = [("乙,004", "乙,005"), ("乙,005", "乙,006"), ("甲,005", "甲,006")]

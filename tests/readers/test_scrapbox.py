@@ -10,7 +10,7 @@ from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import PairsConfig
 from keras_negaposi.pair_generation.generate import make_pairs
 from keras_negaposi.pair_generation.page_store import PageStore
-from keras_negaposi.pair_generation.pages import Pages, Sieve
+from keras_negaposi.pair_generation.pages import PageFilter, Pages
 from keras_negaposi.pairs import main
 from keras_negaposi.readers.document import Document
 from keras_negaposi.readers.scrapbox import parse_lines, parse_page, read_scrapbox
@@ -119,7 +119,7 @@ def test_a_slash_is_no_folder_in_a_title(tmp_path):
     titles = ["TCP/IP", "郵便", "入出力/出力", "庭仕事"]
     texts = ["通信の決まりごと", "住所は [IP] や SHIPPING や [tcp/ip] の本にある", "文字を送る", "今年の [出力] は多い"]
     pages = [{"title": title, "lines": [title, text]} for title, text in zip(titles, texts, strict=True)]
-    found = Pages(PageStore(str(tmp_path / "pages.sqlite")), Sieve())
+    found = Pages(PageStore(str(tmp_path / "pages.sqlite")), PageFilter())
     found.read(read_scrapbox(export(tmp_path, pages)), 200)
     (candidate,) = found.linked()
     assert (candidate.a, candidate.b, found.targets.dangling) == ("郵便,000", "TCP/IP,000", 2)

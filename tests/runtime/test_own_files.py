@@ -25,7 +25,7 @@ from keras_negaposi.evaluation.other_pairs import read_step
 from keras_negaposi.runtime.run_folder import RunFolder, check_unused, environment, read_saved, saved_options
 from keras_negaposi.serving.calibration import Calibration, saved_calibration
 from keras_negaposi.training.callbacks import Progress
-from keras_negaposi.training.distillation import read_said
+from keras_negaposi.training.distillation import read_predicted
 from keras_negaposi.training.fit import restore_newest
 from tests.helpers.properties import bounded, json_mutations, mutations, succeeds_or_explains
 
@@ -61,7 +61,7 @@ def own(tmp_path_factory):
         "split.json": lambda: read_split(folder.split),
         "metrics.json": lambda: read_step(folder),
         "history.json": lambda: read_history(folder.history),
-        "teacher.txt": lambda: read_said(folder.teacher),
+        "teacher.txt": lambda: read_predicted(folder.teacher),
         "vectors.npz": lambda: read_vectors(str(path / "vectors.npz"), "key", HIDDEN),
         "evaluation.json": lambda: figures_folder.is_free(str(path), ABOUT),
         "b/baseline_metrics.json": lambda: baselines.check_free(str(path / "b"), BASELINE),

@@ -64,12 +64,12 @@ def test_ids_signature_with_plain_saved_model_cli(finished, scored, text_pairs, 
     import tensorflow as tf
 
     from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS
-    from keras_negaposi.input_pipeline.packing import PairPacker
+    from keras_negaposi.input_pipeline.packing import JointPreprocessor
     from keras_negaposi.input_pipeline.tokenizer import Tokenizer
 
     tokenizer = Tokenizer(tiny.flags["model_file"], tiny.flags["vocab_file"])
     text_a, text_b = zip(*text_pairs, strict=True)
-    packed = PairPacker(tokenizer, LENGTH)(tf.constant(text_a[:3]), tf.constant(text_b[:3]))
+    packed = JointPreprocessor(tokenizer, LENGTH)(tf.constant(text_a[:3]), tf.constant(text_b[:3]))
     values = ";".join(f"{name}={packed[name].numpy().tolist()}" for name in ENCODER_INPUTS)
     command = [os.path.join(os.path.dirname(sys.executable), "saved_model_cli"), "run", "--tag_set", "serve"]
     command += ["--dir", str(finished / "saved_model"), "--signature_def", "ids", "--input_exprs", values]
@@ -85,7 +85,7 @@ def test_padding_more_changes_no_score(finished, text_pairs, tiny):
     import tensorflow_text  # noqa: F401
 
     from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS
-    from keras_negaposi.input_pipeline.packing import PairPacker
+    from keras_negaposi.input_pipeline.packing import JointPreprocessor
     from keras_negaposi.input_pipeline.tokenizer import Tokenizer
 
     tokenizer = Tokenizer(tiny.flags["model_file"], tiny.flags["vocab_file"])
@@ -93,7 +93,7 @@ def test_padding_more_changes_no_score(finished, text_pairs, tiny):
     text_a, text_b = zip(*text_pairs, strict=True)
     scores = []
     for length in (25, 40):
-        packed = PairPacker(tokenizer, length)(tf.constant(text_a), tf.constant(text_b))
+        packed = JointPreprocessor(tokenizer, length)(tf.constant(text_a), tf.constant(text_b))
         fits = ~packed["truncated"].numpy()
         scores.append((fits, ids(**{name: packed[name] for name in ENCODER_INPUTS})["probabilities"].numpy()))
     (fits, short), (_, long) = scores

@@ -18,7 +18,7 @@ from keras_negaposi.retrieval import Index, build_index
 from keras_negaposi.retrieval.cached_encoder import CachedScorer
 from keras_negaposi.serving.calibration import Calibration
 from keras_negaposi.serving.export import export
-from keras_negaposi.serving.int8 import run_packer
+from keras_negaposi.serving.int8 import run_preprocessor
 from keras_negaposi.serving.scorer import Scorer
 
 WIDE = {"hidden_size": 48, "intermediate_size": 80}
@@ -34,12 +34,12 @@ def make_run(tiny, folder, head, seed):
     (folder / "config.json").write_text(json.dumps({"config": dataclasses.asdict(options)}))
     for source, target in (("model_file", "tokenizer.model"), ("vocab_file", "tokenizer.vocab")):
         shutil.copy(tiny.flags[source], folder / target)
-    model, packer = build(options, BertConfig(**tiny.config | WIDE)), run_packer(str(folder))
-    model({name: tf.ones([1, 5], tf.int32) for name in packer.packing.inputs})
+    model, preprocessor = build(options, BertConfig(**tiny.config | WIDE)), run_preprocessor(str(folder))
+    model({name: tf.ones([1, 5], tf.int32) for name in preprocessor.layout.inputs})
     rng = np.random.default_rng(seed)
     for weight in model.trainable_variables:
         weight.assign_add(rng.normal(scale=0.1, size=weight.shape))
-    export(model, packer, Calibration(), str(folder / "saved_model"))
+    export(model, preprocessor, Calibration(), str(folder / "saved_model"))
     return folder
 
 

@@ -11,7 +11,8 @@ import tf_keras
 
 from checkpoints_tools.bert_config import BertConfig
 from checkpoints_tools.encoder import build_encoder
-from keras_negaposi.input_pipeline.feature_spec import APART, Features, side_of
+from keras_negaposi.config.heads import SEPARATE
+from keras_negaposi.input_pipeline.feature_spec import LAYOUTS, Features, side_of
 from keras_negaposi.modeling.common import CLASSES, HEAD_DROPOUT, initializer, leave_pooler_out
 from keras_negaposi.modeling.fast_layers import accelerate
 from keras_negaposi.modeling.heads.layers import (
@@ -79,7 +80,7 @@ class CacheableModel(tf_keras.Model):
 
 def built(model: CacheableModel) -> CacheableModel:
     """The same, with its variables made."""
-    model({name: tf.ones([1, 4], tf.int32) for name in APART.inputs})
+    model({name: tf.ones([1, 4], tf.int32) for name in LAYOUTS[SEPARATE].inputs})
     return model
 
 
