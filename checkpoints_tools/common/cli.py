@@ -38,6 +38,7 @@ __all__ = [
     "path_option",
     "run_command",
     "say",
+    "with_new_names",
 ]
 from checkpoints_tools.common.signals import Terminated, raised
 
@@ -67,6 +68,7 @@ def option(
     choices: Sequence[str] | None = None,
     check: Check | None = None,
     several: bool = False,
+    old: str | None = None,
 ) -> Any:  # noqa: ANN401
     """A dataclass field that is also a flag.
 
@@ -77,14 +79,23 @@ def option(
         choices: the only strings allowed.
         check: gives what is wrong with a value, or ``None``.
         several: whether the flag takes several values, which make a list.
+        old: the flag's name in earlier versions, which still works.
     """
-    about = {"help": text, "kind": kind, "choices": choices, "check": check, "several": several}
+    about = {"help": text, "kind": kind, "choices": choices, "check": check, "several": several, "old": old}
     return dataclasses.field(default=default, metadata=about)
 
 
-def path_option(default: str | None, text: str) -> Any:  # noqa: ANN401
+def path_option(default: str | None, text: str, old: str | None = None) -> Any:  # noqa: ANN401
     """An `option` that names a file or folder."""
-    return option(default, text, check=path_problem)
+    return option(default, text, check=path_problem, old=old)
+
+
+class _OldSpelling(argparse.Action):
+    """Stores the value under the flag's new name, and says that name once on stderr."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:  # noqa: ANN001 - argparse's own signature
+        setattr(namespace, self.dest, values)
+        sys.stderr.write(f"{option_string} is now called --{self.dest}\n")
 
 
 class _OneLineParser(argparse.ArgumentParser):
@@ -134,6 +145,15 @@ def add_flags(parser: argparse.ArgumentParser, config_class: type) -> None:
         if field.metadata["several"]:
             flag |= {"nargs": "+"}
         parser.add_argument(f"--{field.name}", **flag)
+        if field.metadata["old"]:
+            hidden = flag | {"help": argparse.SUPPRESS, "action": _OldSpelling, "dest": field.name}
+            parser.add_argument(f"--{field.metadata['old']}", **hidden)
+
+
+def with_new_names(config_class: type, values: dict[str, Any]) -> dict[str, Any]:
+    """Saved values whose options have been renamed since, under the names of today."""
+    names = {field.metadata["old"]: field.name for field in dataclasses.fields(config_class) if field.metadata["old"]}
+    return {names.get(name, name): value for name, value in values.items()}
 
 
 def given_flags(config_class: type, arguments: argparse.Namespace) -> dict[str, Any]:

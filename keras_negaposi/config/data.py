@@ -58,11 +58,12 @@ class DataConfig(ModelFiles):
     split_seed: int | None = option(
         None, "seed of the split alone (default: --seed)", kind=int, check=between(0, SEEDS)
     )
-    augment_next: int = option(
+    next_page_pairs: int = option(
         0,
         "more pairs to train on, drawn of pages that are in no pair to be tested on: positives are next pages of one "
         "document (--group_pattern), negatives join two, most of them alike",
         check=at_least(0),
+        old="augment_next",
     )
 
     @property
@@ -116,5 +117,7 @@ class BaselineConfig(DataConfig):
     )
     encode_batch_size: int = option(32, "texts a step", check=at_least(1, LARGEST_BATCH))
     precision: str = option("auto", "arithmetic of the encoder", choices=("auto", "float32", "bfloat16"))
-    vectors: str | None = path_option(None, "file that keeps the vectors for another call (default: in --output_dir)")
+    embedding_cache: str | None = path_option(
+        None, "file that keeps the vectors for another call (default: in --output_dir)", "vectors"
+    )
     output_dir: str | None = path_option(None, "folder for the figures (default: runs/baseline- and the time)")

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from checkpoints_tools.common.cli import check_config
+from checkpoints_tools.common.cli import check_config, with_new_names
 from checkpoints_tools.common.errors import InputError, quoted
 from checkpoints_tools.common.files import exists, is_remote, join
 from checkpoints_tools.common.paths import path_problem
@@ -17,7 +17,7 @@ from keras_negaposi.config.training import TrainConfig
 
 INPUTS = ("honbun", "negaposi", "init_checkpoint", "bert_config_file", "model_file", "vocab_file")
 """Options that name what a run reads. They may move, if their content stays."""
-PATHS = (*INPUTS, "records", "teacher", "vectors", "output_dir")
+PATHS = (*INPUTS, "records", "teacher", "embedding_cache", "output_dir")
 COPIES = {"bert_config_file": "bert_config.json", "model_file": "tokenizer.model", "vocab_file": "tokenizer.vocab"}
 """What the run's folder has a copy of."""
 FIX = "restore the file from a copy, or train again"
@@ -40,6 +40,7 @@ def checked_config(values: object, place: str) -> TrainConfig:
         InputError: an option is unknown, has a wrong type or is out of range; names ``place`` and the option.
     """
     if isinstance(values, dict):
+        values = with_new_names(TrainConfig, values)
         unknown = sorted(values.keys() - {field.name for field in dataclasses.fields(TrainConfig)})
         if unknown:
             raise InputError(f"{place}: unknown option {quoted(unknown[0])}; use the version that trained the run")
@@ -62,9 +63,9 @@ def found_again(config: TrainConfig, folder: str) -> TrainConfig:
     """The configuration of the run in ``folder``, with the places where its files are now; those not found stay."""
     values = dataclasses.asdict(config)
     places = {name: _place(name, values, folder) for name in PATHS[:-1] if values[name]}
-    vectors = places.get("vectors")
-    if vectors and not is_remote(vectors) and not exists(os.path.dirname(vectors)):
-        places["vectors"] = None  # the default, in the run's folder
+    cache = places.get("embedding_cache")
+    if cache and not is_remote(cache) and not exists(os.path.dirname(cache)):
+        places["embedding_cache"] = None  # the default, in the run's folder
     return dataclasses.replace(config, **places, output_dir=folder)
 
 

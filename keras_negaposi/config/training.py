@@ -151,11 +151,14 @@ class TrainConfig(HeadConfig, DataConfig, StrategyConfig, Requirements):
     teacher_weight: float = option(
         0.5, "of the teacher's probabilities; the rest is the label's", check=between(0, 1.01)
     )
-    augment: int = option(
-        0, "pairs without a label to train on too, drawn of like pages for the teacher", check=at_least(0)
+    distill_pairs: int = option(
+        0,
+        "pairs without a label to train on too, drawn of like pages for the teacher",
+        check=at_least(0),
+        old="augment",
     )
-    vectors: str | None = path_option(
-        None, "file that keeps the frozen encoder's vectors (default: in the run's folder)"
+    embedding_cache: str | None = path_option(
+        None, "file that keeps the frozen encoder's vectors (default: in the run's folder)", old="vectors"
     )
     rank_queries: int = option(50, "test texts A for which the true B is ranked among others", check=at_least(0))
     rank_candidates: int = option(20, "pages a ranking, the true B among them", check=at_least(2))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from checkpoints_tools.common.cli import say
+from checkpoints_tools.common.cli import say, with_new_names
 from checkpoints_tools.common.errors import InputError, quoted
 from checkpoints_tools.common.files import exists, join
 from checkpoints_tools.common.schema import read_as
@@ -27,7 +27,7 @@ from keras_negaposi.modeling.pretrained import Pretrained, read_pretrained
 from keras_negaposi.runtime.folder_lock import locked
 
 METRICS, VECTORS = "baseline_metrics.json", "vectors.npz"
-NOT_COMPARED = ("output_dir", "vectors", "encode_batch_size", "precision")
+NOT_COMPARED = ("output_dir", "embedding_cache", "encode_batch_size", "precision")
 """Options that do not make them figures of something else."""
 FROZEN, FROZEN_COSINE = "frozen encoder", "frozen cosine"
 
@@ -91,7 +91,7 @@ def run(config: BaselineConfig) -> dict[str, Interval]:
 
 def _run(config: BaselineConfig, pretrained: Pretrained, inputs: Inputs, folder: str) -> dict[str, Interval]:
     train, test = inputs.split.parts["train"], inputs.split.parts["test"]
-    path = config.vectors or join(folder, VECTORS)
+    path = config.embedding_cache or join(folder, VECTORS)
     scores = score_baselines(config, pretrained, inputs.data.texts, train, test, path)
     weights = document_weights(documents_of(test, config.group_pattern), config.seed)
     labels = labels_of(test)
@@ -125,10 +125,11 @@ def check_free(folder: str, config: BaselineConfig) -> None:
     path = join(folder, METRICS)
     if not exists(path):
         return
-    before = absolute(read_as(_Metrics, path, "remove it if it is not needed, or give a new --output_dir").config)
+    saved = read_as(_Metrics, path, "remove it if it is not needed, or give a new --output_dir").config
+    before = absolute(with_new_names(BaselineConfig, saved))
     for name, value in absolute(dataclasses.asdict(config)).items():
         if name not in NOT_COMPARED and name in before and before[name] != value:
             raise InputError(
                 f"--output_dir {folder}: holds the figures of --{name} {quoted(before[name])}; give a new folder "
-                f"(--vectors {join(folder, VECTORS)} takes the vectors over)"
+                f"(--embedding_cache {join(folder, VECTORS)} takes the vectors over)"
             )

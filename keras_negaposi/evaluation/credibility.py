@@ -121,7 +121,7 @@ def assess(run: FinishedRun) -> Assessment:
     say("assessing: baselines, leakage, controls")
     weights = document_weights(documents_of(test, config.group_pattern), SEED)
     baseline_config = _baseline_config(config)
-    vectors = config.vectors or join(run.folder.path, "vectors.npz")
+    vectors = config.embedding_cache or join(run.folder.path, "vectors.npz")
     pretrained = read_pretrained(config)
     check_same_checkpoint(run.folder.path, pretrained)
     baselines = score_baselines(baseline_config, pretrained, texts, run.train, test, vectors)
@@ -155,5 +155,5 @@ def _compare(scores: Scores, probabilities: np.ndarray, weights: np.ndarray) -> 
 
 
 def _baseline_config(config: TrainConfig) -> BaselineConfig:
-    shared = {field.name for field in dataclasses.fields(BaselineConfig)} - {"output_dir", "vectors"}
+    shared = {field.name for field in dataclasses.fields(BaselineConfig)} - {"output_dir", "embedding_cache"}
     return BaselineConfig(**{name: value for name, value in dataclasses.asdict(config).items() if name in shared})

@@ -155,7 +155,9 @@ def load_vectors(path: str) -> tuple[str, np.ndarray, np.ndarray]:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             return str(file["key"]), file["names"], file["vectors"]
     except Exception:  # a damaged .npz can raise anything
-        raise InputError(f"{path}: not a file of vectors, or damaged; remove it, or give another --vectors") from None
+        raise InputError(
+            f"{path}: not a file of vectors, or damaged; remove it, or give another --embedding_cache"
+        ) from None
 
 
 def _write_vectors(path: str, key: str, vectors: Vectors) -> None:

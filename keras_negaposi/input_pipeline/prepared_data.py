@@ -22,7 +22,7 @@ UNLABELLED = "unlabelled"
 FORMAT = 3
 """Part of the fingerprint: raise it when the same texts are written otherwise."""
 NEXT_PAGES = 2
-"""The same for ``augment_next``: raise it when other pairs are chosen."""
+"""The same for ``next_page_pairs``: raise it when other pairs are chosen."""
 LAYOUT = "layout"
 """Stands for the input layout, which is an option of the head and not of the data."""
 NEIGHBOURS_CHOSEN = 2
@@ -37,7 +37,7 @@ FINGERPRINTED = (
     "group_pattern",
     LAYOUT,
     "seed_of_split",
-    "augment_next",
+    "next_page_pairs",
 )
 
 
@@ -70,8 +70,8 @@ def read_inputs(config: DataConfig, tokenizer: Tokenizer, layout: str) -> Inputs
 
 
 def _add_next_pages(split: Split, data: PairData, config: DataConfig) -> Split:
-    """Adds ``config.augment_next`` self-labelled pairs to ``train``."""
-    if not config.augment_next:
+    """Adds ``config.next_page_pairs`` self-labelled pairs to ``train``."""
+    if not config.next_page_pairs:
         return split
     document = Documents(config.group_pattern)
     found = adjacency(sorted(data.texts), document)
@@ -81,14 +81,14 @@ def _add_next_pages(split: Split, data: PairData, config: DataConfig) -> Split:
         found.pairs,
         document,
         known={(page_of(pair.a), page_of(pair.b)) for pair in data.pairs},
-        count=config.augment_next,
+        count=config.next_page_pairs,
         seed=config.seed_of_split,
     )
     left_out = found.describe()
-    if len(drawn) < config.augment_next - 1:
+    if len(drawn) < config.next_page_pairs - 1:
         raise InputError(
-            f"--augment_next {config.augment_next}: the {len(free):,} pages that are in no pair to be tested on make "
-            f"{len(drawn):,} pairs; give at most that, or a --group_pattern that finds the document in a title"
+            f"--next_page_pairs {config.next_page_pairs}: the {len(free):,} pages that are in no pair to be tested on "
+            f"make {len(drawn):,} pairs; give at most that, or a --group_pattern that finds the document in a title"
             + (f" ({left_out})" if left_out else "")
         )
     say(
@@ -103,7 +103,7 @@ def fingerprint(config: DataConfig, layout: str, version: int = FORMAT, choice: 
     digest = hashlib.sha256()
     for path in (config.honbun, config.negaposi, config.model_file, config.vocab_file):
         digest.update(read_digest(path))
-    chosen = [choice] if config.augment_next and choice > 1 else []
+    chosen = [choice] if config.next_page_pairs and choice > 1 else []
     options = (layout if name == LAYOUT else getattr(config, name) for name in FINGERPRINTED)
     digest.update(json.dumps([version, *options, *chosen]).encode())
     return digest.hexdigest()
@@ -111,7 +111,7 @@ def fingerprint(config: DataConfig, layout: str, version: int = FORMAT, choice: 
 
 def fingerprint_of_run(fingerprint: str, config: TrainConfig, choice: int = NEIGHBOURS_CHOSEN) -> str:
     """The fingerprint of a run's records: the inputs' one, and the pairs for the teacher alone if there are any."""
-    if not config.augment:
+    if not config.distill_pairs:
         return fingerprint
     chosen = f" {choice}" if choice > 1 else ""
-    return hashlib.sha256(f"{fingerprint} {config.augment} {config.seed}{chosen}".encode()).hexdigest()
+    return hashlib.sha256(f"{fingerprint} {config.distill_pairs} {config.seed}{chosen}".encode()).hexdigest()

@@ -23,7 +23,7 @@ NOT_COMPARED = ("output_dir", "resume", "log_every_steps", "require_accuracy", "
 """Options that a resumed run may change: they do not touch what is learned."""
 FINGERPRINTED_FILES = ("honbun", "negaposi", "model_file", "vocab_file")
 """Options that name the files whose content must stay what it was when the run began."""
-MOVABLE = (*FINGERPRINTED_FILES, "init_checkpoint", "vectors")
+MOVABLE = (*FINGERPRINTED_FILES, "init_checkpoint", "embedding_cache")
 """Options that a resumed run may change, since what they name is compared."""
 
 

@@ -50,24 +50,24 @@ def check_teacher(inputs: Inputs, config: TrainConfig) -> None:
 
 
 def add_unlabelled(inputs: Inputs, config: TrainConfig) -> Inputs:
-    """Adds ``config.augment`` pairs for the teacher alone to the inputs, as the part `inputs.UNLABELLED`.
+    """Adds ``config.distill_pairs`` pairs for the teacher alone to the inputs, as the part `inputs.UNLABELLED`.
 
     No page of a pair to be tested on is in them, and with a grouped split none of such a page's document.
 
     Raises:
         InputError: there is no teacher, or too few pages are left.
     """
-    if not config.augment:
+    if not config.distill_pairs:
         return inputs
     if not config.teacher:
         raise InputError(
-            f"--augment {config.augment}: nobody would label these pairs; give a finished run as --teacher"
+            f"--distill_pairs {config.distill_pairs}: nobody would label these pairs; give a finished run as --teacher"
         )
     texts = inputs.data.texts
     pages = {title: texts[title] for title in inputs.split.free_titles(texts, config.split, config.group_pattern)}
     labelled = [*inputs.data.pairs, *inputs.split.parts["train"]]
     known = {(page_of(pair.a), page_of(pair.b)) for pair in labelled}
-    pairs = draw_neighbours(pages, known, config.augment, config.seed)
+    pairs = draw_neighbours(pages, known, config.distill_pairs, config.seed)
     free = f"{len(pages):,} pages that are in no pair to be tested on"
     say(f"{len(pairs):,} pairs for the teacher alone, chosen from {free}")
     split = dataclasses.replace(inputs.split, parts=inputs.split.parts | {UNLABELLED: Pairs.of(pairs)})
@@ -99,8 +99,8 @@ def draw_neighbours(pages: Mapping[str, str], known: set[tuple[str, str]], count
     pairs += islice(rounds, count - len(pairs))
     if len(pairs) < count:
         raise InputError(
-            f"--augment {count}: the {len(titles):,} pages that are in no pair to be tested on make {len(pairs):,} "
-            f"pairs with the {NEIGHBOURS} pages most like each; give at most that"
+            f"--distill_pairs {count}: the {len(titles):,} pages that are in no pair to be tested on make "
+            f"{len(pairs):,} pairs with the {NEIGHBOURS} pages most like each; give at most that"
         )
     return [Pair(a, b, 0) for a, b in pairs]
 

@@ -50,7 +50,7 @@ def variants(config: TrainConfig) -> dict[str, TrainConfig]:
             seed=seed,
             split_seed=config.seed_of_split,
             seeds=1,
-            vectors=config.vectors or join(config.output_dir, "vectors.npz"),
+            embedding_cache=config.embedding_cache or join(config.output_dir, "vectors.npz"),
             output_dir=join(config.output_dir, f"{split}-seed{seed}"),
         )
         for split in splits

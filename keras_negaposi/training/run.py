@@ -89,8 +89,8 @@ def read_run_inputs(config: TrainConfig) -> RunInputs:
     if config.frozen_layers > layers:
         raise InputError(f"--frozen_layers {config.frozen_layers}: the encoder has {layers} layers; give fewer")
     check_fits(config, pretrained.bert_config)
-    if config.vectors and exists(config.vectors):
-        load_vectors(config.vectors)  # it is needed at the end
+    if config.embedding_cache and exists(config.embedding_cache):
+        load_vectors(config.embedding_cache)  # it is needed at the end
     check_teacher(inputs, config)
     inputs = add_unlabelled(inputs, config)
     pairs = sum(len(inputs.split.parts.get(part, [])) for part in ("train", UNLABELLED))

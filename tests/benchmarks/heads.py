@@ -188,7 +188,7 @@ def main():
     for head in arguments.heads:
         run = arguments.runs / head
         if not (run / "metrics.json").exists():
-            more = ["--vectors", arguments.runs / "vectors.npz", "--rank_queries", 0]
+            more = ["--embedding_cache", arguments.runs / "vectors.npz", "--rank_queries", 0]
             resume = ["--resume"] if (run / "config.json").exists() else []
             whole = ["--frozen_layers", 0] if head in arguments.whole else []
             command("train", *data, "--head", head, *more, "--output_dir", run, *flags, *whole, *resume)

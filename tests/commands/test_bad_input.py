@@ -155,9 +155,9 @@ def more_layers_apart_than_there_are(s):
     s.flags |= {"head": "midfusion", "separate_layers": "99"}
 
 
-@case("negaposi.json: not a file of vectors", "--vectors")
+@case("negaposi.json: not a file of vectors", "--embedding_cache")
 def vectors_that_are_none(s):
-    s.flags["vectors"] = s.flags["negaposi"]
+    s.flags["embedding_cache"] = s.flags["negaposi"]
 
 
 @case("--seeds 2", "4294967295")

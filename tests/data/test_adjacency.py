@@ -146,7 +146,7 @@ def test_augmenting_pairs_with_what_the_test_leaves(shuffled, tmp_path, monkeypa
         rows = random.Random(0).sample(list(texts.items()), len(texts))
         (out / "honbun_data.json").write_text(json.dumps(dict(rows)), encoding="utf-8")
     files = {"honbun": str(out / "honbun_data.json"), "negaposi": str(out / "negaposi.json")}
-    config = DataConfig(**files, model_file=files["honbun"], vocab_file=files["honbun"], augment_next=40)
+    config = DataConfig(**files, model_file=files["honbun"], vocab_file=files["honbun"], next_page_pairs=40)
     split = read_inputs(config, None, "together").split
     given = read_pairs(**files)
     added = split.parts["train"][-40:]
@@ -187,7 +187,7 @@ def test_records_with_other_next_pages_have_another_fingerprint(tmp_path):
     file = tmp_path / "x"
     file.write_text("x")
     config = DataConfig(**dict.fromkeys(("honbun", "negaposi", "model_file", "vocab_file"), str(file)))
-    more = dataclasses.replace(config, augment_next=2)
+    more = dataclasses.replace(config, next_page_pairs=2)
     plain, added = ({fingerprint(c, "together", choice=choice) for choice in (1, 2, 99)} for c in (config, more))
     assert len(plain) == 1 and len(added) == 3
     assert fingerprint(more, "together") == fingerprint(more, "together", choice=NEXT_PAGES)

@@ -193,7 +193,7 @@ def test_texts_without_two_characters_score_as_chance_does(text):
     assert len(hard_candidates(texts, pairs[:2], sorted(texts), BY_COMMA, 3)[0]) == 3
     found = nearest_documents({"d00000"}, texts, BY_COMMA)["d00000"]
     assert len(found) == (10 if text else 0)  # "あ あ あ" is the text of a document
-    with pytest.raises(InputError, match="--augment 3: the 36 pages .* make 0 pairs"):
+    with pytest.raises(InputError, match="--distill_pairs 3: the 36 pages .* make 0 pairs"):
         draw_neighbours(texts, set(), 3, 0)
 
 

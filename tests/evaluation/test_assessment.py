@@ -289,7 +289,7 @@ def test_damaged_vectors_are_named(tiny, tmp_path, capsys):
 
     (tmp_path / "v.npz").write_bytes(b"PK\x03\x04" + b"x" * 40)
     flags = [f"--{name}={value}" for name, value in tiny.flags.items()]
-    flags += ["--max_seq_length=20", f"--vectors={tmp_path}/v.npz", f"--output_dir={tmp_path}/out"]
+    flags += ["--max_seq_length=20", f"--embedding_cache={tmp_path}/v.npz", f"--output_dir={tmp_path}/out"]
     assert baseline(flags) == 2
     assert "v.npz: not a file of vectors" in capsys.readouterr().err
 

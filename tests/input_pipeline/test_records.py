@@ -203,7 +203,9 @@ def test_next_pages_are_trained_on_but_none_that_is_tested_on(inputs, pair_rows,
     few.write_text(json.dumps([row for row in pair_rows if row[0] < "doc18" and row[0].endswith(("000", "001"))]))
     config = dataclasses.replace(inputs.config, split=method, negaposi=str(few), dev_share=0.0)
     tokenizer = inputs.preprocessor.tokenizer
-    plain, more = (read_inputs(dataclasses.replace(config, augment_next=n), tokenizer, config.layout) for n in (0, 12))
+    plain, more = (
+        read_inputs(dataclasses.replace(config, next_page_pairs=n), tokenizer, config.layout) for n in (0, 12)
+    )
     assert plain.fingerprint != more.fingerprint
     split, augmented = plain.split, more.split
     assert augmented.held_out == split.held_out
@@ -222,9 +224,9 @@ def test_next_pages_are_trained_on_but_none_that_is_tested_on(inputs, pair_rows,
 
 
 def test_more_next_pages_than_there_are_is_said(inputs):
-    with pytest.raises(InputError, match=r"--augment_next 900: the \d+ pages .* make \d+ pairs; give at most that"):
+    with pytest.raises(InputError, match=r"--next_page_pairs 900: the \d+ pages .* make \d+ pairs; give at most that"):
         read_inputs(
-            dataclasses.replace(inputs.config, augment_next=900), inputs.preprocessor.tokenizer, inputs.config.layout
+            dataclasses.replace(inputs.config, next_page_pairs=900), inputs.preprocessor.tokenizer, inputs.config.layout
         )
 
 

@@ -30,7 +30,9 @@ from keras_negaposi.training.fit import restore_newest
 from tests.helpers.properties import bounded, json_mutations, mutations, succeeds_or_explains
 
 HIDDEN = 3
-OPTIONS = TrainConfig(honbun="h.json", negaposi="n.json", init_checkpoint="m", teacher="t", records="r", vectors="v")
+OPTIONS = TrainConfig(
+    honbun="h.json", negaposi="n.json", init_checkpoint="m", teacher="t", records="r", embedding_cache="v"
+)
 BASELINE = BaselineConfig(honbun="h.json", negaposi="n.json", output_dir="b")
 ABOUT = About.of("run", "h.json", "n.json", "float32")
 POINT = {"step": 5, "loss": 0.7, "accuracy": 0.5, "learning_rate": 1e-5, "pairs_per_second": 9.5}

@@ -33,7 +33,7 @@ def teacher(tiny, tmp_path_factory):
 
 
 def test_a_teacher_and_its_own_pairs(teacher, tiny, tmp_path):
-    options = tiny.flags | QUICK | {"head": "vector", "teacher": teacher, "augment": 40}
+    options = tiny.flags | QUICK | {"head": "vector", "teacher": teacher, "distill_pairs": 40}
     run(TrainConfig(**options, output_dir=str(tmp_path / "run")))
     split = json.loads((tmp_path / "run/split.json").read_text())
     assert len(split["unlabelled"]) == 40
@@ -49,7 +49,7 @@ def test_a_teacher_and_its_own_pairs(teacher, tiny, tmp_path):
 
 
 def test_the_target_is_between_label_and_teacher(teacher, tiny, tmp_path):
-    options = {"head": "vector", "teacher": teacher, "teacher_weight": 0.25, "augment": 5}
+    options = {"head": "vector", "teacher": teacher, "teacher_weight": 0.25, "distill_pairs": 5}
     train = TrainConfig(**tiny.flags | QUICK | options, output_dir=str(tmp_path / "run"))
     inputs = add_unlabelled(read_inputs(train, read_pretrained(train).tokenizer, train.layout), train)
     targets = soft_targets(inputs, train, str(tmp_path / "teacher.txt"))
@@ -70,6 +70,6 @@ def test_a_teacher_that_knows_the_answers_is_refused(teacher, tiny, tmp_path):
         run(TrainConfig(**options, output_dir=str(tmp_path / "run")))
     with pytest.raises(InputError, match="not the folder of a finished run"):
         run(TrainConfig(**options | {"teacher": str(tmp_path)}, output_dir=str(tmp_path / "run")))
-    with pytest.raises(InputError, match="--augment 5: nobody would label these pairs"):
-        run(TrainConfig(**options | {"teacher": None, "augment": 5}, output_dir=str(tmp_path / "run")))
+    with pytest.raises(InputError, match="--distill_pairs 5: nobody would label these pairs"):
+        run(TrainConfig(**options | {"teacher": None, "distill_pairs": 5}, output_dir=str(tmp_path / "run")))
     assert not (tmp_path / "run").exists()
