@@ -22,7 +22,9 @@ from keras_negaposi.evaluation.figures_folder import About
 from keras_negaposi.evaluation.figures_json import read_history, write_figures
 from keras_negaposi.evaluation.frozen_encoder import _write_vectors, read_vectors, text_key
 from keras_negaposi.evaluation.other_pairs import read_step
-from keras_negaposi.runtime.run_folder import RunFolder, check_unused, environment, read_saved, saved_options
+from keras_negaposi.runtime.resume import check_unused
+from keras_negaposi.runtime.run_folder import RunFolder
+from keras_negaposi.runtime.saved_run import environment, read_saved, saved_options
 from keras_negaposi.serving.calibration import Calibration, saved_calibration
 from keras_negaposi.training.callbacks import Progress
 from keras_negaposi.training.distillation import read_predicted
