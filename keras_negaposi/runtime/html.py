@@ -1,6 +1,7 @@
 """HTML pages that contain texts of other people: Jinja2 templates with autoescape.
 
-Nothing in a text can become markup, and no invisible character in it can reorder or hide the text around it.
+Nothing in a text can become markup, and no invisible character in it can reorder or hide the text around it. Jinja2 and
+MarkupSafe do only the first, so `visible` does the second.
 """
 
 from __future__ import annotations
