@@ -33,9 +33,13 @@ from checkpoints_tools.common.schema import checked
 
 NAME = "in_use.lock"
 BEAT_S = 60.0
+"""Seconds between two beats of an owner."""
 STALE_S = 600.0
+"""Seconds without a beat after which an owner on another machine counts as dead; the clocks may differ."""
 MISSED_BEATS = 3
+"""Beats without which an owner on this machine counts as dead, if nobody holds the kernel lock."""
 SETTLE_S = 0.5
+"""Seconds in which a process that came at the same moment writes its lock."""
 LONGEST = 1 << 16
 """Number of bytes that are read from a lock file."""
 SIZE = 1024
@@ -85,7 +89,7 @@ class Owner:
         # A process of another container on this machine would hold the kernel lock
         if free and self.boot and self.boot == processes.boot_id():
             return True
-        # Another machine, or a machine that was started again
+        # Another machine, or a machine that was restarted
         return time.time() - self.beat > (MISSED_BEATS * BEAT_S if here and free else STALE_S)
 
     def is_same(self, other: Owner | None) -> bool:

@@ -80,8 +80,8 @@ def test_what_is_no_readable_file_is_left_out_and_counted(vault):
     os.mkdir(os.fsencode(vault) + "/写真".encode("cp932"))
     write(vault, *(f"{n}.docx" for n in range(12)), "a.PNG", "b.png", "none", ".hidden.md", ".git/x.md")
     assert titles(vault) == ["内1", "内2", "部屋/内3"]
-    told = tell_files(str(vault), "markdown").partition("left out: ")[2]
-    assert sorted(told.split(", ")) == sorted(
+    left_out = tell_files(str(vault), "markdown").partition("left out: ")[2]
+    assert sorted(left_out.split(", ")) == sorted(
         "2 names that are not UTF-8, 2 hidden, 2 pipes or devices, 12 .docx, 2 .png, 1 without suffix".split(", ")
     )
 

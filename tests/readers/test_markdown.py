@@ -84,7 +84,7 @@ FRONT_MATTER = {
     "empty": ("---\n---\n本文", ["本文"], ()),
     "tabs, which YAML forbids": ("---\ntags:\n\t- 秘密\n---\n本文", ["本文"], ()),
     "a template": ("---\ntitle: {{title}}: {{date}}\n---\n本文", ["本文"], ()),
-    "a date that is none": ("---\ncreated: 2024-99-99\n---\n本文", ["本文"], ()),
+    "an invalid date": ("---\ncreated: 2024-99-99\n---\n本文", ["本文"], ()),
     "a block scalar with dashes": ("---\nabout: |\n  ---\n  秘密\n---\n本文", ["本文"], ()),
     "a list of aliases": ("---\naliases:\n  - 池\n  - 'ため, 池'\n---\n本文", ["本文"], ("池", "ため, 池")),
     "a flow list of aliases": ("---\r\naliases: [池, 2024]\r\n---\r\n本文", ["本文"], ("池", "2024")),
