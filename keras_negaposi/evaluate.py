@@ -12,7 +12,7 @@ import sys
 from checkpoints_tools.common.cli import a_path, add_flags, given_flags, make_config, make_parser, run_command
 from keras_negaposi.config import EvaluateConfig, check_required
 from keras_negaposi.runtime.folder_lock import locked
-from keras_negaposi.runtime.run_folder import check_single, saved_options
+from keras_negaposi.runtime.saved_run import check_single, saved_options
 
 
 def evaluate(arguments: argparse.Namespace) -> int:

@@ -32,7 +32,8 @@ from keras_negaposi.evaluation.ranking import Ranking, rank
 from keras_negaposi.evaluation.same_inputs import check_same_checkpoint, check_same_inputs, check_titles
 from keras_negaposi.evaluation.score_table import read_scores
 from keras_negaposi.modeling.pretrained import read_pretrained
-from keras_negaposi.runtime.run_folder import RunFolder, check_single, saved_options
+from keras_negaposi.runtime.run_folder import RunFolder
+from keras_negaposi.runtime.saved_run import check_single, saved_options
 from keras_negaposi.serving.calibration import Calibration, saved_calibration
 from keras_negaposi.serving.scorer import Scorer
 

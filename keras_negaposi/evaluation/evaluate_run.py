@@ -15,7 +15,7 @@ from keras_negaposi.evaluation.html_report import RunEvaluation, render_report
 from keras_negaposi.evaluation.metrics import evaluate, write_evaluation
 from keras_negaposi.evaluation.tensorboard import write_board
 from keras_negaposi.evaluation.verdict import find_warnings, verdict
-from keras_negaposi.runtime.run_folder import read_saved
+from keras_negaposi.runtime.saved_run import read_saved
 
 EXIT_FELL_SHORT = 1
 

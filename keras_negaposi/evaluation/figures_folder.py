@@ -13,7 +13,7 @@ from checkpoints_tools.common.files import exists, join, list_folder, write_json
 from checkpoints_tools.common.schema import read_as
 from keras_negaposi.config.saved import absolute
 from keras_negaposi.runtime.folder_lock import is_leftover
-from keras_negaposi.runtime.run_folder import LAYOUT
+from keras_negaposi.runtime.run_folder import RunFolder
 
 ABOUT = "evaluation.json"
 LONGEST_STEM = 60
@@ -103,7 +103,7 @@ def check_only(folder: str, own: Sequence[str]) -> None:
 
 
 def _refuse_run(folder: str) -> None:
-    if exists(join(folder, LAYOUT["config"])):
+    if exists(RunFolder(folder).config):
         raise InputError(f"--output_dir {folder}: is a run, whose own figures would be replaced; give a new folder")
 
 

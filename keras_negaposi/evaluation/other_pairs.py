@@ -22,7 +22,8 @@ from keras_negaposi.evaluation.metrics import SEED, Evaluation, Scores, evaluate
 from keras_negaposi.evaluation.same_inputs import check_same_inputs, check_titles
 from keras_negaposi.evaluation.score_table import scores_table
 from keras_negaposi.runtime.folder_lock import locked
-from keras_negaposi.runtime.run_folder import RunFolder, check_finished, saved_options
+from keras_negaposi.runtime.run_folder import RunFolder
+from keras_negaposi.runtime.saved_run import check_finished, saved_options
 from keras_negaposi.serving.calibration import saved_calibration
 
 

@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Mapping
 
 from checkpoints_tools.common.errors import InputError, quoted
-from checkpoints_tools.common.files import join
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.data.pairs import Pairs
 from keras_negaposi.data.splits import SPLIT_FIX
@@ -18,7 +17,9 @@ from keras_negaposi.input_pipeline.prepared_data import (
     fingerprint_of_run,
 )
 from keras_negaposi.modeling.pretrained import Pretrained
-from keras_negaposi.runtime.run_folder import FINGERPRINTED_FILES, LAYOUT, RunFolder, check_same_files, read_saved
+from keras_negaposi.runtime.resume import check_same_files
+from keras_negaposi.runtime.run_folder import RunFolder
+from keras_negaposi.runtime.saved_run import FINGERPRINTED_FILES, read_saved
 
 FIX = "put the old files back, or train again; nothing was changed"
 
@@ -28,7 +29,7 @@ def check_same_inputs(run: str, config: TrainConfig) -> None:
 
     Args:
         run: its folder.
-        config: of `run_folder.saved_options`.
+        config: of `saved_run.saved_options`.
 
     Raises:
         InputError: names the file, or the files where an older version did not save their hashes.
@@ -42,7 +43,7 @@ def check_same_inputs(run: str, config: TrainConfig) -> None:
         )
         if saved.fingerprint not in known:
             files = ", ".join(str(path) for path in map(vars(config).get, FINGERPRINTED_FILES))
-            raise InputError(f"{join(run, LAYOUT['config'])}: fingerprint: {files} or the options have changed; {FIX}")
+            raise InputError(f"{RunFolder(run).config}: fingerprint: {files} or the options have changed; {FIX}")
 
 
 def check_same_checkpoint(run: str, pretrained: Pretrained) -> None:

@@ -12,7 +12,7 @@ from checkpoints_tools.common.tables import read_rows, unescaped
 from keras_negaposi.baseline import main as baseline
 from keras_negaposi.evaluate import main as evaluate
 from keras_negaposi.index import main as index
-from keras_negaposi.runtime.run_folder import check_finished, saved_options
+from keras_negaposi.runtime.saved_run import check_finished, saved_options
 from keras_negaposi.train import main as train
 from tests.helpers.folders import snapshot
 
