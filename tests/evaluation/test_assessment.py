@@ -1,4 +1,4 @@
-"""Planted faults, each of which a finished run must own up to; and what follows from the dev part only."""
+"""Tests of the evaluation of a run: planted flaws that must give a warning, report, calibration and ranking."""
 
 import dataclasses
 import json
@@ -11,10 +11,10 @@ import tf_keras
 
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.evaluate import main as evaluate
-from keras_negaposi.evaluation.evaluate_run import judge, tell
+from keras_negaposi.evaluation.evaluate_run import describe, evaluate_finished_run
 from keras_negaposi.evaluation.html_report import render_report
 from keras_negaposi.evaluation.leakage_audit import NEAR_TEXT, SAME_TEXT, near_duplicates
-from keras_negaposi.evaluation.ranking import rank
+from keras_negaposi.evaluation.ranking import RankingOptions, rank
 from keras_negaposi.evaluation.ranking import summarize as summarize_ranks
 from keras_negaposi.evaluation.verdict import find_warnings, verdict
 from keras_negaposi.predict import main as predict
@@ -67,9 +67,9 @@ def test_metrics_hold_everything(plain):
 
 def test_documents_on_both_sides(tiny, tmp_path, plain):
     random_split = finish(tiny, tmp_path / "run", split="random")
-    assert warned(random_split, "a document was seen in training")
+    assert warned(random_split, "the document of A or B also occurs in training")
     assert random_split["seen"]["document of A or B"]["share"] > 0.9
-    assert not warned(plain[0], "a document was seen in training")
+    assert not warned(plain[0], "the document of A or B also occurs in training")
     assert plain[0]["seen"]["document of A or B"]["share"] == 0
 
 
@@ -84,8 +84,8 @@ def test_labels_that_leak_through_b(tiny, corpus, pair_rows, tmp_path):
     (tmp_path / "pairs.json").write_text(json.dumps(rows))
     files = {"honbun": str(tmp_path / "texts.json"), "negaposi": str(tmp_path / "pairs.json")}
     metrics = finish(with_files(tiny, files), tmp_path / "run")
-    assert warned(metrics, "B alone tells the label")
-    assert not warned(metrics, "A alone tells the label")
+    assert warned(metrics, "B alone predicts the label")
+    assert not warned(metrics, "A alone predicts the label")
 
 
 def with_files(tiny, files):
@@ -115,7 +115,7 @@ def test_a_constant_classifier(tiny, tmp_path):
     metrics = finish(tiny, tmp_path / "run", head=constant)
     assert metrics["degenerate"]["distinct_scores"] == 1
     assert warned(metrics, "the same answer")
-    assert warned(metrics, "does not beat the TF-IDF cosine")
+    assert warned(metrics, "does not significantly beat the TF-IDF cosine")
     assert metrics["figures"]["roc_auc"]["value"] == 0.5
 
 
@@ -151,7 +151,7 @@ def test_predict_and_the_saved_model_use_the_calibration(plain, corpus, tmp_path
     assert [row[1] for row in told] == [row[4] for row in rows]
 
 
-def test_judging_again_changes_nothing(plain):
+def test_evaluating_again_changes_nothing(plain):
     metrics, folder = plain
     report = (folder / "report.html").read_text()
     assert evaluate([str(folder)]) == 0
@@ -183,7 +183,7 @@ def test_tensorboard_has_the_figures(plain):
     assert {"scalars", "pr_curves", "images", "hparams"} <= plugins
 
 
-def test_an_unfinished_run_is_not_judged(tmp_path, capsys):
+def test_an_unfinished_run_is_not_evaluated(tmp_path, capsys):
     assert evaluate([str(tmp_path)]) == 2
     assert "not the folder of a run" in capsys.readouterr().err
 
@@ -235,11 +235,12 @@ def test_ranking_counts_from_the_best_and_ties_against():
 
     texts = {"x,0": "abcdef", "x,1": "abcdxy", "y,0": "abzzzz", "y,1": "qqqq", "z,0": "abcdzz", "z,1": "wwww"}
     test = [Pair("x,0", "x,1", 1), Pair("y,0", "z,1", 0), Pair("z,0", "y,1", 0)]
-    found = rank(ByOverlap(), texts, test, r"^(.*),", 5, 20, 8, 0)
+    options = RankingOptions(queries=5, candidates=20, group_pattern=r"^(.*),", batch_size=8, seed=0)
+    found = rank(ByOverlap(), texts, test, options)
     # z,0 shares as many letters with x,0 as the true x,1 does: a tie, so the true one is second.
     assert found.queries == 1
     assert (found.recall_at_1.value, found.recall_at_10.value, found.mrr.value) == (0, 1, 0.5)
-    assert rank(ByOverlap(), texts, test[1:], r"^(.*),", 5, 20, 8, 0) is None
+    assert rank(ByOverlap(), texts, test[1:], options) is None
 
 
 def test_ranking_intervals():
@@ -294,13 +295,13 @@ def test_damaged_vectors_are_named(tiny, tmp_path, capsys):
     assert "v.npz: not a file of vectors" in capsys.readouterr().err
 
 
-def test_judge_gives_the_figures(plain):
+def test_evaluate_finished_run_returns_the_figures(plain):
     metrics, folder = plain
-    judged = judge(str(folder))
-    assert judged.evaluation.eval_accuracy == metrics["eval_accuracy"]
+    result = evaluate_finished_run(str(folder))
+    assert result.evaluation.eval_accuracy == metrics["eval_accuracy"]
     # Without any baseline, as where no text has two characters.
-    assessment = dataclasses.replace(judged.assessment, baselines={})
-    alone = dataclasses.replace(judged, assessment=assessment, warnings=find_warnings(assessment))
-    assert verdict(assessment, []).endswith("pairs of documents never seen; no warnings")
-    assert "the trained model" in render_report(alone) and tell(assessment, "sentence", []).endswith("sentence")
+    assessment = dataclasses.replace(result.assessment, baselines={})
+    alone = dataclasses.replace(result, assessment=assessment, warnings=find_warnings(assessment))
+    assert verdict(assessment, []).endswith("test pairs of unseen documents; no warnings")
+    assert "the trained model" in render_report(alone) and describe(assessment, "sentence", []).endswith("sentence")
     assert summarize([alone])["grouped"]["tfidf_cosine"] is None
