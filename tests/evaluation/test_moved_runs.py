@@ -1,4 +1,4 @@
-"""A finished run later: called from elsewhere, moved, its inputs changed or gone; and nothing of it is overwritten."""
+"""Tests of finished runs that are used from elsewhere, moved, or without their inputs; nothing is overwritten."""
 
 import contextlib
 import json
@@ -167,7 +167,7 @@ def test_evaluate_replaces_nothing_of_others(home, copy, capsys, tmp_path):
     (tmp_path / "mine/metrics.json").write_text("mine")
     before = snapshot(tmp_path)
     for folder, word in (
-        (copy.run, "is a run"),
+        (copy.run, "is the folder of a run"),
         (copy.run / "saved_model", "not empty"),
         (tmp_path / "mine", "not empty"),
     ):
@@ -190,7 +190,7 @@ def test_pair_files_of_one_name_have_a_folder_each(copy, capsys, tmp_path):
     counts = [json.loads(open(f"{folder}/metrics.json").read())["pairs"] for folder in folders]
     assert folders[0] == f"{copy.run}/evaluation_pairs" and counts == [20, 22]
     before = snapshot(copy.run)
-    refused(evaluate, [copy.run, *flags, f"--output_dir={folders[0]}"], capsys, "holds the figures of", "0/pairs.json")
+    refused(evaluate, [copy.run, *flags, f"--output_dir={folders[0]}"], capsys, "contains the results of", "0/pairs.json")
     assert evaluate([str(copy.run), *flags]) == 0  # again: in its own folder
     assert snapshot(copy.run) == before
 
