@@ -15,9 +15,7 @@ from keras_negaposi.evaluation.bootstrap import Interval, Predictions, accuracy,
 NEAR = 0.8
 """Two texts are near-duplicates if the cosine of their TF-IDF character 5-grams is at least this."""
 SAME_TEXT, NEAR_TEXT = "A's or B's text on another page", "near-duplicate of A's or B's text"
-"""Keys in ``metrics.json``."""
 _CHUNK = 500
-"""Texts compared at once, which limits the size of the matrix of cosines."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,8 +49,8 @@ def audit(
         weights: ``float64 [resamples, test pairs]``, from `bootstrap.document_weights`.
 
     Returns:
-        The overlaps by kind: the page A or B itself, the document of either, and, for pages that are not in training
-        themselves, the same text or a near-duplicate on another page.
+        The overlaps by their keys in ``metrics.json``: the page A or B itself, the document of either, and, for pages
+        that are not in training themselves, the same text or a near-duplicate on another page.
     """
     # 1. What training contains.
     pages = {title for pair in train for title in (pair.a, pair.b)}
@@ -80,10 +78,10 @@ def near_duplicates(texts: Sequence[str], others: Sequence[str]) -> set[str]:
     if not texts or not others:
         return same
     try:
-        vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(5, 5), sublinear_tf=True).fit([*texts, *others])
-    except ValueError:  # no text has five characters
+        weighing = TfidfVectorizer(analyzer="char", ngram_range=(5, 5), sublinear_tf=True).fit([*texts, *others])
+    except ValueError:  # not one text has five characters
         return same
-    ours, theirs = vectorizer.transform(texts), vectorizer.transform(others).T.tocsr()
+    ours, theirs = weighing.transform(texts), weighing.transform(others).T.tocsr()
     highest = [
         (ours[start : start + _CHUNK] @ theirs).max(axis=1).toarray().ravel() for start in range(0, len(texts), _CHUNK)
     ]

@@ -292,7 +292,7 @@ def test_damaged_vectors_are_named(tiny, tmp_path, capsys):
     flags = [f"--{name}={value}" for name, value in tiny.flags.items()]
     flags += ["--max_seq_length=20", f"--embedding_cache={tmp_path}/v.npz", f"--output_dir={tmp_path}/out"]
     assert baseline(flags) == 2
-    assert "v.npz: not a file of vectors" in capsys.readouterr().err
+    assert "v.npz: not an embedding cache" in capsys.readouterr().err
 
 
 def test_evaluate_finished_run_returns_the_figures(plain):

@@ -53,7 +53,7 @@ def test_kept_vectors_are_reused_for_the_same_model_only(tiny, corpus, tmp_path,
     assert all((again[name] == vector).all() for name, vector in first.items())
     other = BaselineConfig(**tiny.flags, max_seq_length=LENGTH - 1, precision="float32")
     text_vectors(other, pretrained, texts[:6], path)
-    assert "rebuilt" in capsys.readouterr().out
+    assert "recomputed" in capsys.readouterr().out
 
 
 def test_pair_features():

@@ -190,7 +190,9 @@ def test_pair_files_of_one_name_have_a_folder_each(copy, capsys, tmp_path):
     counts = [json.loads(open(f"{folder}/metrics.json").read())["pairs"] for folder in folders]
     assert folders[0] == f"{copy.run}/evaluation_pairs" and counts == [20, 22]
     before = snapshot(copy.run)
-    refused(evaluate, [copy.run, *flags, f"--output_dir={folders[0]}"], capsys, "contains the results of", "0/pairs.json")
+    refused(
+        evaluate, [copy.run, *flags, f"--output_dir={folders[0]}"], capsys, "contains the results of", "0/pairs.json"
+    )
     assert evaluate([str(copy.run), *flags]) == 0  # again: in its own folder
     assert snapshot(copy.run) == before
 

@@ -1,4 +1,4 @@
-"""Figures against scikit-learn, intervals against closed forms, McNemar against its definition."""
+"""Tests of metrics against scikit-learn, of intervals against closed forms, of McNemar against its definition."""
 
 import math
 
@@ -26,12 +26,12 @@ def alone(count):
 def test_figures_are_scikit_learns(predictions, weighted):
     count = len(predictions.labels)
     weights = np.random.default_rng(1).integers(0, 4, count).astype(float) if weighted else np.ones(count)
-    said = predictions.predicted.astype(int)
+    predicted = predictions.predicted.astype(int)
     expected = {
-        "accuracy": metrics.accuracy_score(predictions.labels, said, sample_weight=weights),
-        "precision": metrics.precision_score(predictions.labels, said, sample_weight=weights),
-        "recall": metrics.recall_score(predictions.labels, said, sample_weight=weights),
-        "f1": metrics.f1_score(predictions.labels, said, sample_weight=weights),
+        "accuracy": metrics.accuracy_score(predictions.labels, predicted, sample_weight=weights),
+        "precision": metrics.precision_score(predictions.labels, predicted, sample_weight=weights),
+        "recall": metrics.recall_score(predictions.labels, predicted, sample_weight=weights),
+        "f1": metrics.f1_score(predictions.labels, predicted, sample_weight=weights),
         "roc_auc": metrics.roc_auc_score(predictions.labels, predictions.probabilities, sample_weight=weights),
         "pr_auc": metrics.average_precision_score(predictions.labels, predictions.probabilities, sample_weight=weights),
         "brier": metrics.brier_score_loss(predictions.labels, predictions.probabilities, sample_weight=weights),
