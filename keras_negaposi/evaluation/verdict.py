@@ -96,8 +96,8 @@ def _baselines(assessment: Assessment) -> Iterator[str]:
         if not ahead or test.p_value >= SIGNIFICANCE_LEVEL:
             yield (
                 f"The model does not significantly beat the {display_name(name)} (accuracy "
-                f"{baseline.accuracy.percent()}): only the model is correct on {test.first_alone:,} pairs, only the "
-                f"baseline on {test.second_alone:,} (exact McNemar test, p = {test.p_value:.2g})."
+                f"{baseline.accuracy.percent()}). Pairs that only the model gets correct: {test.first_alone:,}; only "
+                f"the baseline: {test.second_alone:,} (exact McNemar test, p = {test.p_value:.2g})."
             )
 
 

@@ -50,7 +50,7 @@ def home(tiny, corpus, pair_rows, tmp_path_factory):
 
 @pytest.fixture
 def copy(home, tmp_path):
-    """The same run with its data in another place."""
+    """A copy of the run and its data in another place."""
     shutil.copytree(home, tmp_path / "home")
     return SimpleNamespace(home=tmp_path / "home", run=tmp_path / "home/run", data=tmp_path / "home/data")
 
@@ -67,7 +67,7 @@ def refused(main, arguments, capsys, *words):
     assert all(word in line for word in words), line
 
 
-def test_odd_titles_come_back_and_it_is_judged_from_any_folder(home, tmp_path, monkeypatch):
+def test_odd_titles_are_read_back_and_a_run_is_evaluated_from_any_folder(home, tmp_path, monkeypatch):
     table = read_rows((home / "run/scores_test.tsv").read_text(encoding="utf-8"))[1:]
     found = [[unescaped(row[0]), unescaped(row[1]), int(row[2])] for row in table]
     assert found == json.loads((home / "run/split.json").read_text())["test"]

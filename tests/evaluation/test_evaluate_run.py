@@ -34,7 +34,7 @@ QUICK = {
 
 
 def finish(tiny, folder, head=None, **options):
-    """Trains next to nothing, and gives the metrics of the run."""
+    """Trains for a few steps and returns the run's metrics."""
     more = {"head": head} if head else {}
     run(TrainConfig(**tiny.flags | QUICK | options, output_dir=str(folder)), **more)
     return json.loads((folder / "metrics.json").read_text())
@@ -74,7 +74,7 @@ def test_documents_on_both_sides(tiny, tmp_path, plain):
 
 
 def test_labels_that_leak_through_b(tiny, corpus, pair_rows, tmp_path):
-    """Every B of a positive ends in a word that no other text holds."""
+    """Every B of a positive pair ends in a word that no other text contains."""
     texts = dict(corpus)
     rows = []
     for number, (a, b, label) in enumerate(pair_rows):
@@ -93,7 +93,7 @@ def with_files(tiny, files):
 
 
 def test_texts_under_two_titles(tiny, corpus, pair_rows, tmp_path):
-    """The second half of the documents is the first half again, under other titles: no document is on both sides."""
+    """The second half of the documents repeats the first under other titles, so no document is in train and test."""
     first = {title: text for title, text in corpus.items() if title < "doc12"}
     copies = {f"copy{title[3:]}": text for title, text in first.items()}
     rows = [row for row in pair_rows if row[0] in first and row[1] in first]
@@ -125,7 +125,7 @@ def test_shuffled_labels_are_at_chance(plain):
 
 
 def test_the_threshold_never_comes_from_the_test_part(plain, tiny, tmp_path):
-    """The calibration follows from the dev scores, and no flag sets it; without a dev part it is the default."""
+    """The calibration depends on the dev scores alone and no flag sets it; without a dev part, it is the default."""
     metrics, folder = plain
     rows = [line.split("\t") for line in (folder / "scores_dev.tsv").read_text().splitlines()[1:]]
     saved = Calibration(**metrics["calibration"])
@@ -146,9 +146,9 @@ def test_predict_and_the_saved_model_use_the_calibration(plain, corpus, tmp_path
     rows = [line.split("\t") for line in (folder / "scores_test.tsv").read_text().splitlines()[1:]]
     (tmp_path / "in").write_text("".join(f"{corpus[row[0]]}\t{corpus[row[1]]}\n" for row in rows))
     assert predict([str(folder), "--input", str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 0
-    told = [line.split("\t")[:2] for line in (tmp_path / "out").read_text().splitlines()]
-    np.testing.assert_allclose([float(row[0]) for row in told], [float(row[3]) for row in rows], atol=3e-6)
-    assert [row[1] for row in told] == [row[4] for row in rows]
+    predicted = [line.split("\t")[:2] for line in (tmp_path / "out").read_text().splitlines()]
+    np.testing.assert_allclose([float(row[0]) for row in predicted], [float(row[3]) for row in rows], atol=3e-6)
+    assert [row[1] for row in predicted] == [row[4] for row in rows]
 
 
 def test_evaluating_again_changes_nothing(plain):
@@ -223,7 +223,7 @@ def test_near_duplicates():
 
 
 class ByOverlap:
-    """A scorer that knows: the more letters in common, the likelier."""
+    """A scorer whose probability grows with the number of letters in common."""
 
     def stream(self, pairs, batch_size):
         for a, b in pairs:
@@ -277,7 +277,7 @@ def test_escape_keeps_japanese_and_shows_controls():
 
 
 def test_a_run_on_an_object_store(tiny):
-    """ram:// stands for gs://: no file of the run touches this machine's disk."""
+    """ram:// stands for gs://: no file of the run is written to the local disk."""
     folder = "ram://runs/first"
     run(TrainConfig(**tiny.flags | QUICK, output_dir=folder))
     for name in ("metrics.json", "report.html", "vectors.npz", "eval_results.txt", "saved_model/saved_model.pb"):
