@@ -25,8 +25,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
         check_single(saved_options(arguments.run))  # before the lock makes a folder
         with locked(arguments.run):
-            judged = evaluate_run.judge(arguments.run)
-        accuracy, warnings = judged.evaluation.eval_accuracy, judged.warnings
+            result = evaluate_run.evaluate_finished_run(arguments.run)
+        accuracy, warnings = result.evaluation.eval_accuracy, result.warnings
         return evaluate_run.exit_code(accuracy, warnings, config.require_accuracy, config.fail_on_warning)
     if not own:
         check_required(values, ("honbun", "negaposi"))

@@ -28,7 +28,7 @@ from checkpoints_tools.common.gcs import check_read, probe
 from checkpoints_tools.common.progress import duration
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.config.saved import absolute
-from keras_negaposi.evaluation.evaluate_run import judge
+from keras_negaposi.evaluation.evaluate_run import evaluate_finished_run
 from keras_negaposi.evaluation.frozen_encoder import load_vectors
 from keras_negaposi.evaluation.html_report import RunEvaluation
 from keras_negaposi.evaluation.metrics import chance_loss, score_records
@@ -148,7 +148,7 @@ def run(
         calibration = score_parts(trained, records, inputs, config.eval_batch_size, folder)
         export(trained, inputs.preprocessor, calibration, folder.saved_model)
         say(f"trained, scored and exported in {duration(time.perf_counter() - started)}")
-        judged = judge(folder.path)
+        judged = evaluate_finished_run(folder.path)
     say(f"\nwall time {duration(time.perf_counter() - started)}")
     return judged
 
