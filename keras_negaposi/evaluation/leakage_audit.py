@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from keras_negaposi.data.documents import documents_of
 from keras_negaposi.data.pairs import Pair
-from keras_negaposi.data.splits import documents_of
 from keras_negaposi.evaluation.bootstrap import Interval, Predictions, accuracy, interval
 
 NEAR = 0.8

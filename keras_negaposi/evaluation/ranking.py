@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from checkpoints_tools.common.progress import Ticker
+from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.pairs import Pair
-from keras_negaposi.data.splits import Documents
 from keras_negaposi.data.tfidf import NGrams
 from keras_negaposi.evaluation.bootstrap import LEVEL, RESAMPLES, Interval
 from keras_negaposi.evaluation.text_baselines import Texts

@@ -14,10 +14,10 @@ from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import is_remote, list_folder, staged_folder, write_json, write_text
 from keras_negaposi.config import PairsConfig
+from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.hard_negatives import like_documents
 from keras_negaposi.data.negative_sampling import Near, halves, match_negatives, with_texts_of
 from keras_negaposi.data.pairs import Pair, parse_label
-from keras_negaposi.data.splits import Documents
 from keras_negaposi.pair_generation.label_leak_check import leaks, tell_leaks
 from keras_negaposi.pair_generation.mined_negatives import mined_pages
 from keras_negaposi.pair_generation.page_store import FIX, PageStore, temporary_store

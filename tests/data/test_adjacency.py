@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import DataConfig, PairsConfig
 from keras_negaposi.data.adjacency import adjacency
+from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.next_page_pairs import draw_next_pages
 from keras_negaposi.data.pairs import Pair, read_pairs
-from keras_negaposi.data.splits import Documents, Split
+from keras_negaposi.data.splits import Split
 from keras_negaposi.input_pipeline.prepared_data import NEXT_PAGES, fingerprint, read_inputs
 from keras_negaposi.pair_generation.generate import make_pairs
 from keras_negaposi.pair_generation.positives import MASK

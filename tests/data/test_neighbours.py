@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.data import likeness
 from keras_negaposi.data.adjacency import adjacency
+from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.hard_negatives import like_documents, nearest_documents
 from keras_negaposi.data.likeness import Likeness
 from keras_negaposi.data.negative_sampling import halves, match_negatives
 from keras_negaposi.data.next_page_pairs import draw_next_pages
 from keras_negaposi.data.pairs import Pair
-from keras_negaposi.data.splits import Documents, split_pairs
+from keras_negaposi.data.splits import split_pairs
 from keras_negaposi.data.tfidf import NGrams
 from keras_negaposi.evaluation.ranking import hard_candidates
 from keras_negaposi.evaluation.text_baselines import TRIVIAL

@@ -5,8 +5,9 @@ import random
 import pytest
 
 from checkpoints_tools import InputError
+from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.pairs import Pair
-from keras_negaposi.data.splits import Documents, split_pairs
+from keras_negaposi.data.splits import split_pairs
 
 PATTERN = r"^(.*),"
 
@@ -67,7 +68,7 @@ def test_grouped_keeps_classes_level_and_its_share():
         assert abs(positive - (len(part) - positive)) <= 1
     share = len(result.parts["test"]) / sum(map(len, result.parts.values()))
     assert 0.18 < share < 0.32
-    assert result.crossing > 0 and "across the cut dropped" in result.describe()
+    assert result.crossing > 0 and "pairs that cross the split" in result.describe()
 
 
 def test_grouped_keeps_an_uneven_share_of_classes():

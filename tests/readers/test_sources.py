@@ -5,7 +5,7 @@ import json
 import pytest
 
 from checkpoints_tools.common.errors import InputError
-from keras_negaposi.data.splits import Documents
+from keras_negaposi.data.documents import Documents
 from keras_negaposi.readers import READERS, detect
 from keras_negaposi.readers.document import Line, Link
 from keras_negaposi.readers.scrapbox import parse_lines

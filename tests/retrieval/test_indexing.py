@@ -16,7 +16,7 @@ import tensorflow as tf
 from checkpoints_tools.common import temporary
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import IndexConfig, PairsConfig, SuggestConfig, TrainConfig
-from keras_negaposi.data.splits import Documents
+from keras_negaposi.data.documents import Documents
 from keras_negaposi.index import main as index_main
 from keras_negaposi.pair_generation.generate import make_pairs
 from keras_negaposi.pair_generation.mined_negatives import mined_pages
