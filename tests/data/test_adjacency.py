@@ -12,7 +12,7 @@ from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import DataConfig, PairsConfig
 from keras_negaposi.data.adjacency import adjacency
 from keras_negaposi.data.documents import Documents
-from keras_negaposi.data.next_page_pairs import draw_next_pages
+from keras_negaposi.data.next_page_pairs import sample_next_pages
 from keras_negaposi.data.pairs import Pair, read_pairs
 from keras_negaposi.data.splits import Split
 from keras_negaposi.input_pipeline.prepared_data import NEXT_PAGES, fingerprint, read_inputs
@@ -164,7 +164,7 @@ def test_augmenting_gives_the_same_pairs_whatever_the_order():
     drawn = []
     for seed in (0, 1):
         rows = dict(random.Random(seed).sample(list(texts.items()), len(texts)))
-        drawn.append(draw_next_pages(rows, adjacency(sorted(rows), document).pairs, document, set(), seed=3))
+        drawn.append(sample_next_pages(rows, adjacency(sorted(rows), document).pairs, document, set(), seed=3))
     assert drawn[0] == drawn[1] and len(drawn[0]) > 80
 
 
@@ -173,7 +173,7 @@ def test_no_negative_has_the_texts_of_a_positive():
     adjacent = adjacency(texts, document).pairs
     positives = {(texts[a], texts[b]) for a, b in adjacent}
     for seed in range(10):
-        drawn = draw_next_pages(texts, adjacent, document, set(), seed=seed)
+        drawn = sample_next_pages(texts, adjacent, document, set(), seed=seed)
         assert not [pair for pair in drawn if not pair.label and (texts[pair.a], texts[pair.b]) in positives]
 
 

@@ -12,16 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checkpoints_tools.common.errors import InputError
-from keras_negaposi.data import likeness
 from keras_negaposi.data.adjacency import adjacency
 from keras_negaposi.data.documents import Documents
-from keras_negaposi.data.hard_negatives import like_documents, nearest_documents
-from keras_negaposi.data.likeness import Likeness
+from keras_negaposi.data.hard_negatives import nearest_documents, similar_documents
 from keras_negaposi.data.negative_sampling import halves, match_negatives
-from keras_negaposi.data.next_page_pairs import draw_next_pages
+from keras_negaposi.data.next_page_pairs import sample_next_pages
 from keras_negaposi.data.pairs import Pair
 from keras_negaposi.data.splits import split_pairs
 from keras_negaposi.data.tfidf import NGrams
+from keras_negaposi.data.tfidf_index import TfidfIndex
 from keras_negaposi.evaluation.ranking import hard_candidates
 from keras_negaposi.evaluation.text_baselines import TRIVIAL
 from keras_negaposi.pair_generation.label_leak_check import leaks, tell_leaks
@@ -72,7 +71,7 @@ def test_like_documents_are_those_of_the_full_comparison():
 def test_only_documents_that_offer_a_b_are_named():
     texts = corpus(200)
     keys = [title for title in texts if int(title[1:6]) % 10 == 3]
-    near = like_documents(texts, BY_COMMA, keys)(["d00007,1", "d00043,0"])
+    near = similar_documents(texts, BY_COMMA)(["d00007,1", "d00043,0"], keys)
     offered = {BY_COMMA(key) for key in keys}
     assert all(found and set(found) <= offered for found in near.values())
     assert near["d00043,0"][0] in {"d00003", "d00083", "d00123", "d00163"}  # of its topic
@@ -82,14 +81,14 @@ def test_only_documents_that_offer_a_b_are_named():
 def compared(monkeypatch):
     """How many postings the index has gone through, and how many texts were compared exactly."""
     counts = {"texts": 0, "postings": 0}
-    compare = Likeness._compare
+    compare = TfidfIndex._compare
 
     def counting(self, row, others, estimates):
         counts["texts"] += 1
         counts["postings"] += int(np.diff(self._postings.indptr)[self._matrix[row].indices].sum())
         return compare(self, row, others, estimates)
 
-    monkeypatch.setattr(likeness.Likeness, "_compare", counting)
+    monkeypatch.setattr(TfidfIndex, "_compare", counting)
     return counts
 
 
@@ -98,7 +97,7 @@ def test_the_work_follows_the_number_of_pairs_and_of_documents(compared, tmp_pat
     for documents, count in ((500, None), (1000, None), (1000, 40)):
         texts = corpus(documents, topics=4, vocabulary=60)
         compared.update(texts=0, postings=0)
-        draw_next_pages(texts, adjacency(texts, BY_COMMA).pairs, BY_COMMA, set(), count)
+        sample_next_pages(texts, adjacency(texts, BY_COMMA).pairs, BY_COMMA, set(), count)
         work[documents, count] = dict(compared)
     assert work[1000, None]["texts"] <= 1000 and work[1000, None]["postings"] < 2.5 * work[500, None]["postings"]
     assert 0 < work[1000, 40]["texts"] <= 40
@@ -173,7 +172,7 @@ def test_negatives_property(places, text, hard_share, count):
     texts = {f"d{document},{page}": text for document, page in places}
     positives, others = halves([(title, f"{title}+") for title in texts], count)
     keys = [b for _, b in others]
-    near = like_documents(texts | {b: text for b in keys}, BY_COMMA, keys)
+    near = similar_documents(texts | {b: text for b in keys}, BY_COMMA)
     matched = match_negatives(
         [a for a, _ in others], keys, lambda a, b: BY_COMMA(a) != BY_COMMA(b), near, BY_COMMA, hard_share, 0
     )

@@ -69,7 +69,7 @@ def test_negatives_use_every_b_once_and_prefer_near_documents():
     queries = [f"d{i % 20},{i // 20:03d}" for i in range(100)]
     keys = [f"d{i % 20},{i // 20 + 100:03d}" for i in range(100)]
 
-    def twin(titles):
+    def twin(titles, _):
         return {a: [f"d{int(BY_COMMA(a)[1:]) ^ 1}"] for a in titles}
 
     def allowed(a, b):
