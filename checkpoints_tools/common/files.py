@@ -70,7 +70,7 @@ def opened(path: str, once: bool = False) -> Iterator[BinaryIO]:
     except FileNotFoundError:
         raise InputError(f"{named}: no such file; check the path") from None
     except IsADirectoryError:
-        raise InputError(f"{named}: is a folder; give the file in it") from None
+        raise InputError(f"{named}: is a folder; give a file in it") from None
     except OSError as error:
         if error.filename not in (None, path) or error.errno in WRITING_FAILS:  # an error of the caller, in the block
             raise
