@@ -1,7 +1,7 @@
 """Replaces local files and folders by new ones, and writes through pipes, devices and open files.
 
-``os.replace`` and ``shutil`` do the work; no maintained library found also handles links, permissions, mount points and
-the restoring of a folder of which one file could not be replaced.
+``os.replace`` and ``shutil`` do the work. atomicwrites, which is no longer maintained, and the transactions of fsspec
+replace single files, but ignore links and mount points, and restore nothing if one file of a folder cannot be replaced.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""stdin, stdout and stderr, which may be closed, or have an encoding without Japanese."""
+"""Uses stdin, stdout and stderr, which may be closed, or have an encoding without Japanese."""
 
 from __future__ import annotations
 

@@ -142,6 +142,7 @@ def split_pairs(
 
 
 def _random(pairs: Pairs, share: float, seed: int) -> tuple[Pairs, Pairs]:
+    """Splits the pairs at random, with the same share of positives in both parts; returns train, then held-out."""
     try:
         kept, held_out = train_test_split(
             np.arange(len(pairs)), test_size=share, random_state=seed, stratify=pairs.labels
@@ -152,6 +153,7 @@ def _random(pairs: Pairs, share: float, seed: int) -> tuple[Pairs, Pairs]:
 
 
 def _grouped(pairs: Pairs, share: float, documents: Documents, seed: int) -> Split:
+    """Splits the pairs into ``train`` and ``test``, which share no document."""
     # Number the documents of A and of B, in an order that depends on their names only.
     of_titles = [documents(title) for title in pairs.titles]
     numbers = {name: number for number, name in enumerate(sorted(set(of_titles)))}
