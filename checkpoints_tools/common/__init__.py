@@ -1,1 +1,1 @@
-"""What every package here needs: errors, files, JSON, command lines."""
+"""Shared basics of both packages: errors, files, JSON, progress, command lines."""

@@ -1,4 +1,4 @@
-"""How a command can end early because of what the user gave, or wants."""
+"""Exceptions that end a command with one line for the user, and how values are quoted in that line."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ import json
 import reprlib
 
 LONGEST_VALUE = 80
-"""Characters of a value that a message quotes; the middle of a longer one is left out."""
+"""Most characters of a value in a message; the middle of a longer one is left out."""
 LONGEST_MESSAGE = 1000
-"""Characters of a whole message, whatever was put into it."""
+"""Most characters of a whole message."""
 
 _REPR = reprlib.Repr()
 _REPR.maxlevel, _REPR.maxstring, _REPR.maxother = 3, LONGEST_VALUE, LONGEST_VALUE
 
 
 class InputError(ValueError):
-    """Something the user gave cannot be used.
+    """The user's input is invalid: a file, an option or a value.
 
     The message is a single line that names the file or option, the place in it, and the fix. Commands print it
-    and exit with code 2; library callers catch it as a ``ValueError``.
+    and exit with code 2; callers of the library catch it as a ``ValueError``.
     """
 
 
 class Stopped(Exception):
-    """The user, or the machine, has asked for an end, and what was done is kept; the message says how to resume.
+    """A signal stopped the work, which is saved so far; the message says how to resume.
 
     Attributes:
-        signal: its number.
+        signal: number of the signal.
     """
 
     def __init__(self, message: str, signal: int) -> None:
@@ -35,12 +35,12 @@ class Stopped(Exception):
 
 
 def quoted(value: object) -> str:
-    """A value as a message shows it: in quotation marks if it is a string, on one line, and never long."""
+    """Formats a value for a message: on one line, shortened, and in quotation marks if it is a string."""
     if isinstance(value, str):
         return json.dumps(shortened(value, LONGEST_VALUE), ensure_ascii=False)
     return shortened(_REPR.repr(value), LONGEST_VALUE)
 
 
 def shortened(text: str, longest: int) -> str:
-    """The text, or its beginning and end where it has more than ``longest`` characters."""
+    """Returns the text, or its beginning and end if it has more than ``longest`` characters."""
     return text if len(text) <= longest else f"{text[: longest * 2 // 3]} … {text[-longest // 3 :]}"

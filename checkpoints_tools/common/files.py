@@ -1,4 +1,9 @@
-"""Reading and writing small files, local or on any path that ``tf.io.gfile`` takes, whole or not at all."""
+"""Reads and writes files, local or on any path that ``tf.io.gfile`` supports; a write replaces a file atomically.
+
+fsspec and etils.epath open local and remote paths too, but neither replaces a local file atomically and keeps its
+symbolic links and permissions; atomicwrites is no longer maintained. Remote paths go through TensorFlow, since training
+reads and writes there through TensorFlow and its credentials anyway.
+"""
 
 from __future__ import annotations
 
@@ -21,29 +26,31 @@ from checkpoints_tools.common.json_text import parse_json
 from checkpoints_tools.common.paths import LONGEST_NAME, is_remote
 
 BLOCK = 1 << 20
-"""Bytes read at once of a file that need not be held whole."""
+"""Bytes that are read at once when a file is read block by block."""
 MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-"""Bytes of this machine."""
+"""Physical memory of this machine in bytes."""
 LONGEST_LINE = 16 << 20
-"""Bytes."""
+"""Most bytes in a line of a file that is read line by line."""
 WRITING_FAILS = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT)
 
 
 def join(folder: str, *names: str) -> str:
-    """Joins path parts; remote paths keep their slashes on every system."""
+    """Joins path parts; remote paths get slashes on every operating system."""
     return "/".join([folder.rstrip("/"), *names]) if is_remote(folder) else os.path.join(folder, *names)
 
 
 @contextmanager
 def opened(path: str, once: bool = False) -> Iterator[BinaryIO]:
-    """The file, to be read.
+    """Opens a file for reading.
 
     Args:
-        path: of the file.
-        once: whether it is read once from the beginning, and with a limit: then a pipe or a device will do.
+        path: path of the file.
+        once: whether the caller reads it once, from the beginning and with a limit; only then may it be a pipe or a
+            device.
 
     Raises:
-        InputError: it is missing, a folder, a pipe or device unless it may be, or cannot be read, even in the middle.
+        InputError: the file is missing, is a folder, or is a pipe or device without ``once``, or reading it fails, also
+            while the caller reads.
     """
     named = shortened(path, 4 * LONGEST_NAME)
     try:
@@ -63,18 +70,18 @@ def opened(path: str, once: bool = False) -> Iterator[BinaryIO]:
     except FileNotFoundError:
         raise InputError(f"{named}: no such file; check the path") from None
     except IsADirectoryError:
-        raise InputError(f"{named}: is a folder; give the file in it") from None
+        raise InputError(f"{named}: is a folder; give a file in it") from None
     except OSError as error:
-        if error.filename not in (None, path) or error.errno in WRITING_FAILS:  # of what the caller does with it
+        if error.filename not in (None, path) or error.errno in WRITING_FAILS:  # an error of the caller, in the block
             raise
         raise InputError(f"{named}: cannot be read: {error.strerror}") from None
 
 
 def read_bytes(path: str) -> bytes:
-    """The file's content.
+    """Reads a whole file.
 
     Raises:
-        InputError: as `opened`, or it does not fit into memory.
+        InputError: as `opened`, or the file does not fit into memory.
     """
     with opened(path) as file:
         if not is_remote(path) and (size := os.fstat(file.fileno()).st_size) > MEMORY:
@@ -83,7 +90,7 @@ def read_bytes(path: str) -> bytes:
 
 
 def read_digest(path: str) -> bytes:
-    """SHA-256 of the file, which is read a block at a time.
+    """Returns the SHA-256 digest of a file, reading it block by block.
 
     Raises:
         InputError: as `opened`.
@@ -96,7 +103,7 @@ def read_digest(path: str) -> bytes:
 
 
 def read_text(path: str) -> str:
-    """The file's content as UTF-8, a byte order mark dropped.
+    """Reads a whole file as UTF-8, without its byte order mark.
 
     Raises:
         InputError: as `read_bytes`, or the file is not UTF-8.
@@ -108,12 +115,12 @@ def read_text(path: str) -> str:
 
 
 def write_bytes(path: str, content: bytes) -> None:
-    """Writes a file as `written` does."""
+    """Writes a file, atomically as described at `written`."""
     write_blocks(path, [content])
 
 
 def write_blocks(path: str, blocks: Iterable[bytes]) -> None:
-    """`write_bytes` of what need not be held whole."""
+    """Writes a file block by block, atomically as described at `written`."""
     with written(path) as file:
         for block in blocks:
             file.write(block)
@@ -121,14 +128,15 @@ def write_blocks(path: str, blocks: Iterable[bytes]) -> None:
 
 @contextmanager
 def written(path: str) -> Iterator[BinaryIO]:
-    """A file to write to: a kill, or a power cut, leaves the old content of ``path`` or the new one.
+    """Opens a file for writing, and replaces ``path`` with it at the end of the block.
 
-    A pipe or a device is written to directly. An object store shows an object only when it is complete.
+    After a kill or a power failure, ``path`` has its old content or the new one. A pipe or a device is written to
+    directly. An object store shows an object only when it is complete.
     """
     if is_remote(path):
         import tensorflow as tf
 
-        if path.startswith("ram://"):  # where TensorFlow leaves the end of a longer old file
+        if path.startswith("ram://"):  # TensorFlow does not truncate a longer old file there
             remove(path)
         with tf.io.gfile.GFile(path, "wb") as file:
             yield file
@@ -139,10 +147,10 @@ def written(path: str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def replaced(path: str) -> Iterator[str]:
-    """A name for a file that takes the place of ``path`` when the block ends well, and is gone otherwise.
+    """Yields the path of a temporary file, which replaces ``path`` if the block succeeds and is removed otherwise.
 
-    A link stays, and the file that it leads to is replaced, with the permissions that it has. If that file has more
-    names (hard links), the others keep the old content. For a pipe, a device or an object store the name is ``path``.
+    A symbolic link stays; the file that it points to is replaced and keeps its permissions. Other hard links to that
+    file keep the old content. For a pipe, a device or an object store, the yielded path is ``path`` itself.
     """
     if is_remote(path):
         yield path
@@ -163,7 +171,7 @@ def replaced(path: str) -> Iterator[str]:
 
 @contextmanager
 def _named(path: str) -> Iterator[None]:
-    """Lets an error in writing say where: it names nothing, or the temporary file."""
+    """Makes an error in writing name ``path``, where it names the temporary file or nothing."""
     try:
         yield
     except OSError as error:
@@ -173,17 +181,17 @@ def _named(path: str) -> Iterator[None]:
 
 
 def write_text(path: str, text: str) -> None:
-    """`write_bytes` of UTF-8."""
+    """Writes a text file as UTF-8, atomically as described at `written`."""
     write_bytes(path, text.encode("utf-8"))
 
 
 def write_json(path: str, value: object) -> None:
-    """Writes ``value`` as JSON, Japanese left readable."""
+    """Writes ``value`` as JSON, without escaping Japanese characters."""
     write_text(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
 
 
 def read_json(path: str) -> object:
-    """Parses a JSON file, as `json_text.parse_json` does.
+    """Reads a JSON file with the checks of `json_text.parse_json`.
 
     Raises:
         InputError: as `read_text` and `json_text.parse_json`.
@@ -192,7 +200,7 @@ def read_json(path: str) -> object:
 
 
 def exists(path: str) -> bool:
-    """Whether there is a file or folder."""
+    """Returns whether a file or folder exists."""
     if is_remote(path):
         import tensorflow as tf
 
@@ -201,7 +209,7 @@ def exists(path: str) -> bool:
 
 
 def remove(path: str) -> None:
-    """Removes a file, if it is there."""
+    """Removes a file, if it exists."""
     if is_remote(path):
         import tensorflow as tf
 
@@ -212,7 +220,7 @@ def remove(path: str) -> None:
 
 
 def remove_tree(path: str) -> None:
-    """Removes a file, or a folder with all that is in it, if it is there."""
+    """Removes a file, or a folder and its content, if it exists."""
     if is_remote(path):
         import tensorflow as tf
 
@@ -225,12 +233,13 @@ def remove_tree(path: str) -> None:
 
 
 def sweep(folder: str, leftover: str | None = None) -> None:
-    """Removes what a dead process left half-written in a folder.
+    """Removes the incomplete files that a dead process left in a folder.
 
     Args:
-        folder: on an object store nothing is done, since that shows an object only when it is complete.
-        leftover: regular expression of the whole names of such files and folders, for whoever has the folder to himself
-            (`lock.locked`); if ``None``, the temporary files of this package whose process is dead.
+        folder: path of the folder; an object store has no incomplete files, so nothing is done there.
+        leftover: regular expression that matches the whole names of such files and folders, for a caller that holds
+            the lock of the folder (`folder_lock.locked`); ``None`` for the temporary files of this package whose
+            process is dead.
     """
     if is_remote(folder):
         return
@@ -243,18 +252,20 @@ def sweep(folder: str, leftover: str | None = None) -> None:
 
 
 def make_folder(path: str) -> None:
-    """Makes the folder and its parents; nothing happens where it exists.
+    """Creates a folder and its parents, if it does not exist.
 
     Raises:
-        InputError: its bucket does not exist.
+        InputError: the bucket of the folder does not exist.
     """
     if is_remote(path):
         import tensorflow as tf
 
         bucket = re.match(r"gs://[^/]+", path)
-        if bucket and not tf.io.gfile.exists(f"{bucket[0]}/"):  # TensorFlow would ask for its parent, without end
-            mend = f"check the name, or make it: gcloud storage buckets create {bucket[0]}"
-            raise InputError(f"{path}: there is no bucket {bucket[0]}; {mend}")
+        if bucket and not tf.io.gfile.exists(
+            f"{bucket[0]}/"
+        ):  # TensorFlow would look for its parent in an endless loop
+            fix = f"check the name, or create it: gcloud storage buckets create {bucket[0]}"
+            raise InputError(f"{path}: bucket {bucket[0]} not found; {fix}")
         tf.io.gfile.makedirs(path)
     else:
         os.makedirs(path, exist_ok=True)
@@ -262,10 +273,10 @@ def make_folder(path: str) -> None:
 
 @contextmanager
 def staged_folder(path: str) -> Iterator[str]:
-    """A temporary folder whose files appear in ``path`` when the block ends well, and are gone otherwise.
+    """Yields a temporary folder, whose files are moved to ``path`` if the block succeeds and are removed otherwise.
 
-    A new folder appears by one renaming; files of one that exists are replaced one by one, or none if one cannot be; a
-    remote folder gets copies. Indexes and configurations come last, since readers look for those first.
+    A new folder is renamed as a whole. In an existing folder, files are replaced one by one; if one of them fails, all
+    are restored. A remote folder gets copies. Index and configuration files come last, since readers open them first.
     """
     if not is_remote(path):
         with staged_tree(path) as staging:
@@ -280,12 +291,12 @@ def staged_folder(path: str) -> Iterator[str]:
 
 @contextmanager
 def staged_tree(path: str) -> Iterator[str]:
-    """`staged_folder` for files and folders, which replace those of the same names.
+    """Like `staged_folder`, but also moves folders, which replace folders of the same names.
 
-    On an object store, which has no renaming, it is ``path`` itself.
+    An object store cannot rename folders: for a remote path, the yielded folder is ``path`` itself.
 
     Raises:
-        InputError: ``path`` is a file, or has a folder where a file is to be, or the reverse.
+        InputError: ``path`` is a file, or contains a folder in place of a file, or the reverse.
     """
     if is_remote(path):
         yield path
@@ -295,7 +306,7 @@ def staged_tree(path: str) -> Iterator[str]:
     target = os.path.realpath(path)
     if os.path.lexists(target) and not os.path.isdir(target):
         raise InputError(f"{path}: is a file; give a folder")
-    there = os.path.isdir(target)  # a mount point, for one, can only be filled, and from within
+    there = os.path.isdir(target)  # an existing folder may be a mount point, which cannot be replaced
     parent = target if there else os.path.dirname(target)
     with _named(path):
         os.makedirs(parent, exist_ok=True)
@@ -309,7 +320,7 @@ def staged_tree(path: str) -> Iterator[str]:
 
 
 def list_folder(path: str) -> list[str]:
-    """Names in a folder; empty where it does not exist.
+    """Returns the sorted names in a folder; an empty list if it does not exist.
 
     Raises:
         InputError: the path is a file.

@@ -1,4 +1,8 @@
-"""Google Cloud Storage: whether a location can be used, and what to do when a request has failed."""
+"""Google Cloud Storage: checks whether a location is usable, and explains failed requests.
+
+The checks go through ``tf.io.gfile`` and not google-cloud-storage, since TensorFlow has its own client, whose
+credentials and permissions matter here.
+"""
 
 from __future__ import annotations
 
@@ -12,22 +16,22 @@ from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import join, list_folder, make_folder, read_bytes, remove, write_bytes
 
 OBJECT_ROLE = "roles/storage.objectAdmin"
-BUCKET_ROLE = "roles/storage.legacyBucketReader"  # TensorFlow asks whether the bucket exists
+BUCKET_ROLE = "roles/storage.legacyBucketReader"  # TensorFlow checks whether the bucket exists
 
 
 def probe(folder: str, readers: Iterable[str] = ()) -> None:
-    """Makes a folder if there is none, then writes, lists, reads and deletes a small file in it.
+    """Creates a folder if there is none, then writes, lists, reads and deletes a small file in it.
 
     Args:
-        folder: local, or on any path that ``tf.io.gfile`` takes.
-        readers: devices, by TensorFlow's names, whose machines have to list and read it too.
+        folder: a local path, or any path that ``tf.io.gfile`` supports.
+        readers: TensorFlow's names of devices whose machines must be able to list and read the file too.
 
     Raises:
-        InputError: one of these fails; the message says which, and the mend.
+        InputError: one of these steps fails; the message names it and the fix.
     """
     name = f"probe-{uuid.uuid4().hex}"
     path, content = join(folder, name), os.urandom(16)
-    doing = "made"
+    doing = "created"
     try:
         make_folder(folder)
         doing = "written to"
@@ -35,20 +39,24 @@ def probe(folder: str, readers: Iterable[str] = ()) -> None:
         try:
             doing = "listed"
             if name not in list_folder(folder):
-                raise InputError(f"{folder}: a file written there is not listed; is the folder the same for all?")
+                raise InputError(f"{folder}: a file written there is not listed; do all machines see the same folder?")
             doing = "read from"
             if read_bytes(path) != content:
-                raise InputError(f"{folder}: a file written there reads differently; give another folder")
+                raise InputError(
+                    f"{folder}: a file written there has other content when it is read; give another folder"
+                )
             check_read(path, readers)
         except Exception:
-            with suppress(Exception):  # what was wrong first is told
+            with suppress(Exception):  # report the first error
                 remove(path)
             raise
         doing = "cleared"
         remove(path)
     except OSError as error:
         reason = error.strerror
-        raise InputError(f"{folder}: cannot be {doing}: {reason}; give another, or mend its permissions") from None
+        raise InputError(
+            f"{folder}: cannot be {doing}: {reason}; give another folder, or fix its permissions"
+        ) from None
     except Exception as error:
         problem = storage_problem(error)
         if not problem:
@@ -57,14 +65,14 @@ def probe(folder: str, readers: Iterable[str] = ()) -> None:
 
 
 def check_read(path: str, readers: Iterable[str]) -> None:
-    """Lists and reads a file on other machines, which have accounts and networks of their own.
+    """Lists and reads a file on other machines, which have their own accounts and networks.
 
     Args:
-        path: of a file.
+        path: path of a file.
         readers: as in `probe`.
 
     Raises:
-        InputError: names the machine that cannot, and the mend.
+        InputError: a machine cannot read it; the message names the machine and the fix.
     """
     import tensorflow as tf
 
@@ -77,11 +85,13 @@ def check_read(path: str, readers: Iterable[str]) -> None:
             reason = storage_problem(error) or error.message
             raise InputError(f"{path}: cannot be read by {device}: {reason}") from None
         if path.encode() not in listed or found != content:
-            raise InputError(f"{path}: {device} does not find what this machine has written; do both see one folder?")
+            raise InputError(
+                f"{path}: {device} does not see the file that this machine wrote; do both see the same folder?"
+            )
 
 
 def storage_problem(error: Exception) -> str | None:
-    """What TensorFlow's file system means by an error, with the mend; ``None`` of any other error."""
+    """Explains an error of TensorFlow's Google Cloud Storage file system, with the fix; ``None`` for other errors."""
     text = str(error)
     location = re.search(r"gs://([^/\s;]+)\S*", text)
     code = re.search(r"HTTP response code (\d+)", text)
@@ -93,10 +103,10 @@ def storage_problem(error: Exception) -> str | None:
         who, role = account[0] if account else "ACCOUNT", BUCKET_ROLE if "storage.buckets." in text else OBJECT_ROLE
         kind = "serviceAccount" if not account or who.endswith("gserviceaccount.com") else "user"
         return (
-            f"{where}{who if account else 'this account'} may not do that (HTTP {code[1]}); grant it {role}: "
+            f"{where}{who if account else 'this account'} lacks permission (HTTP {code[1]}); grant it {role}: "
             f"gcloud storage buckets add-iam-policy-binding {bucket} --member={kind}:{who} --role={role}"
         )
     if code and code[1] == "404":
-        return f"{where}there is no such bucket or object (HTTP 404); check the name, and that nothing removes it"
+        return f"{where}bucket or object not found (HTTP 404); check the name, and that nothing deletes it"
     reason = f"HTTP {code[1]}" if code else text.split("error details:")[-1].split("\n")[0].strip()
     return f"{where}Google Cloud Storage does not answer as it should ({reason}); try again, a training with --resume"

@@ -1,4 +1,7 @@
-"""JSON as this project reads it: standard JSON only, no key twice in an object, no large numbers, no broken text."""
+"""Parses JSON strictly: standard JSON only, no repeated keys, no numbers that are too large, no invalid Unicode.
+
+msgspec and orjson are faster, but silently take the last value of a repeated key.
+"""
 
 from __future__ import annotations
 
@@ -11,22 +14,22 @@ from checkpoints_tools.common.errors import InputError, quoted
 
 LARGEST_INTEGER = 2**63
 MOST_DIGITS = 20
-"""Digits of an integer below `LARGEST_INTEGER`, and its sign."""
+"""Most characters of an integer below `LARGEST_INTEGER`, with its sign."""
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-"""How an escaped character begins that stands for half a character."""
+"""The beginning of an escaped surrogate, which is half of a character."""
 
 
 def parse_json(text: str, place: str, one_line: bool = False) -> object:
     """Parses JSON.
 
     Args:
-        text: without a byte order mark.
-        place: the file, or the file and line, as an error names it.
+        text: JSON without a byte order mark.
+        place: the file, or the file and line, for error messages.
         one_line: whether ``place`` names the line already.
 
     Raises:
-        InputError: not JSON, nested too deeply, a key twice in one object, NaN, a number that is too large, or a string
-            that is no text.
+        InputError: the text is not JSON, is nested too deeply, repeats a key in one object, or contains NaN, a number
+            that is too large or half a surrogate pair.
     """
     if not text.strip(" \t\n\r"):
         raise InputError(f"{place}: the file is empty")
@@ -43,13 +46,16 @@ def parse_json(text: str, place: str, one_line: bool = False) -> object:
 
 
 def make_decoder(place: str) -> json.JSONDecoder:
-    """A decoder that refuses a key twice in one object, NaN and large numbers; what it raises names ``place``."""
+    """Returns a decoder that rejects repeated keys, NaN and large numbers with an `InputError` that names ``place``."""
 
     def unique(items: list[tuple[str, object]]) -> dict[str, object]:
         result = dict(items)
         if len(result) < len(items):
             seen: set[str] = set()
-            raise key_twice(place, next(key for key, _ in items if key in seen or seen.add(key)))  # type: ignore[func-returns-value]
+            for key, _ in items:
+                if key in seen:
+                    raise key_twice(place, key)
+                seen.add(key)
         return result
 
     def integer(digits: str) -> int:
@@ -70,20 +76,20 @@ def make_decoder(place: str) -> json.JSONDecoder:
 
 
 def key_twice(place: str, key: str) -> InputError:
-    """Of two members with one name."""
+    """Returns the error for a key that appears twice in one object."""
     return InputError(f"{place}: the key {quoted(key)} appears twice in one object; keep one of the two")
 
 
 def too_deep(place: str) -> InputError:
-    """Of lists in lists without end."""
+    """Returns the error for JSON that is nested too deeply."""
     return InputError(f"{place}: nested too deeply; is this the file that you meant?")
 
 
 def check_strings(value: object, place: str) -> None:
-    """`check_text` of every string and key in a value, however deep.
+    """Checks every string and key in a nested value with `check_text`.
 
     Raises:
-        InputError: names ``place`` and the nearest key.
+        InputError: a string is invalid; the message names ``place`` and the nearest key.
     """
     waiting = [(value, place)]
     while waiting:
@@ -99,10 +105,10 @@ def check_strings(value: object, place: str) -> None:
 
 
 def check_text(text: str, place: str) -> None:
-    r"""Refuses lone surrogates (``"\ud800"`` in JSON), which are no text and cannot be tokenized.
+    r"""Rejects lone surrogates (``"\ud800"`` in JSON), which are not valid Unicode and cannot be tokenized.
 
     Raises:
-        InputError: names ``place`` and the character.
+        InputError: the text contains one; the message names ``place`` and the character.
     """
     try:
         text.encode("utf-8")

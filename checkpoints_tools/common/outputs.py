@@ -1,4 +1,8 @@
-"""How files and folders on this machine take the place of others: what is replaced, and what is only written to."""
+"""Replaces local files and folders by new ones, and writes through pipes, devices and open files.
+
+``os.replace`` and ``shutil`` do the work. atomicwrites, which is no longer maintained, and the transactions of fsspec
+replace single files, but ignore links and mount points, and restore nothing if one file of a folder cannot be replaced.
+"""
 
 from __future__ import annotations
 
@@ -14,22 +18,25 @@ from checkpoints_tools.common import temporary
 from checkpoints_tools.common.errors import InputError, quoted
 
 MOST_LINKS = 40
+"""Most symbolic links that are followed, as in Linux."""
 
 
 def check_not_read(option: str, output: str, inputs: Iterable[str | None]) -> None:
-    """Refuses to write over what is read.
+    """Checks that an output does not overwrite an input.
 
     Args:
         option: the flag that names the output.
-        output: its path; a pipe or a device may be both.
-        inputs: paths that are read.
+        output: path of the output; a pipe or a device may be an input too.
+        inputs: paths of the inputs.
 
     Raises:
-        InputError: the output is one of them, under this or another name.
+        InputError: the output is one of the inputs, under the same or another name.
     """
     for path in inputs:
         if path and _same(path, output) and not (os.path.exists(output) and is_stream(output)):
-            raise InputError(f"{option} {quoted(output)}: is the same file as the input {quoted(path)}; give another")
+            raise InputError(
+                f"{option} {quoted(output)}: is the same file as the input {quoted(path)}; give another path"
+            )
 
 
 def _same(one: str, other: str) -> bool:
@@ -39,7 +46,7 @@ def _same(one: str, other: str) -> bool:
 
 
 def is_stream(path: str) -> bool:
-    """Whether it is written to and not replaced: a pipe, a device, an open file's ``/dev/fd/1``."""
+    """Returns whether a path is written to and not replaced: a pipe, a device, or an open file (``/dev/fd/1``)."""
     try:
         mode = os.stat(path).st_mode
     except OSError:
@@ -48,7 +55,7 @@ def is_stream(path: str) -> bool:
 
 
 def descriptor(path: str) -> int | None:
-    """The open file of this process that a path such as ``/dev/stdout`` names, if it does."""
+    """Returns the open file descriptor of this process that a path such as ``/dev/stdout`` names, or ``None``."""
     open_files = (os.path.realpath("/proc/self/fd"), "/dev/fd")
     for _ in range(MOST_LINKS):
         folder, name = os.path.split(path)
@@ -62,7 +69,11 @@ def descriptor(path: str) -> int | None:
 
 @contextmanager
 def through(path: str) -> Iterator[str]:
-    """A name to write to of what `is_stream`: its own, but where that would cut off a file that others write to."""
+    """Yields a path for writing to a path that `is_stream`.
+
+    It is the path itself. But opening the path of an open regular file would truncate what others have written to it:
+    then it is a temporary file, whose content is appended at the end of the block.
+    """
     number = descriptor(path)
     if number is None or not stat.S_ISREG(os.fstat(number).st_mode):
         yield path
@@ -74,10 +85,10 @@ def through(path: str) -> Iterator[str]:
 
 
 def target(path: str) -> str:
-    """The file that a path leads to, there or not.
+    """Follows the symbolic links of a path to the file that is to be written, which need not exist.
 
     Raises:
-        OSError: it is a folder, or may not be written to.
+        OSError: it is a folder, or is not writable.
     """
     found = os.path.realpath(path)
     if os.path.isdir(found) or not os.path.basename(path):
@@ -90,13 +101,16 @@ def target(path: str) -> str:
 
 
 def staging_folder(target: str) -> str:
-    """Where a file's new content waits: next to it, unless it is there and only its folder may not be written to."""
+    """Returns the folder for the temporary file that replaces ``target``.
+
+    It is the folder of ``target``, unless that is not writable and ``target`` exists and can be written to itself.
+    """
     folder = os.path.dirname(target)
     return folder if os.access(folder, os.W_OK) or not os.path.exists(target) else tempfile.gettempdir()
 
 
 def copy_rights(target: str, name: str) -> None:
-    """Gives a temporary file the permissions of the file that it will replace, or those of a new one."""
+    """Gives a temporary file the permissions of the file that it will replace, or the default ones of a new file."""
     try:
         info = os.stat(target)
     except FileNotFoundError:
@@ -109,7 +123,7 @@ def copy_rights(target: str, name: str) -> None:
 
 
 def put(name: str, target: str) -> None:
-    """Renames a file, or copies it into one that cannot be replaced: a mount point, another's in a shared folder."""
+    """Renames a file, or copies it into a target that cannot be replaced: a mount point, or another user's file."""
     try:
         os.replace(name, target)
     except OSError:
@@ -119,17 +133,19 @@ def put(name: str, target: str) -> None:
 
 
 def put_all(staging: str, folder: str) -> None:
-    """Moves files and folders into another folder, where they replace those of the same names: all, or none.
+    """Moves all files and folders to another folder, where they replace those of the same names; undoes it on failure.
 
     Raises:
-        InputError: there is a folder where a file is to be, or the reverse.
+        InputError: the other folder contains a folder in place of a file, or the reverse.
     """
+    # Check that files replace files, and folders replace folders.
     names = indexes_last(os.listdir(staging))
     for name in names:
         new, old = os.path.join(staging, name), os.path.join(folder, name)
         if os.path.exists(old) and os.path.isdir(old) != os.path.isdir(new):
             kinds = ("a folder", "a file") if os.path.isdir(old) else ("a file", "a folder")
-            raise InputError(f"{old}: is {kinds[0]}, where {kinds[1]} is to be written; remove or rename it")
+            raise InputError(f"{old}: is {kinds[0]}, but {kinds[1]} must be written there; remove or rename it")
+    # Replace them one by one, keeping the old ones until all are replaced.
     with temporary.folder(folder) as before:
         done: list[tuple[str, str, bool]] = []
         try:
@@ -145,7 +161,7 @@ def put_all(staging: str, folder: str) -> None:
 
 
 def _keep(old: str, kept: str) -> None:
-    """Keeps a file or folder under another name; a file also under its own, so that readers always find one."""
+    """Saves a file or folder under another name; a file also keeps its own name, so that readers always find it."""
     if os.path.isdir(old):
         os.replace(old, kept)
     elif os.path.exists(old):
@@ -156,6 +172,7 @@ def _keep(old: str, kept: str) -> None:
 
 
 def _restore(old: str, kept: str, existed: bool) -> None:
+    """Undoes the replacement of a file or folder that `_keep` has saved."""
     if os.path.exists(kept) or not existed:
         temporary.remove(old)
     if os.path.exists(kept):
@@ -163,12 +180,12 @@ def _restore(old: str, kept: str, existed: bool) -> None:
 
 
 def indexes_last(names: Iterable[str]) -> list[str]:
-    """File names in the order in which they should appear."""
+    """Returns file names in the order in which the files should appear: index and configuration files last."""
     return sorted(names, key=lambda name: (name.endswith((".index", ".json")), name))
 
 
 def open_to_others(tree: str) -> None:
-    """Gives folders and their files the usual permissions: temporary ones are their owner's alone."""
+    """Gives a temporary folder and its files, which only their owner can read, the default permissions."""
     mask = umask()
     for folder, _, files in os.walk(tree):
         os.chmod(folder, 0o777 & ~mask)
@@ -177,7 +194,7 @@ def open_to_others(tree: str) -> None:
 
 
 def umask() -> int:
-    """Permissions that new files do not get."""
+    """Returns the permissions that new files do not get."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask

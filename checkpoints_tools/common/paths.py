@@ -1,4 +1,4 @@
-"""Which paths there can be, and which of them are remote."""
+"""Checks paths, and tells local paths from remote ones."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import re
 from checkpoints_tools.common.errors import InputError, quoted
 
 SCHEMES = ("gs", "file", "ram")
-"""What ``tf.io.gfile`` of TensorFlow 2.20 takes: s3:// and hdfs:// moved to packages of their own."""
+"""Schemes that ``tf.io.gfile`` of TensorFlow 2.20 supports; s3:// and hdfs:// have moved to separate packages."""
 _SCHEME = re.compile("([^/]*)://")
 LONGEST_PATH, LONGEST_NAME = 4095, 255
-"""Bytes that Linux takes."""
+"""Limits of Linux in bytes."""
 
 
 def path_problem(path: str) -> str | None:
-    """Why no file can have this path, and the fix; ``None`` if one can."""
+    """Explains why a path is invalid, with the fix; returns ``None`` for a valid path."""
     scheme = _SCHEME.match(path)
     if scheme and scheme[1] not in SCHEMES:
         where = quoted(f"{scheme[1]}://")
@@ -26,15 +26,15 @@ def path_problem(path: str) -> str | None:
     except UnicodeEncodeError:
         return "is not UTF-8; rename it"
     if max(map(len, names)) > LONGEST_NAME or sum(map(len, names)) + len(names) - 1 > LONGEST_PATH:
-        return f"is too long; a name has at most {LONGEST_NAME} bytes, a path {LONGEST_PATH:,}"
+        return f"is too long; use at most {LONGEST_NAME} bytes for a name, {LONGEST_PATH:,} for a path"
     return None
 
 
 def is_remote(path: str) -> bool:
-    """Whether the path has a scheme (``gs://...``) and so needs ``tf.io.gfile``.
+    """Returns whether a path has a scheme (``gs://...``) and so needs ``tf.io.gfile``.
 
     Raises:
-        InputError: as `path_problem` says.
+        InputError: the path is invalid, for a reason that `path_problem` gives.
     """
     problem = path_problem(path)
     if problem:

@@ -1,4 +1,8 @@
-"""Telling how long work will take."""
+"""Prints progress lines with the remaining time.
+
+tqdm redraws one line, which is unreadable in log files, and its estimate counts the first item, during which a graph
+may be traced and compiled for minutes.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +16,17 @@ ItemT = TypeVar("ItemT")
 
 
 class Ticker:
-    """A line about long work: the first after three seconds, then one every ten seconds or so."""
+    """Prints a line about long work: the first after three seconds, then one about every ten seconds."""
 
     FIRST = 3.0
     INTERVAL = 10.0
 
     def __init__(self, what: str, total: int | None) -> None:
-        """Begins to count.
+        """Starts the clock.
 
         Args:
-            what: is done.
-            total: how many there are; ``None`` where nobody knows.
+            what: what is being done.
+            total: number of items; ``None`` if it is unknown.
         """
         self._what = what
         self._total = total
@@ -31,7 +35,10 @@ class Ticker:
         self._wait = self.FIRST
 
     def __call__(self, done: int) -> None:
-        """Reports when it is time. What comes first is not counted: a graph may have to be traced for it."""
+        """Prints a line if it is time; ``done`` is the number of finished items.
+
+        The items of the first call do not count in the rate, since a graph may have been traced for them.
+        """
         now = time.perf_counter()
         self._first = self._first or (now, done)
         since, counted = now - self._first[0], done - self._first[1]
@@ -44,14 +51,14 @@ class Ticker:
                 say(f"{self._what}: {done:,}/{self._total:,}, {duration(left)} left")
 
     def watch(self, items: Iterable[ItemT]) -> Iterator[ItemT]:
-        """Passes items on and reports how many have gone by."""
+        """Yields the items, and reports after each."""
         for done, item in enumerate(items, 1):
             yield item
             self(done)
 
 
 def duration(seconds: float) -> str:
-    """``1 h 02 min``, ``3 min 20 s`` or ``8 s``."""
+    """Formats a duration as ``1 h 02 min``, ``3 min 20 s`` or ``8 s``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

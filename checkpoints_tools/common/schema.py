@@ -1,4 +1,4 @@
-"""Checks that a file of ours holds what its reader expects (msgspec), and names the key where it does not."""
+"""Validates the JSON files of this project against a schema (with msgspec), and names the invalid key."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ T = TypeVar("T")
 
 
 def read_as(schema: type[T], path: str, fix: str) -> T:
-    """Reads a JSON file as ``schema``.
+    """Reads a JSON file and converts it to ``schema``.
 
     Args:
-        schema: a dataclass, ``TypedDict``, ``dict[str, float]`` and so on; its annotations may carry `msgspec.Meta`.
-            Keys it does not have are ignored, so that a newer version's file can be read.
-        path: of the file.
-        fix: what to do about a file that is damaged, the end of the message.
+        schema: a dataclass, ``TypedDict``, ``dict[str, float]`` and so on; its annotations may contain `msgspec.Meta`.
+            Unknown keys are ignored, so that files of newer versions can be read.
+        path: path of the file.
+        fix: what to do about a damaged file, the end of the message.
 
     Raises:
-        InputError: the file cannot be read, or a key is missing or has a wrong type; names it.
+        InputError: the file cannot be read, or a key is missing or has an invalid type; the message names it.
     """
     try:
         value = read_json(path)
@@ -32,10 +32,16 @@ def read_as(schema: type[T], path: str, fix: str) -> T:
 
 
 def checked(schema: type[T], value: Any, place: str, fix: str) -> T:  # noqa: ANN401
-    """`read_as` of a value that was read already; ``place`` says where.
+    """Converts a value that is already read to ``schema``.
+
+    Args:
+        schema: as in `read_as`.
+        value: the parsed JSON.
+        place: where the value was read, for the message.
+        fix: as in `read_as`.
 
     Raises:
-        InputError: as `read_as`.
+        InputError: a key is missing or has an invalid type; the message names it.
     """
     try:
         return msgspec.convert(value, schema)
@@ -46,7 +52,7 @@ def checked(schema: type[T], value: Any, place: str, fix: str) -> T:  # noqa: AN
 
 
 def _in_words(message: str) -> str:
-    """``Expected `int`, got `str` - at `$.pairs[0]``` as ``pairs[0]: expected int, got str``."""
+    """Turns ``Expected `int`, got `str` - at `$.pairs[0]``` into ``pairs[0]: expected int, got str``."""
     what, _, where = message.replace("`", "").partition(" - at ")
     what = what[:1].lower() + what[1:]
     where = where.removeprefix("key in ").removeprefix("$").removeprefix(".")

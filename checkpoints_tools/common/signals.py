@@ -1,4 +1,7 @@
-"""SIGTERM and SIGHUP as an exception, so that a command that is ended so removes its temporary files and locks."""
+"""Turns SIGTERM and SIGHUP into an exception, so that a stopped command removes its temporary files and locks.
+
+Python itself does so for SIGINT only (``KeyboardInterrupt``); no library is needed for a signal handler that raises.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 NAMES = ("SIGTERM", "SIGHUP")
 
 
 class Terminated(BaseException):
-    """The process has been asked to end.
+    """A signal asked the process to end.
 
     Attributes:
-        signal: its number.
+        signal: number of the signal.
     """
 
     def __init__(self, signal: int) -> None:
@@ -25,15 +29,15 @@ class Terminated(BaseException):
 
 @contextmanager
 def raised() -> Iterator[None]:
-    """Raises `Terminated` where the main thread is when a signal comes; a second signal acts as it always does.
+    """Raises `Terminated` in the main thread when a signal arrives; a second signal has its default effect.
 
-    A signal that the caller has told the process to ignore (``nohup``) stays ignored.
+    A signal that the process was started to ignore (``nohup``) stays ignored.
     """
-    before: dict[int, object] = {}
+    before: dict[int, Any] = {}
 
     def restore() -> None:
         while before:
-            signal.signal(*before.popitem())  # type: ignore[arg-type]
+            signal.signal(*before.popitem())
 
     def end(number: int, frame: FrameType | None) -> None:
         restore()

@@ -1,4 +1,4 @@
-"""stdin, stdout and stderr, which may be closed, full, or of an encoding that lacks Japanese."""
+"""Uses stdin, stdout and stderr, which may be closed, or have an encoding without Japanese."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ _CLOSED = "is closed; open it, or give a file with"
 
 
 def prepare_streams() -> None:
-    r"""Makes any text printable, and sees to it that no file which is opened later takes the place of a closed stream.
+    r"""Makes any text printable, and keeps files that are opened later from taking the descriptor of a closed stream.
 
-    A character that the terminal's encoding lacks is shown as Python writes it (``\u5e83``). What is written to a
-    closed stderr is lost.
+    A character that the terminal's encoding lacks is printed as an escape (``\u5e83``). Text written to a closed
+    stderr is lost.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
     if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - open to the end
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - stays open until the process ends
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 
 
 def say(line: str) -> None:
-    """Tells the user something, at once, also when stdout is a file; nobody, where it is closed."""
+    """Prints a line to stdout without buffering, also if stdout is a file; does nothing if it is closed."""
     if sys.stdout is not None:
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
 
 
 def standard_output(instead: str) -> TextIO:
-    """Where a command's result goes.
+    """Returns stdout for a command's result.
 
     Args:
-        instead: the flag that names a file.
+        instead: the flag that names a file instead.
 
     Raises:
-        InputError: it is closed.
+        InputError: stdout is closed.
     """
     if sys.stdout is None:
         raise InputError(f"stdout {_CLOSED} {instead}")
@@ -51,13 +51,13 @@ def standard_output(instead: str) -> TextIO:
 
 
 def standard_input(instead: str) -> BinaryIO:
-    """What was piped or typed in.
+    """Returns stdin as a binary stream.
 
     Args:
-        instead: the flag that names a file.
+        instead: the flag that names a file instead.
 
     Raises:
-        InputError: it is closed.
+        InputError: stdin is closed.
     """
     if sys.stdin is None:
         raise InputError(f"stdin {_CLOSED} {instead}")

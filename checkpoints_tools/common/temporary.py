@@ -1,6 +1,7 @@
-"""Temporary files and folders with unpredictable names, and the removal of those that a dead process has left.
+"""Temporary files and folders with unpredictable names, and the removal of those that dead processes left.
 
-While a process works on one it holds the kernel's lock on it; so another process on the machine can tell.
+A process holds the kernel's lock on its temporary files and folders while it uses them, so other processes on the
+machine can tell which are in use. ``tempfile`` creates them, but cannot remove what a killed process left.
 """
 
 from __future__ import annotations
@@ -22,19 +23,19 @@ from checkpoints_tools.common import processes
 PREFIX, SUFFIX = ".keras_negaposi-", ".tmp"
 NAME = re.compile(rf"{re.escape(PREFIX)}([0-9a-f]{{8}})-[a-z0-9_]{{8}}{re.escape(SUFFIX)}")
 OLD_S = 24 * 3600.0
-"""After so long without a change, what another machine (or this one, before it was restarted) has left is dead."""
+"""A file of another machine (or of this one, before a restart) that has not changed for so long is a leftover."""
 
 
 @contextmanager
 def file(folder: str) -> Iterator[str]:
-    """The path of a new empty file, its owner's alone; at the end it is removed, if still there."""
+    """Yields the path of a new empty file that only its owner can read; removes it at the end, if it still exists."""
     with _held(folder, tempfile.mkstemp) as path:
         yield path
 
 
 @contextmanager
 def folder(parent: str) -> Iterator[str]:
-    """The path of a new folder, its owner's alone; at the end it is removed, if still there."""
+    """Yields the path of a new folder that only its owner can read; removes it at the end, if it still exists."""
 
     def make(suffix: str, prefix: str, parent: str) -> tuple[int, str]:
         path = tempfile.mkdtemp(suffix, prefix, parent)
@@ -45,12 +46,12 @@ def folder(parent: str) -> Iterator[str]:
 
 
 def is_ours(name: str) -> bool:
-    """Whether a file name is that of a temporary file or folder of this package."""
+    """Returns whether a name is that of a temporary file or folder of this package."""
     return bool(NAME.fullmatch(name))
 
 
 def sweep(folder: str) -> None:
-    """Removes what dead processes left in a folder."""
+    """Removes the temporary files and folders that dead processes left in a folder."""
     with suppress(OSError):
         for entry in os.scandir(folder):
             if is_ours(entry.name):
@@ -58,7 +59,7 @@ def sweep(folder: str) -> None:
 
 
 def remove(path: str) -> None:
-    """Removes a file or a folder, as far as that is possible."""
+    """Removes a file or a folder, and ignores errors."""
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -67,11 +68,12 @@ def remove(path: str) -> None:
 
 
 _sweep_once = functools.cache(sweep)
-"""For every folder that a process writes to, which may be large."""
+"""Sweeps each folder once per process, since listing a large folder takes time."""
 
 
 @contextmanager
 def _held(folder: str, make: Callable[[str, str, str], tuple[int, str]]) -> Iterator[str]:
+    """Makes a temporary file or folder, and holds the kernel's lock on it until the end of the block."""
     _sweep_once(folder)
     while True:
         descriptor, path = make(SUFFIX, f"{PREFIX}{_machine()}-", folder or os.curdir)
@@ -80,7 +82,7 @@ def _held(folder: str, make: Callable[[str, str, str], tuple[int, str]]) -> Iter
             break
         if processes.try_lock(descriptor) is not False and os.path.lexists(path):
             break
-        os.close(descriptor)  # before it was locked, another process took it for what a dead one has left
+        os.close(descriptor)  # another process swept it before it was locked
     try:
         yield path
     finally:
@@ -90,6 +92,7 @@ def _held(folder: str, make: Callable[[str, str, str], tuple[int, str]]) -> Iter
 
 
 def _remove_if_left(path: str, name: str) -> None:
+    """Removes a temporary file or folder if no process holds its lock; of other machines, only if it is old."""
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except OSError:
@@ -105,5 +108,5 @@ def _remove_if_left(path: str, name: str) -> None:
 
 
 def _machine() -> str:
-    """Names this start of this machine, within which the kernel's locks can be relied on."""
+    """Returns a short id of this boot of this machine, within which the kernel's locks are reliable."""
     return hashlib.sha256((processes.boot_id() or socket.gethostname()).encode()).hexdigest()[:8]

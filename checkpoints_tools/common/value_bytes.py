@@ -1,7 +1,7 @@
-"""Values as bytes, without ``pickle``: JSON for what it can hold, and NumPy's ``.npz`` for arrays.
+"""Serialises values to bytes: JSON with the arrays in NumPy's ``.npz``.
 
-Numbers, strings, lists, dictionaries with strings as keys, arrays, and the dataclasses that both sides know. Reading
-them runs nothing, whatever they hold.
+It supports numbers, strings, lists, dictionaries with string keys, arrays, and dataclasses that both sides know.
+``pickle`` would run code from the bytes; msgspec and safetensors do not support nested values with arrays.
 """
 
 from __future__ import annotations
@@ -19,28 +19,29 @@ from checkpoints_tools.common.json_text import parse_json
 
 TREE = "tree"
 ARRAY, RAGGED, DICT, CLASS = "array", "ragged", "dict", "class"
-"""Keys of the JSON objects that stand for what JSON does not have; the last two hold the dictionary or the fields."""
+"""Keys of the JSON objects that represent arrays, lists of arrays, dictionaries and dataclasses."""
 
 
 def encode(value: object, classes: Mapping[str, type]) -> bytes:
-    """The value as bytes.
+    """Serialises a value.
 
     Args:
-        value: see above.
+        value: a value of the supported types.
         classes: dataclasses by name.
     """
     arrays: dict[str, np.ndarray] = {}
     tree = json.dumps(_to_tree(value, {kind: name for name, kind in classes.items()}, arrays)).encode()
+    members: dict[str, Any] = {TREE: np.frombuffer(tree, np.uint8), **arrays}
     content = io.BytesIO()
-    np.savez(content, **{TREE: np.frombuffer(tree, np.uint8)}, **arrays)
+    np.savez(content, **members)
     return content.getvalue()
 
 
 def decode(content: bytes, place: str, classes: Mapping[str, type]) -> Any:  # noqa: ANN401
-    """The value of `encode`; ``place`` is the file.
+    """Deserialises the bytes of `encode`; ``place`` is the file, for the message.
 
     Raises:
-        InputError: the bytes are something else, or damaged.
+        InputError: the bytes are damaged, or not from `encode`.
     """
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
@@ -48,11 +49,13 @@ def decode(content: bytes, place: str, classes: Mapping[str, type]) -> Any:  # n
             return _from_tree(tree, classes, file)
     except InputError:
         raise
-    except Exception as error:  # zipfile, zlib and NumPy's header have many
-        raise InputError(f"{place}: damaged ({quoted(str(error))}); call the same again") from None
+    except Exception as error:  # zipfile, zlib and NumPy raise many kinds
+        raise InputError(f"{place}: damaged ({quoted(str(error))}); run the same command again") from None
 
 
 def _to_tree(value: Any, names: Mapping[type, str], arrays: dict[str, np.ndarray]) -> object:  # noqa: ANN401
+    """Converts a value to JSON types, and adds its arrays to ``arrays``."""
+
     def put(array: np.ndarray) -> str:
         name = str(len(arrays))
         arrays[name] = array
@@ -66,7 +69,7 @@ def _to_tree(value: Any, names: Mapping[type, str], arrays: dict[str, np.ndarray
         return {DICT: {key: _to_tree(item, names, arrays) for key, item in value.items()}}
     if isinstance(value, (list, tuple)):
         if value and all(isinstance(item, np.ndarray) and item.ndim == 1 for item in value):
-            if len({item.dtype for item in value}) == 1:  # one array for thousands of short ones
+            if len({item.dtype for item in value}) == 1:  # join thousands of short arrays into one
                 return {RAGGED: [put(np.concatenate(value)), put(np.array([len(item) for item in value]))]}
         return [_to_tree(item, names, arrays) for item in value]
     if type(value) in names:
@@ -76,6 +79,7 @@ def _to_tree(value: Any, names: Mapping[type, str], arrays: dict[str, np.ndarray
 
 
 def _from_tree(tree: Any, classes: Mapping[str, type], arrays: Mapping[str, np.ndarray]) -> Any:  # noqa: ANN401
+    """Converts the tree of `_to_tree` back to the value."""
     if isinstance(tree, list):
         return [_from_tree(item, classes, arrays) for item in tree]
     if not isinstance(tree, dict):

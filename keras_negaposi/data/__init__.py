@@ -1,1 +1,1 @@
-"""The user's texts and labelled pairs, their splits, and how pairs are sampled."""
+"""Reads texts and labelled pairs, splits them, and samples more pairs."""

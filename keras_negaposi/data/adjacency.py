@@ -1,4 +1,4 @@
-"""Which page comes next after which: the one with the next page number in the same document."""
+"""Adjacent pages: two pages of one document with consecutive page numbers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 MASK = "〓"
-"""Stands where a text named the page that it links to: the printer's sign for a character that is missing."""
+"""Replaces the name of the page that a text links to (in print, the mark for a missing character)."""
 _NUMBER = re.compile(r"\d+")
 _MINUS = re.compile(r"\W[-−]$")
 MOST_DIGITS = 15
@@ -17,12 +17,12 @@ MOST_DIGITS = 15
 
 @dataclasses.dataclass(frozen=True)
 class Adjacency:
-    """The adjacent pages of a corpus, and the pages that have no place in the order.
+    """The adjacent pages of a corpus, and counts of the pages that have no place in the order.
 
     Attributes:
-        pairs: (page, next page), by document in the order of its first page, then by page number.
-        unnumbered: pages without a page number, in documents of several pages.
-        ambiguous: pages whose number another page of their document has, too.
+        pairs: (page, next page), by document in the order of their first pages, then by page number.
+        unnumbered: number of pages without a page number, in documents of several pages.
+        ambiguous: number of pages that share their page number with another page of their document.
     """
 
     pairs: list[tuple[str, str]]
@@ -30,49 +30,50 @@ class Adjacency:
     ambiguous: int = 0
 
     def describe(self) -> str:
-        """What was left out, for the user; empty if nothing was."""
+        """Returns what was left out, for the user; empty if nothing was."""
         counted = (
             (self.unnumbered, "have no page number in their titles"),
             (self.ambiguous, "have the page number of another page of their document"),
         )
         left_out = " and ".join(f"{count:,} pages {reason}" for count, reason in counted if count)
-        return left_out and f"{left_out}: none of them counts as a next page or has one"
+        return left_out and f"{left_out}: these pages are in no pair of adjacent pages"
 
 
 def is_masked(title: str) -> bool:
-    """Whether the title is of a copy whose link is masked, which `pairs` stores next to the page."""
+    """Returns whether the title is that of a masked copy: the text of a page with its links masked."""
     return title.endswith(f" {MASK}")
 
 
 def page_of(title: str) -> str:
-    """The page's own title, also of its masked copy."""
+    """Returns the title of the page itself, given its title or that of its masked copy."""
     return title.removesuffix(f" {MASK}")
 
 
 def adjacency(titles: Iterable[str], document: Callable[[str], str]) -> Adjacency:
     """Finds the adjacent pages; the order of ``titles`` does not matter.
 
-    The page number is the only number in what the document's name leaves of a title. Two pages are adjacent where their
-    numbers differ by one, no other page of the document has either number, and their titles are otherwise equal. A
-    masked copy is no page.
+    The page number is the only number in a title without the document's name. Two pages are adjacent if their numbers
+    differ by one, no other page of the document has either number, and their titles are otherwise equal. Masked copies
+    are ignored.
 
     Args:
-        titles: of the full corpus. Of a part of it, pages next to a missing one would have no next page, either.
-        document: of a title.
+        titles: titles of the full corpus; without a page, its neighbours would not be adjacent to anything.
+        document: returns the document of a title.
     """
     documents: dict[str, list[str]] = {}
     for title in titles:
         if not is_masked(title):
             documents.setdefault(document(title), []).append(title)
-    found = [_in_document(name, members) for name, members in documents.items() if len(members) > 1]
+    parts = [_in_document(name, members) for name, members in documents.items() if len(members) > 1]
     return Adjacency(
-        [pair for one in found for pair in one.pairs],
-        sum(one.unnumbered for one in found),
-        sum(one.ambiguous for one in found),
+        [pair for part in parts for pair in part.pairs],
+        sum(part.unnumbered for part in parts),
+        sum(part.ambiguous for part in parts),
     )
 
 
 def _in_document(name: str, titles: Sequence[str]) -> Adjacency:
+    """Returns the adjacent pages of one document."""
     places = {title: place for title, around in _around(name, titles) if (place := _place(*around)) is not None}
     shared = Counter(number for number, _ in places.values())
     pages = {place: title for title, place in places.items() if shared[place[0]] == 1}
@@ -83,7 +84,7 @@ def _in_document(name: str, titles: Sequence[str]) -> Adjacency:
 
 
 def _around(name: str, titles: Sequence[str]) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Each title with what stands before and after the document's name in it."""
+    """Yields each title with the text before and after the document's name in it."""
     first = all(title.startswith(name) for title in titles)
     last = not first and all(title.endswith(name) for title in titles)
     for title in titles:
@@ -93,13 +94,18 @@ def _around(name: str, titles: Sequence[str]) -> Iterator[tuple[str, tuple[str, 
 
 
 def _place(before: str, after: str) -> tuple[int, tuple[str, str, str]] | None:
-    """The page number, and the rest of what stands around the document's name; ``None`` without a clear number."""
+    """Returns the page number and the rest of the title, or ``None`` if the number is not clear.
+
+    Args:
+        before: text before the document's name.
+        after: text after it.
+    """
     behind = bool(_NUMBER.search(after))
     text, other = (after, before) if behind else (before, after)
     numbers = _NUMBER.findall(text)
     if len(numbers) != 1 or len(numbers[0]) > MOST_DIGITS:
         return None
     head, tail = text.split(numbers[0])
-    if _MINUS.search(("x" if behind else " ") + head):  # a minus right behind the name only separates
+    if _MINUS.search(("x" if behind else " ") + head):  # a minus directly after the name is a separator
         return None
     return int(numbers[0]), (head, tail, other)

@@ -1,4 +1,4 @@
-"""Likely wrong answers: documents that share words with A's."""
+"""Hard negatives: B from documents that share many n-grams with A's document."""
 
 from __future__ import annotations
 
@@ -6,27 +6,26 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from keras_negaposi.data.likeness import Likeness
 from keras_negaposi.data.negative_sampling import Near
+from keras_negaposi.data.tfidf_index import TfidfIndex
 
 NEIGHBOURS = 10
-"""A hard negative's B is from one of so many documents most like A's."""
+"""A hard negative's B is from one of this many documents most similar to A's."""
 FEWEST = 5
-"""Where few documents offer a B, one of so many at least."""
+"""Where only part of the documents have a B, that part of `NEIGHBOURS` is used, but at least this many."""
 
 
-def like_documents(texts: Mapping[str, str], document: Callable[[str], str], keys: Iterable[str]) -> Near:
-    """Names the documents most like A's among those that have a B; a B's pool is its document.
+def similar_documents(texts: Mapping[str, str], document: Callable[[str], str]) -> Near:
+    """Returns a function that names the documents most similar to A's among those that have a B.
 
     Args:
-        texts: of the pages.
-        document: of a title.
-        keys: titles that may be B. Other documents than theirs and A's are not looked at.
+        texts: title -> text of the pages.
+        document: returns the document of a title.
     """
-    offered = {document(key) for key in keys}
 
-    def near(queries: Sequence[str]) -> dict[str, list[str]]:
-        found = nearest_documents({document(a) for a in queries}, texts, document, offered)
+    def near(queries: Sequence[str], keys: Iterable[str]) -> dict[str, list[str]]:
+        wanted = {document(a) for a in queries}
+        found = nearest_documents(wanted, texts, document, {document(key) for key in keys})
         return {a: found[document(a)] for a in queries}
 
     return near
@@ -38,48 +37,56 @@ def nearest_documents(
     document: Callable[[str], str],
     offered: set[str] | None = None,
 ) -> dict[str, list[str]]:
-    """For each wanted document the others most like it: `NEIGHBOURS`, or fewer where few are offered.
+    """Finds the most similar other documents: `NEIGHBOURS`, or fewer where only part of the documents are offered.
 
-    Only documents that share an n-gram with it are named.
-
-    From every cosine half of the other's mean cosine with its own nearest is taken, as cross-domain similarity local
-    scaling does (Conneau et al. 2018, arXiv 1710.04087); else long documents would be near to all.
+    Only documents that share an n-gram are similar. Some documents (long ones, above all) have high cosines with nearly
+    all others and would be everybody's neighbours ("hubs"). So half of a document's mean cosine with its own nearest
+    neighbours, its density, is subtracted from each cosine with it, as in cross-domain similarity local scaling
+    (CSLS: Conneau et al. 2018, arXiv 1710.04087). The density of the wanted document is the same for all its
+    candidates and does not change their order, so it is left out.
 
     Args:
-        wanted: documents.
-        texts: of the pages.
-        document: of a title.
-        offered: documents that may be named; all if ``None``.
+        wanted: documents to find neighbours for.
+        texts: title -> text of the pages.
+        document: returns the document of a title.
+        offered: documents that may be returned; ``None`` for all. Others are not compared, unless they are wanted.
+
+    Returns:
+        For each wanted document the names of the most similar ones, best first.
     """
+    # Collect the pages of the documents that are compared.
     titles: dict[str, list[str]] = {}
-    others: set[str] = set()
+    left_out: set[str] = set()
     for title in sorted(texts):
         name = document(title)
         if offered is None or name in offered or name in wanted:
             titles.setdefault(name, []).append(title)
         else:
-            others.add(name)
+            left_out.add(name)
     names = list(titles)
     width = min(NEIGHBOURS, len(names) - 1)
-    named = max(FEWEST, round(NEIGHBOURS * len(names) / (len(names) + len(others))))
+    result: dict[str, list[str]] = {name: [] for name in wanted}
     if width < 1:
-        return {name: [] for name in wanted}
-    likeness = Likeness((" ".join(texts[title] for title in found) for found in titles.values()), len(names))
+        return result
+    index = TfidfIndex((" ".join(texts[title] for title in pages) for pages in titles.values()), len(names))
     may_be_named = np.array([offered is None or name in offered for name in names])
 
-    # Compare the wanted documents with others, then these others with theirs.
-    asked = np.flatnonzero([name in wanted for name in names])
+    # Find the neighbours of the wanted documents, and the densities of these neighbours.
     near: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     densities = np.zeros(len(names), np.float32)
-    for row, (others, cosines) in zip(asked, likeness.nearest(asked, "finding documents like A's"), strict=True):
+    asked = np.flatnonzero([name in wanted for name in names])
+    nearest = index.nearest(asked, "finding documents similar to A's")
+    for row, (others, cosines) in zip(asked.tolist(), nearest, strict=True):
         densities[row] = cosines[:width].sum() / width
         near[row] = others[may_be_named[others]], cosines[may_be_named[others]]
     found = np.setdiff1d(np.concatenate([asked[:0], *(others for others, _ in near.values())]), asked)
-    for row, (_, cosines) in zip(found, likeness.nearest(found, "comparing these documents with others"), strict=True):
+    for row, (_, cosines) in zip(
+        found, index.nearest(found, "computing the densities of these documents"), strict=True
+    ):
         densities[row] = cosines[:width].sum() / width
 
-    # Name the best.
-    result = {name: [] for name in wanted}
+    # Return the best. If few documents are offered, fewer are similar: lower the number with their share.
+    named = max(FEWEST, round(NEIGHBOURS * len(names) / (len(names) + len(left_out))))
     for row, (others, cosines) in near.items():
         best = others[np.argsort(densities[others] / 2 - cosines, kind="stable")[:named]]
         result[names[row]] = [names[other] for other in best]

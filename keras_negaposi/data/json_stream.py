@@ -1,4 +1,7 @@
-"""Reading one huge JSON file a value at a time, with the limits of `json_text`."""
+"""Reads a large JSON file one value at a time, with the checks of `json_text`.
+
+ijson streams JSON too, but accepts repeated keys, does not limit the size of a value, and names no line and column.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,13 @@ from checkpoints_tools.common.files import BLOCK, opened
 from checkpoints_tools.common.json_text import SURROGATE, check_strings, key_twice, make_decoder, too_deep
 
 LONGEST_VALUE = 32 << 20
-"""Characters of a list's item or an object's member: no page is so long, and it has to be held in memory."""
+"""Most characters of a list's item or an object's member, which has to fit into memory; no real page is as long."""
 MOST_PARTS = 1000
-"""Members after which an object is a mapping of many things, not a structure with named parts."""
+"""An object with more members is a mapping of many items, not a structure with named parts."""
 UNDECIDED = 16
-"""Characters before the end of what was read in which an error may only mean that a word or escape goes on."""
+"""An error within this many characters of the end of the text read so far may be an incomplete word or escape."""
 
-_SPACE = re.compile(r"[ \t\n\r]*")
+_NOT_SPACE = re.compile(r"[^ \t\n\r]")
 _COMMA = re.compile(r"[ \t\n\r]*,[ \t\n\r]*")
 _NEXT_KEY = re.compile(r'[ \t\n\r]*,[ \t\n\r]*"([^"\\\x00-\x1f]*)"[ \t\n\r]*:[ \t\n\r]*')
 _BEGINS = {"[": "start_array", "{": "start_map", '"': "string"}
@@ -30,12 +33,12 @@ def stream_items(path: str, prefix: str, may_be_empty: bool = False) -> Iterator
     """Yields the items of a list.
 
     Args:
-        path: of a JSON file.
-        prefix: ``item``: the file is the list; ``pages.item``: it is the member ``pages`` of the file's object.
-        may_be_empty: or there must be an item.
+        path: path of a JSON file.
+        prefix: ``item`` if the file is the list, ``pages.item`` if the list is the member ``pages`` of its object.
+        may_be_empty: whether the list may be empty or missing.
 
     Raises:
-        InputError: the file is missing, not JSON or not UTF-8, or has nothing there unless it may.
+        InputError: the file is missing, not JSON or not UTF-8, or the list is empty and must not be.
     """
     key = prefix.removesuffix("item").removesuffix(".")
     count = 0
@@ -50,11 +53,11 @@ def stream_items(path: str, prefix: str, may_be_empty: bool = False) -> Iterator
                 cursor.skip()
         cursor.finish()
     if not count and not may_be_empty:
-        raise InputError(f"{path}: no {key or 'item'} in it; is this the file that you meant?")
+        raise InputError(f"{path}: contains no {key or 'item'}; is this the file that you meant?")
 
 
 def stream_members(path: str) -> Iterator[tuple[str, object]]:
-    """Yields the (key, value) of a JSON object.
+    """Yields the (key, value) pairs of a JSON object.
 
     Raises:
         InputError: as `stream_items`.
@@ -67,7 +70,7 @@ def stream_members(path: str) -> Iterator[tuple[str, object]]:
 
 
 def stream_kinds(path: str) -> Iterator[tuple[str, str]]:
-    """Yields each key of a JSON object with what its value begins with: ``start_array``, ``start_map``, ``string``, ...
+    """Yields each key of a JSON object with its value's kind: ``start_array``, ``start_map``, ``string`` or ``other``.
 
     Raises:
         InputError: as `stream_items`.
@@ -81,7 +84,7 @@ def stream_kinds(path: str) -> Iterator[tuple[str, str]]:
 
 
 def check_json(path: str) -> object:
-    """Reads a JSON file to its end; gives the value, but an empty list or object in place of one with content.
+    """Reads a JSON file to its end, and returns its value, but a list or object without its content.
 
     Raises:
         InputError: as `stream_items`.
@@ -94,17 +97,17 @@ def check_json(path: str) -> object:
 
 
 def first_character(path: str) -> str:
-    """What the JSON in a file begins with, ``[`` for a list.
+    """Returns the first character of the JSON in a file, ``[`` for a list.
 
     Raises:
-        InputError: the file cannot be read, is not UTF-8, or there is nothing in it.
+        InputError: the file cannot be read, is not UTF-8, or is empty.
     """
     with opened(path) as file:
         return _Cursor(file, path).peek()
 
 
 def has_list(path: str, key: str) -> bool:
-    """Whether one of the first members of an object is a list under ``key``; stops reading there.
+    """Returns whether one of the first members of an object is a list with the given key; stops reading there.
 
     Raises:
         InputError: as `stream_items`.
@@ -113,11 +116,11 @@ def has_list(path: str, key: str) -> bool:
 
 
 class _Cursor:
-    """A place in a JSON text, of which only the value at hand is in memory."""
+    """A position in a JSON file, of which only the text around the current value is in memory."""
 
     def __init__(self, file: BinaryIO, path: str) -> None:
         self._file, self._path = file, path
-        self._scan = make_decoder(path).scan_once
+        self._decoder = make_decoder(path)
         self._text, self._at, self._rest = "", 0, b""
         self._bytes, self._lines, self._columns = 0, 1, 1
         self._suspect = False
@@ -125,29 +128,28 @@ class _Cursor:
             raise InputError(f"{path}: the file is empty")
 
     def peek(self) -> str:
-        """The next character that is not white space; empty at the end."""
+        """Returns the next character that is not white space, or an empty string at the end."""
         while True:
-            self._at = _SPACE.match(self._text, self._at).end()
-            if self._at < len(self._text):
-                return self._text[self._at]
+            match = _NOT_SPACE.search(self._text, self._at)
+            self._at = match.start() if match else len(self._text)
+            if match:
+                return match[0]
             if not self._read():
                 return ""
 
     def value(self, key: str | None = None) -> object:
-        """Takes the next value; ``key`` is that of the member that it is."""
+        """Reads the next value; ``key`` is the member's key if it is the value of a member."""
         while True:
             try:
-                value, end = self._scan(self._text, self._at)
-            except StopIteration as stop:
+                value, end = self._decoder.raw_decode(self._text, self._at)
+            except json.JSONDecodeError as error:
                 at_space = self._text[self._at : self._at + 1] in " \t\n\r"  # or at the end
                 if not (at_space and self.peek()):
-                    self._read_on("Expecting value", self._at if at_space else stop.value)
-            except json.JSONDecodeError as error:
-                self._read_on(error.msg, error.pos)
+                    self._read_on(error.msg, self._at if at_space else error.pos)
             except RecursionError:
                 raise too_deep(self._path) from None
             else:
-                if end + len("e+") < len(self._text) or not self._read():  # else a number may go on
+                if end + len("e+") < len(self._text) or not self._read():  # otherwise a number may continue
                     break
         if self._suspect:
             place = f"{self._path}: line {self._line_column(self._at)[0]}"
@@ -156,17 +158,17 @@ class _Cursor:
         return value
 
     def items(self) -> Iterator[object]:
-        """Takes a list, an item at a time."""
+        """Reads a list, one item at a time."""
         self._open("[", "list")
         if self.peek() == "]":
             self._at += 1
             return
         yield self.value()
-        while self._passes(_COMMA) or self._goes_on("]"):
+        while self._passes(_COMMA) or self._continues("]"):
             yield self.value()
 
     def members(self) -> Iterator[str]:
-        """Takes an object; after each key that it yields, the value has to be taken."""
+        """Reads an object and yields its keys; the caller reads the value after each key."""
         seen: set[str] = set()
         self._open("{", "object")
         if self.peek() == "}":
@@ -179,10 +181,10 @@ class _Cursor:
             seen.add(key)
             yield key
             found = self._passes(_NEXT_KEY)
-            key = found[1] if found else self._key() if self._goes_on("}") else None
+            key = found[1] if found else self._key() if self._continues("}") else None
 
     def skip(self) -> object:
-        """Takes a value, one item or member at a time; gives it, but a list or object without its content."""
+        """Reads a value, one item or member at a time, and returns it, but a list or object without its content."""
         begin = self.peek()
         if begin == "[":
             for _ in self.items():
@@ -195,12 +197,12 @@ class _Cursor:
         return self.value()
 
     def finish(self) -> None:
-        """Refuses what stands behind the last value."""
+        """Checks that nothing follows the last value."""
         if self.peek():
             self._fail("Extra data", self._at)
 
     def _passes(self, usual: re.Pattern[str]) -> re.Match[str] | None:
-        """Takes what usually comes next, if that is at hand as a whole: quicker than character by character."""
+        """Reads the usual separator, if all of it is in memory already: faster than character by character."""
         found = usual.match(self._text, self._at)
         if found and found.end() < len(self._text):
             self._at = found.end()
@@ -216,8 +218,8 @@ class _Cursor:
         self._at += 1
         return key
 
-    def _goes_on(self, close: str) -> bool:
-        """Takes the comma, or the bracket that closes a list or object."""
+    def _continues(self, close: str) -> bool:
+        """Reads the comma, or the bracket that closes a list or object; returns whether it was the comma."""
         found = self.peek()
         if found != "," and found != close:
             self._fail("Expecting ',' delimiter", self._at)
@@ -226,18 +228,22 @@ class _Cursor:
 
     def _open(self, bracket: str, name: str) -> None:
         if self.peek() != bracket:
-            self.skip()  # not JSON, perhaps
+            self.skip()  # reports a syntax error, if there is one
             raise InputError(f"{self._path}: must be one JSON {name}; is this the file that you meant?")
         self._at += 1
 
     def _read_on(self, problem: str, position: int) -> None:
-        """Reads more if that may be all that is wrong."""
+        """Reads more if the error may be due to the end of the text read so far; otherwise fails."""
         open_end = problem.startswith("Unterminated string") or position > len(self._text) - UNDECIDED
         if not open_end or not self._read():
             self._fail(problem, position)
 
     def _read(self) -> bool:
-        """Reads a block, or as much as is waiting already; whether there was any."""
+        """Reads another block, at least as long as the unread text, so that a long value takes linear time.
+
+        Returns:
+            Whether there was anything left to read.
+        """
         waiting = len(self._text) - self._at
         if waiting > LONGEST_VALUE:
             line, _ = self._line_column(self._at)

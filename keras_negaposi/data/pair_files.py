@@ -1,4 +1,4 @@
-"""The rows of a file like ``negaposi.json``, read one at a time, whichever of its three shapes it has."""
+"""Reads the rows of a file like ``negaposi.json``, in any of its three shapes, one row at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CLASSES = {"posi": 1, "nega": 0}
 
 
 class Row(NamedTuple):
-    """What stands for A, B and the label, whatever it is, and where."""
+    """The unchecked values of A, B and the label, and their place in the file."""
 
     place: str
     a: object
@@ -22,14 +22,14 @@ class Row(NamedTuple):
 
 
 def read_rows(path: str) -> Iterator[Row]:
-    """Yields the rows; titles and labels are not looked at.
+    """Yields the rows without checking titles and labels.
 
     Args:
-        path: of a list of ``[a, b, label]``, a list of ``{"a", "b", "label"}``, or
+        path: path of a list of ``[a, b, label]``, a list of ``{"a", "b", "label"}``, or
             ``{"posi": [[a, b], ...], "nega": [[a, b], ...]}``.
 
     Raises:
-        InputError: it is not such a file; the message names the place.
+        InputError: the file has none of these shapes; the message names the place.
     """
     read = {"[": _listed, "{": _by_class}.get(first_character(path))
     if read is None:
@@ -37,12 +37,12 @@ def read_rows(path: str) -> Iterator[Row]:
     try:
         yield from read(path)
     except InputError:
-        check_json(path)  # says at which line and column it is not JSON, where that is what is wrong
+        check_json(path)  # if the file is not JSON, reports the line and column instead
         raise
 
 
 def kind(value: object) -> str:
-    """JSON's name for what a value is."""
+    """Returns JSON's name for the type of a value."""
     return KINDS.get(type(value), "number")
 
 
@@ -50,7 +50,7 @@ def _listed(path: str) -> Iterator[Row]:
     for number, item in enumerate(stream_items(path, "item", may_be_empty=True), 1):
         place = f"{path}: pair {number}"
         if isinstance(item, list) and len(item) == 3:
-            yield Row(place, *item)
+            yield Row(place, item[0], item[1], item[2])
         elif isinstance(item, dict) and item.keys() == {"a", "b", "label"}:
             yield Row(place, item["a"], item["b"], item["label"])
         else:
@@ -60,7 +60,7 @@ def _listed(path: str) -> Iterator[Row]:
 def _by_class(path: str) -> Iterator[Row]:
     for key, begin in stream_kinds(path):
         if key not in CLASSES:
-            raise InputError(f'{path}: unknown key {quoted(key)}; an object of pairs has "posi" and "nega" only')
+            raise InputError(f'{path}: unknown key {quoted(key)}; an object of pairs may only have "posi" and "nega"')
         if begin != "start_array":
             raise InputError(f'{path}: "{key}" must be a list of [a, b]')
     for key, label in CLASSES.items():
@@ -68,4 +68,4 @@ def _by_class(path: str) -> Iterator[Row]:
             place = f'{path}: pair {number} of "{key}"'
             if not isinstance(item, list) or len(item) != 2:
                 raise InputError(f"{place}: must be [a, b], not {quoted(item)}")
-            yield Row(place, *item, label)
+            yield Row(place, item[0], item[1], label)

@@ -15,12 +15,12 @@ from keras_negaposi.data.pair_files import read_rows
 from keras_negaposi.data.texts import read_texts
 
 LABELS = {0: 0, 1: 1, "0": 0, "1": 1}
-"""What counts as a label; JSON's true and false equal 1 and 0 as keys."""
+"""Accepted labels; JSON's true and false equal 1 and 0 as keys."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Pair:
-    """Titles of A and B, and 1 where B comes next after A, else 0."""
+    """Titles of A and B, and the label: 1 if B comes next after A, else 0."""
 
     a: str
     b: str
@@ -28,11 +28,11 @@ class Pair:
 
 
 class Pairs(Sequence[Pair]):
-    """Millions of pairs, held as numbers: 12 bytes each.
+    """A sequence of pairs that takes 12 bytes per pair, so that millions fit into memory.
 
     Args:
-        titles: each once; some may be in no pair.
-        rows: which titles are A and B, and the label, ``int32 [pairs, 3]``.
+        titles: each title once; some may be in no pair.
+        rows: indices of the titles of A and B, and the label, ``int32 [pairs, 3]``.
     """
 
     BLOCK = 4096
@@ -43,7 +43,7 @@ class Pairs(Sequence[Pair]):
 
     @classmethod
     def of(cls, pairs: Iterable[Pair]) -> Pairs:
-        """The same pairs."""
+        """Converts pairs; returns `Pairs` unchanged."""
         if isinstance(pairs, Pairs):
             return pairs
         numbers: dict[str, int] = {}
@@ -55,15 +55,15 @@ class Pairs(Sequence[Pair]):
 
     @property
     def labels(self) -> np.ndarray:
-        """``int32 [pairs]``."""
+        """Returns the labels, ``int32 [pairs]``."""
         return self.rows[:, 2]
 
     def take(self, numbers: np.ndarray) -> Pairs:
-        """Those at some positions, ``int [pairs]``."""
+        """Returns the pairs at the given positions, ``int [positions]``."""
         return Pairs(self.titles, self.rows[numbers])
 
     def used_titles(self) -> list[str]:
-        """Titles that are in a pair, in the order of `titles`."""
+        """Returns the titles that are in a pair, in the order of `titles`."""
         return [self.titles[number] for number in np.unique(self.rows[:, :2])]
 
     def __len__(self) -> int:
@@ -89,12 +89,16 @@ class Pairs(Sequence[Pair]):
             return False
         return all(mine == its for mine, its in zip(self, other, strict=True))
 
-    __hash__ = None  # type: ignore[assignment]
-
 
 @dataclasses.dataclass(frozen=True)
 class PairData:
-    """Texts by title, labelled pairs without repeats, and what was counted on the way."""
+    """The texts and the labelled pairs of the user's files.
+
+    Attributes:
+        texts: title -> text.
+        pairs: each pair once.
+        repeated: number of repeated pairs that were dropped.
+    """
 
     texts: dict[str, str]
     pairs: Pairs
@@ -102,17 +106,17 @@ class PairData:
 
     @property
     def empty(self) -> int:
-        """How many of the texts that are in a pair have nothing in them."""
+        """Returns how many of the texts that are in a pair are empty or white space."""
         return sum(not self.texts[title].strip() for title in self.pairs.used_titles())
 
     @property
     def class_counts(self) -> tuple[int, int]:
-        """How many pairs are negative, and how many positive."""
+        """Returns the number of negative and of positive pairs."""
         positive = int(self.pairs.labels.sum())
         return len(self.pairs) - positive, positive
 
     def describe(self) -> str:
-        """One line for the user."""
+        """Returns one line for the user."""
         negative, positive = self.class_counts
         return (
             f"{len(self.texts):,} texts, {len(self.pairs):,} pairs ({positive:,} positive, {negative:,} negative); "
@@ -124,12 +128,12 @@ def read_pairs(honbun: str, negaposi: str) -> PairData:
     """Reads and checks both files.
 
     Args:
-        honbun: path of the JSON object title -> text.
+        honbun: path of a JSON object title -> text.
         negaposi: path of a list of ``[a, b, label]``, a list of ``{"a", "b", "label"}``, or
             ``{"posi": [[a, b], ...], "nega": [[a, b], ...]}``.
 
     Raises:
-        InputError: a file is not what it should be; the message names the file and the place.
+        InputError: a file is invalid; the message names the file and the place.
     """
     texts = read_texts(honbun)
     titles = list(texts)
@@ -144,7 +148,7 @@ def read_pairs(honbun: str, negaposi: str) -> PairData:
         values.append(parse_label(raw_label, place))
     rows = np.array(values, np.int32).reshape(-1, 3)
     if not len(rows):
-        raise InputError(f"{negaposi}: no pairs in it; add labelled pairs of titles")
+        raise InputError(f"{negaposi}: contains no pairs; add labelled pairs of titles")
     _, first, same = np.unique(rows[:, 0] * np.int64(len(titles)) + rows[:, 1], return_index=True, return_inverse=True)
     torn = np.flatnonzero(rows[:, 2] != rows[first[same], 2])
     if len(torn):
@@ -157,7 +161,7 @@ def read_pairs(honbun: str, negaposi: str) -> PairData:
 
 
 def read_links(path: str) -> set[tuple[str, str]]:
-    """The titles (A, B) of the positive pairs in a file like ``negaposi``; of one class alone, too.
+    """Reads the titles (A, B) of the positive pairs in a file like ``negaposi.json``, which may have one class only.
 
     Raises:
         InputError: as `read_pairs`.
@@ -176,11 +180,11 @@ def _title(raw: object, place: str) -> str:
 
 
 def parse_label(raw: object, place: str) -> int:
-    """0 or 1 from a JSON value.
+    """Converts a JSON value to the label 0 or 1.
 
     Raises:
-        InputError: it is no label.
+        InputError: the value is not a label.
     """
     if isinstance(raw, (int, str)) and raw in LABELS:
         return LABELS[raw]
-    raise InputError(f"{place}: the label {quoted(raw)} is not one; use 1 (B comes next) or 0")
+    raise InputError(f"{place}: the label {quoted(raw)} is invalid; use 1 (B comes next) or 0")

@@ -1,13 +1,10 @@
-"""Cutting the pairs into train, dev and test: by pair, or so that no document is on both sides."""
+"""Splits the pairs into train, dev and test parts: pair by pair, or so that no document is in two parts."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import heapq
 import json
-import re
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
@@ -18,18 +15,24 @@ from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import write_blocks
 from checkpoints_tools.common.schema import read_as
 from keras_negaposi.data.adjacency import is_masked, page_of
+from keras_negaposi.data.documents import Documents
+from keras_negaposi.data.graph_partition import DocumentGraph
 from keras_negaposi.data.pairs import Pair, Pairs
 
 STARTS = 8
-"""How many seeded starts the grouped cut tries; the one that keeps most pairs wins."""
-TOLERANCE = 0.1
-"""The grouped test side may miss its wanted size by this part of it."""
+"""Number of seeded starts of a grouped split; the one that keeps the most pairs is used."""
 SPLIT_FIX = "finish the run again with --resume, which writes the file again"
 
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """The parts by name (``train``, ``test`` and, if asked for, ``dev``) and what the cut cost."""
+    """The parts of the pairs, and how many pairs were dropped to make them.
+
+    Attributes:
+        parts: pairs by part: ``train``, ``test`` and, if requested, ``dev``.
+        crossing: pairs dropped because their documents are in different parts.
+        downsampled: pairs dropped after that, to keep the shares of the classes.
+    """
 
     parts: dict[str, Pairs]
     crossing: int = 0
@@ -37,24 +40,25 @@ class Split:
 
     @property
     def held_out(self) -> list[Pair]:
-        """Pairs that must not be trained on."""
+        """Returns the pairs that must not be trained on."""
         return [pair for name in ("test", "dev") for pair in self.parts.get(name, ())]
 
     def free_titles(self, titles: Iterable[str], method: str, group_pattern: str) -> list[str]:
-        """Those of ``titles`` that may be trained on: in no held-out pair, nor, in a grouped split, their document.
+        """Returns the titles that may be trained on, because no held-out pair contains them.
 
-        A masked copy stands for its page, and is never one of them.
+        In a grouped split, no held-out pair contains their document either. A held-out masked copy excludes its page,
+        and masked copies are never returned.
         """
         place = Documents(group_pattern) if method == "grouped" else str
         taken = {place(page_of(title)) for pair in self.held_out for title in (pair.a, pair.b)}
         return [title for title in titles if not is_masked(title) and place(title) not in taken]
 
     def write(self, path: str) -> None:
-        """Writes the parts as JSON, ``[a, b, label]`` a line."""
+        """Writes the parts as JSON, one ``[a, b, label]`` per line."""
         write_blocks(path, (block.encode() for block in self._blocks()))
 
     def _blocks(self) -> Iterator[str]:
-        quoted = functools.cache(json.JSONEncoder(ensure_ascii=False).encode)  # a title is in many pairs
+        quoted = functools.cache(json.JSONEncoder(ensure_ascii=False).encode)  # many pairs share a title
         for number, (name, pairs) in enumerate(self.parts.items()):
             yield f"{',' if number else '{'}\n {json.dumps(name)}: ["
             for place, pair in enumerate(pairs):
@@ -63,13 +67,13 @@ class Split:
         yield "\n}\n"
 
     def describe(self) -> str:
-        """One line for the user."""
+        """Returns one line for the user."""
         sizes = ", ".join(f"{name} {len(pairs):,}" for name, pairs in self.parts.items())
         if not self.crossing and not self.downsampled:
             return sizes
         return (
-            f"{sizes}; {self.crossing:,} pairs across the cut dropped, then {self.downsampled:,} more drawn out at "
-            "random so that each side keeps the classes' shares"
+            f"{sizes}; dropped {self.crossing:,} pairs that cross the split, then {self.downsampled:,} more at random "
+            "to keep the class balance of each part"
         )
 
 
@@ -87,7 +91,7 @@ class _Saved:
 
 
 def read_split(path: str) -> dict[str, Pairs]:
-    """The parts that `Split.write` wrote.
+    """Reads the parts that `Split.write` wrote.
 
     Raises:
         InputError: the file cannot be read, or is damaged.
@@ -107,13 +111,14 @@ def split_pairs(
     Args:
         pairs: all labelled pairs.
         method: ``random`` (stratified by label) or ``grouped`` (by document).
-        test_share: the part of all pairs to test on.
-        dev_share: the part of the training pairs to set aside for choosing anything; 0 for none.
+        test_share: fraction of all pairs in the test part.
+        dev_share: fraction of the remaining pairs in the dev part, for model selection; 0 for no dev part.
         group_pattern: for ``grouped``, a regular expression with one group that finds the document in a title.
-        seed: of every draw.
+        seed: random seed.
 
     Raises:
-        InputError: too few pairs, a bad pattern, or documents so entangled that a part would miss a class.
+        InputError: there are too few pairs, the pattern is invalid, or the documents are so strongly connected that a
+            part would lack a class.
     """
     documents = Documents(group_pattern)
     crossing = downsampled = 0
@@ -130,11 +135,14 @@ def split_pairs(
             downsampled += cut.downsampled
     for name, part in parts.items():
         if len(np.unique(part.labels)) < 2:
-            raise InputError(f"--split {method}: the {name} part has not both classes; give more pairs or documents")
+            raise InputError(
+                f"--split {method}: the {name} part contains only one of the two classes; give more pairs or documents"
+            )
     return Split(parts, crossing, downsampled)
 
 
 def _random(pairs: Pairs, share: float, seed: int) -> tuple[Pairs, Pairs]:
+    """Splits the pairs at random, with the same share of positives in both parts; returns train, then held-out."""
     try:
         kept, held_out = train_test_split(
             np.arange(len(pairs)), test_size=share, random_state=seed, stratify=pairs.labels
@@ -144,36 +152,19 @@ def _random(pairs: Pairs, share: float, seed: int) -> tuple[Pairs, Pairs]:
     return pairs.take(kept), pairs.take(held_out)
 
 
-class Documents:
-    """Finds the document in a title."""
-
-    def __init__(self, pattern: str) -> None:
-        try:
-            self._pattern = re.compile(pattern, re.DOTALL)  # a title may hold line breaks
-        except re.error as error:
-            raise InputError(f"--group_pattern {pattern}: not a regular expression: {error}") from None
-        if self._pattern.groups != 1:
-            raise InputError(f"--group_pattern {pattern}: must have exactly one group, the document; write (...)")
-
-    def __call__(self, title: str) -> str:
-        """The document, or the title itself where the pattern finds none, or an empty one."""
-        match = self._pattern.search(title)
-        return match[1] if match and match[1] else title
-
-
-def documents_of(pairs: Sequence[Pair], group_pattern: str) -> list[tuple[str, str]]:
-    """The documents of A and of B of each pair."""
-    documents = Documents(group_pattern)
-    return [(documents(pair.a), documents(pair.b)) for pair in pairs]
-
-
 def _grouped(pairs: Pairs, share: float, documents: Documents, seed: int) -> Split:
+    """Splits the pairs into ``train`` and ``test``, which share no document."""
+    # Number the documents of A and of B, in an order that depends on their names only.
     of_titles = [documents(title) for title in pairs.titles]
     numbers = {name: number for number, name in enumerate(sorted(set(of_titles)))}
     ends = np.array([numbers[name] for name in of_titles])[pairs.rows[:, :2]]
-    graph = _Graph(ends, len(numbers))
+
+    # Grow a test side from several starts, and take the one that keeps the most pairs.
+    graph = DocumentGraph(ends, len(numbers))
     sides = (graph.grow(share * len(pairs), np.random.default_rng([seed, start])) for start in range(STARTS))
     best = max(sides, key=lambda side: _kept(pairs.labels, side[ends]))
+
+    # Drop the pairs that cross the split, then pairs of the class that a part has too many of.
     parts = {"train": np.flatnonzero(~best[ends].any(axis=1)), "test": np.flatnonzero(best[ends].all(axis=1))}
     uncrossed = sum(map(len, parts.values()))
     for number, (name, part) in enumerate(parts.items()):
@@ -183,79 +174,8 @@ def _grouped(pairs: Pairs, share: float, documents: Documents, seed: int) -> Spl
     return Split({name: pairs.take(part) for name, part in parts.items()}, len(pairs) - uncrossed, uncrossed - kept)
 
 
-class _Graph:
-    """The documents, and how many pairs join two of them.
-
-    Args:
-        ends: documents of A and of B, ``int [pairs, 2]``.
-        count: of the documents.
-    """
-
-    def __init__(self, ends: np.ndarray, count: int) -> None:
-        self._weight = np.bincount(ends.ravel(), minlength=count) / 2  # a pair is half of either's
-        self._documents = np.unique(ends)
-        self._links: dict[int, Counter[int]] = defaultdict(Counter)
-        joined, pairs = np.unique(ends[:, 0] * count + ends[:, 1], return_counts=True)
-        for key, number in zip(joined.tolist(), pairs.tolist(), strict=True):
-            a, b = divmod(key, count)
-            if a != b:
-                self._links[a][b] += number
-                self._links[b][a] += number
-
-    def grow(self, wanted: float, rng: np.random.Generator) -> np.ndarray:
-        """Grows the test side from one document, always taking the one with the most pairs into it, then swaps.
-
-        Greedy graph growing followed by single moves, as in multilevel graph partitioning (Karypis and Kumar, 1998).
-        The side's size is counted in pairs: one within it counts 1, one across the cut 1/2.
-
-        Returns:
-            Whether a document is on it, ``bool [documents]``.
-        """
-        weight = self._weight.tolist()
-        order = rng.permutation(self._documents).tolist()
-        rank = {document: number for number, document in enumerate(order)}
-        side: set[int] = set()
-        size = 0.0
-        gain = {document: -self._links[document].total() for document in order}  # by how much a change shrinks the cut
-        heap: list[tuple[int, int, int]] = []
-        fresh = iter(order)
-
-        def move(document: int) -> float:
-            """Changes the document's side; gives by how much the test side grows."""
-            joins = document not in side
-            side.symmetric_difference_update((document,))
-            gain[document] = -gain[document]
-            for other, count in self._links[document].items():
-                gain[other] += 2 * count if (other in side) != joins else -2 * count
-            return weight[document] if joins else -weight[document]
-
-        # Grow.
-        while size < wanted:
-            document = heapq.heappop(heap)[2] if heap else next(fresh, None)
-            if document is None:
-                break
-            if document in side or size + weight[document] > wanted * (1 + TOLERANCE):
-                continue
-            size += move(document)
-            for other in self._links[document]:
-                if other not in side:
-                    heapq.heappush(heap, (-gain[other], rank[other], other))
-
-        # Swap.
-        for _ in range(10):
-            moved = False
-            for document in order:
-                change = -weight[document] if document in side else weight[document]
-                if gain[document] > 0 and abs(size + change - wanted) <= wanted * TOLERANCE:
-                    size += move(document)
-                    moved = True
-            if not moved:
-                break
-        return np.isin(np.arange(len(weight)), list(side))
-
-
 def _kept(labels: np.ndarray, ends: np.ndarray) -> int:
-    """How many pairs stay on either side after the classes are levelled: what the cut is chosen for.
+    """Returns how many pairs would remain on both sides with as many negatives as positives; a split maximises this.
 
     Args:
         labels: ``int32 [pairs]``.
@@ -267,10 +187,10 @@ def _kept(labels: np.ndarray, ends: np.ndarray) -> int:
 
 
 def _rebalance(labels: np.ndarray, positive_share: float, rng: np.random.Generator) -> np.ndarray:
-    """Draws out pairs of the class that has too many, until the classes have their shares again.
+    """Drops random pairs of the class that has too many, so that the positives have the given share again.
 
     Returns:
-        Positions of those that stay, in order.
+        Positions of the remaining pairs, in order.
     """
     groups = [np.flatnonzero(labels == label) for label in (0, 1)]
     shares = (1 - positive_share, positive_share)

@@ -1,4 +1,4 @@
-"""``honbun_data.json``: title -> text."""
+"""Reads ``honbun_data.json``, a JSON object title -> text."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ __all__ = ["check_text", "read_texts"]
 
 
 def read_texts(path: str) -> dict[str, str]:
-    """Reads title -> text.
+    """Reads the texts by title.
 
     Raises:
-        InputError: not an object of strings, or empty.
+        InputError: the file is not a JSON object of strings, or is empty.
     """
     texts = read_json(path)
     if not isinstance(texts, dict):
         raise InputError(f"{path}: must be one JSON object of title: text, not a {kind(texts)}")
     if not texts:
-        raise InputError(f"{path}: no texts in it; add title: text entries")
+        raise InputError(f"{path}: contains no texts; add title: text entries")
     for title, text in texts.items():
         if not isinstance(text, str):
             raise InputError(f"{path}: the text of {quoted(title)} must be a string, not a {kind(text)}")
@@ -30,5 +30,5 @@ def read_texts(path: str) -> dict[str, str]:
 
 
 def text_key(text: str) -> str:
-    """A short name of a text's content."""
+    """Returns a short key that identifies a text by its content (96 bits of its SHA-256)."""
     return hashlib.sha256(text.encode()).hexdigest()[:24]

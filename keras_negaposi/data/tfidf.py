@@ -1,29 +1,38 @@
-"""How like two texts are by their letters."""
+"""TF-IDF of character n-grams, and the texts that are most similar by it."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
+import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from checkpoints_tools.common.errors import InputError
 
+ROWS = 500
+"""Queries that are compared at once; limits the memory for their cosines."""
+
 
 class NGrams:
-    """TF-IDF of character bigrams and trigrams: Japanese needs no word boundaries for it.
+    """TF-IDF of character n-grams, bigrams and trigrams by default, which need no word segmentation of Japanese.
 
-    Rows have length 1. A text without any known n-gram has a row of zeros; where no text fitted on has two characters,
-    all have.
+    Rows have length 1. A text without any known n-gram has a row of zeros; where no fitted text is long enough for an
+    n-gram, all texts have.
     """
 
-    def __init__(self) -> None:
-        self._vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(2, 3), sublinear_tf=True)
+    def __init__(self, sizes: tuple[int, int] = (2, 3)) -> None:
+        """Prepares the vectorizer.
+
+        Args:
+            sizes: length of the shortest and of the longest n-grams, in characters.
+        """
+        self._vectorizer = TfidfVectorizer(analyzer="char", ngram_range=sizes, sublinear_tf=True)
         self._any = True
 
     def fit_transform(self, texts: Iterable[str]) -> csr_matrix:
-        """Learns the n-grams and their weights from some texts; gives their rows, ``float64 [texts, n-grams]``."""
+        """Learns the n-grams and their weights from the texts; returns their rows, ``float64 [texts, n-grams]``."""
         count = itertools.count()
         try:
             return self._vectorizer.fit_transform(text for text, _ in zip(texts, count, strict=False))
@@ -34,5 +43,29 @@ class NGrams:
             return csr_matrix((next(count), 1))
 
     def transform(self, texts: list[str]) -> csr_matrix:
-        """The rows of other texts."""
+        """Returns the rows of other texts, ``float64 [texts, n-grams]``."""
         return self._vectorizer.transform(texts) if self._any else csr_matrix((len(texts), 1))
+
+
+def top_neighbours(queries: csr_matrix, texts: csr_matrix) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Compares each query with every text, exactly; `tfidf_index.TfidfIndex` is for corpora where that takes too long.
+
+    Args:
+        queries: rows of `NGrams`.
+        texts: rows of the same `NGrams`.
+
+    Yields:
+        For each query the numbers of the texts that share an n-gram with it, and their cosines, as `by_cosine`.
+    """
+    columns = texts.T.tocsr()
+    for start in range(0, queries.shape[0], ROWS):
+        product = queries[start : start + ROWS] @ columns
+        product.sort_indices()
+        for first, end in itertools.pairwise(product.indptr):
+            yield by_cosine(product.indices[first:end], product.data[first:end])
+
+
+def by_cosine(numbers: np.ndarray, cosines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sorts texts by cosine, the highest first; texts with equal cosines keep their order."""
+    order = np.argsort(-cosines, kind="stable")
+    return numbers[order], cosines[order]

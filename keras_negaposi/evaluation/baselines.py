@@ -15,8 +15,8 @@ from checkpoints_tools.common.schema import read_as
 from keras_negaposi.config import BaselineConfig
 from keras_negaposi.config.heads import JOINT
 from keras_negaposi.config.saved import absolute
+from keras_negaposi.data.documents import documents_of
 from keras_negaposi.data.pairs import Pair
-from keras_negaposi.data.splits import documents_of
 from keras_negaposi.evaluation.bootstrap import Interval, Predictions, accuracy, document_weights, interval
 from keras_negaposi.evaluation.figures_folder import check_only
 from keras_negaposi.evaluation.figures_json import write_figures

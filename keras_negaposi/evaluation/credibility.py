@@ -12,8 +12,9 @@ import numpy as np
 from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.files import join
 from keras_negaposi.config import BaselineConfig, TrainConfig
+from keras_negaposi.data.documents import documents_of
 from keras_negaposi.data.pairs import Pair, read_pairs
-from keras_negaposi.data.splits import documents_of, read_split
+from keras_negaposi.data.splits import read_split
 from keras_negaposi.evaluation.baselines import score_baselines
 from keras_negaposi.evaluation.bootstrap import (
     Interval,

@@ -6,16 +6,15 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer
 
+from keras_negaposi.data.documents import documents_of
 from keras_negaposi.data.pairs import Pair
-from keras_negaposi.data.splits import documents_of
+from keras_negaposi.data.tfidf import NGrams, top_neighbours
 from keras_negaposi.evaluation.bootstrap import Interval, Predictions, accuracy, interval
 
 NEAR = 0.8
 """Two texts are near-duplicates if the cosine of their TF-IDF character 5-grams is at least this."""
 SAME_TEXT, NEAR_TEXT = "A's or B's text on another page", "near-duplicate of A's or B's text"
-_CHUNK = 500
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,15 +76,10 @@ def near_duplicates(texts: Sequence[str], others: Sequence[str]) -> set[str]:
     same = set(texts) & set(others)
     if not texts or not others:
         return same
-    try:
-        weighing = TfidfVectorizer(analyzer="char", ngram_range=(5, 5), sublinear_tf=True).fit([*texts, *others])
-    except ValueError:  # not one text has five characters
-        return same
-    ours, theirs = weighing.transform(texts), weighing.transform(others).T.tocsr()
-    highest = [
-        (ours[start : start + _CHUNK] @ theirs).max(axis=1).toarray().ravel() for start in range(0, len(texts), _CHUNK)
-    ]
-    return same | {text for text, cosine in zip(texts, np.concatenate(highest), strict=True) if cosine >= NEAR}
+    weighing = NGrams((5, 5))
+    weighing.fit_transform([*texts, *others])
+    found = top_neighbours(weighing.transform(list(texts)), weighing.transform(list(others)))
+    return same | {text for text, (_, cosines) in zip(texts, found, strict=True) if cosines[:1].sum() >= NEAR}
 
 
 def _split_accuracy(seen: np.ndarray, predictions: Predictions, weights: np.ndarray) -> TrainOverlap:

@@ -13,8 +13,9 @@ from checkpoints_tools.common.files import write_text
 from checkpoints_tools.common.progress import Ticker
 from checkpoints_tools.common.schema import read_as
 from keras_negaposi.config import EvaluateConfig, TrainConfig
+from keras_negaposi.data.documents import documents_of
 from keras_negaposi.data.pairs import PairData, read_pairs
-from keras_negaposi.data.splits import documents_of, read_split
+from keras_negaposi.data.splits import read_split
 from keras_negaposi.data.texts import read_texts
 from keras_negaposi.evaluation.bootstrap import document_weights, intervals
 from keras_negaposi.evaluation.figures_folder import About, check_free, claim, default_folder

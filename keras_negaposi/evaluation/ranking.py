@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from checkpoints_tools.common.progress import Ticker
+from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.pairs import Pair
-from keras_negaposi.data.splits import Documents
-from keras_negaposi.data.tfidf import NGrams
+from keras_negaposi.data.tfidf import NGrams, top_neighbours
 from keras_negaposi.evaluation.bootstrap import LEVEL, RESAMPLES, Interval
 from keras_negaposi.evaluation.text_baselines import Texts
 from keras_negaposi.serving.scorer import Scorer
@@ -118,11 +118,12 @@ def hard_candidates(
     """Returns, for each A, the ``count`` pages most similar to it outside its own document, without the true B."""
     weighing = NGrams()
     matrix = weighing.fit_transform([texts[title] for title in pages])
-    cosines = (weighing.transform([texts[pair.a] for pair in drawn]) @ matrix.T).toarray()
+    queries = weighing.transform([texts[pair.a] for pair in drawn])
     result = []
-    for pair, row in zip(drawn, cosines, strict=True):
+    for pair, (near, _) in zip(drawn, top_neighbours(queries, matrix), strict=True):
         own = documents(pair.a)
-        order = (pages[i] for i in np.argsort(-row, kind="stable"))
+        others_last = np.setdiff1d(np.arange(len(pages)), near)  # pages that share no n-gram with A
+        order = (pages[i] for i in np.r_[near, others_last])
         others = (title for title in order if documents(title) != own and title != pair.b)
         result.append([title for title, _ in zip(others, range(count), strict=False)])
     return result

@@ -11,9 +11,10 @@ from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import read_digest
 from keras_negaposi.config import DataConfig, TrainConfig
 from keras_negaposi.data.adjacency import adjacency, page_of
-from keras_negaposi.data.next_page_pairs import draw_next_pages
+from keras_negaposi.data.documents import Documents
+from keras_negaposi.data.next_page_pairs import sample_next_pages
 from keras_negaposi.data.pairs import PairData, Pairs, read_pairs
-from keras_negaposi.data.splits import Documents, Split, split_pairs
+from keras_negaposi.data.splits import Split, split_pairs
 from keras_negaposi.input_pipeline.packing import PREPROCESSORS, PairPreprocessor
 from keras_negaposi.input_pipeline.tokenizer import Tokenizer
 
@@ -76,7 +77,7 @@ def _add_next_pages(split: Split, data: PairData, config: DataConfig) -> Split:
     document = Documents(config.group_pattern)
     found = adjacency(sorted(data.texts), document)
     free = split.free_titles(sorted(data.texts), config.split, config.group_pattern)
-    drawn = draw_next_pages(
+    drawn = sample_next_pages(
         {title: data.texts[title] for title in free},
         found.pairs,
         document,

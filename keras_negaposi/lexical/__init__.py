@@ -1,1 +1,1 @@
-"""How likely B comes next by its characters alone: counted features, and the model that weighs them."""
+"""Lexical features of a pair of texts: counts of characters, n-grams and words, without a neural network."""

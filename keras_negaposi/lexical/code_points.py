@@ -1,4 +1,4 @@
-"""Texts as arrays of code points, in one spelling: lower case, half-width Latin, full-width katakana, single spaces."""
+"""Normalises texts to arrays of code points: lower case, half-width Latin, full-width katakana, single spaces."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ SPACE = ord(" ")
 
 @dataclasses.dataclass(frozen=True)
 class CodePoints:
-    """Some texts, one after the other.
+    """Several texts, concatenated.
 
     Attributes:
         points: code points of all texts, ``int64 [characters]``.
-        starts: where each text starts, and the end of the last, ``int64 [texts + 1]``.
+        starts: start of each text and end of the last one, ``int64 [texts + 1]``.
     """
 
     points: np.ndarray
@@ -27,26 +27,26 @@ class CodePoints:
 
     @functools.cached_property
     def lengths(self) -> np.ndarray:
-        """Characters of each text, ``int64 [texts]``."""
+        """Returns the length of each text in characters, ``int64 [texts]``."""
         return np.diff(self.starts)
 
     @functools.cached_property
     def texts(self) -> np.ndarray:
-        """Which text a character is in, ``int64 [characters]``."""
+        """Returns the index of the text that each character is in, ``int64 [characters]``."""
         return np.repeat(np.arange(len(self.lengths)), self.lengths)
 
     @functools.cached_property
     def positions(self) -> np.ndarray:
-        """Where in its text a character is, ``int64 [characters]``."""
+        """Returns the position of each character in its text, ``int64 [characters]``."""
         return np.arange(len(self.points)) - self.starts[self.texts]
 
 
 def code_points(texts: Sequence[str]) -> CodePoints:
-    """The texts in one spelling."""
+    """Normalises the texts."""
     raw = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.int64)
     owner = np.repeat(np.arange(len(texts)), [len(text) for text in texts])
     points = np.where(raw < BMP, spelling_table()[np.minimum(raw, BMP - 1)], raw)
-    # Runs of spaces count once, and none at the beginning of a text.
+    # Keep one space of each run of spaces, and none at the beginning of a text.
     space = points == SPACE
     before = np.r_[True, space[:-1] | (owner[1:] != owner[:-1])][: len(points)]
     kept = ~(space & before)
@@ -56,9 +56,9 @@ def code_points(texts: Sequence[str]) -> CodePoints:
 
 @functools.cache
 def spelling_table() -> np.ndarray:
-    """The code point that stands for each of the basic plane, ``int64 [65536]``.
+    """Returns the normalised code point of each code point of the basic plane, ``int64 [65536]``.
 
-    It is the compatibility form (NFKC) in lower case where that is a single character.
+    It is the compatibility form (NFKC) in lower case if that is a single character, else the code point itself.
     """
     table = np.arange(BMP)
     for point in range(BMP):

@@ -1,7 +1,7 @@
-"""Features of a pair of texts that need no neural network, strongest first.
+"""Features of a pair of texts that need no neural network, the strongest first.
 
-They compare what A and B share (TF-IDF cosines of n-grams and words, also of A's end with B's start; how rare the
-shared n-grams are), how alike their styles are, and how long they are. No label is used.
+They measure what A and B share (TF-IDF cosines of n-grams and words, also between the end of A and the start of B; the
+rarity of the shared n-grams), how similar their styles are, and how long they are. They are computed without labels.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from keras_negaposi.lexical.vocabulary import HIRAGANA, KANJI, KATAKANA, KINDS, 
 
 GRAMS, LONG_GRAMS = "2-3-grams", "2-4-grams"
 ENDS = (40, 80, 120)
-"""Characters of A's end and B's start that are compared."""
+"""Numbers of characters at the end of A and at the start of B that are compared."""
 RARE = (3, 10, 40)
 """An n-gram is rare if at most this many pages contain it."""
 RAREST = 5
+"""Number of the rarest shared n-grams whose mean rarity is a feature."""
 PAIRS_AT_ONCE = 4096
 
 STYLES: dict[str, tuple[str, ...]] = {
@@ -39,14 +40,14 @@ STYLES: dict[str, tuple[str, ...]] = {
     "Latin letters": tuple("abcdefghijklmnopqrstuvwxyz"),
     "digits": tuple("0123456789"),
 }
-"""Name -> what is counted, after the normalisation of `code_points`."""
+"""Name -> strings that are counted, after the normalisation of `code_points`."""
 SCRIPTS = {"kanji": (KANJI,), "katakana": (KATAKANA,), "Japanese": (KANJI, KATAKANA, HIRAGANA)}
 SENTENCE_ENDS = "。.!?」)"
 
 
 @dataclasses.dataclass(frozen=True)
 class _Texts:
-    """Different texts, and the vectors that are made of them once."""
+    """Different texts, with their terms and TF-IDF vectors, which are computed once."""
 
     points: CodePoints
     frequencies: PageFrequencies
@@ -54,11 +55,14 @@ class _Texts:
 
     @functools.cached_property
     def terms(self) -> dict[str, Terms]:
-        """The terms by their kind."""
+        """Returns the terms by kind."""
         return {kind: terms(self.points) for kind, terms in KINDS.items()}
 
     def vectors(self, kind: str, head: int | None = None, tail: int | None = None) -> csr_matrix:
-        """TF-IDF of the texts, or of their first or last characters."""
+        """Returns TF-IDF vectors of the whole texts, their first ``head`` or their last ``tail`` characters.
+
+        The result is ``float32 [texts, BUCKETS]``.
+        """
         key = kind, head, tail
         if key not in self._vectors:
             terms = self.terms[kind]
@@ -70,23 +74,24 @@ class _Texts:
 def lexical_features(
     frequencies: PageFrequencies, texts: Sequence[str], a: np.ndarray, b: np.ndarray
 ) -> tuple[list[str], np.ndarray]:
-    """The features of pairs.
+    """Computes the features of pairs.
 
     Args:
-        frequencies: of the corpus.
-        texts: each once.
-        a: which text is A, ``int [pairs]``.
-        b: which text is B, ``int [pairs]``.
+        frequencies: page frequencies of the corpus.
+        texts: each text once.
+        a: index of the text that is A, ``int [pairs]``.
+        b: index of the text that is B, ``int [pairs]``.
 
     Returns:
-        The features' names, and ``float32 [pairs, features]``.
+        The names of the features, and ``float32 [pairs, features]``.
     """
-    found = _Texts(code_points(texts), frequencies)
-    columns = {**_cosines(found, a, b), **_rarity(found, a, b), **_style(found.points, a, b)}
+    prepared = _Texts(code_points(texts), frequencies)
+    columns = {**_cosines(prepared, a, b), **_rarity(prepared, a, b), **_style(prepared.points, a, b)}
     return list(columns), np.column_stack([*columns.values()]).astype(np.float32)
 
 
 def _cosines(texts: _Texts, a: np.ndarray, b: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns the cosines of A and B, whole and in part, each ``float32 [pairs]``."""
     whole = texts.vectors(GRAMS)
     columns = {f"{kind}: A, B": _dot(texts.vectors(kind), texts.vectors(kind), a, b) for kind in KINDS}
     for size in ENDS:
@@ -102,12 +107,12 @@ def _cosines(texts: _Texts, a: np.ndarray, b: np.ndarray) -> dict[str, np.ndarra
 
 
 def _dot(left: csr_matrix, right: csr_matrix, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Products of A's row in ``left`` and B's row in ``right``, ``float32 [pairs]``."""
+    """Returns the dot products of A's row in ``left`` and B's row in ``right``, ``float32 [pairs]``."""
     return _by_parts(lambda rows: np.asarray(left[a[rows]].multiply(right[b[rows]]).sum(axis=1)).ravel(), len(a))
 
 
 def _rarity(texts: _Texts, a: np.ndarray, b: np.ndarray) -> dict[str, np.ndarray]:
-    """How rare the n-grams are that A and B share."""
+    """Returns how rare the n-grams are that A and B share, each ``float64 [pairs]``."""
     rarity, counts = texts.frequencies.rarity(LONG_GRAMS), texts.frequencies.counts[LONG_GRAMS]
     present = texts.terms[LONG_GRAMS].counts()
     present.data[:] = 1
@@ -131,7 +136,7 @@ def _row_sums(matrix: csr_matrix) -> np.ndarray:
 
 
 def _largest_mean(matrix: csr_matrix, count: int) -> np.ndarray:
-    """Mean of each row's largest values, missing ones being 0, ``float64 [rows]``."""
+    """Returns the mean of the ``count`` largest values of each row, where missing values are 0, ``float64 [rows]``."""
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     order = np.lexsort((-matrix.data, rows))
     rank = np.arange(len(rows)) - matrix.indptr[rows]
@@ -140,16 +145,19 @@ def _largest_mean(matrix: csr_matrix, count: int) -> np.ndarray:
 
 
 def _style(points: CodePoints, a: np.ndarray, b: np.ndarray) -> dict[str, np.ndarray]:
-    """Whether both texts are written alike, and how long they are."""
+    """Returns how similar the styles of both texts are, and how long they are, each ``[pairs]``."""
     lengths = np.maximum(points.lengths, 1)
     scripts = scripts_of(points)
+    # Share of the characters of each text that belong to each style.
     shares = {name: _occurrences(points, patterns) / lengths for name, patterns in STYLES.items()}
     for name, members in SCRIPTS.items():
         shares[f"{name} characters"] = _per_text(points, np.isin(scripts, members)) / lengths
+    # Difference and geometric mean of the shares in A and in B.
     columns = {}
     for name, share in shares.items():
         columns[f"{name}: difference"] = np.abs(share[a] - share[b])
         columns[f"{name}: in both"] = np.sqrt(share[a] * share[b])
+    # Lengths, and whether A ends with the end of a sentence.
     for name, side in (("A", a), ("B", b)):
         columns[f"length of {name}"] = points.lengths[side]
         columns[f"logarithm of the length of {name}"] = np.log1p(points.lengths[side])
@@ -161,7 +169,7 @@ def _style(points: CodePoints, a: np.ndarray, b: np.ndarray) -> dict[str, np.nda
 
 
 def _occurrences(points: CodePoints, patterns: Sequence[str]) -> np.ndarray:
-    """How often any of the patterns occurs in each text, ``float64 [texts]``."""
+    """Returns how often any of the patterns occurs in each text, ``float64 [texts]``."""
     total = np.zeros(len(points.lengths))
     for pattern in patterns:
         count = max(0, len(points.points) - len(pattern) + 1)
@@ -173,9 +181,11 @@ def _occurrences(points: CodePoints, patterns: Sequence[str]) -> np.ndarray:
 
 
 def _per_text(points: CodePoints, members: np.ndarray) -> np.ndarray:
+    """Counts the characters that are ``members`` (``bool [characters]``) in each text, ``float64 [texts]``."""
     return np.bincount(points.texts[members], minlength=len(points.lengths)).astype(np.float64)
 
 
 def _by_parts(compute: Callable[[slice], np.ndarray], count: int) -> np.ndarray:
+    """Computes an array over ``count`` pairs in blocks, to limit memory."""
     parts = [compute(slice(start, start + PAIRS_AT_ONCE)) for start in range(0, count, PAIRS_AT_ONCE)]
     return np.concatenate(parts) if parts else np.zeros(0)

@@ -1,6 +1,6 @@
-"""Character n-grams and words of texts, hashed to a fixed number of buckets (the "hashing trick").
+"""Extracts character n-grams and words from texts, hashed to a fixed number of buckets (the "hashing trick").
 
-A Japanese "word" here is a run of one script: kanji, katakana, or Latin letters and digits.
+Here a Japanese "word" is a run of one script: kanji, katakana, or Latin letters and digits.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from keras_negaposi.lexical.code_points import CodePoints
 BUCKET_BITS = 19
 BUCKETS = 1 << BUCKET_BITS
 LONGEST_RUN = 64
-"""Characters of a run that its hash tells apart from others by their position."""
-_FACTOR = np.uint64(0x9E3779B97F4A7C15)  # 2**64 divided by the golden ratio: spreads neighbouring numbers
+"""Characters of a run whose positions count in its hash; those of later characters do not."""
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)  # 2**64 divided by the golden ratio (Fibonacci hashing)
 _POWERS = np.cumprod(np.full(LONGEST_RUN, _FACTOR, np.uint64))
 
 
 @dataclasses.dataclass(frozen=True)
 class Terms:
-    """The n-grams or words of some texts.
+    """The n-grams or words of several texts.
 
     Attributes:
-        texts: which text each is in, ``int64 [terms]``.
-        starts: its position in the text, ``int64 [terms]``.
-        ends: the position after it, ``int64 [terms]``.
-        buckets: its hash, ``int64 [terms]``, below `BUCKETS`.
-        lengths: characters of each text, ``int64 [texts]``.
+        texts: index of the text of each term, ``int64 [terms]``.
+        starts: position of its first character in the text, ``int64 [terms]``.
+        ends: position after its last character, ``int64 [terms]``.
+        buckets: hash of the term, below `BUCKETS`, ``int64 [terms]``.
+        lengths: length of each text in characters, ``int64 [texts]``.
     """
 
     texts: np.ndarray
@@ -40,15 +40,15 @@ class Terms:
     lengths: np.ndarray
 
     def head(self, size: int) -> Terms:
-        """Those within the first ``size`` characters of their text."""
+        """Returns the terms within the first ``size`` characters of their texts."""
         return self._where(self.ends <= size)
 
     def tail(self, size: int) -> Terms:
-        """Those within the last ``size`` characters of their text."""
+        """Returns the terms within the last ``size`` characters of their texts."""
         return self._where(self.starts >= self.lengths[self.texts] - size)
 
     def counts(self) -> csr_matrix:
-        """How often each bucket occurs in each text, ``float32 [texts, BUCKETS]``."""
+        """Counts each bucket in each text, ``float32 [texts, BUCKETS]``."""
         ones = np.ones(len(self.buckets), np.float32)
         found = csr_matrix((ones, (self.texts, self.buckets)), (len(self.lengths), BUCKETS))
         found.sum_duplicates()
@@ -59,12 +59,12 @@ class Terms:
 
 
 def ngrams(texts: CodePoints, sizes: Sequence[int], allowed: np.ndarray | None = None) -> Terms:
-    """The character n-grams of some lengths.
+    """Extracts the character n-grams of the given lengths.
 
     Args:
-        texts: to take them from.
+        texts: normalised texts.
         sizes: lengths in characters.
-        allowed: ``bool [characters]``; n-grams with another character are left out.
+        allowed: ``bool [characters]``; n-grams that contain any other character are left out.
     """
     points = texts.points.astype(np.uint64) + np.uint64(1)
     columns = []
@@ -78,23 +78,24 @@ def ngrams(texts: CodePoints, sizes: Sequence[int], allowed: np.ndarray | None =
                 within = within & allowed[offset : offset + count]
         at = np.flatnonzero(within)
         columns.append((texts.texts[at], texts.positions[at], texts.positions[at] + size, _bucket(hashed[at])))
-    return Terms(*map(np.concatenate, zip(*columns, strict=True)), lengths=texts.lengths)
+    owners, starts, ends, buckets = (np.concatenate(column) for column in zip(*columns, strict=True))
+    return Terms(owners, starts, ends, buckets, texts.lengths)
 
 
 def runs(texts: CodePoints, scripts: np.ndarray, shortest: Sequence[int]) -> Terms:
-    """The longest stretches of characters of one script.
+    """Extracts the longest runs of characters of one script.
 
     Args:
-        texts: to take them from.
-        scripts: of each character, ``int [characters]``; 0 for characters that are in no run.
-        shortest: by script, the length in characters below which a run is left out.
+        texts: normalised texts.
+        scripts: script of each character, ``int [characters]``; 0 for characters that belong to no run.
+        shortest: by script, the length in characters of the shortest run that is kept.
     """
     if not len(texts.points):
         return ngrams(texts, (1,))
     changes = (scripts[1:] != scripts[:-1]) | (texts.texts[1:] != texts.texts[:-1])
     starts = np.flatnonzero(np.r_[True, changes])
     lengths = np.diff(np.r_[starts, len(scripts)])
-    # A polynomial over the characters, so that their order counts.
+    # Hash each run with a polynomial over its characters, so that their order counts.
     places = np.minimum(np.arange(len(scripts)) - np.repeat(starts, lengths), LONGEST_RUN - 1)
     hashed = np.add.reduceat(_mix(texts.points.astype(np.uint64) + np.uint64(1)) * _POWERS[places], starts)
     kept = (scripts[starts] > 0) & (lengths >= np.asarray(shortest)[scripts[starts]])
@@ -104,9 +105,11 @@ def runs(texts: CodePoints, scripts: np.ndarray, shortest: Sequence[int]) -> Ter
 
 
 def _mix(values: np.ndarray) -> np.ndarray:
+    """Spreads the bits of 64-bit values."""
     values = values * _FACTOR
     return values ^ (values >> np.uint64(29))
 
 
 def _bucket(hashed: np.ndarray) -> np.ndarray:
+    """Returns the highest bits of multiplied hashes as bucket numbers."""
     return (hashed * _FACTOR >> np.uint64(64 - BUCKET_BITS)).astype(np.int64)

@@ -1,4 +1,4 @@
-"""The kinds of terms that texts are compared by, and in how many pages of a corpus each term occurs."""
+"""The kinds of terms by which texts are compared, and the page frequencies of these terms in a corpus."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _RANGES = (
 
 
 def scripts_of(texts: CodePoints) -> np.ndarray:
-    """The script of each character, ``int64 [characters]``; 0 for punctuation and others."""
+    """Returns the script of each character, ``int64 [characters]``; 0 for punctuation and others."""
     scripts = np.zeros(len(texts.points), np.int64)
     for first, last, script in _RANGES:
         scripts[(texts.points >= first) & (texts.points <= last)] = script
@@ -30,6 +30,7 @@ def scripts_of(texts: CodePoints) -> np.ndarray:
 
 
 def _words(texts: CodePoints, *kinds: int) -> Terms:
+    """Returns the runs of the given scripts; katakana and hiragana need at least two characters."""
     scripts = scripts_of(texts)
     return runs(texts, np.where(np.isin(scripts, kinds), scripts, 0), (0, 1, 2, 1, 2))
 
@@ -44,16 +45,16 @@ KINDS: dict[str, Callable[[CodePoints], Terms]] = {
     "hiragana runs": lambda texts: _words(texts, HIRAGANA),
     "kanji": lambda texts: ngrams(texts, (1,), scripts_of(texts) == KANJI),
 }
-"""Name -> the terms of some texts."""
+"""Kind -> function that extracts its terms from texts."""
 
 
 @dataclasses.dataclass(frozen=True)
 class PageFrequencies:
-    """In how many pages of a corpus each term occurs.
+    """The number of pages of a corpus that contain each term.
 
     Attributes:
-        pages: how many pages were counted.
-        counts: by kind of term, ``float32 [BUCKETS]``.
+        pages: number of pages in the corpus.
+        counts: number of pages that contain each bucket, by kind of term, ``float32 [BUCKETS]``.
     """
 
     pages: int
@@ -61,7 +62,7 @@ class PageFrequencies:
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> PageFrequencies:
-        """Counts the terms of texts, a part of them at a time."""
+        """Counts the terms of texts in blocks of `PAGES_AT_ONCE`."""
         pages = 0
         counts = {kind: np.zeros(BUCKETS, np.float32) for kind in KINDS}
         stream = iter(texts)
@@ -73,9 +74,9 @@ class PageFrequencies:
         return cls(pages, counts)
 
     def tfidf(self, kind: str, terms: Terms) -> csr_matrix:
-        """TF-IDF vectors of length 1, ``float32 [texts, BUCKETS]``.
+        """Returns TF-IDF vectors of length 1, ``float32 [texts, BUCKETS]``.
 
-        Sublinear term frequency and smoothed inverse document frequency, as scikit-learn's ``TfidfVectorizer``.
+        Term frequency is sublinear and inverse document frequency smoothed, as in scikit-learn's ``TfidfVectorizer``.
         """
         found = terms.counts()
         idf = np.log((1 + self.pages) / (1 + self.counts[kind][found.indices])) + 1
@@ -84,6 +85,6 @@ class PageFrequencies:
         return csr_matrix(diags(1 / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32) @ found)
 
     def rarity(self, kind: str) -> np.ndarray:
-        """Logarithm of the inverse document frequency, ``float32 [BUCKETS]``; 0 for terms of a single page or none."""
+        """Returns log inverse document frequency, ``float32 [BUCKETS]``; 0 for fewer than two pages."""
         counts = self.counts[kind]
         return np.where(counts < 2, 0.0, np.log(self.pages / np.maximum(counts, 1))).astype(np.float32)

@@ -14,10 +14,10 @@ from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import is_remote, list_folder, staged_folder, write_json, write_text
 from keras_negaposi.config import PairsConfig
-from keras_negaposi.data.hard_negatives import like_documents
-from keras_negaposi.data.negative_sampling import Near, halves, match_negatives, with_texts_of
+from keras_negaposi.data.documents import Documents
+from keras_negaposi.data.hard_negatives import similar_documents
+from keras_negaposi.data.negative_sampling import Near, same_texts_as, sample_balanced
 from keras_negaposi.data.pairs import Pair, parse_label
-from keras_negaposi.data.splits import Documents
 from keras_negaposi.pair_generation.label_leak_check import leaks, tell_leaks
 from keras_negaposi.pair_generation.mined_negatives import mined_pages
 from keras_negaposi.pair_generation.page_store import FIX, PageStore, temporary_store
@@ -114,8 +114,8 @@ def _drawn(source: str, kind: str, texts: PageStore, config: PairsConfig, folder
         raise InputError(str(error) if named else f"{source}: {error}") from None
     links = pages.linked()
     candidates = {"next": pages.next, "link": links, "both": [*pages.next, *links]}[config.positive]
-    positives, others = halves(match_once(candidates, config.seed), config.count)
-    same_texts = with_texts_of([(c.a, c.b) for c in candidates], texts) if config.keep_duplicates else None
+    chosen = {c.a: c for c in match_once(candidates, config.seed)}
+    same_texts = same_texts_as([(c.a, c.b) for c in candidates], texts) if config.keep_duplicates else None
     linked = {(pages.document(c.a), pages.document(c.b)) for c in links}
 
     def allowed(a: str, b: str) -> bool:
@@ -124,16 +124,20 @@ def _drawn(source: str, kind: str, texts: PageStore, config: PairsConfig, folder
             return False
         return same_texts is None or not same_texts(a, b)
 
-    queries, keys = [c.a for c in others], [c.b for c in others]
-    near, pool = _near(config, pages, keys)
-    matched = match_negatives(queries, keys, allowed, near, pool, config.hard_share, config.seed)[: len(positives)]
-    if not matched:
+    positives, negatives = sample_balanced(
+        [(c.a, c.b) for c in chosen.values()],
+        config.count,
+        allowed,
+        *_near(config, pages),
+        config.hard_share,
+        config.seed,
+    )
+    if not negatives:
         raise InputError(
             f"{source}: makes no pair of each class with --positive {config.positive}; give more documents, shorter "
             "pages (--length) or another --positive. " + " ".join(_counts(pages, candidates, config))
         )
-    chosen = {c.a: c for c in others}
-    ends = [(c, c.b, 1) for c in positives[: len(matched)]] + [(chosen[a], b, 0) for a, b in matched]
+    ends = [(chosen[a], b, 1) for a, b in positives] + [(chosen[a], b, 0) for a, b in negatives]
     ends = [ends[i] for i in np.random.default_rng(config.seed).permutation(len(ends))]
     pairs = [Pair(c.a_title, b, label) for c, b, label in ends]
     masked = {c.a_title: c for c, _, _ in ends if c.hidden}
@@ -144,13 +148,13 @@ def _drawn(source: str, kind: str, texts: PageStore, config: PairsConfig, folder
     return GeneratedPairs(pairs, masked, _notes(pages, candidates, pairs, masked, config))
 
 
-def _near(config: PairsConfig, pages: Pages, keys: Iterable[str]) -> tuple[Near, Callable[[str], str]]:
+def _near(config: PairsConfig, pages: Pages) -> tuple[Near, Callable[[str], str]]:
     """Where likely wrong answers are looked for, and the pool that a B is in then."""
     if config.negative == "mined":
         return mined_pages(config.index, pages.texts.__getitem__), str
     if config.negative == "hard":
-        return like_documents(pages.texts, pages.document, keys), pages.document
-    return (lambda _: {}), pages.document
+        return similar_documents(pages.texts, pages.document), pages.document
+    return (lambda _, __: {}), pages.document
 
 
 def _measure(config: PairsConfig) -> Callable[[str], int]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from checkpoints_tools.common.errors import InputError
+from keras_negaposi.data.documents import documents_of
 from keras_negaposi.data.pairs import Pair
-from keras_negaposi.data.splits import documents_of, split_pairs
+from keras_negaposi.data.splits import split_pairs
 from keras_negaposi.evaluation.bootstrap import Interval, Predictions, accuracy, document_weights, interval
 from keras_negaposi.evaluation.text_baselines import TRIVIAL, labels_of
 

@@ -21,7 +21,7 @@ def mined_pages(index_path: str, text_of: Callable[[str], str]) -> Near:
 
     index = Index(index_path)
 
-    def near(queries: Sequence[str]) -> dict[str, list[str]]:
+    def near(queries: Sequence[str], _: Sequence[str]) -> dict[str, list[str]]:
         each = index.suggest_each([[text_of(a)] for a in queries], MINED, [[a] for a in queries])
         ticker = Ticker("the model names likely pages", len(queries))
         return {queries[i]: [page.title for page in found] for i, found in ticker.watch(each)}

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from urllib.parse import quote
 
 from checkpoints_tools.common.errors import quoted
-from keras_negaposi.data.splits import Documents
+from keras_negaposi.data.documents import Documents
 from keras_negaposi.readers.note_files import note_file
 from keras_negaposi.readers.scrapbox_notation import is_link
 from keras_negaposi.retrieval.search import Suggestion

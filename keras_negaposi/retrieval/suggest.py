@@ -13,8 +13,8 @@ from checkpoints_tools.common.files import exists, write_text
 from checkpoints_tools.common.progress import Ticker
 from checkpoints_tools.common.schema import checked
 from keras_negaposi.config import SuggestConfig
+from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.pairs import read_links
-from keras_negaposi.data.splits import Documents
 from keras_negaposi.data.texts import check_text
 from keras_negaposi.retrieval.html_page import render_page
 from keras_negaposi.retrieval.link_formats import ALL, LINKS, first_of_documents, linked_pages, one_line

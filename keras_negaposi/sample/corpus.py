@@ -112,6 +112,8 @@ def draw_pairs(decks: Sequence[Deck], seed: int) -> list[Pair]:
         rng.shuffle(steps)
         half = len(steps) // 2
         topics = [deck.topic for deck in decks[start : start + DECKS_A_SHELF]]
+        # Not `data.negative_sampling`: B must also have another topic or place than the next slide, and the published
+        # sample data depends on these random choices.
         negatives = _mismatch(steps[:half], topics, rng)
         pairs += negatives
         pairs += [Pair(a.title, b.title, 1) for _, a, b in steps[half : half + len(negatives)]]

@@ -19,9 +19,9 @@ from checkpoints_tools.common.progress import Ticker
 from checkpoints_tools.common.tables import read_rows, write_rows
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.data.adjacency import page_of
-from keras_negaposi.data.likeness import Likeness
 from keras_negaposi.data.pairs import Pair, Pairs
 from keras_negaposi.data.splits import read_split
+from keras_negaposi.data.tfidf_index import TfidfIndex
 from keras_negaposi.input_pipeline.prepared_data import UNLABELLED, Inputs, fingerprint_of_run
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import check_finished
@@ -86,10 +86,10 @@ def draw_neighbours(pages: Mapping[str, str], known: set[tuple[str, str]], count
     titles = sorted(pages)
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(titles))
-    likeness = Likeness((pages[title] for title in titles), len(titles))
+    index = TfidfIndex((pages[title] for title in titles), len(titles))
     pairs: list[tuple[str, str]] = []
     waiting: list[list[tuple[str, str]]] = []
-    for row, (others, _) in zip(order, likeness.nearest(order, "choosing pairs for the teacher"), strict=True):
+    for row, (others, _) in zip(order, index.nearest(order, "choosing pairs for the teacher"), strict=True):
         if len(pairs) == count:
             break
         found = [(titles[row], titles[other]) for other in rng.permutation(others[:NEIGHBOURS])]

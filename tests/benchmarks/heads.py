@@ -19,7 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_negaposi.data.splits import Documents, read_split
+from keras_negaposi.data.documents import Documents
+from keras_negaposi.data.splits import read_split
 from keras_negaposi.evaluation.ranking import hard_candidates
 from keras_negaposi.modeling.heads import HEADS, is_cacheable
 from keras_negaposi.retrieval import Index

@@ -26,17 +26,17 @@ def work(arguments):
     with locked(folder + "/locked"), written(folder + "/file") as file, staged_folder(folder + "/new") as staging:
         file.write(b"half")
         open(staging + "/half", "w").close()
-        print("begun", flush=True)
+        print("started", flush=True)
         time.sleep(60)
 sys.exit(run_command(make_parser("slow", ""), work, []))
 """
 
 
-def begin(folder):
+def start(folder):
     process = subprocess.Popen(
         [sys.executable, "-c", SLOW_COMMAND, str(folder)], stdout=subprocess.PIPE, text=True, bufsize=1
     )
-    assert process.stdout.readline() == "begun\n"
+    assert process.stdout.readline() == "started\n"
     return process
 
 
@@ -71,13 +71,13 @@ def test_a_device_stays_a_device(tmp_path):
         os.mknod(device, 0o666 | stat.S_IFCHR, os.stat("/dev/null").st_rdev)
         write_text(str(device), "x")
     except PermissionError as error:
-        pytest.skip(f"needs the right to make a device: {error}")
+        pytest.skip(f"needs permission to create a device: {error}")
     assert stat.S_ISCHR(device.stat().st_mode) and os.listdir(tmp_path) == ["null"]
 
 
 @pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "link"])
-def test_standard_output_is_added_to(tmp_path, name):
-    """Also where it is a file: what the shell has put there stays."""
+def test_standard_output_is_appended_to(tmp_path, name):
+    """Also if it is a file: what the shell has written there stays."""
     os.symlink("/dev/stdout", tmp_path / "link")
     code = "import sys; from checkpoints_tools.common.files import write_text; write_text(sys.argv[1], 'ours')"
     with open(tmp_path / "out", "a") as out:
@@ -92,7 +92,7 @@ def environment():
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_a_link_stays_and_what_it_leads_to_is_written(tmp_path, there):
+def test_a_link_stays_and_its_target_is_written(tmp_path, there):
     (tmp_path / "data").mkdir()
     target, link = tmp_path / "data/target", tmp_path / "link"
     if there:
@@ -105,7 +105,7 @@ def test_a_link_stays_and_what_it_leads_to_is_written(tmp_path, there):
 
 
 def test_planted_links_are_not_followed(tmp_path):
-    """A temporary name cannot be foreseen, as ``NAME.tmpPID`` could."""
+    """Temporary names are unpredictable, unlike ``NAME.tmpPID``."""
     victim = tmp_path / "victim"
     victim.write_text("precious")
     for name in (f"out.tmp{os.getpid()}", ".keras_negaposi-out.tmp"):
@@ -120,7 +120,7 @@ def test_planted_links_are_not_followed(tmp_path):
 
 
 @pytest.mark.parametrize("mask, mode", [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
-def test_permissions_are_those_that_the_user_wants(tmp_path, mask, mode):
+def test_permissions_follow_the_umask_or_the_replaced_file(tmp_path, mask, mode):
     old = os.umask(mask)
     try:
         write_text(str(tmp_path / "new"), "x")
@@ -137,7 +137,7 @@ def test_permissions_are_those_that_the_user_wants(tmp_path, mask, mode):
     assert stat.S_IMODE((tmp_path / "folder/file").stat().st_mode) == mode
 
 
-def test_another_name_of_a_file_keeps_the_old_content(tmp_path):
+def test_another_hard_link_keeps_the_old_content(tmp_path):
     (tmp_path / "a").write_text("old")
     os.link(tmp_path / "a", tmp_path / "backup")
     write_text(str(tmp_path / "a"), "new")
@@ -145,7 +145,7 @@ def test_another_name_of_a_file_keeps_the_old_content(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["", "folder", "new/", "loop", "none/x"])
-def test_what_cannot_be_a_file_is_an_error_that_names_it(tmp_path, monkeypatch, name):
+def test_a_path_that_cannot_be_a_file_is_named_in_the_error(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
     (tmp_path / "loop").symlink_to("loop")
@@ -168,7 +168,7 @@ for name in ("read_only", "closed/file", "closed/new"):
 """
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="needs root, to become somebody else")
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root, to become another user")
 def test_read_only_files_and_folders(tmp_path):
     os.chmod(tmp_path, 0o777)
     for parent in tmp_path.relative_to(tempfile.gettempdir()).parents[:-1]:
@@ -242,11 +242,11 @@ def test_files_of_a_folder_are_all_replaced_or_none(tmp_path):
 
     before = content()
     (output / "z.json").mkdir()
-    with pytest.raises(InputError, match=r"z.json: is a folder, where a file is to be written; remove or rename it"):
+    with pytest.raises(InputError, match=r"z.json: is a folder, but a file must be written there; remove or rename it"):
         write(last="z.json")
     assert content() == before
     os.rmdir(output / "z.json")
-    with pytest.MonkeyPatch.context() as patch:  # the disk fails at the last one
+    with pytest.MonkeyPatch.context() as patch:  # the disk fails at the last file
         real = os.replace
         patch.setattr(os, "replace", lambda a, b: 1 / 0 if b.endswith("z.json") else real(a, b))
         with pytest.raises(ZeroDivisionError):
@@ -258,14 +258,14 @@ def test_files_of_a_folder_are_all_replaced_or_none(tmp_path):
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
 def test_a_signal_leaves_nothing(tmp_path, name):
-    process = begin(tmp_path)
+    process = start(tmp_path)
     assert {"locked"} < set(os.listdir(tmp_path))
     number = getattr(signal, name)
     assert end(process, number) == 128 + number
     assert os.listdir(tmp_path) == ["locked"] and not os.listdir(tmp_path / "locked")
 
 
-def test_what_the_user_has_told_to_ignore_stays_ignored(tmp_path):
+def test_an_ignored_signal_stays_ignored(tmp_path):
     command = [sys.executable, "-c", SLOW_COMMAND.replace("sleep(60)", "sleep(0.5)"), str(tmp_path)]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -275,11 +275,11 @@ def test_what_the_user_has_told_to_ignore_stays_ignored(tmp_path):
     assert (tmp_path / "file").read_bytes() == b"half"
 
 
-def test_only_what_a_dead_process_of_ours_has_left_is_swept(tmp_path):
+def test_only_leftovers_of_our_dead_processes_are_swept(tmp_path):
     for name in ("x.tmp1", ".partial-mine", ".keras_negaposi-notes.tmp", "segment-000001", "draft.tmp17"):
         (tmp_path / name).write_text("mine")
     mine = set(os.listdir(tmp_path))
-    living, dead = begin(tmp_path), begin(tmp_path / "locked")
+    living, dead = start(tmp_path), start(tmp_path / "locked")
     of_living = {name for name in os.listdir(tmp_path) if temporary.is_ours(name)}
     assert len(of_living) == 2 and end(dead, signal.SIGKILL) == -signal.SIGKILL
     left = [name for name in os.listdir(tmp_path / "locked") if temporary.is_ours(name)]
@@ -293,7 +293,7 @@ def test_only_what_a_dead_process_of_ours_has_left_is_swept(tmp_path):
 
 
 def test_a_command_sweeps_where_it_writes(tmp_path):
-    assert end(begin(tmp_path), signal.SIGKILL) == -signal.SIGKILL
+    assert end(start(tmp_path), signal.SIGKILL) == -signal.SIGKILL
     (tmp_path / "mine.tmp1").write_text("mine")
     write_text(str(tmp_path / "other"), "x")
     assert set(os.listdir(tmp_path)) == {"locked", "mine.tmp1", "other"}
@@ -307,7 +307,7 @@ def test_an_empty_path_is_not_this_folder(tmp_path, monkeypatch):
     assert not os.listdir(tmp_path)
 
 
-def test_what_another_machine_has_left_is_swept_after_a_day(tmp_path):
+def test_leftovers_of_another_machine_are_swept_after_a_day(tmp_path):
     names = [f"{temporary.PREFIX}{machine}-abcdefg{i}{temporary.SUFFIX}" for i, machine in enumerate(2 * ["00000000"])]
     for name in names:
         (tmp_path / name).write_text("x")
@@ -322,7 +322,7 @@ def test_an_input_is_never_the_output(tmp_path):
     (tmp_path / "link").symlink_to("source")
     os.link(source, tmp_path / "hard")
     for output in (source, tmp_path / "link", tmp_path / "hard", tmp_path / "." / ".." / tmp_path.name / "source"):
-        with pytest.raises(InputError, match=r"^--output .*: is the same file as the input .*; give another$"):
+        with pytest.raises(InputError, match=r"^--output .*: is the same file as the input .*; give another path$"):
             outputs.check_not_read("--output", str(output), [None, "-", str(source)])
     for output in (tmp_path / "other", "/dev/null", tmp_path):
         outputs.check_not_read("--output", str(output), [None, str(source), "/dev/null"])

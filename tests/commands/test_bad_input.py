@@ -165,7 +165,7 @@ def seeds_beyond_the_largest(s):
     s.flags |= {"seed": str(2**32 - 1), "seeds": "2"}
 
 
-@case("--split grouped", "not both classes")
+@case("--split grouped", "only one of the two classes")
 def the_second_split_is_impossible(s):
     s.flags |= {"split": "both", "group_pattern": "^(doc)"}
 
@@ -228,7 +228,7 @@ def vocab_longer_than_the_model(s):
         file.write("more pieces than the BERT has\t0\n")
 
 
-@case("the test part has not both classes")
+@case("the test part contains only one of the two classes")
 def one_document_only(s):
     s.flags["split"] = "grouped"
     s.flags["group_pattern"] = "^(doc)"

@@ -13,7 +13,7 @@ from checkpoints_tools.common.errors import LONGEST_MESSAGE, InputError, shorten
 from checkpoints_tools.common.paths import path_problem
 from keras_negaposi import baseline, config, doctor, evaluate, index, pairs, predict, prepare, suggest, train
 from keras_negaposi.config.training import TpuConfig
-from keras_negaposi.data.splits import Documents
+from keras_negaposi.data.documents import Documents
 from keras_negaposi.sample import make
 from tests.helpers.properties import bounded, succeeds_or_explains
 

@@ -72,7 +72,7 @@ def test_a_run_on_gs_that_is_broken_off_twice_ends_as_one_on_this_disk(gcs, tiny
     gcs.faults[:] = [Fault("/bucket", 404, "The specified bucket does not exist.")]
     code, output, error = finish(process, "train")
     gcs.faults.clear()
-    assert code == 2 and len(error) == 1 and "there is no such bucket or object (HTTP 404)" in error[0], error
+    assert code == 2 and len(error) == 1 and "bucket or object not found (HTTP 404)" in error[0], error
 
     process = start(gcs, "train", "--resume", "--output_dir", there)
     after(process, "step 18/30")
@@ -106,7 +106,7 @@ def after(process, beginning):
         (
             Fault("POST /upload", 403, f"{ACCOUNT} does not have storage.objects.create access."),
             "bucket",
-            f"{ACCOUNT} may not do that (HTTP 403); grant it roles/storage.objectAdmin: gcloud storage buckets "
+            f"{ACCOUNT} lacks permission (HTTP 403); grant it roles/storage.objectAdmin: gcloud storage buckets "
             f"add-iam-policy-binding gs://bucket --member=serviceAccount:{ACCOUNT} --role=roles/storage.objectAdmin",
         ),
         (
@@ -119,7 +119,7 @@ def after(process, beginning):
         (
             None,
             "gone",
-            "there is no bucket gs://gone; check the name, or make it: gcloud storage buckets create gs://gone",
+            "bucket gs://gone not found; check the name, or create it: gcloud storage buckets create gs://gone",
         ),
         (Fault("POST /upload", 503, "busy"), "bucket", "does not answer as it should (HTTP 503); try again"),
     ],
@@ -137,7 +137,7 @@ def test_a_probe_leaves_nothing(tmp_path):
         probe(folder)
     assert not os.listdir(tmp_path / "local")
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot be made"):
+    with pytest.raises(InputError, match="cannot be created"):
         probe(str(tmp_path / "file"))
 
 
@@ -149,7 +149,7 @@ def test_the_doctor_tries_a_bucket_and_waits_for_slow_answers(gcs):
     assert code == 2 and not error and unused == [0, 0]
     good, bad, end = output.splitlines()[-3:]
     assert good == "ok   gs://bucket/new: written, listed, read, deleted"
-    assert bad.startswith("mend gs://gone/new: there is no bucket gs://gone") and end == "1 to mend"
+    assert bad.startswith("mend gs://gone/new: bucket gs://gone not found") and end == "1 to mend"
 
 
 WORKER = """

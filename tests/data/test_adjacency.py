@@ -1,4 +1,4 @@
-"""Which page comes next after which, in whatever order the pages are listed."""
+"""Adjacent pages, in any order of the listed pages, and the pairs that are sampled from them."""
 
 import dataclasses
 import json
@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import DataConfig, PairsConfig
 from keras_negaposi.data.adjacency import adjacency
-from keras_negaposi.data.next_page_pairs import draw_next_pages
+from keras_negaposi.data.documents import Documents
+from keras_negaposi.data.next_page_pairs import sample_next_pages
 from keras_negaposi.data.pairs import Pair, read_pairs
-from keras_negaposi.data.splits import Documents, Split
+from keras_negaposi.data.splits import Split
 from keras_negaposi.input_pipeline.prepared_data import NEXT_PAGES, fingerprint, read_inputs
 from keras_negaposi.pair_generation.generate import make_pairs
 from keras_negaposi.pair_generation.positives import MASK
@@ -48,7 +49,7 @@ def test_the_next_page_has_the_next_number(pattern, titles, pairs):
         assert sorted(adjacency(shuffled, Documents(pattern)).pairs) == sorted(pairs)
 
 
-def test_pages_without_a_place_are_counted():
+def test_pages_without_a_clear_number_are_counted():
     found = adjacency(["a,1", "a,x", "a,2", "a,02", "b", "c,d"], Documents(COMMA))
     assert (found.pairs, found.unnumbered, found.ambiguous) == ([], 1, 2)
     assert "1 pages have no page number in their titles and 2 pages have the page number of" in found.describe()
@@ -64,7 +65,7 @@ NUMBERS = st.one_of(
 @bounded
 @given(st.lists(st.tuples(NAMES, NUMBERS, st.sampled_from(["", "", "", f" {MASK}"])), unique=True), st.randoms())
 def test_adjacency_property(parts, rng):
-    """Against the definition, written out: the numbers as they were put in, not as they are found in the titles."""
+    """Compares with the definition, using the numbers that the titles were made from."""
     titles = {f"{name},{number}{mark}": (name, number, mark) for name, number, mark in parts}
     listed = list(titles)
     rng.shuffle(listed)
@@ -76,7 +77,7 @@ def test_adjacency_property(parts, rng):
 
 
 def decks(count=12, pages=11):
-    """title -> text; the third page of every deck is the same."""
+    """title -> text; every deck has the same third page."""
     return {
         f"講演{deck},{page}": "ご清聴ありがとうございました"
         if page == 2
@@ -108,7 +109,7 @@ def test_positives_of_pairs_do_not_depend_on_the_order_of_rows(order, tmp_path):
     assert len(candidates) == kept_once and len({tuple(pair) for pair in candidates}) == kept_once
 
 
-def test_pages_without_numbers_make_no_pairs_and_the_message_says_so(tmp_path):
+def test_pages_without_numbers_give_no_pairs_and_a_message(tmp_path):
     source = tmp_path / "honbun_data.json"
     source.write_text(json.dumps({f"d{deck},{name}": f"頁{deck}{name}の話" for deck in range(4) for name in "abc"}))
     with pytest.raises(InputError, match="12 pages have no page number in their titles"):
@@ -116,15 +117,15 @@ def test_pages_without_numbers_make_no_pairs_and_the_message_says_so(tmp_path):
 
 
 class _NoPreprocessor:
-    """Stands for what is not asked here: the tokenizer."""
+    """Replaces the tokenizer, which is not needed here."""
 
     def __init__(self, *_):
         pass
 
 
 @pytest.mark.parametrize("shuffled", [False, True])
-def test_augmenting_pairs_with_what_the_test_leaves(shuffled, tmp_path, monkeypatch):
-    """A folder that `pairs` has written of notes with links: masked copies stand among the pages, some are missing."""
+def test_next_page_pairs_avoid_the_held_out_pages(shuffled, tmp_path, monkeypatch):
+    """A folder that `pairs` wrote from notes with links: it has masked copies, and some pages are missing."""
     monkeypatch.setitem(read_inputs.__globals__["PREPROCESSORS"], "together", _NoPreprocessor)
     pages = [
         {
@@ -158,13 +159,13 @@ def test_augmenting_pairs_with_what_the_test_leaves(shuffled, tmp_path, monkeypa
         assert not {pair.a, pair.b} & tested and (pair.a, pair.b) not in known
 
 
-def test_augmenting_gives_the_same_pairs_whatever_the_order():
+def test_next_page_pairs_do_not_depend_on_the_order_of_the_texts():
     texts, document = decks(), Documents(COMMA)
-    drawn = []
+    sampled = []
     for seed in (0, 1):
         rows = dict(random.Random(seed).sample(list(texts.items()), len(texts)))
-        drawn.append(draw_next_pages(rows, adjacency(sorted(rows), document).pairs, document, set(), seed=3))
-    assert drawn[0] == drawn[1] and len(drawn[0]) > 80
+        sampled.append(sample_next_pages(rows, adjacency(sorted(rows), document).pairs, document, set(), seed=3))
+    assert sampled[0] == sampled[1] and len(sampled[0]) > 80
 
 
 def test_no_negative_has_the_texts_of_a_positive():
@@ -172,18 +173,18 @@ def test_no_negative_has_the_texts_of_a_positive():
     adjacent = adjacency(texts, document).pairs
     positives = {(texts[a], texts[b]) for a, b in adjacent}
     for seed in range(10):
-        drawn = draw_next_pages(texts, adjacent, document, set(), seed=seed)
-        assert not [pair for pair in drawn if not pair.label and (texts[pair.a], texts[pair.b]) in positives]
+        sampled = sample_next_pages(texts, adjacent, document, set(), seed=seed)
+        assert not [pair for pair in sampled if not pair.label and (texts[pair.a], texts[pair.b]) in positives]
 
 
-def test_a_masked_copy_in_the_test_takes_its_page_from_the_training():
+def test_a_masked_copy_in_the_test_part_excludes_its_page_from_training():
     split = Split({"train": [], "test": [Pair(f"a,1 {MASK}", "b,1", 1)]})
     assert split.free_titles(["a,1", "a,2", f"a,2 {MASK}", "b,1"], "random", COMMA) == ["a,2"]
     assert split.free_titles(["a,1", "a,2", "b,2", "c,1"], "grouped", COMMA) == ["c,1"]
 
 
 def test_records_with_other_next_pages_have_another_fingerprint(tmp_path):
-    """A run of an older version is not resumed with other pairs than it began with."""
+    """A run of an older version is not resumed with different pairs."""
     file = tmp_path / "x"
     file.write_text("x")
     config = DataConfig(**dict.fromkeys(("honbun", "negaposi", "model_file", "vocab_file"), str(file)))

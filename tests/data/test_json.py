@@ -1,4 +1,4 @@
-"""JSON from anybody: whichever reader, it is read as the one parser reads it, or refused in a line and at once."""
+"""Untrusted JSON: every reader returns what the strict parser returns, or rejects the file quickly and in one line."""
 
 import json
 
@@ -74,7 +74,7 @@ OF_LISTS, OF_OBJECTS = ("items", "pairs", "links"), ("members", "pages", "texts"
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_every_reader_refuses_hostile_json(name, tmp_path):
+def test_every_reader_rejects_hostile_json(name, tmp_path):
     content, message = HOSTILE[name]
     path = write(tmp_path, content)
     for reader, read in READS.items():
@@ -84,7 +84,7 @@ def test_every_reader_refuses_hostile_json(name, tmp_path):
         assert reader not in (OF_LISTS if of_lists else OF_OBJECTS) or message in str(found), (reader, str(found))
 
 
-def test_what_is_not_hostile_is_read(tmp_path):
+def test_valid_json_is_read(tmp_path):
     value = {"😀": "\0é", "n": [-(2**63), 2**63 - 1, 1.5e300, -0.0, True, None, {}], "e": "\\ud800"}
     path = write(tmp_path, b"\xef\xbb\xbf" + json.dumps(value).encode())
     assert dict(stream_members(path)) == value
@@ -92,7 +92,7 @@ def test_what_is_not_hostile_is_read(tmp_path):
     assert list(stream_items(path, "n.item")) == value["n"]
 
 
-def test_a_value_that_would_fill_the_memory_is_refused(tmp_path):
+def test_a_value_that_would_fill_the_memory_is_rejected(tmp_path):
     path = write(tmp_path, b'{"a": "' + b"x" * (LONGEST_VALUE + (2 << 20)) + b'"}')
     assert "is this the file that you meant" in str(succeeds_or_explains(lambda: list(stream_members(path))))
 
@@ -110,8 +110,8 @@ JSON = st.recursive(
 
 @bounded
 @given(value=JSON, ascii=st.booleans(), indent=st.sampled_from([None, 1]), block=st.integers(1, 40), data=st.data())
-def test_property_a_stream_is_what_the_parser_says(value, ascii, indent, block, data, tmp_path_factory):
-    """Whatever the blocks in which the file is read: the same value, or the same line."""
+def test_property_streaming_equals_parsing(value, ascii, indent, block, data, tmp_path_factory):
+    """The block size does not matter: streaming gives the same value or the same message as parsing the whole file."""
     content = json.dumps(value, ensure_ascii=ascii, indent=indent).encode()
     content = data.draw(st.just(content) | mutations(content))
     path = write(tmp_path_factory.getbasetemp(), content)

@@ -1,4 +1,4 @@
-"""Like documents and pages: what is found, how much of it there is, and how the work grows."""
+"""Similar documents and pages, the pairs made from them, and how the work grows with the data."""
 
 import json
 import random
@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checkpoints_tools.common.errors import InputError
-from keras_negaposi.data import likeness
 from keras_negaposi.data.adjacency import adjacency
-from keras_negaposi.data.hard_negatives import like_documents, nearest_documents
-from keras_negaposi.data.likeness import Likeness
+from keras_negaposi.data.documents import Documents
+from keras_negaposi.data.hard_negatives import nearest_documents, similar_documents
 from keras_negaposi.data.negative_sampling import halves, match_negatives
-from keras_negaposi.data.next_page_pairs import draw_next_pages
+from keras_negaposi.data.next_page_pairs import sample_next_pages
 from keras_negaposi.data.pairs import Pair
-from keras_negaposi.data.splits import Documents, split_pairs
+from keras_negaposi.data.splits import split_pairs
 from keras_negaposi.data.tfidf import NGrams
+from keras_negaposi.data.tfidf_index import TfidfIndex
 from keras_negaposi.evaluation.ranking import hard_candidates
 from keras_negaposi.evaluation.text_baselines import TRIVIAL
 from keras_negaposi.pair_generation.label_leak_check import leaks, tell_leaks
@@ -34,7 +34,7 @@ SYLLABLES = [chr(code) for code in range(0x3042, 0x3094)]
 
 
 def corpus(documents, seed=0, topics=40, vocabulary=600):
-    """title -> text: documents of three pages, each about one of some topics, in words that others use as well."""
+    """title -> text: documents of three pages, each about one of several topics; topics share some words."""
     rng = random.Random(seed)
     words = ["".join(rng.choices(SYLLABLES, k=4)) for _ in range(vocabulary)]
     about = [rng.sample(words, 12) for _ in range(topics)]
@@ -46,7 +46,7 @@ def corpus(documents, seed=0, topics=40, vocabulary=600):
 
 
 def exact_neighbours(texts, width=10):
-    """All cosines and all densities, as the definition has them."""
+    """Computes all cosines and all densities, as in the definition."""
     names = sorted({BY_COMMA(title) for title in texts})
     whole = [" ".join(texts[title] for title in sorted(texts) if BY_COMMA(title) == name) for name in names]
     matrix = NGrams().fit_transform(whole)
@@ -57,7 +57,7 @@ def exact_neighbours(texts, width=10):
     return {name: [names[other] for other in found] for name, found in zip(names, best, strict=True)}
 
 
-def test_like_documents_are_those_of_the_full_comparison():
+def test_similar_documents_are_those_of_the_full_comparison():
     texts = corpus(600)
     exact = exact_neighbours(texts)
     wanted = set(list(exact)[::20])
@@ -71,7 +71,7 @@ def test_like_documents_are_those_of_the_full_comparison():
 def test_only_documents_that_offer_a_b_are_named():
     texts = corpus(200)
     keys = [title for title in texts if int(title[1:6]) % 10 == 3]
-    near = like_documents(texts, BY_COMMA, keys)(["d00007,1", "d00043,0"])
+    near = similar_documents(texts, BY_COMMA)(["d00007,1", "d00043,0"], keys)
     offered = {BY_COMMA(key) for key in keys}
     assert all(found and set(found) <= offered for found in near.values())
     assert near["d00043,0"][0] in {"d00003", "d00083", "d00123", "d00163"}  # of its topic
@@ -79,16 +79,16 @@ def test_only_documents_that_offer_a_b_are_named():
 
 @pytest.fixture
 def compared(monkeypatch):
-    """How many postings the index has gone through, and how many texts were compared exactly."""
+    """Counts the postings that the index reads, and the texts that are compared exactly."""
     counts = {"texts": 0, "postings": 0}
-    compare = Likeness._compare
+    compare = TfidfIndex._compare
 
     def counting(self, row, others, estimates):
         counts["texts"] += 1
         counts["postings"] += int(np.diff(self._postings.indptr)[self._matrix[row].indices].sum())
         return compare(self, row, others, estimates)
 
-    monkeypatch.setattr(likeness.Likeness, "_compare", counting)
+    monkeypatch.setattr(TfidfIndex, "_compare", counting)
     return counts
 
 
@@ -97,14 +97,14 @@ def test_the_work_follows_the_number_of_pairs_and_of_documents(compared, tmp_pat
     for documents, count in ((500, None), (1000, None), (1000, 40)):
         texts = corpus(documents, topics=4, vocabulary=60)
         compared.update(texts=0, postings=0)
-        draw_next_pages(texts, adjacency(texts, BY_COMMA).pairs, BY_COMMA, set(), count)
+        sample_next_pages(texts, adjacency(texts, BY_COMMA).pairs, BY_COMMA, set(), count)
         work[documents, count] = dict(compared)
     assert work[1000, None]["texts"] <= 1000 and work[1000, None]["postings"] < 2.5 * work[500, None]["postings"]
     assert 0 < work[1000, 40]["texts"] <= 40
 
 
-def test_the_cut_by_documents_grows_with_the_pairs():
-    """One document that all others have a pair with: its neighbours' gains are kept, not computed again."""
+def test_the_work_of_a_grouped_split_is_linear_in_the_pairs():
+    """All documents have a pair with one hub: a move updates the gains of its neighbours and recomputes no others."""
 
     def steps(documents):
         pairs = [Pair(f"d{n},0", f"d{n},1", 1) for n in range(documents)]
@@ -127,7 +127,7 @@ def test_the_cut_by_documents_grows_with_the_pairs():
     assert steps(400) < 2.5 * steps(200)
 
 
-def test_a_page_is_a_once_before_any_is_twice():
+def test_every_page_is_a_once_before_any_is_a_twice():
     pages = corpus(40)
     pairs = draw_neighbours(pages, set(), len(pages) + 5, 0)
     assert len({(pair.a, pair.b) for pair in pairs}) == len(pages) + 5
@@ -141,8 +141,8 @@ PAGES = st.dictionaries(
 
 @bounded
 @given(PAGES, st.integers(1, 900), st.randoms())
-def test_drawing_neighbours_property(pages, count, rng):
-    """Either so many different pairs, or the exact number that is possible, which then is."""
+def test_property_neighbour_pairs(pages, count, rng):
+    """Returns ``count`` different pairs, or names the number that is possible, which then succeeds."""
     titles = list(pages)
     known = {(rng.choice(titles), rng.choice(titles)) for _ in range(20)}
     try:
@@ -154,10 +154,10 @@ def test_drawing_neighbours_property(pages, count, rng):
         count = possible
         with pytest.raises(InputError, match=f" make {possible:,} pairs"):
             draw_neighbours(pages, known, possible + 1, 0)
-    drawn = {(pair.a, pair.b) for pair in pairs}
-    assert len(drawn) == len(pairs) == count and not drawn & known
-    assert all(a != b and a in pages and b in pages for a, b in drawn)
-    assert all(sum(a == title for a, _ in drawn) <= NEIGHBOURS for title in titles)
+    chosen = {(pair.a, pair.b) for pair in pairs}
+    assert len(chosen) == len(pairs) == count and not chosen & known
+    assert all(a != b and a in pages and b in pages for a, b in chosen)
+    assert all(sum(a == title for a, _ in chosen) <= NEIGHBOURS for title in titles)
 
 
 @bounded
@@ -167,12 +167,12 @@ def test_drawing_neighbours_property(pages, count, rng):
     st.sampled_from([0.0, 0.5, 1.0]),
     st.one_of(st.none(), st.integers(0, 40)),
 )
-def test_negatives_property(places, text, hard_share, count):
-    """One document, no candidate, all texts the same: a page is matched with another document's only."""
+def test_property_negatives(places, text, hard_share, count):
+    """Negatives join two documents, also with one document only, no candidates, or equal texts."""
     texts = {f"d{document},{page}": text for document, page in places}
     positives, others = halves([(title, f"{title}+") for title in texts], count)
     keys = [b for _, b in others]
-    near = like_documents(texts | {b: text for b in keys}, BY_COMMA, keys)
+    near = similar_documents(texts | {b: text for b in keys}, BY_COMMA)
     matched = match_negatives(
         [a for a, _ in others], keys, lambda a, b: BY_COMMA(a) != BY_COMMA(b), near, BY_COMMA, hard_share, 0
     )
@@ -197,7 +197,7 @@ def test_texts_without_two_characters_score_as_chance_does(text):
         draw_neighbours(texts, set(), 3, 0)
 
 
-def test_n_grams_of_texts_that_have_some_are_as_ever():
+def test_texts_without_n_grams_have_rows_of_zeros():
     fitted = NGrams()
     rows = fitted.fit_transform(iter(["庭の石", "", "石の庭"]))
     assert rows.shape[0] == 3 and rows[1].nnz == 0
@@ -212,17 +212,17 @@ def test_n_grams_of_texts_that_have_some_are_as_ever():
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_few_pairs_are_made_of_many_pages(count, tmp_path, capsys):
+def test_a_small_count_from_many_pages(count, tmp_path, capsys):
     source = tmp_path / "honbun_data.json"
     source.write_text(json.dumps(corpus(20)), encoding="utf-8")
     code = main([str(source), "--output", str(tmp_path / "out"), "--count", str(count)])
-    said = capsys.readouterr()
-    assert (code, "2 pairs drawn" in said.out) == ((2, False) if count == 1 else (0, True))
-    assert count > 1 or "--count 1: must be at least 2" in said.err
+    output = capsys.readouterr()
+    assert (code, "2 pairs drawn" in output.out) == ((2, False) if count == 1 else (0, True))
+    assert count > 1 or "--count 1: must be at least 2" in output.err
 
 
 def test_a_full_disk_is_explained(tmp_path):
-    """The limit on a file's size stands for the disk's."""
+    """A limit on the file size simulates a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     store = PageStore(str(tmp_path / "pages.sqlite"))
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))

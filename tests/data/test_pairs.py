@@ -1,4 +1,4 @@
-"""Reading the user's two files: what is taken and what is counted; what is refused stands in test_bad_input.py."""
+"""Reading the user's two files: accepted shapes and counts; test_bad_input.py has the invalid files."""
 
 import json
 import tracemalloc
@@ -43,7 +43,7 @@ def test_repeats_and_empty_texts_are_counted(tmp_path):
     assert "2 repeated pairs dropped, 1 of the texts used are empty" in data.describe()
 
 
-def test_a_byte_order_mark_is_no_error(tmp_path):
+def test_a_byte_order_mark_is_accepted(tmp_path):
     honbun, negaposi = write(tmp_path, [["a", "b", 1], ["b", "a", 0]])
     for path in (honbun, negaposi):
         content = open(path, "rb").read()

@@ -1,18 +1,19 @@
-"""The cut into train, dev and test."""
+"""The split into train, dev and test."""
 
 import random
 
 import pytest
 
 from checkpoints_tools import InputError
+from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.pairs import Pair
-from keras_negaposi.data.splits import Documents, split_pairs
+from keras_negaposi.data.splits import split_pairs
 
 PATTERN = r"^(.*),"
 
 
 def make_pairs(documents=60, pages=6, seed=0, spread=3):
-    """Next-page pairs within documents, and as many negatives to one of the next ``spread`` documents."""
+    """Next-page pairs within documents, and as many negatives, each to one of the next ``spread`` documents."""
     rng = random.Random(seed)
     pairs = []
     for document in range(documents):
@@ -29,7 +30,7 @@ def split(pairs, method="random", test=0.25, dev=0.0, pattern=PATTERN, seed=0):
 
 @pytest.mark.parametrize("method", ["random", "grouped"])
 @pytest.mark.parametrize("dev", [0.0, 0.2])
-def test_parts_are_disjoint_and_nothing_is_lost_unsaid(method, dev):
+def test_parts_are_disjoint_and_dropped_pairs_are_counted(method, dev):
     pairs = make_pairs()
     result = split(pairs, method, dev=dev)
     kept = [pair for part in result.parts.values() for pair in part]
@@ -45,7 +46,7 @@ def test_a_seed_fixes_the_split(method):
     assert split(pairs, method, seed=3) != split(pairs, method, seed=4)
 
 
-def test_the_experiments_sizes():
+def test_the_sizes_of_the_original_experiment():
     pairs = [Pair(f"a{i}", f"b{i}", i % 2) for i in range(8940)]
     parts = split(pairs).parts
     assert (len(parts["train"]), len(parts["test"])) == (6705, 2235)
@@ -60,14 +61,14 @@ def test_grouped_shares_no_document(dev):
     assert all(not one & other for i, one in enumerate(seen) for other in seen[:i])
 
 
-def test_grouped_keeps_classes_level_and_its_share():
+def test_grouped_keeps_the_classes_balanced_and_the_test_share():
     result = split(make_pairs(), "grouped")
     for part in result.parts.values():
         positive = sum(pair.label for pair in part)
         assert abs(positive - (len(part) - positive)) <= 1
     share = len(result.parts["test"]) / sum(map(len, result.parts.values()))
     assert 0.18 < share < 0.32
-    assert result.crossing > 0 and "across the cut dropped" in result.describe()
+    assert result.crossing > 0 and "pairs that cross the split" in result.describe()
 
 
 def test_grouped_keeps_an_uneven_share_of_classes():
@@ -77,8 +78,8 @@ def test_grouped_keeps_an_uneven_share_of_classes():
         assert sum(pair.label for pair in part) / len(part) == pytest.approx(positive, abs=0.02)
 
 
-def test_grouped_chooses_the_cut_that_keeps_most():
-    """Negatives stay within blocks of ten documents, so some cut crosses no pair but the blocks' own."""
+def test_grouped_chooses_the_split_that_keeps_most_pairs():
+    """Negatives stay within blocks of ten documents, so a good split separates blocks and cuts few pairs."""
     rng = random.Random(0)
     pairs = []
     for document in range(80):
@@ -96,7 +97,7 @@ def test_group_pattern():
     assert Documents(r"^(\w+)/")("wiki/page") == "wiki"
 
 
-def test_one_document_cannot_be_cut():
+def test_one_document_cannot_be_split():
     pairs = [Pair(f"d,{i}", f"d,{i + 1}", i % 2) for i in range(40)]
     with pytest.raises(InputError, match="--split grouped"):
         split(pairs, "grouped")

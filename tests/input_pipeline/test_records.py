@@ -15,7 +15,7 @@ from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import DataConfig, PrepareConfig
 from keras_negaposi.config.heads import SEPARATE
 from keras_negaposi.config.training import HeadConfig
-from keras_negaposi.data.splits import Documents
+from keras_negaposi.data.documents import Documents
 from keras_negaposi.input_pipeline import tfrecords as records_module
 from keras_negaposi.input_pipeline.bucketing import boundaries
 from keras_negaposi.input_pipeline.datasets import eval_dataset, train_dataset

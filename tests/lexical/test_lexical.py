@@ -43,12 +43,12 @@ def spelled(text):
         ("ＡＢｃ１", "abc1"),
         ("  a \n\t b　c ", "a b c "),
         ("ﾀﾜｰ", "タワー"),
-        ("㍻", "㍻"),  # several characters in its compatibility form: stays
+        ("㍻", "㍻"),  # its compatibility form has several characters, so it stays
         ("𠮷野家", "𠮷野家"),
         ("\ud800", "\ud800"),
     ],
 )
-def test_texts_are_compared_in_one_spelling(text, wanted):
+def test_texts_are_normalised(text, wanted):
     assert spelled(text) == wanted
 
 
@@ -65,7 +65,7 @@ def test_cosines_of_ngrams_are_those_of_scikit_learn():
     np.testing.assert_allclose(features(TEXTS, a, b)["2-3-grams: A, B"], wanted, atol=1e-6)
 
 
-def test_ends_are_those_of_the_texts_cut():
+def test_ends_equal_those_of_shortened_texts():
     rng = random.Random(0)
     texts = [
         "".join(rng.choice("あいうえおかきくけこ漢字カナ。") for _ in range(rng.randrange(1, 200))) for _ in range(30)
@@ -94,7 +94,7 @@ def test_words_are_the_longest_runs_of_a_script(kind):
     mine = sorted(zip(found.texts.tolist(), found.starts.tolist(), found.ends.tolist(), strict=True))
     wanted = [(i, *m.span()) for i, text in enumerate(TEXTS) for m in re.finditer(WORDS[kind], spelled(text))]
     assert mine == sorted(wanted)
-    # One bucket for one word, wherever it is; others for others.
+    # Equal words have one bucket, different words have different ones.
     word = [
         spelled(TEXTS[text])[start:end] for text, start, end in zip(found.texts, found.starts, found.ends, strict=True)
     ]
@@ -132,7 +132,7 @@ def test_property_features_are_finite_for_any_text(texts, data):
 
 
 @pytest.mark.shared
-def test_on_real_documents_never_seen_it_is_right_more_often_than_the_cosine(shared):
+def test_on_real_unseen_documents_they_beat_the_tfidf_cosine(shared):
     folder = shared / "data/slides"
     data = read_pairs(str(folder / "honbun_data.json"), str(folder / "negaposi.json"))
     parts = split_pairs(data.pairs, "grouped", 0.25, 0.0, "^(.*),", 0).parts

@@ -9,10 +9,10 @@ import pytest
 
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import PairsConfig
+from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.hard_negatives import nearest_documents
 from keras_negaposi.data.negative_sampling import match_negatives
 from keras_negaposi.data.pairs import Pair, read_pairs
-from keras_negaposi.data.splits import Documents
 from keras_negaposi.pair_generation.chunking import cut_document
 from keras_negaposi.pair_generation.generate import make_pairs
 from keras_negaposi.pair_generation.label_leak_check import leaks, tell_leaks
@@ -69,7 +69,7 @@ def test_negatives_use_every_b_once_and_prefer_near_documents():
     queries = [f"d{i % 20},{i // 20:03d}" for i in range(100)]
     keys = [f"d{i % 20},{i // 20 + 100:03d}" for i in range(100)]
 
-    def twin(titles):
+    def twin(titles, _):
         return {a: [f"d{int(BY_COMMA(a)[1:]) ^ 1}"] for a in titles}
 
     def allowed(a, b):

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checkpoints_tools.common.errors import InputError
-from keras_negaposi.data.splits import Documents
+from keras_negaposi.data.documents import Documents
 from keras_negaposi.pairs import main
 from keras_negaposi.readers import READERS, detect, tell_files
 from keras_negaposi.readers.folder import find_files

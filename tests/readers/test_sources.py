@@ -5,7 +5,7 @@ import json
 import pytest
 
 from checkpoints_tools.common.errors import InputError
-from keras_negaposi.data.splits import Documents
+from keras_negaposi.data.documents import Documents
 from keras_negaposi.readers import READERS, detect
 from keras_negaposi.readers.document import Line, Link
 from keras_negaposi.readers.scrapbox import parse_lines
@@ -161,7 +161,7 @@ BAD = {
     "page without title": ("a.json", b'{"pages": [{"lines": []}]}', 'page 1: has no "title"'),
     "page without lines": ("a.json", b'{"pages": [{"title": "a"}]}', 'page 1 "a": has no list of "lines"'),
     "a line that is a number": ("a.json", b'{"pages": [{"title": "a", "lines": [3]}]}', "a line must be a string"),
-    "no pages": ("a.json", b'{"pages": []}', "no pages in it"),
+    "no pages": ("a.json", b'{"pages": []}', "contains no pages"),
     "a text that is a number": ("a.json", b'{"a": 3}', 'the text of "a" must be a string'),
     "half a surrogate": ("a.jsonl", rb'{"title": "a", "text": "\ud800"}', "half a surrogate"),
     "zip": ("a.zip", b"PK\x03\x04", "unpack or convert it first"),

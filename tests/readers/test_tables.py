@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checkpoints_tools.common.errors import InputError
-from keras_negaposi.data.splits import Documents
+from keras_negaposi.data.documents import Documents
 from keras_negaposi.pair_generation.generate import _labelled, text_title
 from keras_negaposi.pair_generation.page_store import PageStore
 from keras_negaposi.readers import READERS, detect

@@ -16,7 +16,7 @@ import tensorflow as tf
 from checkpoints_tools.common import temporary
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import IndexConfig, PairsConfig, SuggestConfig, TrainConfig
-from keras_negaposi.data.splits import Documents
+from keras_negaposi.data.documents import Documents
 from keras_negaposi.index import main as index_main
 from keras_negaposi.pair_generation.generate import make_pairs
 from keras_negaposi.pair_generation.mined_negatives import mined_pages
@@ -360,7 +360,7 @@ def test_links_to_paste_name_the_file_that_a_note_is_in(runs, tiny, corpus, caps
 def test_mined_negatives_are_pages_that_the_model_ranks_high(indexes, tiny, corpus, tmp_path):
     index = str(indexes / "vector")
     a, ranking = list(corpus)[7], Index(index)
-    near = mined_pages(index, corpus.__getitem__)([a])
+    near = mined_pages(index, corpus.__getitem__)([a], [])
     assert near == {a: [found.title for found in ranking.suggest(corpus[a], 50, [a])]}
     options = PairsConfig(
         output=str(tmp_path / "m"), negative="mined", index=index, hard_share=1.0, keep_duplicates=True

@@ -51,5 +51,5 @@ def test_a_folder_that_cannot_be_used_and_one_without_space_are_told(tmp_path, c
     (tmp_path / "file").write_text("")
     assert doctor.main([str(tmp_path / "file"), str(tmp_path)]) == 2
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-3].startswith(f"mend {tmp_path}/file: cannot be made") and lines[-2].endswith("make room")
+    assert lines[-3].startswith(f"mend {tmp_path}/file: cannot be created") and lines[-2].endswith("make room")
     assert lines[-1] == "2 to mend"
