@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import dataclasses
 import re
+from typing import Any
 
 from checkpoints_tools.common.errors import InputError, quoted, shortened
 from checkpoints_tools.common.files import read_text
@@ -61,7 +62,7 @@ class BertConfig:
             raise InputError(f"{where}: vocab_size is missing; add the number of pieces in the .vocab file")
         if "model_type" in values:
             values = _from_huggingface(values, where)
-        known = {}
+        known: dict[str, Any] = {}
         for field in dataclasses.fields(cls):
             if field.name in values:
                 known[field.name] = _convert(values[field.name], str(field.type), f"{where}: {field.name}")

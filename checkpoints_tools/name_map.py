@@ -45,8 +45,9 @@ def _table(tf1: str, encoder: str, huggingface: str, *shape: str) -> Row:
 
 
 def _layer_norm(tf1: str, encoder: str, huggingface: str) -> list[Row]:
+    shape = ("hidden",)
     return [
-        Row(f"bert/{tf1}/LayerNorm/{kind}", f"{encoder}/{kind}", f"{huggingface}.LayerNorm.{torch}", *2 * [("hidden",)])
+        Row(f"bert/{tf1}/LayerNorm/{kind}", f"{encoder}/{kind}", f"{huggingface}.LayerNorm.{torch}", shape, shape)
         for kind, torch in (("gamma", "weight"), ("beta", "bias"))
     ]
 

@@ -122,7 +122,7 @@ class Weights(Mapping[str, np.ndarray]):
         digest = hashlib.sha256()
         for name in sorted(name for name in self if not name_map.is_ignored(name)):
             digest.update(name.encode())
-            digest.update(np.ascontiguousarray(self[name]))
+            digest.update(np.ascontiguousarray(self[name]).data)
         return digest.hexdigest()
 
     def heads(self) -> list[str]:

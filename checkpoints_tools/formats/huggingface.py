@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 FILE, INDEX = "model.safetensors", "model.safetensors.index.json"
 _SCOPE = "bert."
-_ROWS = {row.huggingface: row for row in (*name_map.ENCODER_ROWS, *name_map.HEAD_ROWS)}
+_ALL_ROWS: tuple[name_map.Row | name_map.HeadRow, ...] = (*name_map.ENCODER_ROWS, *name_map.HEAD_ROWS)
+_BY_HUGGINGFACE = {row.huggingface: row for row in _ALL_ROWS}
+_BY_TF1 = {row.tf1: row for row in _ALL_ROWS}
 _OLD_LAYER_NORM = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 _NOT_LEARNED = (
     "embeddings.position_ids",
@@ -97,9 +99,6 @@ def write_huggingface(path: str, arrays: Mapping[str, np.ndarray]) -> str:
     return "BertForSequenceClassification" if "output_weights" in heads else "BertForPreTraining"
 
 
-_BY_TF1 = {row.tf1: row for row in (*name_map.ENCODER_ROWS, *name_map.HEAD_ROWS)}
-
-
 def _to_huggingface(name: str, value: np.ndarray, scope: str) -> tuple[str, np.ndarray]:
     form, layer = name_map.split_layer(name)
     row = _BY_TF1[form]
@@ -116,7 +115,7 @@ def _tf1_name(own: str) -> tuple[str | None, bool]:
     if name in _NOT_LEARNED:
         return None, False
     form, layer = name_map.split_layer(name)
-    row = _ROWS.get(form)
+    row = _BY_HUGGINGFACE.get(form)
     return (row.tf1.format(layer=layer), row.transposed) if row else (own, False)
 
 
