@@ -1,7 +1,7 @@
-"""A Hugging Face BERT: ``config.json`` and ``model.safetensors``, in one file or in shards.
+"""Reads and writes Hugging Face BERTs: ``config.json`` and ``model.safetensors``, in one file or in shards.
 
-Names are ``BertModel``'s, or, with ``bert.`` before them, those of a BERT with a head. Needs the extra
-``huggingface`` (safetensors).
+The encoder's variables have the names of ``BertModel``; in a BERT with an output head, ``bert.`` precedes them.
+Requires the extra ``huggingface`` (safetensors).
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ _NOT_LEARNED = (
     "cls.predictions.decoder.weight",
     "cls.predictions.decoder.bias",
 )
-"""Constants, and the word embeddings and output bias under a second name."""
+"""Constants, and second names of the word embeddings and of the output bias; they are not read."""
 _LONGEST_REASON = 200
 _DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64"}
-"""Ours by safetensors' names; `weights.FLOATS` says which of them a weight may have."""
+"""Element types by the names of safetensors. `base.FLOATS` lists those that weights may have."""
 
 
 class HuggingFaceWeights(Weights):
-    """The weights in a folder, or in one safetensors file.
+    """The weights in a folder or in one safetensors file.
 
     Args:
-        path: the folder or the file.
+        path: the folder or file.
 
     Raises:
         InputError: a file is missing or damaged, or safetensors is not installed.
@@ -51,7 +51,7 @@ class HuggingFaceWeights(Weights):
     def __init__(self, path: str) -> None:
         self.path, self.kind, self.slots, self.others, self.known = path, "huggingface", 0, [], {}
         self._places: dict[str, tuple[str, str]] = {}
-        self._files = {file: _open(file) for file in _files(path)}  # opening one parses all its names
+        self._files = {file: _open(file) for file in _files(path)}  # opened once: opening a file parses all its names
         found: dict[str, Variable] = {}
         for file, tensors in self._files.items():
             for own in tensors.keys():  # noqa: SIM118 - not a dict
@@ -61,7 +61,7 @@ class HuggingFaceWeights(Weights):
                     continue
                 if name in found:
                     raise InputError(
-                        f"{path}: {shown(own)} is there twice; keep one of {self._places[name][0]} and {file}"
+                        f"{path}: two tensors {shown(own)}; remove one of {self._places[name][0]} and {file}"
                     )
                 shape = tuple(part.get_shape())
                 dtype = part.get_dtype()
@@ -83,10 +83,10 @@ def write_huggingface(path: str, arrays: Mapping[str, np.ndarray]) -> str:
 
     Args:
         path: the file.
-        arrays: by TF1 name; with heads among them, the encoder's names get ``bert.``, as in a BERT with a head.
+        arrays: the values by TF1 name. If they include an output head, the encoder's names get the prefix ``bert.``.
 
     Returns:
-        Hugging Face's class for these weights.
+        The name of Hugging Face's class for these weights.
     """
     _safetensors()
     from safetensors.numpy import save_file
@@ -100,6 +100,7 @@ def write_huggingface(path: str, arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def _to_huggingface(name: str, value: np.ndarray, scope: str) -> tuple[str, np.ndarray]:
+    """Returns the name and the value that Hugging Face has for a TF1 variable."""
     form, layer = name_map.split_layer(name)
     row = _BY_TF1[form]
     torch_name = row.huggingface.format(layer=layer)
@@ -108,7 +109,7 @@ def _to_huggingface(name: str, value: np.ndarray, scope: str) -> tuple[str, np.n
 
 
 def _tf1_name(own: str) -> tuple[str | None, bool]:
-    """The TF1 name and whether the value is transposed; ``None`` for what is not learned."""
+    """Returns the TF1 name, ``None`` for `_NOT_LEARNED`, and whether the value is transposed."""
     name = own.removeprefix(_SCOPE)
     for old, new in _OLD_LAYER_NORM.items():
         name = name.replace(old, new)
@@ -120,6 +121,13 @@ def _tf1_name(own: str) -> tuple[str | None, bool]:
 
 
 def _files(path: str) -> list[str]:
+    """Returns the safetensors files of a folder, or ``path`` itself if it is not a folder.
+
+    The index is not trusted: it may name only files in the same folder.
+
+    Raises:
+        InputError: the index is damaged, names a file elsewhere, or a shard is missing.
+    """
     if not os.path.isdir(path):
         return [path]
     index = join(path, INDEX)
@@ -128,7 +136,7 @@ def _files(path: str) -> list[str]:
     content = read_json(index)
     weight_map = content.get("weight_map") if isinstance(content, dict) else None
     if not isinstance(weight_map, dict) or not weight_map:
-        raise InputError(f"{index}: no weight_map in it; copy the file again")
+        raise InputError(f"{index}: weight_map is missing or empty; copy the file again")
     for name in weight_map.values():
         if not isinstance(name, str) or os.path.basename(name) != name or name in ("", ".", ".."):
             raise InputError(f"{index}: weight_map names {quoted(name)}; a shard is a file in the same folder")
@@ -142,6 +150,7 @@ def _files(path: str) -> list[str]:
 
 
 def _open(file: str):  # noqa: ANN202 - safetensors' handle has no public type
+    """Opens a safetensors file."""
     module = _safetensors()
     if os.path.exists(file) and not os.path.isfile(file):
         raise InputError(f"{file}: not a file; give a Hugging Face folder with safetensors in it")
@@ -149,7 +158,7 @@ def _open(file: str):  # noqa: ANN202 - safetensors' handle has no public type
         return module.safe_open(file, framework="numpy")
     except FileNotFoundError:
         raise InputError(f"{file}: no such file; give a Hugging Face folder with safetensors in it") from None
-    except (module.SafetensorError, OSError, ValueError) as error:  # what is no file is an OSError
+    except (module.SafetensorError, OSError, ValueError) as error:  # OSError: for example a folder
         raise InputError(f"{file}: not a readable safetensors file; copy it again: {_reason(error)}") from None
 
 
@@ -158,10 +167,11 @@ def _reason(error: Exception) -> str:
 
 
 def _safetensors() -> ModuleType:
+    """Imports the optional dependency."""
     try:
         import safetensors
     except ModuleNotFoundError:
         raise InputError(
-            "safetensors is not installed, which Hugging Face folders need; pip install 'keras-negaposi[huggingface]'"
+            "Hugging Face folders require the package safetensors; pip install 'keras-negaposi[huggingface]'"
         ) from None
     return safetensors
