@@ -58,17 +58,22 @@ def parser() -> argparse.ArgumentParser:
     )
 
     def add(name: str, work: object, text: str, *paths: str) -> argparse.ArgumentParser:
+        """Adds a command with the arguments that all commands have."""
         command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
         command.set_defaults(work=work)
         for path in paths:
             command.add_argument(path, metavar=path.upper(), type=a_path, help=checkpoint)
-        command.add_argument("--bert_config_file", type=a_path, help="BERT config (default: the one in its folder)")
+        of_a = " of A" if len(paths) > 1 else ""
+        command.add_argument(
+            "--bert_config_file", type=a_path, help=f"BERT config{of_a} (default: the one in its folder)"
+        )
         heads = parser_of(int, check=at_least(1, 1 << 16))
         command.add_argument(
             "--num_attention_heads", type=heads, help="number of attention heads, if there is no BERT config"
         )
         return command
 
+    # inspect
     command = add(
         "inspect",
         inspect,
@@ -77,12 +82,14 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--vocab_file", type=a_path, help="SentencePiece .vocab to compare with the embeddings")
     command.add_argument("--json", action="store_true", help="print JSON")
+    # convert
     command = add("convert", convert, "writes a checkpoint in another format", "checkpoint")
     command.add_argument("--to", required=True, type=parser_of(str, FORMATS), choices=FORMATS, help="format to write")
     command.add_argument(
         "--output_dir", required=True, type=a_path, help="folder for weights, config and tokenizer files"
     )
     command.add_argument("--force", action="store_true", help="replace an earlier conversion in the folder")
+    # verify
     command = add("verify", verify, "compares the outputs of two checkpoints; exit code 1 if they differ", "a", "b")
     command.add_argument("--bert_config_file_b", type=a_path, help="BERT config of B (default: the one in its folder)")
     number = parser_of(float, check=between(0, float("inf")))

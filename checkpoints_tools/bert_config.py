@@ -138,6 +138,7 @@ def _from_huggingface(values: dict[str, object], where: str) -> dict[str, object
 
 
 def _parse_json(text: str, path: str) -> dict[str, object]:
+    """Returns the values of a JSON config."""
     values = parse_json(text, path)
     if not isinstance(values, dict):
         raise InputError(f"{path}: a BERT config is one JSON object; give bert_config.json or config.ini")
@@ -152,6 +153,7 @@ def _is_ini(text: str) -> bool:
 
 
 def _parse_ini(text: str, path: str) -> dict[str, object]:
+    """Returns the values of the section `INI_SECTION`."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(re.sub(r"[^\S\n]+", " ", text))  # configparser needs quadratic time for many spaces

@@ -102,11 +102,13 @@ def _replaceable(output_dir: str, source: Source, force: bool) -> list[str]:
         raise InputError(
             f"{output_dir}: not empty (holds {found[0]}); {_OTHER_FOLDER}, or --force to replace an earlier conversion"
         )
+    # Never replace the input, even through a symbolic link.
     inputs = [source.path, source.weights.path, f"{source.weights.path}.index", source.config_file or source.path]
     if not is_remote(output_dir):  # the files and their folders may be symbolic links
         inputs += [os.path.realpath(path) for path in inputs] + [os.path.realpath(folder_of(path)) for path in inputs]
     if {output_dir.rstrip("/"), os.path.realpath(output_dir)} & {folder_of(path).rstrip("/") for path in inputs}:
         raise InputError(f"{output_dir}: holds the input, which is never replaced; {_OTHER_FOLDER}")
+    # Replace only the files that an earlier conversion listed.
     if not exists(join(output_dir, LIST)):
         raise InputError(
             f"{output_dir}: not empty (holds {found[0]}), and --force replaces only files that convert wrote (there is "
@@ -161,6 +163,7 @@ def _choose(source: Source, to: str) -> tuple[list[str], list[str]]:
     known = {row.tf1 for row in name_map.HEAD_ROWS}
 
     def fits(name: str) -> bool:
+        """Returns whether the format can hold the variable."""
         if name_map.is_head(name):
             return name in known or to != "huggingface"
         return not name_map.is_ignored(name)

@@ -45,6 +45,7 @@ class Inspection:
 
     def table(self) -> str:
         """Returns the result as a table of several lines."""
+        # Describe the values that take more than one word.
         heads = self.architecture.get("num_attention_heads") or "(unknown; the BERT config has it)"
         largest = [f"{shown(v['name'])} {quoted(v['shape'])} {shown(v['dtype'])}" for v in self.largest]
         step = "none" if self.global_step is None else f"{self.global_step:,}"
@@ -56,6 +57,7 @@ class Inspection:
             f"{self.architecture.get('vocab_size', 0):,} pieces, {self.architecture.get('max_position_embeddings')} "
             f"positions, {self.architecture.get('type_vocab_size')} token types"
         )
+        # Align the rows.
         rows = [
             ("checkpoint", self.path),
             ("format", _NAMES[self.format]),
@@ -107,12 +109,7 @@ def inspect(
     heads = (config and config.num_attention_heads) or num_attention_heads or weights.known.get("num_attention_heads")
 
     # Collect the problems.
-    problems = []
-    try:
-        check_fits(weights, config or infer_config(weights, heads or 1))
-    except InputError as error:
-        problems.append(str(error))
-    problems += _unreadable(weights)
+    problems = _mismatches(weights, config, heads) + _unreadable(weights)
     if vocab_file:
         problems += _vocabulary_problems(weights, vocab_file)
     try:
@@ -142,6 +139,15 @@ def inspect(
         largest=[{"name": name, "shape": list(v.shape), "dtype": v.dtype} for name, v in largest],
         problems=problems,
     )
+
+
+def _mismatches(weights: Weights, config: BertConfig | None, heads: int | None) -> list[str]:
+    """Returns a message if the weights do not match the config, or without one, the config that their shapes imply."""
+    try:
+        check_fits(weights, config or infer_config(weights, heads or 1))
+    except InputError as error:
+        return [str(error)]
+    return []
 
 
 def _unreadable(weights: Weights) -> list[str]:

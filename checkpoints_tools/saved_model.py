@@ -17,9 +17,9 @@ from tensorflow.core.framework.function_pb2 import FunctionDef
 from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from checkpoints_tools.common.errors import InputError, shortened
+from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import join, read_bytes
-from checkpoints_tools.formats.base import shown
+from checkpoints_tools.formats.base import reason_of, shown
 from checkpoints_tools.formats.tf1 import Reader
 
 PROGRAM = "saved_model.pb"
@@ -29,7 +29,6 @@ _OUTSIDE = re.compile(
     "|Outfeed"
 )
 """Matches TensorFlow operations that use files, devices, the network, Python or the process itself."""
-_LONGEST_REASON = 200
 _OTHER = "give one that train wrote"
 
 
@@ -43,8 +42,7 @@ def load_saved_model(folder: str) -> tf.Module:
     try:
         return tf.saved_model.load(folder)
     except Exception as error:  # each kind of damage raises another type
-        reason = shortened(" ".join(str(error).split()), _LONGEST_REASON)
-        raise InputError(f"{folder}: the SavedModel cannot be loaded; copy it again: {reason}") from None
+        raise InputError(f"{folder}: the SavedModel cannot be loaded; copy it again: {reason_of(error)}") from None
 
 
 def check_saved_model(folder: str) -> None:

@@ -162,6 +162,7 @@ def _checkpoints_in(path: str) -> bool:
 
 
 def _is_folder(path: str) -> bool:
+    """Returns whether a local or remote path is a folder."""
     if is_remote(path):
         import tensorflow as tf
 

@@ -19,7 +19,7 @@ FLOATS = ("float16", "bfloat16", "float32", "float64")
 """Element types that weights may have; they are converted to float32."""
 _INTEGERS = ("int32", "int64")
 _LISTED = 8
-_LONGEST_NAME, _LONGEST_LIST = 80, 240
+_LONGEST_NAME, _LONGEST_REASON, _LONGEST_LIST = 80, 200, 240
 _OTHER_MODELS = (
     (re.compile(r"encoder/transformer/group_\d+/|albert[./]"), "an ALBERT"),
     (re.compile(r"^(electra|discriminator|generator|discriminator_predictions)[./]"), "an ELECTRA"),
@@ -192,6 +192,11 @@ def check_fits(weights: Weights, config: BertConfig) -> None:
 def shown(name: str) -> str:
     """Returns a name for a message; long names are shortened and names with control characters are quoted."""
     return name if name.isprintable() and len(name) <= _LONGEST_NAME else quoted(name)
+
+
+def reason_of(error: Exception) -> str:
+    """Returns the text of another library's error as one short line."""
+    return shortened(" ".join(str(error).split()), _LONGEST_REASON)
 
 
 def listed(names: list[str]) -> str:

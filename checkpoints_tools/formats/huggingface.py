@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from checkpoints_tools import name_map
-from checkpoints_tools.common.errors import InputError, quoted, shortened
+from checkpoints_tools.common.errors import InputError, quoted
 from checkpoints_tools.common.files import join, read_json
-from checkpoints_tools.formats.base import Variable, Weights, shown
+from checkpoints_tools.formats.base import Variable, Weights, reason_of, shown
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -33,7 +33,6 @@ _NOT_LEARNED = (
     "cls.predictions.decoder.bias",
 )
 """Constants, and second names of the word embeddings and of the output bias; they are not read."""
-_LONGEST_REASON = 200
 _DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64"}
 """Element types by the names of safetensors. `base.FLOATS` lists those that weights may have."""
 
@@ -74,7 +73,7 @@ class HuggingFaceWeights(Weights):
         try:
             value = self._files[file].get_tensor(own)
         except (_safetensors().SafetensorError, OSError, TypeError, ValueError) as error:
-            raise InputError(f"{file}: {shown(own)} cannot be read; copy it again: {_reason(error)}") from None
+            raise InputError(f"{file}: {shown(own)} cannot be read; copy it again: {reason_of(error)}") from None
         return value.T if _tf1_name(own)[1] else value
 
 
@@ -159,11 +158,7 @@ def _open(file: str):  # noqa: ANN202 - safetensors' handle has no public type
     except FileNotFoundError:
         raise InputError(f"{file}: no such file; give a Hugging Face folder with safetensors in it") from None
     except (module.SafetensorError, OSError, ValueError) as error:  # OSError: for example a folder
-        raise InputError(f"{file}: not a readable safetensors file; copy it again: {_reason(error)}") from None
-
-
-def _reason(error: Exception) -> str:
-    return shortened(" ".join(str(error).split()), _LONGEST_REASON)
+        raise InputError(f"{file}: not a readable safetensors file; copy it again: {reason_of(error)}") from None
 
 
 def _safetensors() -> ModuleType:

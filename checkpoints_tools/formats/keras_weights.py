@@ -13,13 +13,12 @@ import h5py
 import numpy as np
 
 from checkpoints_tools.bert_config import BertConfig
-from checkpoints_tools.common.errors import InputError, shortened
+from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.encoder import build_encoder, encoder_to_tf1
-from checkpoints_tools.formats.base import Variable, Weights, shown
+from checkpoints_tools.formats.base import Variable, Weights, reason_of, shown
 from checkpoints_tools.formats.tf2 import EncoderVariables
 from checkpoints_tools.name_map import entries
 
-_LONGEST_REASON = 200
 _MOST_COMPRESSED = 1100
 """Largest compression ratio of a dataset; a little more than gzip, which h5 files may use, reaches for zeros."""
 
@@ -57,8 +56,7 @@ def _opened(path: str) -> Iterator[h5py.File]:
     except InputError:
         raise
     except Exception as error:  # each kind of damage raises another type
-        reason = shortened(" ".join(str(error).split()), _LONGEST_REASON)
-        raise InputError(f"{path}: not a readable Keras weight file; copy it again: {reason}") from None
+        raise InputError(f"{path}: not a readable Keras weight file; copy it again: {reason_of(error)}") from None
 
 
 def _check(file: h5py.File, path: str) -> None:
@@ -126,8 +124,7 @@ class NamelessKerasWeights(Weights):
         try:
             encoder.load_weights(path)
         except Exception as error:  # Keras and h5py raise many types
-            reason = shortened(" ".join(str(error).split()), _LONGEST_REASON)
-            raise InputError(f"{path}: does not match the BERT config: {reason}") from None
+            raise InputError(f"{path}: does not match the BERT config: {reason_of(error)}") from None
         self._arrays = encoder_to_tf1(encoder, config)
         self.variables = {name: Variable(value.shape, value.dtype.name) for name, value in self._arrays.items()}
 

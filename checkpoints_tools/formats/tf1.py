@@ -10,16 +10,15 @@ import numpy as np
 import tensorflow as tf
 
 from checkpoints_tools import name_map
-from checkpoints_tools.common.errors import InputError, shortened
+from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import exists, is_remote, join, opened
-from checkpoints_tools.formats.base import Variable, Weights, shown
+from checkpoints_tools.formats.base import Variable, Weights, reason_of, shown
 from checkpoints_tools.formats.tf_bundle import Bundle
 
 logger = logging.getLogger(__name__)
 
 _PART = re.compile(r"(?P<prefix>.+)\.(?:index|meta|data-\d{5}-of-\d{5})$")
 _SHOWN = 5
-_LONGEST_REASON = 200
 
 
 def resolve_prefix(init_checkpoint: str) -> str:
@@ -117,7 +116,7 @@ class Reader:
         try:
             self._reader = tf.compat.v1.train.NewCheckpointReader(prefix)  # load_checkpoint would accept a folder
         except (tf.errors.OpError, RuntimeError, ValueError, IndexError) as error:
-            raise InputError(f"{prefix}.index: not a readable checkpoint; copy it again: {_reason(error)}") from None
+            raise InputError(f"{prefix}.index: not a readable checkpoint; copy it again: {reason_of(error)}") from None
 
     def __call__(self, name: str) -> np.ndarray:
         """Reads a tensor.
@@ -131,7 +130,7 @@ class Reader:
         except (tf.errors.OpError, RuntimeError, ValueError, IndexError) as error:
             place = self._bundle.data_file(self._bundle.entries[name].shard)
             raise InputError(
-                f"{place}: {shown(name)} cannot be read; copy the checkpoint again: {_reason(error)}"
+                f"{place}: {shown(name)} cannot be read; copy the checkpoint again: {reason_of(error)}"
             ) from None
 
     def check(self) -> None:
@@ -142,10 +141,6 @@ class Reader:
         """
         for name in self._bundle.entries:
             self._bundle.check(name)
-
-
-def _reason(error: Exception) -> str:
-    return shortened(" ".join(str(error).split()), _LONGEST_REASON)
 
 
 def write_checkpoint(prefix: str, variables: Mapping[str, np.ndarray]) -> None:
