@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_negaposi.config.heads import JOINT, SEPARATE
-from keras_negaposi.input_pipeline.feature_spec import LAYOUTS, SIDES, Features, InputLayout, cut
+from keras_negaposi.input_pipeline.feature_spec import LAYOUTS, SIDES, TRUNCATED, Features, InputLayout, cut
 from keras_negaposi.input_pipeline.token_spans import Parts, TokenSpans, lay_out, trim_pair
 from keras_negaposi.input_pipeline.tokenizer import PADDING_ID, Tokenizer
 from keras_negaposi.runtime.tf_functions import traced
@@ -54,7 +54,7 @@ class PairPreprocessor:
         inputs, truncated = self.cut(a, b)
         laid_out = {prefix: _lay_out(parts, self.tokenizer, self.max_seq_length) for prefix, parts in inputs.items()}
         packed = {prefix + name: ids for prefix, features in laid_out.items() for name, ids in features.items()}
-        return packed | {"truncated": truncated}
+        return packed | {TRUNCATED: truncated}
 
     def cut(self, a: TokenSpans, b: TokenSpans) -> tuple[dict[str, Parts], tf.Tensor]:
         """What of the pieces goes into each input, by the input's prefix; and ``truncated``, ``bool [batch]``."""
@@ -105,7 +105,7 @@ class SeparatePreprocessor(PairPreprocessor):
         """One text a row: ``string [batch]`` -> the encoder's inputs, and ``truncated``."""
         pieces = TokenSpans.of(self.tokenizer.tokenize(text))
         packed = _lay_out(self._cut_side(side, pieces), self.tokenizer, self.max_seq_length)
-        return packed | {"truncated": pieces.sizes > self._room}
+        return packed | {TRUNCATED: pieces.sizes > self._room}
 
     @property
     def _room(self) -> int:

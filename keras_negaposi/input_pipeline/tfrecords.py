@@ -19,9 +19,9 @@ from checkpoints_tools.common.progress import Ticker
 from checkpoints_tools.common.schema import checked
 from keras_negaposi.input_pipeline.bucketing import LengthBuckets, boundaries
 from keras_negaposi.input_pipeline.feature_spec import LAYOUTS, Features
-from keras_negaposi.input_pipeline.pieces import tokenize_texts
 from keras_negaposi.input_pipeline.prepared_data import UNLABELLED, Inputs
 from keras_negaposi.input_pipeline.shard_writer import Shard, ShardWriter
+from keras_negaposi.input_pipeline.tokenizer import tokenize_texts
 from keras_negaposi.runtime import folder_lock
 from keras_negaposi.runtime.executors import Engine, in_threads
 from keras_negaposi.runtime.folder_lock import locked

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import sentencepiece
@@ -11,8 +11,10 @@ import tensorflow as tf
 
 from checkpoints_tools.common.errors import InputError, quoted
 from checkpoints_tools.common.files import read_bytes
+from checkpoints_tools.common.progress import Ticker
 from checkpoints_tools.formats.tokenizer_files import read_vocabulary
 from keras_negaposi.input_pipeline.sentencepiece_op import Segmentation
+from keras_negaposi.runtime.executors import Engine
 from keras_negaposi.runtime.tf_functions import traced
 
 PAD, CLS, SEP = "[PAD]", "[CLS]", "[SEP]"
@@ -21,6 +23,11 @@ PADDING_ID = 0
 _SPECIAL = ("<unk>", "<s>", "</s>", "<pad>", PAD, CLS, SEP, "[MASK]")
 _NUL_STAND_IN = "\uffff"
 """TensorFlow's lower-casing ends a text at NUL. This noncharacter is as unknown to any vocabulary as NUL is."""
+
+BATCH = 1024
+"""Texts that are tokenized at once."""
+Pieces = list[np.ndarray]
+"""Token ids of texts, ``int32 [pieces]`` each, without special ids."""
 
 
 class Tokenizer:
@@ -101,6 +108,28 @@ class Tokenizer:
         if piece not in self.vocabulary:
             raise InputError(f"{vocab_file}: no {piece} in it; give the .vocab file that BERT was pre-trained with")
         return self.vocabulary[piece]
+
+
+def tokenize_texts(
+    tokenizer: Tokenizer, texts: dict[str, str], titles: Iterable[str], engine: Engine[Sequence[str], Pieces]
+) -> dict[str, np.ndarray]:
+    """Tokenizes the texts of some titles, each once however many pairs it is in.
+
+    Returns:
+        Token ids by title, ``int32 [pieces]`` each, without special ids.
+    """
+    wanted = list(dict.fromkeys(titles))
+    batches = [[texts[title] for title in wanted[start : start + BATCH]] for start in range(0, len(wanted), BATCH)]
+    pieces: Pieces = []
+    tick = Ticker("tokenizing the texts", len(wanted))
+    for batch in engine(functools.partial(_encoder_of, tokenizer), batches):
+        pieces += batch
+        tick(len(pieces))
+    return dict(zip(wanted, pieces, strict=True))
+
+
+def _encoder_of(tokenizer: Tokenizer) -> Callable[[Sequence[str]], Pieces]:
+    return tokenizer.encode_arrays
 
 
 def _read_model(model: bytes, model_file: str) -> tuple[list[str], int]:
