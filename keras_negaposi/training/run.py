@@ -35,7 +35,8 @@ from keras_negaposi.evaluation.metrics import chance_loss, score_records
 from keras_negaposi.evaluation.same_inputs import check_same_checkpoint
 from keras_negaposi.evaluation.score_table import scores_table
 from keras_negaposi.input_pipeline.prepared_data import UNLABELLED, Inputs, read_inputs
-from keras_negaposi.input_pipeline.tfrecords import Records, find_records, metadata_file, prepare
+from keras_negaposi.input_pipeline.record_folder import Records, find_records, metadata_file
+from keras_negaposi.input_pipeline.tfrecords import prepare
 from keras_negaposi.modeling.common import Head, float32_copy
 from keras_negaposi.modeling.heads import build, check_fits
 from keras_negaposi.modeling.pretrained import Pretrained, read_pretrained
