@@ -56,9 +56,9 @@ def _agrees_with_python(fast: tf_text.FastSentencepieceTokenizer, model: bytes) 
     """Compares both on random texts made of the model's own pieces and of `ODD` strings."""
     processor = sentencepiece.SentencePieceProcessor(model_proto=model)
     pieces = [processor.id_to_piece(number).replace("▁", " ") for number in range(processor.get_piece_size())]
-    draw = random.Random(0)  # noqa: S311
+    rng = random.Random(0)  # noqa: S311
     texts = [
-        "".join(draw.choice(ODD if draw.random() < 0.2 else pieces) for _ in range(draw.randint(1, PIECES_A_TRIAL)))
+        "".join(rng.choice(ODD if rng.random() < 0.2 else pieces) for _ in range(rng.randint(1, PIECES_A_TRIAL)))
         for _ in range(TRIALS)
     ]
     with tf.init_scope():

@@ -1,4 +1,4 @@
-"""Batches of records as single pairs."""
+"""Takes batches of records apart into single pairs."""
 
 from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS, INDEX
 
@@ -7,7 +7,7 @@ LENGTH = 37
 
 
 def in_order(batches):
-    """The features of all pairs of batches of different lengths, as rows without their padding, by index."""
+    """Returns the features of all pairs in the order of their indexes, without padding."""
     rows = {}
     for batch in batches:
         for number, index in enumerate(batch[INDEX]):
@@ -19,6 +19,6 @@ def in_order(batches):
                     row[name] = row[name][:length].tolist()
             assert index not in rows or index < 0
             rows[int(index)] = row
-    rows.pop(-1, None)  # what fills a batch up
+    rows.pop(-1, None)  # empty pairs that fill a batch
     assert sorted(rows) == list(range(len(rows)))
     return [rows[index] for index in sorted(rows)]

@@ -14,11 +14,11 @@ from tests.helpers.batches import in_order
 @pytest.mark.parametrize("batch_size", [1, 7, 60, 1000])
 @pytest.mark.parametrize("part", ["train", "dev", "test"])
 @pytest.mark.parametrize("packing", ["together", "apart"])
-def test_every_pair_once_and_equal(inputs, records, apart, packing, part, batch_size, length_buckets):
+def test_every_pair_occurs_once_and_unchanged(inputs, records, apart, packing, part, batch_size, length_buckets):
     inputs, records = (inputs, records) if packing == "together" else apart
     pairs = inputs.split.parts[part]
     batches = list(eval_dataset(records, part, batch_size, length_buckets).as_numpy_iterator())
-    assert {batch[INDEX].shape for batch in batches} == {(batch_size,)}  # so that few shapes occur
+    assert {batch[INDEX].shape for batch in batches} == {(batch_size,)}  # so only few shapes occur
     assert not any(value[batch[INDEX] < 0].any() for batch in batches for name, value in batch.items() if name != INDEX)
     assert {value.dtype for batch in batches for value in batch.values()} == {np.dtype(np.int32)}
     sides = [[inputs.data.texts[title] for title in side] for side in zip(*((p.a, p.b) for p in pairs), strict=True)]
@@ -32,7 +32,7 @@ def test_every_pair_once_and_equal(inputs, records, apart, packing, part, batch_
 def test_a_batch_is_as_long_as_its_bucket(apart):
     _, records = apart
     bounds = records.buckets(3).boundaries
-    assert len(bounds) > 1 and bounds[-1] == 29  # the longest, and not rounded beyond it
+    assert len(bounds) > 1 and bounds[-1] == 29  # the longest input, not rounded up further
     seen = set()
     for features, _ in train_dataset(records, 8, 0, length_buckets=3).take(30).as_numpy_iterator():
         for side in "ab":
@@ -59,7 +59,7 @@ def test_constant_tokens(apart):
 
 @pytest.mark.parametrize("length_buckets", [1, 4])
 def test_every_pass_holds_every_pair(records, length_buckets):
-    """But those that wait for a batch of their length to fill."""
+    """Except pairs that wait until a batch of their length is full."""
     batch_size, passes = 4, 5
     count = records.counts["train"]
     dataset = train_dataset(records, batch_size, 0, length_buckets=length_buckets)

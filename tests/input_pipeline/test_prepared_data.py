@@ -1,4 +1,4 @@
-"""What is read before anything is written: the fingerprint, next-page pairs, and the input layout."""
+"""The data before anything is written: fingerprint, next-page pairs and input layout."""
 
 import dataclasses
 import json
@@ -23,7 +23,7 @@ def test_changed_data_changes_the_fingerprint(inputs, tiny, tmp_path):
 
 
 @pytest.mark.parametrize("method", ["random", "grouped"])
-def test_next_pages_are_trained_on_but_none_that_is_tested_on(inputs, pair_rows, tmp_path, method):
+def test_next_page_pairs_contain_no_page_of_the_held_out_parts(inputs, pair_rows, tmp_path, method):
     few = tmp_path / "few.json"
     few.write_text(json.dumps([row for row in pair_rows if row[0] < "doc18" and row[0].endswith(("000", "001"))]))
     config = dataclasses.replace(inputs.config, split=method, negaposi=str(few), dev_share=0.0)
@@ -48,7 +48,7 @@ def test_next_pages_are_trained_on_but_none_that_is_tested_on(inputs, pair_rows,
         assert (document(pair.a) == document(pair.b)) == bool(pair.label) and (pair.a, pair.b) not in known
 
 
-def test_more_next_pages_than_there_are_is_said(inputs):
+def test_too_many_next_page_pairs_are_reported(inputs):
     with pytest.raises(InputError, match=r"--next_page_pairs 900: the \d+ pages .* make \d+ pairs; give at most that"):
         read_inputs(
             dataclasses.replace(inputs.config, next_page_pairs=900), inputs.preprocessor.tokenizer, inputs.config.layout

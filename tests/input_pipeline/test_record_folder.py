@@ -38,7 +38,7 @@ def content(folder):
         ["config.json", "metrics.json", "split.json", "records/metadata.json"],
     ],
 )
-def test_a_folder_that_is_not_of_records_is_refused(tiny, tmp_path, capsys, names):
+def test_a_folder_with_other_files_is_rejected(tiny, tmp_path, capsys, names):
     for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("mine")
@@ -49,7 +49,7 @@ def test_a_folder_that_is_not_of_records_is_refused(tiny, tmp_path, capsys, name
     assert content(tmp_path) == before
 
 
-def test_only_what_the_metadata_names_is_replaced(inputs, tmp_path):
+def test_only_files_that_the_metadata_names_are_replaced(inputs, tmp_path):
     prepare(inputs, str(tmp_path))
     mine = ("photos-1-of-3.tfrecord", "notes.tmp1", ".partial-mine", "train-00001-of-00009.tfrecord")
     for name in mine:
@@ -81,8 +81,8 @@ def test_an_input_is_not_replaced(inputs, tiny, tmp_path):
 
 
 @pytest.mark.parametrize("call", range(5))
-def test_killed_anywhere_it_ends_the_same(inputs, records, tmp_path, monkeypatch, call):
-    """Over older records; stopped before the n-th of what is written or removed."""
+def test_records_are_complete_after_an_interruption_anywhere(inputs, records, tmp_path, monkeypatch, call):
+    """Older records are replaced, and the n-th write or removal is interrupted."""
     folder = tmp_path / "records"
     prepare(
         read_inputs(dataclasses.replace(inputs.config, seed=1), inputs.preprocessor.tokenizer, inputs.config.layout),

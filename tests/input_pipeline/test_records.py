@@ -1,4 +1,4 @@
-"""TFRecords: what is counted, and reuse only when nothing has changed."""
+"""TFRecords: counts of pairs, and reuse only if nothing has changed."""
 
 import dataclasses
 import json
@@ -34,7 +34,7 @@ def test_reused_only_with_the_same_fingerprint(inputs, records, capsys):
     "change",
     [{"max_seq_length": 36}, {"truncate_a": "start"}, {"seed": 1}, {"do_lower_case": False}],
 )
-def test_any_change_makes_them_anew(inputs, tmp_path, change):
+def test_any_change_creates_the_records_again(inputs, tmp_path, change):
     first = prepare(inputs, str(tmp_path))
     config = dataclasses.replace(inputs.config, **change)
     second = prepare(read_inputs(config, inputs.preprocessor.tokenizer, config.layout), str(tmp_path))
@@ -42,17 +42,17 @@ def test_any_change_makes_them_anew(inputs, tmp_path, change):
     assert read_records(str(tmp_path)) == second
 
 
-def test_records_cut_short_are_made_again(inputs, tmp_path):
+def test_interrupted_records_are_created_again(inputs, tmp_path):
     records = prepare(inputs, str(tmp_path))
     files = os.listdir(tmp_path)
-    (tmp_path / "metadata.json").write_text(json.dumps({"begun": files}))  # what it holds until all are written
+    (tmp_path / "metadata.json").write_text(json.dumps({"begun": files}))  # its content until all files are written
     assert read_records(str(tmp_path)) is None
     assert prepare(inputs, str(tmp_path)) == records
 
 
 @pytest.mark.parametrize("scheme", ["", "ram://"])
 def test_many_shards_on_any_path(inputs, tmp_path, monkeypatch, scheme):
-    """ram:// stands for every path that is not on this machine's disk: the same calls go to gs://."""
+    """ram:// represents any path that is not on a local disk, such as gs://: the same functions are called."""
     monkeypatch.setattr("keras_negaposi.input_pipeline.record_folder.PAIRS_A_SHARD", 11)
     records = prepare(inputs, f"{scheme}{tmp_path}/deep/folder")
     assert len(records.files("test")) == -(-records.counts["test"] // 11) > 1
@@ -61,7 +61,7 @@ def test_many_shards_on_any_path(inputs, tmp_path, monkeypatch, scheme):
     assert [row[LABEL] for row in in_order(batches)] == [pair.label for pair in inputs.split.parts["test"]]
 
 
-def test_outdated_records_are_said_to_be(inputs, tmp_path, capsys):
+def test_outdated_records_are_reported(inputs, tmp_path, capsys):
     prepare(inputs, str(tmp_path))
     other = read_inputs(dataclasses.replace(inputs.config, seed=1), inputs.preprocessor.tokenizer, inputs.config.layout)
     capsys.readouterr()

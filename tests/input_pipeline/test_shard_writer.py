@@ -1,4 +1,4 @@
-"""The bytes of a serialized pair, and a shard's inputs, lengths and truncated pairs against the graph's."""
+"""The bytes of a serialized pair; a shard has the same inputs, lengths and truncated pairs as the graph."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ GOLDEN = (
     "696e7075745f747970655f69647312091a070a0500000101000a200a0e696e7075745f776f72645f696473120e1a0c0a0a04fff90180808001"
     "05000a120a096c6162656c5f69647312051a030a0101"
 )
-"""What earlier versions wrote for the features of `test_bytes_are_those_of_earlier_versions`."""
+"""Bytes that earlier versions wrote for the features of `test_bytes_are_those_of_earlier_versions`."""
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def tokenizer(tiny):
 
 
 def by_protobuf(features):
-    """A message of its own for each row of ``[batch]`` or ``[batch, n]`` by name."""
+    """Builds a new message for each row of the features, ``[batch]`` or ``[batch, n]`` by name."""
     for row in range(len(next(iter(features.values())))):
         example = tf.train.Example()
         for name, values in features.items():
@@ -57,7 +57,7 @@ def test_numbers_of_all_sizes_can_be_parsed(name):
     np.testing.assert_array_equal(parsed[name], features[name])
 
 
-def test_a_row_leaves_nothing_to_the_next():
+def test_no_value_of_a_row_remains_in_the_next():
     features = {"b": np.array([[1, 300, 0], [7, 8, -9]]), "a": np.array([5, 2**31 - 1]), "empty": np.zeros((2, 0), int)}
     assert list(serialize(features)) == list(by_protobuf(features))
 
