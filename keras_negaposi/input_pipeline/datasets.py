@@ -1,4 +1,4 @@
-"""TFRecords as batches of similar length: endless and shuffled to train on, each pair once to be scored."""
+"""TFRecords as batches of pairs of similar length: endless and shuffled for training, each pair once for scoring."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import tensorflow as tf
 
 from keras_negaposi.input_pipeline.feature_spec import INDEX, LABEL, Features
 from keras_negaposi.input_pipeline.prepared_data import UNLABELLED
-from keras_negaposi.input_pipeline.tfrecords import Records
+from keras_negaposi.input_pipeline.record_folder import Records
 from keras_negaposi.runtime.tf_functions import plain
 
 SHUFFLE_BUFFER = 100_000
-"""Pairs held in memory to be shuffled: all of them, in most users' data."""
+"""Pairs held in memory for shuffling: for most data sets, all of them."""
 EVAL_BUCKETS = 3
-"""Boundaries of lengths: few, since the last batch of each bucket is filled up."""
+"""Boundaries of lengths for scoring: few, because the last batch of each bucket is padded with empty pairs."""
 
 
 def train_dataset(
@@ -26,22 +26,26 @@ def train_dataset(
     constant_tokens: bool = False,
     devices: int = 1,
 ) -> tf.data.Dataset:
-    """Endless shuffled batches of (model inputs, labels), each pass in a new order fixed by ``seed``.
+    """Returns endless shuffled batches of (model inputs, labels); each pass has its own order, fixed by ``seed``.
 
     Args:
-        records: whose ``train`` part is read, and the `UNLABELLED` one if there is one.
-        batch_size: over all devices; a batch may span two passes, so that it is always full.
-        seed: of the order.
-        skip_steps: batches that a resumed run has seen already.
-        targets: ``float32 [pairs, 2]`` in the records' order, given in place of the labels.
-        length_buckets: boundaries for batches of similar length; with 1 batches are as they come.
-        constant_tokens: let batches of short pairs hold more of them and of long ones fewer; ``batch_size`` on average.
-        devices: that share a batch evenly.
+        records: records whose ``train`` part is read, and the part `UNLABELLED` if there is one.
+        batch_size: pairs per batch over all devices; a batch may span two passes, so every batch is full.
+        seed: seed of the order.
+        skip_steps: number of batches that a resumed run has already used.
+        targets: soft labels, ``float32 [pairs, 2]`` in the records' order, used instead of the labels.
+        length_buckets: number of boundaries for batches of similar length; with 1, pairs are batched as they come.
+        constant_tokens: whether batches of short pairs hold more pairs and those of long pairs fewer; the average is
+            ``batch_size``.
+        devices: devices that share a batch evenly.
     """
+    # Read and shuffle the serialized pairs, which are smaller than their features.
     parts = [part for part in ("train", UNLABELLED) if part in records.counts]
     dataset = tf.data.TFRecordDataset([file for part in parts for file in records.files(part)])
     buffer = min(records.train_count, SHUFFLE_BUFFER)
     dataset = dataset.shuffle(buffer, seed, reshuffle_each_iteration=True).repeat()
+
+    # Parse them and group them by length.
     buckets = records.buckets(length_buckets)
     sizes = buckets.constant_tokens(records.lengths, batch_size, devices) if constant_tokens else batch_size
     dataset = buckets.batches(dataset.map(plain(records.parse)), sizes, full=True)
@@ -54,9 +58,9 @@ def train_dataset(
 
 
 def eval_dataset(records: Records, part: str, batch_size: int, length_buckets: int = EVAL_BUCKETS) -> tf.data.Dataset:
-    """Batches of all features, of similar length each: `INDEX` tells the order.
+    """Returns batches of all features, each of pairs of similar length; `INDEX` tells their order.
 
-    What is missing in a batch is filled up with examples of index -1, so that few shapes occur.
+    Incomplete batches are filled with empty pairs of index -1, so that only few shapes occur.
     """
     examples = tf.data.TFRecordDataset(records.files(part)).map(plain(records.parse))
     dataset = records.buckets(length_buckets).batches(examples, batch_size)

@@ -1,4 +1,4 @@
-"""What is trained and tested on: the pairs, read, checked and split; nothing is written yet."""
+"""The data of a run: pairs read, checked and split; nothing is written yet."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from keras_negaposi.input_pipeline.packing import PREPROCESSORS, PairPreprocesso
 from keras_negaposi.input_pipeline.tokenizer import Tokenizer
 
 UNLABELLED = "unlabelled"
-"""Part of pairs that only a teacher labels; trained on after those of ``train``, whose numbers its own continue."""
+"""The part whose pairs only a teacher labels. Training uses it too; its indexes continue those of ``train``."""
 FORMAT = 3
-"""Part of the fingerprint: raise it when the same texts are written otherwise."""
+"""Part of the fingerprint: increase it when the same texts give other records."""
 NEXT_PAGES = 2
-"""The same for ``next_page_pairs``: raise it when other pairs are chosen."""
+"""Part of the fingerprint with ``next_page_pairs``: increase it when other pairs are chosen."""
 LAYOUT = "layout"
-"""Stands for the input layout, which is an option of the head and not of the data."""
+"""Represents the input layout in `FINGERPRINTED`; it depends on the head and is not an option of the data."""
 NEIGHBOURS_CHOSEN = 2
-"""Part of the fingerprint: raise it when other pairs are chosen for a teacher alone."""
+"""Part of the fingerprint with ``distill_pairs``: increase it when other pairs are chosen for the teacher."""
 FINGERPRINTED = (
     "do_lower_case",
     "max_seq_length",
@@ -40,11 +40,20 @@ FINGERPRINTED = (
     "seed_of_split",
     "next_page_pairs",
 )
+"""Options that the fingerprint covers, in the order in which it hashes them."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Inputs:
-    """Everything that the records depend on, read and checked, nothing written yet."""
+    """Everything that the records depend on, read and checked.
+
+    Attributes:
+        config: options of the data.
+        data: texts and labelled pairs.
+        split: the pairs by part.
+        preprocessor: turns texts into the model's inputs.
+        fingerprint: hash of all of these.
+    """
 
     config: DataConfig
     data: PairData
@@ -54,10 +63,15 @@ class Inputs:
 
 
 def read_inputs(config: DataConfig, tokenizer: Tokenizer, layout: str) -> Inputs:
-    """Reads and checks the pairs and splits them.
+    """Reads, checks and splits the pairs.
+
+    Args:
+        config: options of the data.
+        tokenizer: tokenizer of the texts.
+        layout: name of the input layout.
 
     Raises:
-        InputError: whatever is wrong with them.
+        InputError: the pairs are invalid or cannot be split.
     """
     data = read_pairs(config.honbun, config.negaposi)
     split = split_pairs(
@@ -100,7 +114,14 @@ def _add_next_pages(split: Split, data: PairData, config: DataConfig) -> Split:
 
 
 def fingerprint(config: DataConfig, layout: str, version: int = FORMAT, choice: int = NEXT_PAGES) -> str:
-    """A hash of the data, the tokenizer and every option that shapes the records, as of a `FORMAT` and `NEXT_PAGES`."""
+    """Returns a hash of the data, the tokenizer and every option that the records depend on.
+
+    Args:
+        config: options of the data.
+        layout: name of the input layout.
+        version: `FORMAT` at the time of the records.
+        choice: `NEXT_PAGES` at that time.
+    """
     digest = hashlib.sha256()
     for path in (config.honbun, config.negaposi, config.model_file, config.vocab_file):
         digest.update(read_digest(path))
@@ -111,7 +132,13 @@ def fingerprint(config: DataConfig, layout: str, version: int = FORMAT, choice: 
 
 
 def fingerprint_of_run(fingerprint: str, config: TrainConfig, choice: int = NEIGHBOURS_CHOSEN) -> str:
-    """The fingerprint of a run's records: the inputs' one, and the pairs for the teacher alone if there are any."""
+    """Returns the fingerprint of a run's records, which also covers pairs that only the teacher labels.
+
+    Args:
+        fingerprint: fingerprint of the inputs.
+        config: options of the run.
+        choice: `NEIGHBOURS_CHOSEN` at the time of the run.
+    """
     if not config.distill_pairs:
         return fingerprint
     chosen = f" {choice}" if choice > 1 else ""

@@ -15,7 +15,7 @@ from checkpoints_tools.common.files import join, list_folder, write_text
 from checkpoints_tools.encoder import assign_encoder
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.input_pipeline.datasets import train_dataset
-from keras_negaposi.input_pipeline.tfrecords import Records
+from keras_negaposi.input_pipeline.record_folder import Records
 from keras_negaposi.modeling.common import encoder_of, random_generators, resumable_dropout
 from keras_negaposi.modeling.heads import is_cacheable
 from keras_negaposi.modeling.heads.layers import Projection

@@ -35,8 +35,9 @@ from keras_negaposi.evaluation.metrics import chance_loss, score_records
 from keras_negaposi.evaluation.same_inputs import check_same_checkpoint
 from keras_negaposi.evaluation.score_table import scores_table
 from keras_negaposi.input_pipeline.prepared_data import UNLABELLED, Inputs, read_inputs
-from keras_negaposi.input_pipeline.tfrecords import Records, find_records, metadata_file, prepare
-from keras_negaposi.modeling.common import Head, float32_copy
+from keras_negaposi.input_pipeline.record_folder import Records, find_records, metadata_file
+from keras_negaposi.input_pipeline.tfrecords import prepare
+from keras_negaposi.modeling.common import Classifier, float32_copy
 from keras_negaposi.modeling.heads import build, check_fits
 from keras_negaposi.modeling.pretrained import Pretrained, read_pretrained
 from keras_negaposi.runtime.folder_lock import locked
@@ -104,7 +105,7 @@ def run(
     config: TrainConfig,
     command: str = "",
     strategy: tf.distribute.Strategy | None = None,
-    head: Head | None = None,
+    head: Classifier | None = None,
 ) -> RunEvaluation | None:
     """Trains, exports and judges; the run's folder then holds what `RunFolder` lists.
 
@@ -112,7 +113,7 @@ def run(
         config: complete: every file named, ``output_dir`` empty or, with ``resume``, a run of the same options.
         command: the command line, kept with the run.
         strategy: where to train; what the options say if ``None``.
-        head: what classifies the pooled output, where ``config.head`` has one; `model.pair_head` if ``None``.
+        head: what classifies the pooled output, where ``config.head`` has one; `common.pair_classifier` if ``None``.
 
     Returns:
         What was found; ``None`` in all of several workers but the first, which alone scores, exports and judges.

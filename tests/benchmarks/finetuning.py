@@ -40,7 +40,8 @@ def ours(arguments, folder, **options):
 
     from keras_negaposi.config import TrainConfig, complete_model_files
     from keras_negaposi.evaluation.metrics import chance_loss
-    from keras_negaposi.input_pipeline.tfrecords import find_records, prepare
+    from keras_negaposi.input_pipeline.record_folder import find_records
+    from keras_negaposi.input_pipeline.tfrecords import prepare
     from keras_negaposi.modeling import heads
     from keras_negaposi.runtime.run_folder import RunFolder
     from keras_negaposi.training import fit, run

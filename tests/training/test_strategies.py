@@ -18,7 +18,7 @@ import tensorflow as tf
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.input_pipeline.datasets import train_dataset
-from keras_negaposi.input_pipeline.tfrecords import read_records
+from keras_negaposi.input_pipeline.record_folder import read_records
 from keras_negaposi.modeling.heads.cross_encoder import build as build_classifier
 from keras_negaposi.modeling.pretrained import read_pretrained
 from keras_negaposi.train import main

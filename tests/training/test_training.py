@@ -16,7 +16,7 @@ from checkpoints_tools.source import open_weights
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.data.pairs import Pair
 from keras_negaposi.evaluation.metrics import Scores, chance_loss, evaluate, score_records
-from keras_negaposi.input_pipeline.tfrecords import read_records
+from keras_negaposi.input_pipeline.record_folder import read_records
 from keras_negaposi.modeling.common import encoder_of, float32_copy
 from keras_negaposi.modeling.heads.cross_encoder import build as build_classifier
 from keras_negaposi.modeling.precision import precision
