@@ -8,7 +8,7 @@ operations by their names, and what TensorFlow itself does with a hostile graph 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import tensorflow as tf
 from google.protobuf.message import DecodeError
@@ -59,7 +59,7 @@ def check_saved_model(folder: str) -> None:
 
 def find_signature(
     loaded: tf.Module, name: str, folder: str, outputs: Collection[str] = ()
-) -> Callable[..., dict[str, tf.Tensor]]:
+) -> tf.types.experimental.ConcreteFunction:
     """A signature of a loaded SavedModel.
 
     Raises:

@@ -18,9 +18,18 @@ from keras_negaposi.retrieval.segment import Rows
 from keras_negaposi.runtime.run_folder import RunFolder, read_saved, saved_config
 from keras_negaposi.runtime.tf_functions import traced
 from keras_negaposi.serving.calibration import saved_calibration
-from keras_negaposi.serving.export import ENCODE, ENCODE_IDS, SCORE, SCORE_HALF
+from keras_negaposi.serving.signatures import (
+    ENCODE_IDS,
+    ENCODE_TEXTS,
+    PROBABILITIES,
+    SCORE_SIDES,
+    SCORE_SIDES_HALF,
+    TEXT,
+    join_sides,
+)
 
-SCORERS = {"float32": SCORE, "float16": SCORE_HALF}
+SCORE_SIGNATURES = {"float32": SCORE_SIDES, "float16": SCORE_SIDES_HALF}
+"""By the type in which B's side is stored."""
 IN_FINGERPRINT = ("head", "max_seq_length", "truncate_a", "do_lower_case")
 
 
@@ -66,8 +75,8 @@ class CachedScorer:
         return self._encoders[side]
 
     def _in_float32(self, side: str) -> Callable[[tf.Tensor], Rows]:
-        signature = self._signature(ENCODE[side])
-        return lambda text: {name: value.numpy() for name, value in signature(text=text).items()}
+        signature = self._signature(ENCODE_TEXTS[side])
+        return lambda text: {name: value.numpy() for name, value in signature(**{TEXT: text}).items()}
 
     def fingerprint(self, dtype: str, precision: str = "float32") -> dict[str, str]:
         """What an index of this model depends on, by the name to give when it differs."""
@@ -92,9 +101,8 @@ class CachedScorer:
         ``b`` may be kept in float16.
         """
         dtype = next(value.dtype.name for name, value in b.items() if name != "mask")
-        sides = {f"a_{name}": tf.constant(value) for name, value in a.items()}
-        sides |= {f"b_{name}": tf.constant(value) for name, value in b.items()}
-        return self._signature(SCORERS[dtype])(**sides)["probabilities"].numpy()[:, 1]
+        sides = {name: tf.constant(value) for name, value in join_sides({"a": a, "b": b}).items()}
+        return self._signature(SCORE_SIGNATURES[dtype])(**sides)[PROBABILITIES].numpy()[:, 1]
 
 
 def _in_int8(run: str, side: str) -> Callable[[tf.Tensor], Rows]:
