@@ -19,7 +19,7 @@ from keras_negaposi.runtime.beam import engine_of
 from keras_negaposi.runtime.executors import one_by_one
 from keras_negaposi.runtime.folder_lock import locked
 
-TEXTS_A_SEGMENT = 1024
+TEXTS_PER_SEGMENT = 1024
 
 
 def build_index(run: str, config: IndexConfig) -> Store:
@@ -55,7 +55,7 @@ def _update(store: Store, scorer: CachedScorer, run: str, config: IndexConfig, p
 
     # Encode them and add them segment by segment; an interrupted run keeps the segments that it has added.
     tick = Ticker("encoding", len(missing))
-    segments = [missing[start : start + TEXTS_A_SEGMENT] for start in range(0, len(missing), TEXTS_A_SEGMENT)]
+    segments = [missing[start : start + TEXTS_PER_SEGMENT] for start in range(0, len(missing), TEXTS_PER_SEGMENT)]
     engine = engine_of(config, config.output, one_by_one)
     make_work = functools.partial(_encoder, None if config.runner else scorer, run, config)
     encoded = engine(make_work, ([texts[key] for key in keys] for keys in segments))

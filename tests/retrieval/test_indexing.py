@@ -165,7 +165,7 @@ def test_only_what_has_changed_is_encoded(runs, tiny, corpus, tmp_path, monkeypa
 
 
 def test_beam_makes_the_same_index(runs, tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(build, "TEXTS_A_SEGMENT", 40)
+    monkeypatch.setattr(build, "TEXTS_PER_SEGMENT", 40)
     folders = [tmp_path / "here", tmp_path / "beam"]
     for folder, more in zip(folders, [{}, {"runner": "DirectRunner", "runner_folder": str(tmp_path)}], strict=True):
         build_index(str(runs / "vector"), config(tiny, folder, **more))
@@ -178,7 +178,7 @@ def test_beam_makes_the_same_index(runs, tiny, tmp_path, monkeypatch):
 def test_segments_of_any_size_and_their_compaction_keep_the_scores(
     runs, indexes, tiny, corpus, tmp_path, monkeypatch, head
 ):
-    monkeypatch.setattr(build, "TEXTS_A_SEGMENT", 20)
+    monkeypatch.setattr(build, "TEXTS_PER_SEGMENT", 20)
     build_index(str(runs / head), config(tiny, tmp_path / "index", dtype="float32"))
     assert len(Store(str(tmp_path / "index")).segments) > 3
     few = dict(list(corpus.items())[:30])
@@ -199,7 +199,7 @@ def test_a_killed_index_is_valid_and_continues(runs, tiny, corpus, tmp_path):
         "import sys, time\n"
         "from keras_negaposi.retrieval import build\n"
         "from keras_negaposi.config import IndexConfig\n"
-        "build.TEXTS_A_SEGMENT = 8\n"
+        "build.TEXTS_PER_SEGMENT = 8\n"
         "original = build.Store.add\n"
         "def slow(self, *a):\n"
         "    original(self, *a); print('added', flush=True); time.sleep(0.2)\n"

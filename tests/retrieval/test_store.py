@@ -193,7 +193,7 @@ def test_a_damaged_segment_is_named(index, fault, older):
     assert "build the index again" in str(error.value)
 
 
-def test_numbers_that_are_not_finite_are_not_kept(tmp_path):
+def test_values_that_are_not_finite_are_not_stored(tmp_path):
     made = Store(str(tmp_path / "index"))
     made.begin(MODEL, ABOUT, {})
     with pytest.raises(InputError, match="the model's vector has values that are not finite in float16"):
