@@ -8,7 +8,7 @@ This check is a safety net, not a sandbox: it knows operations by name and canno
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import tensorflow as tf
 from google.protobuf.message import DecodeError
@@ -57,7 +57,7 @@ def check_saved_model(folder: str) -> None:
 
 def find_signature(
     loaded: tf.Module, name: str, folder: str, outputs: Collection[str] = ()
-) -> Callable[..., dict[str, tf.Tensor]]:
+) -> tf.types.experimental.ConcreteFunction:
     """Returns a signature of a loaded SavedModel.
 
     Args:
