@@ -18,7 +18,7 @@ from keras_negaposi.config.training import HeadConfig
 from keras_negaposi.data.splits import Documents
 from keras_negaposi.input_pipeline import tfrecords as records_module
 from keras_negaposi.input_pipeline.bucketing import boundaries
-from keras_negaposi.input_pipeline.datasets import eval_dataset, train_dataset
+from keras_negaposi.input_pipeline.datasets import BatchOptions, eval_dataset, train_dataset
 from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS, INDEX, LABEL
 from keras_negaposi.input_pipeline.prepared_data import read_inputs
 from keras_negaposi.input_pipeline.tfrecords import prepare, read_records
@@ -89,7 +89,7 @@ def test_a_batch_is_as_long_as_its_bucket(apart):
     bounds = records.buckets(3).boundaries
     assert len(bounds) > 1 and bounds[-1] == 29  # the longest, and not rounded beyond it
     seen = set()
-    for features, _ in train_dataset(records, 8, 0, length_buckets=3).take(30).as_numpy_iterator():
+    for features, _ in train_dataset(records, BatchOptions(8, length_buckets=3)).take(30).as_numpy_iterator():
         for side in "ab":
             mask = features[f"{side}_input_mask"]
             below = [bound for bound in (0, *bounds) if bound < mask.shape[1]]
@@ -100,7 +100,7 @@ def test_a_batch_is_as_long_as_its_bucket(apart):
 
 def test_constant_tokens(apart):
     _, records = apart
-    batches = train_dataset(records, 16, 0, length_buckets=3, constant_tokens=True, devices=2)
+    batches = train_dataset(records, BatchOptions(16, length_buckets=3, constant_tokens=True, devices=2))
     tokens, pairs = [], []
     for features, labels in batches.take(60).as_numpy_iterator():
         tokens.append(labels.size * sum(features[f"{side}_input_mask"].shape[1] for side in "ab"))
@@ -108,7 +108,7 @@ def test_constant_tokens(apart):
     assert all(count % 2 == 0 for count in pairs) and min(pairs) < 16 < max(pairs)
     assert np.ptp(tokens) < 0.3 * np.mean(tokens)  # two pairs more or fewer
     assert np.mean(pairs) == pytest.approx(16, rel=0.15)
-    first, _ = next(iter(train_dataset(records, 16, 0, length_buckets=1, constant_tokens=True)))
+    first, _ = next(iter(train_dataset(records, BatchOptions(16, length_buckets=1, constant_tokens=True))))
     assert len(first["a_input_mask"]) == 16
 
 
@@ -117,7 +117,7 @@ def test_every_pass_holds_every_pair(records, length_buckets):
     """But those that wait for a batch of their length to fill."""
     batch_size, passes = 4, 5
     count = records.counts["train"]
-    dataset = train_dataset(records, batch_size, 0, length_buckets=length_buckets)
+    dataset = train_dataset(records, BatchOptions(batch_size, length_buckets=length_buckets))
     seen = np.zeros(count, int)
     texts = {
         tuple(row["input_word_ids"]): n
@@ -157,7 +157,7 @@ def test_counts_and_truncation(inputs, records):
 @pytest.mark.parametrize("length_buckets", [1, 3])
 def test_training_order_is_seeded_and_differs_between_passes(records, length_buckets):
     def labels(seed, skip=0):
-        dataset = train_dataset(records, 8, seed, skip, length_buckets=length_buckets).take(
+        dataset = train_dataset(records, BatchOptions(8, seed, skip, length_buckets)).take(
             2 * records.counts["train"] // 8 - skip
         )
         return [features["input_word_ids"].tolist() for features, _ in dataset.as_numpy_iterator()]

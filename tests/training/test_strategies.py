@@ -17,12 +17,12 @@ import tensorflow as tf
 
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import TrainConfig
-from keras_negaposi.input_pipeline.datasets import train_dataset
+from keras_negaposi.input_pipeline.datasets import BatchOptions, train_dataset
 from keras_negaposi.input_pipeline.tfrecords import read_records
 from keras_negaposi.modeling.heads.cross_encoder import build as build_classifier
 from keras_negaposi.modeling.pretrained import read_pretrained
 from keras_negaposi.train import main
-from keras_negaposi.training import strategies
+from keras_negaposi.training.data_distribution import check_batch
 from keras_negaposi.training.fit import build_for_training
 from tests.helpers.ports import free_ports
 
@@ -121,7 +121,9 @@ def test_two_workers_learn_what_one_learns_also_if_one_is_killed(options, alone,
     second.kill()
     output = first.communicate(timeout=300)[0]
     assert first.returncode == 2, output[-3000:]
-    assert re.search(r"error: another worker has gone.*start all of them again, continue with: python -m", output)
+    assert re.search(
+        r"error: another worker has stopped.*start all workers again; (continue|resume) with: python -m", output
+    )
     second.communicate()
 
     tasks = [("chief", 0), ("worker", 0)]  # the other way to name them
@@ -145,22 +147,22 @@ def test_what_cannot_be_trained_on_is_named(options, tmp_path, capsys, monkeypat
     assert "--tpu local: TensorFlow finds no TPU in this machine" in refusal(capsys, options, folder, tpu="local")
     address = free_addresses(1)[0]
     found = refusal(capsys, options, folder, tpu=f"grpc://{address}", records="gs://nowhere/records")
-    assert f"--tpu grpc://{address}: nothing answers there" in found
+    assert f"--tpu grpc://{address}: nothing answers at this address" in found
     found = refusal(capsys, options, folder, tpu="mine")
-    assert "--records (in --output_dir): the TPU mine is another machine and reads the records itself" in found
+    assert "--records (in --output_dir): the TPU mine is on another machine, which reads the records itself" in found
     assert "--strategy multiworker: set TF_CONFIG" in refusal(capsys, options, folder, strategy="multiworker")
     found = refusal(capsys, options, folder, strategy="mirrored", jit_compile="true")
-    assert "--jit_compile: processors cannot do it with --strategy mirrored" in found
+    assert "--jit_compile: not supported on CPUs with --strategy mirrored" in found
     one = '{"cluster": {"worker": ["a:1"]}, "task": {"type": "%s", "index": %d}}'
     for wrong in ("{", "[]", '{"cluster": []}', one % ("worker", 1), one % ("chief", 0), one % ("ps", 0)):
         monkeypatch.setenv("TF_CONFIG", wrong)
         assert "TF_CONFIG: " in refusal(capsys, options, folder, strategy="multiworker")
 
 
-def test_a_batch_that_cannot_be_shared_is_named():
-    for batch_size, mend in ((7, "give 6 or 9"), (2, "give 3")):
-        with pytest.raises(InputError, match=f"--train_batch_size {batch_size}: 3 devices .* {mend}$"):
-            strategies.check_batch(SimpleNamespace(num_replicas_in_sync=3), batch_size)
+def test_a_batch_that_cannot_be_divided_is_rejected():
+    for batch_size, fix in ((7, "give 6 or 9"), (2, "give 3")):
+        with pytest.raises(InputError, match=f"--train_batch_size {batch_size}: .* among 3 devices; {fix}$"):
+            check_batch(SimpleNamespace(num_replicas_in_sync=3), batch_size)
 
 
 @pytest.mark.slow
@@ -170,7 +172,7 @@ def test_the_whole_step_compiles_for_every_shape(options, alone, tmp_path, lengt
     records = read_records(str(alone / "records"))
     config = TrainConfig(**options, jit_compile=True, output_dir=str(tmp_path))
     pretrained = read_pretrained(config)
-    batches = train_dataset(records, 16, 0, length_buckets=length_buckets)
+    batches = train_dataset(records, BatchOptions(16, length_buckets=length_buckets))
     shape = batches.element_spec[0]["input_word_ids"].shape
     assert shape == ((16, 37) if length_buckets == 1 else (16, None))
     build = partial(build_classifier, dataclasses.replace(pretrained.bert_config, hidden_dropout_prob=0.1))
