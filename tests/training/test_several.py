@@ -1,4 +1,4 @@
-"""Several seeds and both splits from one command."""
+"""Several runs from one command: several seeds and both splits."""
 
 import json
 
