@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
@@ -16,45 +19,54 @@ EVAL_BUCKETS = 3
 """Boundaries of lengths for scoring: few, because the last batch of each bucket is padded with empty pairs."""
 
 
-def train_dataset(
-    records: Records,
-    batch_size: int,
-    seed: int,
-    skip_steps: int = 0,
-    targets: np.ndarray | None = None,
-    length_buckets: int = 1,
-    constant_tokens: bool = False,
-    devices: int = 1,
-) -> tf.data.Dataset:
-    """Returns endless shuffled batches of (model inputs, labels); each pass has its own order, fixed by ``seed``.
+@dataclasses.dataclass(frozen=True)
+class BatchOptions:
+    """How `train_dataset` shuffles and batches the pairs.
+
+    Attributes:
+        batch_size: over all devices; a batch may span two passes, so that it is always full.
+        seed: of the order.
+        skip_steps: number of batches that a resumed run has seen already.
+        length_buckets: number of length ranges that batches are taken from; with 1, lengths are mixed.
+        constant_tokens: batches of short pairs hold more pairs and batches of long pairs fewer; ``batch_size`` is the
+            mean.
+        devices: number of devices that share a batch evenly.
+    """
+
+    batch_size: int
+    seed: int = 0
+    skip_steps: int = 0
+    length_buckets: int = 1
+    constant_tokens: bool = False
+    devices: int = 1
+
+
+def train_dataset(records: Records, options: BatchOptions, targets: np.ndarray | None = None) -> tf.data.Dataset:
+    """Returns endless shuffled batches of (model inputs, labels); ``options.seed`` determines the order of each pass.
 
     Args:
-        records: records whose ``train`` part is read, and the part `UNLABELLED` if there is one.
-        batch_size: pairs per batch over all devices; a batch may span two passes, so every batch is full.
-        seed: seed of the order.
-        skip_steps: number of batches that a resumed run has already used.
-        targets: soft labels, ``float32 [pairs, 2]`` in the records' order, used instead of the labels.
-        length_buckets: number of boundaries for batches of similar length; with 1, pairs are batched as they come.
-        constant_tokens: whether batches of short pairs hold more pairs and those of long pairs fewer; the average is
-            ``batch_size``.
-        devices: devices that share a batch evenly.
+        records: the ``train`` part is read, and the `UNLABELLED` part if there is one.
+        options: order and size of the batches.
+        targets: ``float32 [pairs, 2]`` in the records' order, used instead of the labels.
     """
     # Read and shuffle the serialized pairs, which are smaller than their features.
     parts = [part for part in ("train", UNLABELLED) if part in records.counts]
     dataset = tf.data.TFRecordDataset([file for part in parts for file in records.files(part)])
     buffer = min(records.train_count, SHUFFLE_BUFFER)
-    dataset = dataset.shuffle(buffer, seed, reshuffle_each_iteration=True).repeat()
+    dataset = dataset.shuffle(buffer, options.seed, reshuffle_each_iteration=True).repeat()
 
     # Parse them and group them by length.
-    buckets = records.buckets(length_buckets)
-    sizes = buckets.constant_tokens(records.lengths, batch_size, devices) if constant_tokens else batch_size
+    buckets = records.buckets(options.length_buckets)
+    sizes: int | Sequence[int] = options.batch_size
+    if options.constant_tokens:
+        sizes = buckets.constant_tokens(records.lengths, options.batch_size, options.devices)
     dataset = buckets.batches(dataset.map(plain(records.parse)), sizes, full=True)
 
     def split_label(features: Features) -> tuple[Features, tf.Tensor]:
         label = features[LABEL] if targets is None else tf.gather(targets, features[INDEX])
         return records.inputs(features), label
 
-    return dataset.skip(skip_steps).map(plain(split_label)).prefetch(2)
+    return dataset.skip(options.skip_steps).map(plain(split_label)).prefetch(2)
 
 
 def eval_dataset(records: Records, part: str, batch_size: int, length_buckets: int = EVAL_BUCKETS) -> tf.data.Dataset:

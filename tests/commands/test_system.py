@@ -21,7 +21,7 @@ from keras_negaposi.data.json_stream import first_character, stream_members
 from keras_negaposi.data.texts import read_texts
 from keras_negaposi.input_pipeline.tokenizer import Tokenizer
 from keras_negaposi.readers import table
-from keras_negaposi.training import strategies
+from keras_negaposi.training import multi_worker, strategies
 from tests.helpers.properties import bounded, succeeds_or_explains
 
 READERS = {
@@ -280,7 +280,7 @@ def cluster(**changes):
         (cluster(cluster=[]), "cluster: expected object"),
         (cluster(cluster={"worker": "a:1"}), "expected array, got str"),
         (cluster(cluster={"worker": [1, 2]}), "expected str, got int"),
-        (cluster(cluster={"worker": ["a", "b:2"]}), '"a" is no host:port'),
+        (cluster(cluster={"worker": ["a", "b:2"]}), '"a" is not a host:port'),
         (cluster(task="worker"), "task: expected object"),
         (cluster(task={"type": "worker"}), "missing required field index"),
         (cluster(task={"type": ["worker"], "index": 0}), "task.type: expected str"),
@@ -296,20 +296,20 @@ def test_a_tf_config_of_other_types_is_refused(value, words, monkeypatch):
         monkeypatch.setenv("TF_CONFIG", text)
     else:  # more than the system takes
         monkeypatch.setattr(os, "environ", {"TF_CONFIG": text})
-    found = succeeds_or_explains(strategies._cluster)
+    found = succeeds_or_explains(multi_worker.read_cluster)
     assert isinstance(found, InputError) and words in str(found) and "TF_CONFIG: " in str(found)
 
 
 def test_a_tf_config_that_names_its_index_as_text_is_read(monkeypatch):
     monkeypatch.setenv("TF_CONFIG", json.dumps(cluster(task={"type": "worker", "index": "1"}, environment="cloud")))
-    assert strategies._cluster() == (["a:1", "b:2"], 1)
+    assert multi_worker.read_cluster() == (["a:1", "b:2"], 1)
     monkeypatch.setenv("TF_CONFIG", " ")
-    assert strategies._cluster() == ([], 0)
+    assert multi_worker.read_cluster() == ([], 0)
 
 
 @pytest.mark.parametrize("address", ["grpc://[x", "grpc://h:99999999", "grpc://h:x", "grpc://", "grpc://" + "x" * 300])
 def test_an_address_that_is_none_is_refused(address):
-    with at_most(20), pytest.raises(InputError, match="nothing answers there"):
+    with at_most(20), pytest.raises(InputError, match="nothing answers at this address"):
         strategies._check_tpu(address)
 
 

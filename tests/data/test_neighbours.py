@@ -23,7 +23,7 @@ from keras_negaposi.data.tfidf import NGrams
 from keras_negaposi.data.tfidf_index import TfidfIndex
 from keras_negaposi.evaluation.ranking import hard_candidates
 from keras_negaposi.evaluation.text_baselines import TRIVIAL
-from keras_negaposi.pair_generation.label_leak_check import leaks, tell_leaks
+from keras_negaposi.pair_generation.label_leak_check import describe_leaks, measure_leaks
 from keras_negaposi.pair_generation.page_store import PageStore, temporary_store
 from keras_negaposi.pairs import main
 from keras_negaposi.training.distillation import NEIGHBOURS, draw_neighbours
@@ -188,8 +188,8 @@ def test_texts_without_two_characters_score_as_chance_does(text):
     for name, score in TRIVIAL.items():
         scores = score(texts, pairs[:20], pairs[20:])
         assert np.ptp(scores) == 0 and scores[0] == (0 if name == "majority" else pytest.approx(0.5)), name
-    assert leaks(pairs, texts.__getitem__, r"^(.*),", 0) is not None
-    assert tell_leaks(leaks(pairs[:2], texts.__getitem__, r"^(.*),", 0))[0].startswith("Too few pairs")
+    assert measure_leaks(pairs, texts.__getitem__, r"^(.*),", 0) is not None
+    assert describe_leaks(measure_leaks(pairs[:2], texts.__getitem__, r"^(.*),", 0))[0].startswith("Too few pairs")
     assert len(hard_candidates(texts, pairs[:2], sorted(texts), BY_COMMA, 3)[0]) == 3
     found = nearest_documents({"d00000"}, texts, BY_COMMA)["d00000"]
     assert len(found) == (10 if text else 0)  # "あ あ あ" is the text of a document
@@ -217,7 +217,7 @@ def test_a_small_count_from_many_pages(count, tmp_path, capsys):
     source.write_text(json.dumps(corpus(20)), encoding="utf-8")
     code = main([str(source), "--output", str(tmp_path / "out"), "--count", str(count)])
     output = capsys.readouterr()
-    assert (code, "2 pairs drawn" in output.out) == ((2, False) if count == 1 else (0, True))
+    assert (code, "2 pairs chosen" in output.out) == ((2, False) if count == 1 else (0, True))
     assert count > 1 or "--count 1: must be at least 2" in output.err
 
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from keras_negaposi.input_pipeline.bucketing import boundaries
-from keras_negaposi.input_pipeline.datasets import eval_dataset, train_dataset
+from keras_negaposi.input_pipeline.datasets import BatchOptions, eval_dataset, train_dataset
 from keras_negaposi.input_pipeline.feature_spec import INDEX, LABEL
 from tests.helpers.batches import in_order
 
@@ -34,7 +34,7 @@ def test_a_batch_is_as_long_as_its_bucket(apart):
     bounds = records.buckets(3).boundaries
     assert len(bounds) > 1 and bounds[-1] == 29  # the longest input, not rounded up further
     seen = set()
-    for features, _ in train_dataset(records, 8, 0, length_buckets=3).take(30).as_numpy_iterator():
+    for features, _ in train_dataset(records, BatchOptions(8, length_buckets=3)).take(30).as_numpy_iterator():
         for side in "ab":
             mask = features[f"{side}_input_mask"]
             below = [bound for bound in (0, *bounds) if bound < mask.shape[1]]
@@ -45,7 +45,7 @@ def test_a_batch_is_as_long_as_its_bucket(apart):
 
 def test_constant_tokens(apart):
     _, records = apart
-    batches = train_dataset(records, 16, 0, length_buckets=3, constant_tokens=True, devices=2)
+    batches = train_dataset(records, BatchOptions(16, length_buckets=3, constant_tokens=True, devices=2))
     tokens, pairs = [], []
     for features, labels in batches.take(60).as_numpy_iterator():
         tokens.append(labels.size * sum(features[f"{side}_input_mask"].shape[1] for side in "ab"))
@@ -53,7 +53,7 @@ def test_constant_tokens(apart):
     assert all(count % 2 == 0 for count in pairs) and min(pairs) < 16 < max(pairs)
     assert np.ptp(tokens) < 0.3 * np.mean(tokens)  # two pairs more or fewer
     assert np.mean(pairs) == pytest.approx(16, rel=0.15)
-    first, _ = next(iter(train_dataset(records, 16, 0, length_buckets=1, constant_tokens=True)))
+    first, _ = next(iter(train_dataset(records, BatchOptions(16, length_buckets=1, constant_tokens=True))))
     assert len(first["a_input_mask"]) == 16
 
 
@@ -62,7 +62,7 @@ def test_every_pass_holds_every_pair(records, length_buckets):
     """Except pairs that wait until a batch of their length is full."""
     batch_size, passes = 4, 5
     count = records.counts["train"]
-    dataset = train_dataset(records, batch_size, 0, length_buckets=length_buckets)
+    dataset = train_dataset(records, BatchOptions(batch_size, length_buckets=length_buckets))
     seen = np.zeros(count, int)
     texts = {
         tuple(row["input_word_ids"]): n
@@ -93,7 +93,7 @@ def test_boundaries(lengths, buckets, expected):
 @pytest.mark.parametrize("length_buckets", [1, 3])
 def test_training_order_is_seeded_and_differs_between_passes(records, length_buckets):
     def labels(seed, skip=0):
-        dataset = train_dataset(records, 8, seed, skip, length_buckets=length_buckets).take(
+        dataset = train_dataset(records, BatchOptions(8, seed, skip, length_buckets)).take(
             2 * records.counts["train"] // 8 - skip
         )
         return [features["input_word_ids"].tolist() for features, _ in dataset.as_numpy_iterator()]

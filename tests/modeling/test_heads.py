@@ -15,7 +15,7 @@ from keras_negaposi.modeling.common import encoder_of
 from keras_negaposi.modeling.heads import HEADS, build, is_cacheable
 from keras_negaposi.modeling.heads.layers import CosineLogits
 from keras_negaposi.retrieval.store import Store
-from keras_negaposi.training.fit import learning_rate_factors
+from keras_negaposi.training.optimizer import learning_rate_factors
 from tests.helpers.numpy_bert import bert
 from tests.helpers.tiny_bert import random_tf1_variables
 

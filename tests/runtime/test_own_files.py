@@ -27,8 +27,8 @@ from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import environment, read_saved, saved_options
 from keras_negaposi.serving.calibration import Calibration, saved_calibration
 from keras_negaposi.training.callbacks import Progress
+from keras_negaposi.training.checkpoints import restore_newest
 from keras_negaposi.training.distillation import read_predicted
-from keras_negaposi.training.fit import restore_newest
 from tests.helpers.properties import bounded, json_mutations, mutations, succeeds_or_explains
 
 HIDDEN = 3
