@@ -28,9 +28,9 @@ def configure(arguments: argparse.Namespace) -> TrainConfig:
         InputError: a flag is missing or cannot be used.
     """
     given = given_flags(TrainConfig, arguments)
-    output_dir = given.get("output_dir")
     if given.get("resume"):
         check_required(given, ("output_dir",))
+        output_dir = given["output_dir"]
         saved = saved_config(output_dir)
         check_same(saved, given, output_dir)
         config = make_config(TrainConfig, saved | absolute(given) | {"output_dir": output_dir})
@@ -40,7 +40,7 @@ def configure(arguments: argparse.Namespace) -> TrainConfig:
         given = sample_options() | given
     values = complete_model_files(given)
     check_required(values)
-    values["output_dir"] = output_dir or time.strftime("runs/%Y%m%d-%H%M%S")
+    values.setdefault("output_dir", time.strftime("runs/%Y%m%d-%H%M%S"))
     config = make_config(TrainConfig, values)
     check_unused(config.output_dir)
     return config

@@ -36,6 +36,7 @@ __all__ = [
     "make_parser",
     "option",
     "path_option",
+    "required_path",
     "run_command",
     "say",
     "with_new_names",
@@ -88,6 +89,15 @@ def option(
 def path_option(default: str | None, text: str, old: str | None = None) -> Any:  # noqa: ANN401
     """An `option` that names a file or folder."""
     return option(default, text, check=path_problem, old=old)
+
+
+def required_path(text: str) -> Any:  # noqa: ANN401
+    """A `path_option` that its command cannot do without.
+
+    The default is ``None``, so that a missing flag is told from an empty one, but the field is annotated ``str``: every
+    command refuses a configuration without it before it is used.
+    """
+    return path_option(None, text)
 
 
 class _OldSpelling(argparse.Action):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from checkpoints_tools.common.cli import at_least, between, option, path_option
+from checkpoints_tools.common.cli import at_least, between, option, path_option, required_path
 from keras_negaposi.config.model import ModelFiles
 
 SOURCES = ("scrapbox", "markdown", "folder", "pdf", "table", "honbun")
@@ -31,8 +31,8 @@ def pattern_problem(pattern: str) -> str | None:
 class DataConfig(ModelFiles):
     """The user's pairs, how they are cut, and how long they may be."""
 
-    honbun: str | None = path_option(None, "JSON object title -> text (honbun_data.json)")
-    negaposi: str | None = path_option(None, "JSON labelled pairs of titles (negaposi.json)")
+    honbun: str = required_path("JSON object title -> text (honbun_data.json)")
+    negaposi: str = required_path("JSON labelled pairs of titles (negaposi.json)")
     max_seq_length: int = option(
         128,
         "pieces of an input; longer ones are cut. An input is [CLS] A [SEP] B [SEP], or either text alone where the "
@@ -76,7 +76,7 @@ class DataConfig(ModelFiles):
 class PairsConfig:
     """``keras_negaposi.pairs``."""
 
-    output: str | None = path_option(None, "folder for honbun_data.json, negaposi.json and what was counted")
+    output: str = required_path("folder for honbun_data.json, negaposi.json and what was counted")
     format: str = option("auto", "of what is read; auto: told by its name and content", choices=("auto", *SOURCES))
     positive: str = option(
         "next",

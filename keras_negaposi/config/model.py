@@ -7,7 +7,7 @@ import glob
 import os
 
 from checkpoints_tools.bert_config import CONFIG_NAMES
-from checkpoints_tools.common.cli import at_least, option, path_option
+from checkpoints_tools.common.cli import at_least, option, path_option, required_path
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import is_remote
 from checkpoints_tools.formats.tokenizer_files import find_word_piece
@@ -17,8 +17,7 @@ from checkpoints_tools.formats.tokenizer_files import find_word_piece
 class ModelFiles:
     """The pre-trained BERT. What is not given is looked for beside the checkpoint."""
 
-    init_checkpoint: str | None = path_option(
-        None,
+    init_checkpoint: str = required_path(
         "pre-trained BERT: a TF1 checkpoint's prefix (model.ckpt-1400000), one of its files, or folder; also a TF2 "
         "checkpoint, a Hugging Face folder, a finished run",
     )
@@ -28,8 +27,8 @@ class ModelFiles:
     num_attention_heads: int | None = option(
         None, "of a checkpoint without a BERT config", kind=int, check=at_least(1, 1 << 16)
     )
-    model_file: str | None = path_option(None, "SentencePiece .model of the pre-training")
-    vocab_file: str | None = path_option(None, "SentencePiece .vocab of the pre-training")
+    model_file: str = required_path("SentencePiece .model of the pre-training")
+    vocab_file: str = required_path("SentencePiece .vocab of the pre-training")
     do_lower_case: bool = option(True, "lower-case the texts, as bert-japanese does")
 
 

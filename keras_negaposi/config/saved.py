@@ -18,6 +18,8 @@ from keras_negaposi.config.training import TrainConfig
 INPUTS = ("honbun", "negaposi", "init_checkpoint", "bert_config_file", "model_file", "vocab_file")
 """Options that name what a run reads. They may move, if their content stays."""
 PATHS = (*INPUTS, "records", "teacher", "embedding_cache", "output_dir")
+NEVER_NULL = (*REQUIRED, "output_dir")
+"""Options annotated ``str``: where a saved configuration holds null the default stays, and `check_found` names them."""
 COPIES = {"bert_config_file": "bert_config.json", "model_file": "tokenizer.model", "vocab_file": "tokenizer.vocab"}
 """What the run's folder has a copy of."""
 FIX = "restore the file from a copy, or train again"
@@ -44,6 +46,7 @@ def checked_config(values: object, place: str) -> TrainConfig:
         unknown = sorted(values.keys() - {field.name for field in dataclasses.fields(TrainConfig)})
         if unknown:
             raise InputError(f"{place}: unknown option {quoted(unknown[0])}; use the version that trained the run")
+        values = {name: value for name, value in values.items() if value is not None or name not in NEVER_NULL}
     config = checked(TrainConfig, values, f"{place}: config", FIX)
     for field in dataclasses.fields(TrainConfig):
         value, choices = getattr(config, field.name), field.metadata["choices"]
@@ -62,7 +65,7 @@ def checked_config(values: object, place: str) -> TrainConfig:
 def found_again(config: TrainConfig, folder: str) -> TrainConfig:
     """The configuration of the run in ``folder``, with the places where its files are now; those not found stay."""
     values = dataclasses.asdict(config)
-    places = {name: _place(name, values, folder) for name in PATHS[:-1] if values[name]}
+    places: dict[str, Any] = {name: _place(name, values, folder) for name in PATHS[:-1] if values[name]}
     cache = places.get("embedding_cache")
     if cache and not is_remote(cache) and not exists(os.path.dirname(cache)):
         places["embedding_cache"] = None  # the default, in the run's folder

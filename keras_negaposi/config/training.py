@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from checkpoints_tools.common.cli import above, at_least, between, option, path_option
+from checkpoints_tools.common.cli import above, at_least, between, option, path_option, required_path
 from keras_negaposi.config.data import BOTH, LARGEST_BATCH, LONGEST_INPUT, SEEDS, SPLITS, DataConfig
 from keras_negaposi.config.engine import EngineConfig
 from keras_negaposi.config.heads import HEADS
@@ -63,7 +63,7 @@ class HeadConfig:
 class PrepareConfig(HeadConfig, DataConfig, EngineConfig):
     """``keras_negaposi.prepare``."""
 
-    output_dir: str | None = path_option(None, "folder for the TFRecords, local or gs://")
+    output_dir: str = required_path("folder for the TFRecords, local or gs://")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,7 +162,7 @@ class TrainConfig(HeadConfig, DataConfig, StrategyConfig, Requirements):
     )
     rank_queries: int = option(50, "test texts A for which the true B is ranked among others", check=at_least(0))
     rank_candidates: int = option(20, "pages a ranking, the true B among them", check=at_least(2))
-    output_dir: str | None = path_option(None, "the run's folder (default: runs/ and the time)")
+    output_dir: str = required_path("the run's folder (default: runs/ and the time)")
     resume: bool = option(False, "go on with the run in --output_dir; other flags may then be left out")
 
     def conflict(self) -> str | None:

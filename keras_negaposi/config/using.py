@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from checkpoints_tools.common.cli import at_least, between, option, path_option
+from checkpoints_tools.common.cli import at_least, between, option, path_option, required_path
 from keras_negaposi.config.data import LARGEST_BATCH
 from keras_negaposi.config.engine import EngineConfig
 from keras_negaposi.config.training import Requirements
@@ -27,7 +27,7 @@ class ArithmeticConfig:
 class EvaluateConfig(ArithmeticConfig, Requirements):
     """``keras_negaposi.evaluate``."""
 
-    honbun: str | None = path_option(None, "JSON object title -> text")
+    honbun: str = required_path("JSON object title -> text")
     negaposi: str | None = path_option(None, "JSON labelled pairs of titles; without it the run's own test pairs")
     output_dir: str | None = path_option(None, "folder for another file's figures (default: in the run's folder)")
     eval_batch_size: int = option(32, "pairs a step", check=at_least(1, LARGEST_BATCH))
@@ -46,8 +46,8 @@ class PredictConfig(ArithmeticConfig):
 class IndexConfig(ArithmeticConfig, EngineConfig):
     """``keras_negaposi.index``."""
 
-    honbun: str | None = path_option(None, "JSON object title -> text of all pages (default: the run's own)")
-    output: str | None = path_option(None, "the index's folder, local; one that is there is brought up to date")
+    honbun: str = required_path("JSON object title -> text of all pages (default: the run's own)")
+    output: str = required_path("the index's folder, local; one that is there is brought up to date")
     dtype: str = option("float16", "how numbers are kept", choices=("float16", "float32"))
     batch_size: int = option(32, "texts encoded at once", check=at_least(1, LARGEST_BATCH))
 
