@@ -1,9 +1,9 @@
-"""``python -m keras_negaposi.predict``: scores pairs of texts with a finished run, in their order; stdin's at once.
+"""``python -m keras_negaposi.predict``: scores pairs of texts with a finished run.
 
 Input is a table with the columns text_a and text_b (CSV or TSV), tab-separated text_a and text_b without column names,
-or JSON lines ({"text_a": ..., "text_b": ...} or [text_a, text_b]). Output has a line a pair: tab-separated probability
-and label, or JSON lines where the input is JSON lines. A file is scored faster than stdin: pairs of similar length
-together.
+or JSON lines ({"text_a": ..., "text_b": ...} or [text_a, text_b]). Output is one line per pair, in the order of the
+input: tab-separated probability and label, or JSON lines where the input is JSON lines. Pairs from stdin are scored as
+soon as a batch is complete; a file is scored faster, because pairs of similar length share a batch.
 
 Runs, SavedModels and checkpoints of others can execute code and read and write your files. Look before you use one:
 saved_model_cli show --dir FOLDER --all, or python -m checkpoints_tools inspect PATH.
@@ -31,19 +31,19 @@ MODEL_FILES = {
     *("scores_dev.tsv", "scores_test.tsv"),
     *("saved_model.pb", "fingerprint.pb", "variables", "assets"),
 }
-"""Files and folders of a run, and of a SavedModel."""
+"""Top-level names in the folder of a run, and of a SavedModel."""
 
 
 @contextlib.contextmanager
 def _open_input(path: str) -> Iterator[BinaryIO]:
-    """stdin, or a file, which may be a pipe: it is read once."""
+    """Opens stdin, or a file, which may be a pipe because it is read only once."""
     with contextlib.nullcontext(standard_input("--input")) if path == STDIN else opened(path, once=True) as file:
         yield file
 
 
 @contextlib.contextmanager
 def _open_output(path: str) -> Iterator[TextIO]:
-    """stdout, or a file that appears under its name only when it is complete."""
+    """Opens stdout, or a file that gets its name only when it is complete."""
     if path == STDIN:
         yield standard_output("--output")
         return
@@ -52,16 +52,16 @@ def _open_output(path: str) -> Iterator[TextIO]:
 
 
 def _check_output(model: str, source: str, output: str) -> None:
-    """Refuses to write over the pairs, or over a file of the run.
+    """Rejects an output that would overwrite the pairs or a file of the run.
 
     Raises:
-        InputError: the output is one of these, by whatever name.
+        InputError: the output is one of these, also under another name.
     """
     if output == STDIN or not os.path.isfile(output):
         return
     try:
         read = os.fstat(sys.stdin.fileno()) if source == STDIN else os.stat(source)
-    except (OSError, ValueError, AttributeError):  # there is none; reading it says so
+    except (OSError, ValueError, AttributeError):  # there is no input; reading it reports that
         read = None
     if read and os.path.samestat(read, os.stat(output)):
         raise InputError(f"--output {output}: is the input; give another file")
@@ -71,14 +71,15 @@ def _check_output(model: str, source: str, output: str) -> None:
 
 
 def predict(arguments: argparse.Namespace) -> None:
-    """Loads the model and scores."""
+    """Loads the model and scores the pairs."""
     from keras_negaposi.config import PredictConfig
     from keras_negaposi.readers.table import read_pairs
 
-    config = make_config(PredictConfig, given_flags(PredictConfig, arguments))
+    given = given_flags(PredictConfig, arguments)
+    config = make_config(PredictConfig, given, given)
     _check_output(arguments.model, config.input, config.output)
     if config.output == STDIN:
-        standard_output("--output")  # is refused, if it is closed, before the model is loaded
+        standard_output("--output")  # reports a closed stdout before the model is loaded
     from_stdin = config.input == STDIN
     with _open_input(config.input) as file:
         json_lines, pairs = read_pairs(file, "stdin" if from_stdin else config.input, config.input)
@@ -98,11 +99,11 @@ def predict(arguments: argparse.Namespace) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command; gives its exit code."""
+    """Runs the command and returns its exit code."""
     from keras_negaposi.config import PredictConfig
 
-    parser = make_parser("keras_negaposi.predict", __doc__)
-    parser.add_argument("model", metavar="RUN_OR_SAVED_MODEL", type=a_path, help="a run's folder, or a SavedModel")
+    parser = make_parser("keras_negaposi.predict", __doc__, "RUN_OR_SAVED_MODEL [--FLAG VALUE ...]")
+    parser.add_argument("model", metavar="RUN_OR_SAVED_MODEL", type=a_path, help="folder of a run, or a SavedModel")
     add_flags(parser, PredictConfig)
     return run_command(parser, predict, argv)
 

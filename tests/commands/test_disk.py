@@ -64,7 +64,7 @@ def test_a_training_on_a_full_disk(run, tiny, disk, size, file):
     folder = small.path / "run"
     code, error = call("train", flags(tiny, folder))
     assert code == 2 and len(error) == 1 and file in error[0], error
-    assert "No space left on device; free some space, then call the same again, a training with --resume" in error[0]
+    assert "No space left on device; free some space, then run the same command again, with --resume" in error[0]
     small.change("size=50m")
     assert call("train", ["--resume", f"--output_dir={folder}"]) == (0, [])
     for name in RESULTS:

@@ -11,7 +11,7 @@ from checkpoints_tools.common.gcs import probe
 from tests.helpers.gcs import Fault, emulated_gcs
 from tests.helpers.ports import free_ports
 
-TRY_AGAIN = "; try again, a training with --resume"
+TRY_AGAIN = "; run the same command again"
 ACCOUNT = "service-7@cloud-tpu.iam.gserviceaccount.com"
 
 
@@ -149,7 +149,7 @@ def test_the_doctor_tries_a_bucket_and_waits_for_slow_answers(gcs):
     assert code == 2 and not error and unused == [0, 0]
     good, bad, end = output.splitlines()[-3:]
     assert good == "ok   gs://bucket/new: written, listed, read, deleted"
-    assert bad.startswith("mend gs://gone/new: there is no bucket gs://gone") and end == "1 to mend"
+    assert bad.startswith("fix  gs://gone/new: there is no bucket gs://gone") and end == "1 problem found"
 
 
 WORKER = """
