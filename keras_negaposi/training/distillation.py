@@ -55,7 +55,7 @@ def add_unlabelled(inputs: Inputs, config: TrainConfig) -> Inputs:
     No page of a pair to be tested on is in them, and with a grouped split none of such a page's document.
 
     Raises:
-        InputError: there is no teacher, or too few pages are left.
+        InputError: there is no teacher, or no pair is left.
     """
     if not config.distill_pairs:
         return inputs
@@ -80,7 +80,7 @@ def draw_neighbours(pages: Mapping[str, str], known: set[tuple[str, str]], count
     A page is A once before any is A twice.
 
     Raises:
-        InputError: there are not so many.
+        InputError: there are none.
     """
     titles = sorted(pages)
     rng = np.random.default_rng(seed)
@@ -98,10 +98,13 @@ def draw_neighbours(pages: Mapping[str, str], known: set[tuple[str, str]], count
     rounds = (pair for pairs_of_round in zip_longest(*waiting) for pair in pairs_of_round if pair)
     pairs += islice(rounds, count - len(pairs))
     if len(pairs) < count:
-        raise InputError(
-            f"--distill_pairs {count}: the {len(titles):,} pages that are in no pair to be tested on make "
-            f"{len(pairs):,} pairs with the {NEIGHBOURS} pages most like each; give at most that"
+        few = (
+            f"--distill_pairs {count}: the {len(titles):,} pages that appear in no dev or test pair "
+            f"make {len(pairs):,} pairs with the {NEIGHBOURS} pages most similar to each"
         )
+        if not pairs:
+            raise InputError(f"{few}; leave it out")
+        say(f"{few}; all of them are used")
     return [Pair(a, b, 0) for a, b in pairs]
 
 
