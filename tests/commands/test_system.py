@@ -40,7 +40,7 @@ DATA_FLAGS = ("honbun", "negaposi", "bert_config_file", "model_file", "vocab_fil
 
 @contextlib.contextmanager
 def at_most(seconds):
-    """Ends what waits for a pipe without end."""
+    """Fails a test that would wait for a pipe forever."""
 
     def stop(*_):
         raise AssertionError(f"takes more than {seconds} s")
@@ -104,7 +104,7 @@ def read_pairs(path):
 
 
 def test_predict_reads_a_pipe(tmp_path):
-    """As ``predict --input <(zcat pairs.tsv.gz)`` gives it."""
+    """Like ``predict --input <(zcat pairs.tsv.gz)``."""
     reading, writing = os.pipe()
     os.mkfifo(tmp_path / "named")
 
@@ -212,7 +212,7 @@ def test_what_the_system_refuses_is_one_short_line(error, words, capsys):
     assert words in line and line.count("\n") == 1 and len(line) < 1100
 
 
-# What a shell does to the streams.
+# Streams that the shell closed, or that do not take Japanese.
 
 
 @pytest.fixture
@@ -294,7 +294,7 @@ def test_a_tf_config_of_other_types_is_refused(value, words, monkeypatch):
     text = value if isinstance(value, str) else json.dumps(value)
     if len(text) < 100_000:
         monkeypatch.setenv("TF_CONFIG", text)
-    else:  # more than the system takes
+    else:  # longer than the system allows
         monkeypatch.setattr(os, "environ", {"TF_CONFIG": text})
     found = succeeds_or_explains(strategies._cluster)
     assert isinstance(found, InputError) and words in str(found) and "TF_CONFIG: " in str(found)
