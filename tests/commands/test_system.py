@@ -21,6 +21,7 @@ from keras_negaposi.data.json_stream import first_character, stream_members
 from keras_negaposi.data.texts import read_texts
 from keras_negaposi.input_pipeline.tokenizer import Tokenizer
 from keras_negaposi.readers import table
+from keras_negaposi.serving import score_file
 from keras_negaposi.training import strategies
 from tests.helpers.properties import bounded, succeeds_or_explains
 
@@ -99,7 +100,7 @@ def test_pairs_wait_for_no_pipe(kind, tmp_path, capsys):
 
 
 def read_pairs(path):
-    with predict._open_input(str(path)) as file:
+    with score_file.open_input(str(path)) as file:
         return list(table.read_pairs(file, str(path), str(path))[1])
 
 
