@@ -13,13 +13,23 @@ import sys
 
 from checkpoints_tools.bert_config import FORMATS
 from checkpoints_tools.common.cli import make_parser, run_command, say
+from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.flag_values import a_path, at_least, between, parser_of
 
 EXIT_DIFFERENT = 1
 
 
+def _check_effects(arguments: argparse.Namespace) -> None:
+    """Rejects a flag that has no effect in combination with another."""
+    if arguments.bert_config_file and arguments.num_attention_heads:
+        raise InputError(
+            "--num_attention_heads: has no effect with --bert_config_file, which tells the number; leave it out"
+        )
+
+
 def inspect(arguments: argparse.Namespace) -> int:
     """Prints the format, architecture and problems of a checkpoint."""
+    _check_effects(arguments)
     from checkpoints_tools.inspection import inspect as work
 
     result = work(arguments.checkpoint, arguments.bert_config_file, arguments.vocab_file, arguments.num_attention_heads)
@@ -29,6 +39,7 @@ def inspect(arguments: argparse.Namespace) -> int:
 
 def convert(arguments: argparse.Namespace) -> int:
     """Writes a checkpoint in another format and prints what was written."""
+    _check_effects(arguments)
     from checkpoints_tools.conversion import convert as work
     from checkpoints_tools.source import open_source
 

@@ -10,6 +10,7 @@ from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import read_digest
 from keras_negaposi.config import DataConfig, TrainConfig
+from keras_negaposi.config.data import ALL
 from keras_negaposi.data.adjacency import adjacency, page_of
 from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.next_page_pairs import sample_next_pages
@@ -85,8 +86,14 @@ def read_inputs(config: DataConfig, tokenizer: Tokenizer, layout: str) -> Inputs
 
 
 def _add_next_pages(split: Split, data: PairData, config: DataConfig) -> Split:
-    """Adds ``config.next_page_pairs`` self-labelled pairs to ``train``."""
-    if not config.next_page_pairs:
+    """Adds ``config.next_page_pairs`` self-labelled pairs to ``train``, or as many as there are.
+
+    Raises:
+        InputError: there are none.
+    """
+    asked = config.next_page_pairs
+    count = None if asked == ALL else int(asked)
+    if count == 0:
         return split
     document = Documents(config.group_pattern)
     found = adjacency(sorted(data.texts), document)
@@ -96,25 +103,27 @@ def _add_next_pages(split: Split, data: PairData, config: DataConfig) -> Split:
         found.pairs,
         document,
         known={(page_of(pair.a), page_of(pair.b)) for pair in data.pairs},
-        count=config.next_page_pairs,
+        count=count,
         seed=config.seed_of_split,
     )
     left_out = found.describe()
-    if len(drawn) < config.next_page_pairs - 1:
+    pages = f"the {len(free):,} pages that appear in no dev or test pair"
+    if not drawn:
         raise InputError(
-            f"--next_page_pairs {config.next_page_pairs}: the {len(free):,} pages that are in no pair to be tested on "
-            f"make {len(drawn):,} pairs; give at most that, or a --group_pattern that finds the document in a title"
-            + (f" ({left_out})" if left_out else "")
+            f"--next_page_pairs {asked}: {pages} give no pair; leave it out, or give a --group_pattern that finds the "
+            "document in a title" + (f" ({left_out})" if left_out else "")
         )
-    say(
-        f"{len(drawn):,} more pairs to train on, chosen from {len(free):,} pages that are in no pair to be tested on"
-        + (f"; {left_out}" if left_out else "")
-    )
+    if count is not None and len(drawn) < count - 1:  # an odd number is rounded down to as many positives as negatives
+        say(f"--next_page_pairs {asked}: {pages} give only {len(drawn):,} pairs; all of them are used")
+    say(f"{len(drawn):,} self-labelled training pairs from {pages}" + (f"; {left_out}" if left_out else ""))
     return dataclasses.replace(split, parts=split.parts | {"train": Pairs.of([*split.parts["train"], *drawn])})
 
 
 def fingerprint(config: DataConfig, layout: str, version: int = FORMAT, choice: int = NEXT_PAGES) -> str:
     """Returns a hash of the data, the tokenizer and every option that the records depend on.
+
+    The number of ``next_page_pairs`` is hashed as it was given: with the data, it determines which pairs are used, also
+    where fewer exist.
 
     Args:
         config: options of the data.

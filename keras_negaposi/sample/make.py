@@ -29,6 +29,7 @@ from checkpoints_tools.common.cli import (
 )
 from checkpoints_tools.common.errors import InputError, quoted
 from checkpoints_tools.common.files import is_remote, join, list_folder, staged_folder, write_bytes, write_json
+from keras_negaposi.config.headings import OUTPUT
 from keras_negaposi.sample import FOLDER
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ BERT: dict[str, Any] = {
 class MakeConfig:
     """Options of ``keras_negaposi.sample.make``."""
 
-    output_dir: str = path_option(str(FOLDER), "folder for the sample")
+    output_dir: str = path_option(str(FOLDER), "folder for the sample", heading=OUTPUT)
     shelves: int = option(30, "shelves of 12 decks in the sample", check=at_least(4, 10_000))
     pretrain_shelves: int = option(150, "shelves of 12 decks for the pre-training", check=at_least(4, 10_000))
     pieces: int = option(1500, "size of the SentencePiece vocabulary", check=at_least(300, 100_000))

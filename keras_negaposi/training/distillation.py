@@ -57,7 +57,7 @@ def add_unlabelled(inputs: Inputs, config: TrainConfig) -> Inputs:
     They contain no page of a dev or test pair; with a grouped split, no page of such a page's document.
 
     Raises:
-        InputError: there is no teacher, or there are too few pages.
+        InputError: there is no teacher, or no pair is left.
     """
     if not config.distill_pairs:
         return inputs
@@ -82,7 +82,7 @@ def draw_neighbours(pages: Mapping[str, str], known: set[tuple[str, str]], count
     No page is the A of two pairs before every page is the A of one.
 
     Raises:
-        InputError: there are fewer than ``count`` pairs.
+        InputError: there are none.
     """
     titles = sorted(pages)
     rng = np.random.default_rng(seed)
@@ -102,10 +102,13 @@ def draw_neighbours(pages: Mapping[str, str], known: set[tuple[str, str]], count
     rounds = (pair for pairs_of_round in zip_longest(*waiting) for pair in pairs_of_round if pair)
     pairs += islice(rounds, count - len(pairs))
     if len(pairs) < count:
-        raise InputError(
+        few = (
             f"--distill_pairs {count}: the {len(titles):,} pages {FREE_PAGES} make {len(pairs):,} pairs with their "
-            f"{NEIGHBOURS} most similar pages; give at most {len(pairs)}"
+            f"{NEIGHBOURS} most similar pages"
         )
+        if not pairs:
+            raise InputError(f"{few}; leave it out")
+        say(f"{few}; all of them are used")
     return [Pair(a, b, 0) for a, b in pairs]
 
 

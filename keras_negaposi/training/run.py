@@ -40,7 +40,7 @@ from keras_negaposi.input_pipeline.tfrecords import prepare
 from keras_negaposi.modeling.common import Classifier, float32_copy
 from keras_negaposi.modeling.heads import build
 from keras_negaposi.runtime.folder_lock import locked
-from keras_negaposi.runtime.resume import MOVABLE, check_same_data
+from keras_negaposi.runtime.resume import MOVABLE, check_same_data, how_to_resume
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import digests, environment, read_saved
 from keras_negaposi.serving.calibration import Calibration, calibrate

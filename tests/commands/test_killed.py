@@ -57,7 +57,7 @@ def start(module, arguments):
 
 
 def finish(module, arguments):
-    """How long it took, in seconds."""
+    """Returns the duration in seconds."""
     began = time.perf_counter()
     process = start(module, arguments)
     _, errors = process.communicate()
@@ -67,7 +67,7 @@ def finish(module, arguments):
 
 @pytest.fixture(scope="module")
 def whole(tiny, tmp_path_factory):
-    """An uninterrupted run, and how long it took."""
+    """Returns an uninterrupted run and its duration."""
     folder = tmp_path_factory.mktemp("whole") / "run"
     return folder, finish("train", flags(tiny, folder))
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
 
@@ -48,11 +49,29 @@ def test_next_page_pairs_contain_no_page_of_the_held_out_parts(inputs, pair_rows
         assert (document(pair.a) == document(pair.b)) == bool(pair.label) and (pair.a, pair.b) not in known
 
 
-def test_too_many_next_page_pairs_are_reported(inputs):
-    with pytest.raises(InputError, match=r"--next_page_pairs 900: the \d+ pages .* make \d+ pairs; give at most that"):
-        read_inputs(
-            dataclasses.replace(inputs.config, next_page_pairs=900), inputs.preprocessor.tokenizer, inputs.config.layout
-        )
+def test_more_next_pages_than_there_are_is_all_of_them(inputs, pair_rows, tmp_path, capsys):
+    few = tmp_path / "few.json"
+    few.write_text(json.dumps([row for row in pair_rows if row[0] < "doc06"]))
+
+    def read(count):
+        config = dataclasses.replace(inputs.config, negaposi=str(few), next_page_pairs=count)
+        found = read_inputs(config, inputs.preprocessor.tokenizer, inputs.config.layout)
+        return found.fingerprint, list(found.split.parts["train"]), capsys.readouterr().out
+
+    fingerprints, parts, outputs = zip(*map(read, (0, 900, "all")), strict=True)
+    assert len(set(fingerprints)) == 3
+    assert parts[1] == parts[2] and len(parts[2]) > len(parts[0])
+    told = re.search(
+        r"--next_page_pairs 900: the \d+ pages .* give only (\d+) pairs; all of them are used\n", outputs[1]
+    )
+    assert int(told[1]) == len(parts[2]) - len(parts[0])
+    assert "give only" not in outputs[0] + outputs[2] and f"{told[1]} self-labelled training pairs" in outputs[2]
+
+
+def test_next_pages_where_there_are_none_are_refused(inputs):
+    config = dataclasses.replace(inputs.config, next_page_pairs=900, group_pattern=r"^(.*)$")
+    with pytest.raises(InputError, match=r"--next_page_pairs 900: the \d+ pages .* give no pair; leave it out"):
+        read_inputs(config, inputs.preprocessor.tokenizer, inputs.config.layout)
 
 
 @pytest.mark.parametrize("bases", [(DataConfig, HeadConfig), (HeadConfig, DataConfig)])

@@ -42,7 +42,7 @@ def test_installed_packages_and_a_usable_folder_are_no_problem(tmp_path, capsys,
     monkeypatch.setattr(preflight, "LITTLE_DISK", 0)
     assert doctor.main([str(tmp_path / "new")]) == 0
     output = capsys.readouterr().out
-    assert "tf-models-official 2.20" in output and "devices CPU:0" in output and "nothing to mend" in output
+    assert "tf-models-official 2.20" in output and "devices CPU:0" in output and "no problems found" in output
     assert f"python {sys.version_info.major}" in output and f"{tmp_path}/new: written, listed, read" in output
 
 
@@ -51,5 +51,5 @@ def test_an_unusable_folder_and_too_little_space_are_reported(tmp_path, capsys, 
     (tmp_path / "file").write_text("")
     assert doctor.main([str(tmp_path / "file"), str(tmp_path)]) == 2
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-3].startswith(f"mend {tmp_path}/file: cannot be made") and lines[-2].endswith("free some space")
-    assert lines[-1] == "2 to mend"
+    assert lines[-3].startswith(f"fix  {tmp_path}/file: cannot be made") and lines[-2].endswith("free some space")
+    assert lines[-1] == "2 problems found"
