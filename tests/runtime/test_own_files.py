@@ -127,7 +127,7 @@ def with_key(own, name, **changes):
         ("config.json", {"config": {"max_seq_length": "64"}}, ["config: max_seq_length: expected int, got str"]),
         ("config.json", {"config": {"learning_rate": None}}, ["learning_rate: expected float"]),
         ("config.json", {"config": {"seed": -1}}, ["--seed -1", "at least 0"]),
-        ("config.json", {"config": {"honbun": "a\0b"}}, ["honbun", "no text"]),
+        ("config.json", {"config": {"honbun": "a\0b"}}, ["honbun", "not valid text"]),
         ("config.json", {"config": {"negaposi": "\ud800"}}, ["config.json", "negaposi", "surrogate"]),
         ("config.json", {"config": {"warp": 9}}, ['unknown option "warp"', "version"]),
         ("config.json", {"config": "absent"}, ["config.json", "config"]),
