@@ -12,6 +12,7 @@ from keras_negaposi.data.pairs import Pair
 from keras_negaposi.pair_generation.page_store import PageStore
 from keras_negaposi.pair_generation.positives import Candidate
 from keras_negaposi.readers.note_files import write_exceptions
+from keras_negaposi.readers.own_outputs import NOTES_BEGIN
 
 HONBUN, NEGAPOSI, PAGES, LINKS, README = "honbun_data.json", "negaposi.json", "pages.json", "links.json", "README.md"
 
@@ -60,7 +61,8 @@ class GeneratedPairs:
 
 def write_readme(folder: str, source: str, command: str, paragraphs: Iterable[str]) -> None:
     """Writes a README on how the pairs were generated, in these paragraphs."""
-    write_text(os.path.join(folder, README), "\n\n".join([f"# Pairs from {source}", f"`{command}`", *paragraphs, ""]))
+    heading = f"{NOTES_BEGIN.decode()}{source}"
+    write_text(os.path.join(folder, README), "\n\n".join([heading, f"`{command}`", *paragraphs, ""]))
 
 
 def _write_texts(path: str, rows: Iterable[tuple[str, str]]) -> None:

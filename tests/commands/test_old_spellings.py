@@ -9,7 +9,7 @@ from checkpoints_tools.common.cli import add_flags, given_flags, make_parser
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import BaselineConfig, PrepareConfig, TrainConfig
 from keras_negaposi.config.saved import check_found
-from keras_negaposi.runtime.run_folder import saved_options
+from keras_negaposi.runtime.saved_run import saved_options
 from tests.helpers.commands import COMMANDS
 
 OLD = [

@@ -1,7 +1,7 @@
 """Tests of the names in a run's folder, which are a contract."""
 
-from keras_negaposi.predict import MODEL_FILES
 from keras_negaposi.runtime.run_folder import RUN_FILES, RunFolder
+from keras_negaposi.serving.score_file import MODEL_FILES
 
 FILES = {
     *("config.json", "bert_config.json", "tokenizer.model", "tokenizer.vocab", "split.json", "records", "teacher.txt"),

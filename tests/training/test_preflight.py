@@ -51,5 +51,5 @@ def test_an_unusable_folder_and_too_little_space_are_reported(tmp_path, capsys, 
     (tmp_path / "file").write_text("")
     assert doctor.main([str(tmp_path / "file"), str(tmp_path)]) == 2
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-3].startswith(f"fix  {tmp_path}/file: cannot be made") and lines[-2].endswith("free some space")
+    assert lines[-3].startswith(f"fix  {tmp_path}/file: cannot be created") and lines[-2].endswith("free some space")
     assert lines[-1] == "2 problems found"
