@@ -12,7 +12,7 @@ import sys
 from checkpoints_tools.common.cli import a_path, add_flags, given_flags, make_config, make_parser, run_command
 from keras_negaposi.config import EvaluateConfig, check_required
 from keras_negaposi.runtime.folder_lock import locked
-from keras_negaposi.runtime.run_folder import check_single, saved_options
+from keras_negaposi.runtime.saved_run import check_single, saved_options
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
@@ -25,8 +25,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
         check_single(saved_options(arguments.run))  # before the lock makes a folder
         with locked(arguments.run):
-            judged = evaluate_run.judge(arguments.run)
-        accuracy, warnings = judged.evaluation.eval_accuracy, judged.warnings
+            result = evaluate_run.evaluate_finished_run(arguments.run)
+        accuracy, warnings = result.evaluation.eval_accuracy, result.warnings
         return evaluate_run.exit_code(accuracy, warnings, config.require_accuracy, config.fail_on_warning)
     if not own:
         check_required(values, ("honbun", "negaposi"))

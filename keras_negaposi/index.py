@@ -15,7 +15,7 @@ from checkpoints_tools.common.cli import a_path, add_flags, given_flags, make_co
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import exists
 from keras_negaposi.config import IndexConfig, check_required
-from keras_negaposi.runtime.run_folder import saved_config
+from keras_negaposi.runtime.saved_run import saved_config
 
 
 def index(arguments: argparse.Namespace) -> None:

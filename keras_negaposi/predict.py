@@ -23,12 +23,11 @@ from checkpoints_tools.common.cli import a_path, add_flags, given_flags, make_co
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import opened, replaced
 from checkpoints_tools.common.streams import standard_input, standard_output
-from keras_negaposi.runtime.run_folder import LAYOUT
+from keras_negaposi.runtime.run_folder import RUN_FILES
 
 STDIN = "-"
 MODEL_FILES = {
-    *(path.split("/")[0] for path in LAYOUT.values()),
-    *("scores_dev.tsv", "scores_test.tsv"),
+    *RUN_FILES,
     *("saved_model.pb", "fingerprint.pb", "variables", "assets"),
 }
 """Files and folders of a run, and of a SavedModel."""

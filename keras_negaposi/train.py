@@ -18,7 +18,9 @@ from checkpoints_tools.common.cli import add_flags, given_flags, make_config, ma
 from checkpoints_tools.common.errors import Stopped
 from keras_negaposi.config import REQUIRED, TrainConfig, check_required, complete_model_files
 from keras_negaposi.config.saved import absolute
-from keras_negaposi.runtime.run_folder import RunFolder, check_same, check_same_files, check_unused, go_on, saved_config
+from keras_negaposi.runtime.resume import check_same_files, check_same_options, check_unused, how_to_resume
+from keras_negaposi.runtime.run_folder import RunFolder
+from keras_negaposi.runtime.saved_run import saved_config
 
 
 def configure(arguments: argparse.Namespace) -> TrainConfig:
@@ -32,7 +34,7 @@ def configure(arguments: argparse.Namespace) -> TrainConfig:
     if given.get("resume"):
         check_required(given, ("output_dir",))
         saved = saved_config(output_dir)
-        check_same(saved, given, output_dir)
+        check_same_options(saved, given, output_dir)
         config = make_config(TrainConfig, saved | absolute(given) | {"output_dir": output_dir})
         check_same_files(RunFolder(output_dir), config)
         return config
@@ -80,9 +82,9 @@ def train(arguments: argparse.Namespace) -> int:
         else:
             judged = [run.run(config, command)]
     except KeyboardInterrupt:
-        raise Stopped(f"stopped; {go_on(config.output_dir)}", signal.SIGINT) from None
+        raise Stopped(f"stopped; {how_to_resume(config.output_dir)}", signal.SIGINT) from None
     except Stopped as stopped:
-        raise Stopped(f"{stopped}; {go_on(config.output_dir)}", stopped.signal) from None
+        raise Stopped(f"{stopped}; {how_to_resume(config.output_dir)}", stopped.signal) from None
     if not judged[0]:  # one of several workers, whose first tells the result
         return 0
     say(next_steps(judged[0].run.folder.path))

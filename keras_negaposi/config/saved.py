@@ -17,6 +17,8 @@ from keras_negaposi.config.training import TrainConfig
 
 INPUTS = ("honbun", "negaposi", "init_checkpoint", "bert_config_file", "model_file", "vocab_file")
 """Options that name what a run reads. They may move, if their content stays."""
+CONFIG_FILE = "config.json"
+"""Name of the file in a run's folder."""
 PATHS = (*INPUTS, "records", "teacher", "embedding_cache", "output_dir")
 COPIES = {"bert_config_file": "bert_config.json", "model_file": "tokenizer.model", "vocab_file": "tokenizer.vocab"}
 """What the run's folder has a copy of."""
@@ -78,7 +80,7 @@ def check_found(config: TrainConfig, folder: str) -> None:
     for name in INPUTS:
         value = getattr(config, name)
         if not value and name in REQUIRED:
-            raise InputError(f"{join(folder, 'config.json')}: {name} is missing; {FIX}")
+            raise InputError(f"{join(folder, CONFIG_FILE)}: {name} is missing; {FIX}")
         if value and not is_remote(value) and not _is_there(value):
             raise InputError(
                 f"{value}: no such file any more, but the run in {folder} was trained with it; put it back, or give "

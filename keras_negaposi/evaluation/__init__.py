@@ -1,1 +1,1 @@
-"""Is it real? Figures, intervals, baselines, audit, controls, ranking, verdict and report of a finished run."""
+"""Evaluation of a finished run: metrics, intervals, baselines, leakage audit, controls, ranking, verdict and report."""

@@ -1,4 +1,4 @@
-"""All baselines on one split: the trivial ones, and the frozen encoder's vectors, classified and by cosine."""
+"""All baselines on one split: those on the texts alone, and two on embeddings of the pre-trained encoder."""
 
 from __future__ import annotations
 
@@ -28,21 +28,29 @@ from keras_negaposi.runtime.folder_lock import locked
 
 METRICS, VECTORS = "baseline_metrics.json", "vectors.npz"
 NOT_COMPARED = ("output_dir", "embedding_cache", "encode_batch_size", "precision")
-"""Options that do not make them figures of something else."""
-FROZEN, FROZEN_COSINE = "frozen encoder", "frozen cosine"
+"""Options that a repeated call may change: the results still are those of the same baselines on the same data."""
+LINEAR_PROBE, EMBEDDING_COSINE = "frozen encoder", "frozen cosine"
+"""Keys in ``metrics.json`` and ``baseline_metrics.json``, which keep their first names; see `display_name`."""
+_DISPLAY_NAMES = {LINEAR_PROBE: "linear probe", EMBEDDING_COSINE: "embedding cosine"}
+
+
+def display_name(name: str) -> str:
+    """Returns how texts for readers call the baseline with the key ``name``."""
+    return _DISPLAY_NAMES.get(name, name)
 
 
 @dataclasses.dataclass(frozen=True)
 class BaselineScores:
-    """What the baselines say of the test pairs.
+    """The baselines' predictions for the test pairs.
 
     Attributes:
-        probabilities: by baseline, ``float64 [test pairs]``.
-        frozen_features: of the training and the test pairs, ``float32 [pairs, features]``, for a control.
+        probabilities: by the baseline's key, ``float64 [test pairs]``.
+        probe_features: the linear probe's features of the training and of the test pairs, ``float32 [pairs,
+            features]``; a control trains on them again.
     """
 
     probabilities: dict[str, np.ndarray]
-    frozen_features: tuple[np.ndarray, np.ndarray]
+    probe_features: tuple[np.ndarray, np.ndarray]
 
 
 def score_baselines(
@@ -56,40 +64,41 @@ def score_baselines(
     """Trains every baseline on the training pairs and scores the test pairs.
 
     Args:
-        config: of the frozen encoder.
-        pretrained: the encoder before any training on pairs.
+        config: options of the pre-trained encoder.
+        pretrained: the encoder, not fine-tuned on pairs.
         texts: by title.
-        train: pairs to learn from.
+        train: pairs to train on.
         test: pairs to score.
-        vectors_path: file that keeps the texts' vectors.
+        vectors_path: file in which the texts' embeddings are stored.
     """
     used = [texts[title] for pair in [*train, *test] for title in (pair.a, pair.b)]
     vectors = text_vectors(config, pretrained, used, vectors_path)
-    features = tuple(pair_features(vectors, texts, pairs, config.pooling) for pairs in (train, test))
-    cosines = tuple(centred_cosines(vectors, texts, train, pairs, "mean") for pairs in (train, test))
-    scored = {name: score(texts, train, test) for name, score in TRIVIAL.items()}
-    probabilities = {name: found for name, found in scored.items() if found is not None}
-    probabilities[FROZEN] = fit_and_score(*features, labels_of(train))
-    probabilities[FROZEN_COSINE] = fit_and_score(*cosines, labels_of(train))
-    return BaselineScores(probabilities, features)
+    labels = labels_of(train)
+    probabilities = {name: score(texts, train, test) for name, score in TRIVIAL.items()}
+    train_features, test_features = (pair_features(vectors, texts, part, config.pooling) for part in (train, test))
+    probabilities[LINEAR_PROBE] = fit_and_score(train_features, test_features, labels)
+    train_cosines, test_cosines = (centred_cosines(vectors, texts, train, part, "mean") for part in (train, test))
+    probabilities[EMBEDDING_COSINE] = fit_and_score(train_cosines, test_cosines, labels)
+    return BaselineScores(probabilities, (train_features, test_features))
 
 
 def run(config: BaselineConfig) -> dict[str, Interval]:
-    """The command: accuracy of every baseline on the split's test pairs, written and told.
+    """Runs the ``baseline`` command: writes and prints every baseline's accuracy on the split's test pairs.
 
     Raises:
-        InputError: something the user gave cannot be used; nothing has been written then.
+        InputError: an input cannot be used; nothing has been written.
     """
     folder = str(config.output_dir)
     check_free(folder, config)
     pretrained = read_pretrained(config)
     inputs = read_inputs(config, pretrained.tokenizer, JOINT)
     with locked(folder):
-        check_free(folder, config)  # again: another process may have written there
+        check_free(folder, config)  # again: another process may have written there since
         return _run(config, pretrained, inputs, folder)
 
 
 def _run(config: BaselineConfig, pretrained: Pretrained, inputs: Inputs, folder: str) -> dict[str, Interval]:
+    """Scores the baselines, writes their accuracies to the locked folder and prints them."""
     train, test = inputs.split.parts["train"], inputs.split.parts["test"]
     path = config.embedding_cache or join(folder, VECTORS)
     scores = score_baselines(config, pretrained, inputs.data.texts, train, test, path)
@@ -99,37 +108,37 @@ def _run(config: BaselineConfig, pretrained: Pretrained, inputs: Inputs, folder:
         name: interval(Predictions(labels, probabilities), weights, accuracy)
         for name, probabilities in scores.probabilities.items()
     }
-    figures = {name: dataclasses.asdict(found) for name, found in accuracies.items()}
+    figures = {name: dataclasses.asdict(value) for name, value in accuracies.items()}
     values = {"pairs": len(test), "accuracy": figures, "config": absolute(dataclasses.asdict(config))}
     write_figures(join(folder, METRICS), values)
-    say(f"\naccuracy on {len(test):,} test pairs, with 95 % intervals over documents")
-    for name, found in accuracies.items():
-        say(f"{name:<18}{found.percent()}")
+    say(f"\naccuracy on {len(test):,} test pairs, with 95 % confidence intervals (bootstrap over documents)")
+    for name, value in accuracies.items():
+        say(f"{display_name(name):<18}{value.percent()}")
     return accuracies
 
 
 @dataclasses.dataclass(frozen=True)
 class _Metrics:
-    """What is read of ``baseline_metrics.json``."""
+    """The keys of ``baseline_metrics.json`` that `check_free` needs."""
 
     config: dict[str, Any]
 
 
 def check_free(folder: str, config: BaselineConfig) -> None:
-    """Refuses a folder that holds something else than figures of the same options.
+    """Checks that the folder is empty or contains results of the same options.
 
     Raises:
-        InputError: names what is there.
+        InputError: it contains something else, which the message names.
     """
     check_only(folder, (METRICS, VECTORS))
     path = join(folder, METRICS)
     if not exists(path):
         return
-    saved = read_as(_Metrics, path, "remove it if it is not needed, or give a new --output_dir").config
+    saved = read_as(_Metrics, path, "remove it if you do not need it, or use a new --output_dir").config
     before = absolute(with_new_names(BaselineConfig, saved))
     for name, value in absolute(dataclasses.asdict(config)).items():
         if name not in NOT_COMPARED and name in before and before[name] != value:
             raise InputError(
-                f"--output_dir {folder}: holds the figures of --{name} {quoted(before[name])}; give a new folder "
-                f"(--embedding_cache {join(folder, VECTORS)} takes the vectors over)"
+                f"--output_dir {folder}: contains results for --{name} {quoted(before[name])}; use a new folder "
+                f"(--embedding_cache {join(folder, VECTORS)} reuses its embeddings)"
             )

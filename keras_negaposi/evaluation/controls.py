@@ -1,4 +1,4 @@
-"""Controls: what must be at chance, what tells "similar" from "comes next", and scores that say nothing."""
+"""Controls: a classifier that must be at chance, scores with A and B swapped, and scores without information."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from keras_negaposi.serving.scorer import Scorer
 
 @dataclasses.dataclass(frozen=True)
 class OrderSwapControl:
-    """The same pairs with A and B exchanged.
+    """Predictions for the same pairs with A and B swapped. The fields are keys of ``metrics.json``.
 
     Attributes:
-        answer_stays: share of the pairs whose answer is the same; near 1 means "similar", not "comes next".
-        yes_stays: the same among the pairs that were held to be a yes.
+        answer_stays: share of the pairs whose prediction is the same; near 1, the model measures similarity, not order.
+        yes_stays: the same share among the pairs that were predicted 1.
     """
 
     answer_stays: float
@@ -29,7 +29,13 @@ class OrderSwapControl:
 
 @dataclasses.dataclass(frozen=True)
 class Degenerate:
-    """Whether the scores say anything."""
+    """Signs that the scores carry no information. The fields are keys of ``metrics.json``.
+
+    Attributes:
+        distinct_scores: number of different scores.
+        largest_tie: share of the pairs that have the most frequent score.
+        one_answer: whether all predictions are the same.
+    """
 
     distinct_scores: int
     largest_tie: float
@@ -39,14 +45,14 @@ class Degenerate:
 def shuffled_labels(
     features: tuple[np.ndarray, np.ndarray], train: Sequence[Pair], labels: np.ndarray, weights: np.ndarray, seed: int
 ) -> Interval:
-    """Accuracy of the frozen baseline trained on shuffled labels: chance, unless the evaluation itself is at fault.
+    """Returns the accuracy of a linear probe trained on shuffled labels: chance, unless the evaluation is faulty.
 
     Args:
-        features: of the training and of the test pairs.
-        train: whose labels are shuffled.
-        labels: of the test pairs, as they are.
+        features: the linear probe's features of the training and of the test pairs.
+        train: the training pairs, whose labels are shuffled.
+        labels: the true labels of the test pairs.
         weights: ``float64 [resamples, test pairs]``.
-        seed: of the shuffling.
+        seed: seed of the shuffling.
     """
     shuffled = np.random.default_rng(seed).permutation(labels_of(train))
     return interval(Predictions(labels, fit_and_score(*features, shuffled)), weights, accuracy)
@@ -55,17 +61,17 @@ def shuffled_labels(
 def swap(
     scorer: Scorer, texts: dict[str, str], pairs: Sequence[Pair], predictions: Predictions, batch_size: int
 ) -> OrderSwapControl:
-    """Scores (B, A) for every pair (A, B)."""
-    exchanged = ((texts[pair.b], texts[pair.a]) for pair in pairs)
-    tick = Ticker("scoring the exchanged pairs", len(pairs))
-    predicted = np.array([label for _, label in tick.watch(scorer.stream(exchanged, batch_size))]) == 1
+    """Scores (B, A) for every pair (A, B) and compares the predictions."""
+    swapped = ((texts[pair.b], texts[pair.a]) for pair in pairs)
+    tick = Ticker("scoring the swapped pairs", len(pairs))
+    predicted = np.array([label for _, label in tick.watch(scorer.stream(swapped, batch_size))]) == 1
     yes = predictions.predicted
     still_yes = float(predicted[yes].mean()) if yes.any() else float("nan")
     return OrderSwapControl(float((predicted == yes).mean()), still_yes)
 
 
 def degenerate(predictions: Predictions) -> Degenerate:
-    """Counts distinct scores and ties."""
+    """Counts distinct scores, ties and predictions."""
     _, counts = np.unique(predictions.probabilities, return_counts=True)
     predicted = predictions.predicted
     return Degenerate(len(counts), float(counts.max() / len(predicted)), bool(predicted.all() or not predicted.any()))

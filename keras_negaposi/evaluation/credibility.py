@@ -1,6 +1,6 @@
-"""Is it real? Everything that says how far a finished run's figures can be believed.
+"""Credibility of a finished run's figures: intervals, baselines, leakage audit, controls and ranking.
 
-It needs the run's folder and nothing that only training has, so it is the same at the end of a training and later.
+It reads only the run's folder and its data, so it gives the same results at the end of a training and any time later.
 """
 
 from __future__ import annotations
@@ -29,18 +29,19 @@ from keras_negaposi.evaluation.bootstrap import (
 from keras_negaposi.evaluation.controls import Degenerate, OrderSwapControl, degenerate, shuffled_labels, swap
 from keras_negaposi.evaluation.leakage_audit import TrainOverlap, audit
 from keras_negaposi.evaluation.metrics import SEED, Scores
-from keras_negaposi.evaluation.ranking import Ranking, rank
+from keras_negaposi.evaluation.ranking import Ranking, RankingOptions, rank
 from keras_negaposi.evaluation.same_inputs import check_same_checkpoint, check_same_inputs, check_titles
 from keras_negaposi.evaluation.score_table import read_scores
 from keras_negaposi.modeling.pretrained import read_pretrained
-from keras_negaposi.runtime.run_folder import RunFolder, check_single, saved_options
+from keras_negaposi.runtime.run_folder import RunFolder
+from keras_negaposi.runtime.saved_run import check_single, saved_options
 from keras_negaposi.serving.calibration import Calibration, saved_calibration
 from keras_negaposi.serving.scorer import Scorer
 
 
 @dataclasses.dataclass(frozen=True)
 class BaselineComparison:
-    """A baseline on the same test pairs, and the model against it (the model first)."""
+    """A baseline's accuracy on the same test pairs, and a test of the model (first) against it (second)."""
 
     accuracy: Interval
     mcnemar: McNemar
@@ -48,19 +49,21 @@ class BaselineComparison:
 
 @dataclasses.dataclass(frozen=True)
 class Assessment:
-    """What was found about the test part.
+    """Everything that shows how far the figures of the test part can be trusted.
+
+    The names of the fields are keys of ``metrics.json``.
 
     Attributes:
         split: ``random`` or ``grouped``.
         pairs: number of test pairs.
-        figures: by name of `uncertainty.METRICS`.
-        baselines: by name.
-        seen: by what was seen in training.
-        shuffled: accuracy of the frozen baseline trained on shuffled labels.
-        swapped: the answers for (B, A).
-        degenerate: whether the scores say anything.
-        ranking: ``None`` if it was not asked for.
-        calibration: temperature and threshold, and what they were chosen on.
+        figures: by the metric's name in `bootstrap.METRICS`.
+        baselines: by the baseline's key.
+        seen: overlap with training, by what overlaps; the keys are those of `leakage_audit.audit`.
+        shuffled: accuracy of a linear probe trained on shuffled labels.
+        swapped: the predictions for (B, A).
+        degenerate: whether the scores carry any information.
+        ranking: ``None`` if it was not requested or is not possible.
+        calibration: temperature and threshold, and the part that they were chosen on.
     """
 
     split: str
@@ -77,7 +80,7 @@ class Assessment:
 
 @dataclasses.dataclass(frozen=True)
 class FinishedRun:
-    """A finished run, read from its folder; `scores_by_part` has those of ``test`` and, if there is one, ``dev``."""
+    """A finished run, read from its folder; `scores_by_part` has the keys ``test`` and, if there is one, ``dev``."""
 
     folder: RunFolder
     config: TrainConfig
@@ -89,15 +92,15 @@ class FinishedRun:
 
     @property
     def scores(self) -> Scores:
-        """Of the test part."""
+        """The scores of the test part."""
         return self.scores_by_part["test"]
 
 
 def read_finished_run(path: str) -> FinishedRun:
-    """Reads what a finished run left, and the texts that it was made from.
+    """Reads the results of a finished run and the texts that it was trained and tested on.
 
     Raises:
-        InputError: the run is not finished, a file of it is damaged, or its data has moved or changed.
+        InputError: the run is not finished, one of its files is damaged, or its data has moved or changed.
     """
     folder = RunFolder(path)
     config = saved_options(path)
@@ -108,7 +111,7 @@ def read_finished_run(path: str) -> FinishedRun:
     check_titles(split, texts, folder.split)
     parts = {name: list(pairs) for name, pairs in split.items()}
     calibration = saved_calibration(folder)
-    scores = {
+    scores: dict[str, Scores] = {
         part: read_scores(folder.scores(part), parts[part], calibration.threshold, config.eval_batch_size)
         for part in ("test", "dev")
         if part == "test" or part in parts
@@ -117,9 +120,9 @@ def read_finished_run(path: str) -> FinishedRun:
 
 
 def assess(run: FinishedRun) -> Assessment:
-    """Computes all of it; the longest parts are the frozen encoder's vectors and the scores of (B, A)."""
+    """Computes the assessment; embedding the texts and scoring (B, A) take most of the time."""
     config, texts, test, scores = run.config, run.texts, run.test, run.scores
-    say("assessing: baselines, leakage, controls")
+    say("evaluating: baselines, leakage, controls")
     weights = document_weights(documents_of(test, config.group_pattern), SEED)
     baseline_config = _baseline_config(config)
     vectors = config.embedding_cache or join(run.folder.path, "vectors.npz")
@@ -127,34 +130,34 @@ def assess(run: FinishedRun) -> Assessment:
     check_same_checkpoint(run.folder.path, pretrained)
     baselines = score_baselines(baseline_config, pretrained, texts, run.train, test, vectors)
     scorer = Scorer(run.folder.path)
+    ranking_options = RankingOptions(
+        queries=config.rank_queries,
+        candidates=config.rank_candidates,
+        group_pattern=config.group_pattern,
+        batch_size=config.eval_batch_size,
+        seed=SEED,
+    )
     return Assessment(
         split=config.split,
         pairs=len(test),
         figures=intervals(scores, weights),
         baselines={name: _compare(scores, p, weights) for name, p in baselines.probabilities.items()},
         seen=audit(texts, run.train, test, config.group_pattern, scores, weights),
-        shuffled=shuffled_labels(baselines.frozen_features, run.train, scores.labels, weights, SEED),
+        shuffled=shuffled_labels(baselines.probe_features, run.train, scores.labels, weights, SEED),
         swapped=swap(scorer, texts, test, scores, config.eval_batch_size),
         degenerate=degenerate(scores),
-        ranking=rank(
-            scorer,
-            texts,
-            test,
-            config.group_pattern,
-            config.rank_queries,
-            config.rank_candidates,
-            config.eval_batch_size,
-            SEED,
-        ),
+        ranking=rank(scorer, texts, test, ranking_options),
         calibration=run.calibration,
     )
 
 
 def _compare(scores: Scores, probabilities: np.ndarray, weights: np.ndarray) -> BaselineComparison:
+    """Compares the model's scores with a baseline's probabilities for the same pairs."""
     other = Predictions(scores.labels, probabilities)
     return BaselineComparison(interval(other, weights, accuracy), mcnemar(scores.correct, other.correct))
 
 
 def _baseline_config(config: TrainConfig) -> BaselineConfig:
+    """Returns the baselines' options: those of the run, so that both see the same data and encoder."""
     shared = {field.name for field in dataclasses.fields(BaselineConfig)} - {"output_dir", "embedding_cache"}
     return BaselineConfig(**{name: value for name, value in dataclasses.asdict(config).items() if name in shared})

@@ -1,4 +1,4 @@
-"""Figures as JSON, which has no NaN and no infinity, and the history of a training."""
+"""Figures as JSON, which has no NaN and no infinity, and the training history."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ HISTORY_FIX = "remove the file to continue without the history"
 
 
 def write_figures(path: str, value: object) -> None:
-    """`write_json`; a figure that is not defined is null."""
+    """Writes JSON as `write_json` does, with null for NaN and infinity."""
     write_json(path, _without_nan(value))
 
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """A line of the training's progress; ``None`` is what was not finite."""
+    """Progress at a training step, an entry of ``history.json``; ``None`` stands for a value that was not finite."""
 
     step: Annotated[int, Meta(ge=0)]
     loss: float | None
@@ -35,10 +35,10 @@ class Point:
 
 
 def read_history(path: str) -> list[Point]:
-    """The points in a ``history.json``; none where there is no such file.
+    """Reads a ``history.json``; returns no points if there is no such file.
 
     Raises:
-        InputError: it is damaged.
+        InputError: the file is damaged.
     """
     if not exists(path):
         return []
@@ -51,6 +51,7 @@ def read_history(path: str) -> list[Point]:
 
 
 def _without_nan(value: object) -> object:
+    """Replaces NaN and infinity by ``None`` at any depth."""
     if isinstance(value, dict):
         return {name: _without_nan(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):

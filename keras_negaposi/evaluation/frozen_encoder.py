@@ -1,4 +1,7 @@
-"""The frozen baseline: one vector a text from the untouched encoder, then logistic regression on pairs of vectors."""
+"""Embeddings of texts by the pre-trained encoder, which is not fine-tuned, and features of pairs of embeddings.
+
+The linear probe and the embedding cosine are logistic regressions on these features.
+"""
 
 from __future__ import annotations
 
@@ -26,35 +29,35 @@ from keras_negaposi.runtime.tf_functions import traced
 
 POOLINGS = ("first", "mean")
 Vectors = dict[str, np.ndarray]
-"""By `text_key`: ``float32 [2, hidden]``, a text's last layer pooled in each of `POOLINGS`' ways."""
+"""Embeddings by `text_key`: ``float32 [2, hidden]``, a text's last hidden states pooled in each way of `POOLINGS`."""
 LENGTH_STEP = 16
-"""Batches are padded to a multiple of this, so that few shapes are compiled."""
+"""Batches are padded to a multiple of this, so that few shapes must be traced."""
 
 
 def text_vectors(config: BaselineConfig, pretrained: Pretrained, texts: Sequence[str], path: str) -> Vectors:
-    """The vectors of each text; those kept in ``path`` for the same model are not computed anew.
+    """Returns the embeddings of the texts, and computes those that ``path`` does not contain for the same model.
 
     Args:
-        config: names the precision and the longest length.
+        config: sets the precision, the maximum length and the batch size.
         pretrained: the encoder and its tokenizer.
-        texts: repeats are encoded once.
-        path: ``.npz`` file of vectors by the text's hash, read if it exists and fits, then written.
+        texts: repeated texts are encoded once.
+        path: ``.npz`` file of embeddings by the text's hash; new embeddings are added to it.
     """
     key = _model_key(config, pretrained)
     vectors = read_vectors(path, key, pretrained.bert_config.hidden_size)
     wanted = {text_key(text): text for text in texts}
     missing = {name: text for name, text in wanted.items() if name not in vectors}
     if missing:
-        say(f"encoding {len(missing):,} texts ({len(wanted) - len(missing):,} are kept in {path})")
+        say(f"encoding {len(missing):,} texts ({len(wanted) - len(missing):,} others are in {path})")
         vectors |= _encode(config, pretrained, missing)
         _write_vectors(path, key, vectors)
     return {name: vectors[name] for name in wanted}
 
 
 def pair_features(vectors: Vectors, texts: dict[str, str], pairs: Sequence[Pair], pooling: str) -> np.ndarray:
-    """``float32 [pairs, 4 * hidden]``: u, v, |u - v| and u * v (InferSent, Conneau et al. 2017, arXiv 1705.02364).
+    """Returns u, v, |u - v| and u * v for the embeddings u of A and v of B, ``float32 [pairs, 4 * hidden]``.
 
-    A linear classifier on u and v alone could not compare them.
+    A linear classifier on u and v alone could not compare them (InferSent, Conneau et al. 2017, arXiv 1705.02364).
     """
     u, v = _both_sides(vectors, texts, pairs, pooling)
     return np.concatenate([u, v, np.abs(u - v), u * v], axis=1)
@@ -63,10 +66,10 @@ def pair_features(vectors: Vectors, texts: dict[str, str], pairs: Sequence[Pair]
 def centred_cosines(
     vectors: Vectors, texts: dict[str, str], train: Sequence[Pair], pairs: Sequence[Pair], pooling: str
 ) -> np.ndarray:
-    """``float32 [pairs, 1]``: the cosine of A's and B's vectors, less the mean vector of the training pairs' pages.
+    """Returns the cosines of the mean-centred embeddings of A and B, ``float32 [pairs, 1]``.
 
-    An encoder's vectors share a large common part, which makes every cosine high (Mu & Viswanath 2018, arXiv
-    1702.01417).
+    All embeddings of an encoder have a large component in common, which makes every cosine high (Mu & Viswanath 2018,
+    arXiv 1702.01417). The mean that is subtracted is that of the training pairs' embeddings.
     """
     center = np.mean(np.concatenate(_both_sides(vectors, texts, train, pooling)), axis=0)
     u, v = (side - center for side in _both_sides(vectors, texts, pairs, pooling))
@@ -77,6 +80,7 @@ def centred_cosines(
 def _both_sides(
     vectors: Vectors, texts: dict[str, str], pairs: Sequence[Pair], pooling: str
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the embeddings of A and of B, ``float32 [pairs, hidden]`` each."""
     row = POOLINGS.index(pooling)
     a = np.stack([vectors[text_key(texts[pair.a])][row] for pair in pairs])
     b = np.stack([vectors[text_key(texts[pair.b])][row] for pair in pairs])
@@ -84,7 +88,8 @@ def _both_sides(
 
 
 def _encode(config: BaselineConfig, pretrained: Pretrained, texts: dict[str, str]) -> Vectors:
-    """Encodes texts in batches of similar length, padded only to the longest of the batch."""
+    """Encodes texts in batches of similar length, each padded only to about its longest text."""
+    # 1. Build the encoder and trace one function for all batches.
     with precision(choose_precision(config.precision)):
         encoder = pretrained.encoder()
     tokenizer = pretrained.tokenizer
@@ -96,6 +101,7 @@ def _encode(config: BaselineConfig, pretrained: Pretrained, texts: dict[str, str
         return tf.stack([tf.cast(states[:, 0], tf.float32), masked_mean(states, inputs["input_mask"])], axis=1)
 
     encode_batch = traced(encode, [tf.TensorSpec([None], tf.string), tf.TensorSpec([], tf.int32)])
+    # 2. Encode the texts from the shortest to the longest.
     lengths = dict(zip(texts, map(len, tokenizer.encode(list(texts.values()))), strict=True))
     order = sorted(texts, key=lambda name: lengths[name])
     vectors: Vectors = {}
@@ -111,7 +117,7 @@ def _encode(config: BaselineConfig, pretrained: Pretrained, texts: dict[str, str
 
 
 def _model_key(config: BaselineConfig, pretrained: Pretrained) -> str:
-    """A hash of everything that a vector depends on besides its text."""
+    """Returns a hash of everything that an embedding depends on in addition to its text."""
     digest = hashlib.sha256()
     for path in (config.model_file, config.vocab_file):
         digest.update(hashlib.sha256(read_bytes(path)).digest())
@@ -122,33 +128,33 @@ def _model_key(config: BaselineConfig, pretrained: Pretrained) -> str:
 
 
 def read_vectors(path: str, key: str, hidden: int) -> Vectors:
-    """The vectors kept in a file; none if it is absent or of another model.
+    """Reads the embeddings in a file; returns none if the file is missing or for another model.
 
     Args:
-        path: of the ``.npz`` file.
-        key: of the model.
-        hidden: numbers a vector has.
+        path: the ``.npz`` file.
+        key: the model's key.
+        hidden: the size of an embedding.
 
     Raises:
-        InputError: it is damaged, or no such file.
+        InputError: the file is damaged or is not an embedding cache.
     """
     if not exists(path):
         return {}
-    found, names, vectors = load_vectors(path)
-    if found != key:
-        say(f"{path}: vectors of another model or other options; rebuilt")
+    saved_key, names, vectors = load_vectors(path)
+    if saved_key != key:
+        say(f"{path}: embeddings of another model or other options; recomputed")
         return {}
     shape = (len(set(names.ravel().tolist())), len(POOLINGS), hidden)
     if names.ndim != 1 or vectors.shape != shape or vectors.dtype != np.float32 or not np.isfinite(vectors).all():
-        raise InputError(f"{path}: damaged: not one vector of {hidden} numbers a text; remove it; it will be rebuilt")
+        raise InputError(f"{path}: damaged: not one embedding of size {hidden} per text; remove it to recompute it")
     return dict(zip(names.tolist(), vectors, strict=True))
 
 
 def load_vectors(path: str) -> tuple[str, np.ndarray, np.ndarray]:
-    """The model's key, the texts' names and the vectors in a file, none of them checked.
+    """Reads the model's key, the hashes of the texts and their embeddings from a file, without checking them.
 
     Raises:
-        InputError: it is damaged, or no such file.
+        InputError: the file is damaged or is not an embedding cache.
     """
     content = read_bytes(path)
     try:
@@ -156,11 +162,12 @@ def load_vectors(path: str) -> tuple[str, np.ndarray, np.ndarray]:
             return str(file["key"]), file["names"], file["vectors"]
     except Exception:  # a damaged .npz can raise anything
         raise InputError(
-            f"{path}: not a file of vectors, or damaged; remove it, or give another --embedding_cache"
+            f"{path}: not an embedding cache, or damaged; remove it, or use another --embedding_cache"
         ) from None
 
 
 def _write_vectors(path: str, key: str, vectors: Vectors) -> None:
+    """Writes the embeddings of a model to a file."""
     if not is_remote(path):
         make_folder(os.path.dirname(path) or ".")
     content = io.BytesIO()

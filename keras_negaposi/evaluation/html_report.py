@@ -1,42 +1,57 @@
-"""``report.html``: a judged run on one self-contained page."""
+"""``report.html``: the evaluation of a run on one self-contained page. This module prepares the template's data."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import re
-from collections.abc import Sequence
-from importlib import resources
-from string import Template
+from collections.abc import Mapping
 
 import numpy as np
+from markupsafe import Markup
 
 from keras_negaposi.evaluation import plots
+from keras_negaposi.evaluation.baselines import EMBEDDING_COSINE, LINEAR_PROBE, display_name
 from keras_negaposi.evaluation.bootstrap import Interval
 from keras_negaposi.evaluation.credibility import Assessment, FinishedRun
 from keras_negaposi.evaluation.figures_json import Point
 from keras_negaposi.evaluation.metrics import Evaluation
+from keras_negaposi.evaluation.text_baselines import LEXICAL
+from keras_negaposi.evaluation.verdict import COSINE, chance, percent
 from keras_negaposi.input_pipeline.packing import PREPROCESSORS
 from keras_negaposi.input_pipeline.tokenizer import Tokenizer
-from keras_negaposi.runtime.html import escape
+from keras_negaposi.runtime.html import render
 
-WORST = 20
+MOST_ERRORS = 20
 LONGEST_TEXT = 600
-_FIGURES = {
-    "accuracy": "accuracy",
-    "precision": "precision",
-    "recall": "recall",
-    "f1": "F1",
-    "roc_auc": "ROC AUC",
-    "pr_auc": "PR AUC (average precision)",
-    "brier": "Brier score (0 is best)",
-    "ece": "expected calibration error (0 is best)",
+"""Characters of a text that are shown."""
+_METRICS = {
+    "accuracy": ("accuracy", "share of the predictions that are correct"),
+    "precision": ("precision", "share of label 1 among the pairs predicted 1"),
+    "recall": ("recall", "share of the pairs with label 1 that are predicted 1"),
+    "f1": ("F1", "harmonic mean of precision and recall"),
+    "roc_auc": ("ROC AUC", "how often a pair with label 1 scores above one with label 0; 0.5 is chance"),
+    "pr_auc": ("PR AUC", "average precision over all thresholds"),
+    "brier": ("Brier score", "mean squared error of the probability; 0 is best, always predicting 0.5 gives 0.25"),
+    "ece": ("calibration error", "expected calibration error: by how much probabilities are off; 0 is best"),
 }
+"""Displayed name and meaning by the metric's name in `bootstrap.METRICS`."""
+_BASELINES = {
+    "majority": "always predicts the more frequent class of the training pairs",
+    "A only": "reads A, not B; above chance, the labels leak through A",
+    "B only": "reads B, not A; above chance, the labels leak through B",
+    "lengths only": "knows only how long A and B are",
+    COSINE: "similarity of A and B by character n-grams, and their lengths",
+    LEXICAL: "shared n-grams and words, similarity of style, and lengths",
+    LINEAR_PROBE: "logistic regression on embeddings of the pre-trained encoder, not fine-tuned",
+    EMBEDDING_COSINE: "cosine similarity of mean-centred embeddings of the same encoder",
+}
+"""What a baseline knows, by its key."""
 
 
 @dataclasses.dataclass(frozen=True)
 class RunEvaluation:
-    """A run with everything that its report shows."""
+    """A run and everything that its report shows."""
 
     run: FinishedRun
     evaluation: Evaluation
@@ -44,137 +59,137 @@ class RunEvaluation:
     verdict: str
     warnings: list[str]
     history: list[Point]
-    saved: dict[str, object]
+    saved: Mapping[str, object]
 
 
-def render_report(judged: RunEvaluation) -> str:
-    """Fills the page's template; everything that comes from the user is escaped."""
-    template = Template(
-        resources.files("keras_negaposi.evaluation").joinpath("report.html").read_text(encoding="utf-8")
-    )
-    (true_negative, false_positive), (false_negative, true_positive) = judged.evaluation.confusion
-    return template.substitute(
-        verdict=escape(judged.verdict),
-        warnings="".join(f"<li>{escape(warning)}</li>" for warning in judged.warnings),
-        baselines=_baselines(judged.assessment),
-        figures=_rows((name, number(judged.assessment.figures[key])) for key, name in _FIGURES.items()),
-        true_negative=true_negative,
-        false_positive=false_positive,
-        false_negative=false_negative,
-        true_positive=true_positive,
-        ranking=_ranking(judged.assessment),
-        plots="".join(f"<figure><figcaption>{name}</figcaption>{svg}</figure>" for name, svg in _plots(judged)),
-        seen=_seen(judged.assessment),
-        controls=_controls(judged.assessment),
-        errors=_errors(judged.run),
-        classification_report=escape(judged.evaluation.report_text),
-        command=escape(str(judged.saved.get("command") or "")),
-        provenance=_rows((name, escape(value)) for name, value in _provenance(judged)),
+def render_report(result: RunEvaluation) -> str:
+    """Returns the page; the template escapes everything but the plots."""
+    assessment = result.assessment
+    return render(
+        "keras_negaposi.evaluation",
+        "report.html",
+        verdict=result.verdict,
+        pairs=f"{assessment.pairs:,}",
+        chance=percent(chance(assessment)),
+        warnings=result.warnings,
+        accuracy=assessment.figures["accuracy"].percent(),
+        baselines=_baselines(assessment),
+        metrics=[(name, number(assessment.figures[key]), meaning) for key, (name, meaning) in _METRICS.items()],
+        confusion=result.evaluation.confusion,
+        ranking=_ranking(assessment),
+        plots=_plots(result),
+        overlaps=[
+            (name, f"{overlap.share:.1%}", number(overlap.accuracy_seen), number(overlap.accuracy_unseen))
+            for name, overlap in assessment.seen.items()
+        ],
+        controls=_controls(assessment),
+        errors=_errors(result.run),
+        classification_report=result.evaluation.report_text,
+        command=str(result.saved.get("command") or ""),
+        provenance=_provenance(result),
     )
 
 
 def number(interval: Interval | None) -> str:
-    """``0.951 (0.940-0.960)``."""
+    """Returns ``0.951 (0.940-0.960)``."""
     return f"{interval.value:.3f} ({interval.low:.3f}-{interval.high:.3f})" if interval else "no such pairs"
 
 
-def _rows(rows: Sequence[tuple[str, str]]) -> str:
-    return "".join(f"<tr><th>{name}</th><td>{value}</td></tr>\n" for name, value in rows)
+def _baselines(assessment: Assessment) -> list[dict[str, str]]:
+    """Returns a row for each baseline."""
+    rows = []
+    for key, baseline in assessment.baselines.items():
+        test = baseline.mcnemar
+        row = {
+            "name": display_name(key),
+            "accuracy": baseline.accuracy.percent(),
+            "difference": f"{test.first_alone:,} : {test.second_alone:,}, p = {test.p_value:.1g}",
+            "description": _BASELINES.get(key, ""),
+        }
+        rows.append(row)
+    return rows
 
 
-def _baselines(assessment: Assessment) -> str:
-    rows = [f"<tr><th>the trained model</th><td>{assessment.figures['accuracy'].percent()}</td><td></td></tr>\n"]
-    for name, found in assessment.baselines.items():
-        test = found.mcnemar
-        against = f"{test.first_alone:,} : {test.second_alone:,}, p = {test.p_value:.1g}"
-        rows.append(f"<tr><th>{name}</th><td>{found.accuracy.percent()}</td><td>{against}</td></tr>\n")
-    return "".join(rows)
+def _ranking(assessment: Assessment) -> dict[str, object] | None:
+    """Returns the ranking metrics, if they were computed."""
+    ranking = assessment.ranking
+    if ranking is None:
+        return None
+    figures = [("R@1", ranking.recall_at_1), ("R@10", ranking.recall_at_10), ("MRR", ranking.mrr)]
+    return {
+        "queries": ranking.queries,
+        "candidates": ranking.candidates,
+        "figures": [(name, number(interval)) for name, interval in figures],
+    }
 
 
-def _ranking(assessment: Assessment) -> str:
-    found = assessment.ranking
-    if found is None:
-        return "<p>Not asked for (--rank_queries).</p>"
-    rows = (("R@1", found.recall_at_1), ("R@10", found.recall_at_10), ("MRR", found.mrr))
-    table = _rows([(name, number(interval)) for name, interval in rows])
-    return (
-        f"<p>The true B among the {found.candidates} pages most like A (TF-IDF), for {found.queries} A.</p>"
-        f"<table>{table}</table>"
-    )
-
-
-def _plots(judged: RunEvaluation) -> list[tuple[str, str]]:
-    scores, run = judged.run.scores, judged.run
+def _plots(result: RunEvaluation) -> list[tuple[str, Markup]]:
+    """Returns the plots by caption, as SVG markup without any text of the user's."""
+    scores, run = result.run.scores, result.run
+    # Lengths in pieces, and how many pieces the preprocessor truncates.
     tokenizer = Tokenizer(run.folder.sentencepiece_model, run.folder.vocabulary, run.config.do_lower_case)
     titles = sorted({title for pair in run.test for title in (pair.a, pair.b)})
     ids = tokenizer.encode([run.texts[title] for title in titles])
     pieces = dict(zip(titles, map(len, ids), strict=True))
     both = np.array([(pieces[pair.a], pieces[pair.b]) for pair in run.test])
     lengths = both.sum(axis=1)
-    cut = PREPROCESSORS[run.config.layout].pieces_cut(both, run.config.max_seq_length)
-    wanted = [
+    truncated = PREPROCESSORS[run.config.layout].pieces_cut(both, run.config.max_seq_length)
+
+    chosen = [
         ("ROC curve", plots.roc(scores)),
         ("Precision and recall", plots.precision_recall(scores)),
-        ("Reliability", plots.reliability(scores)),
-        ("Scores of either class", plots.histogram(scores)),
+        ("Calibration", plots.reliability(scores)),
+        ("Scores by class", plots.histogram(scores)),
         ("Accuracy by length", plots.accuracy_by(lengths, scores, "pieces of A and B")),
     ]
-    if cut.any():
-        wanted.append(("Accuracy by what was cut off", plots.accuracy_by(cut, scores, "pieces cut off")))
-    if judged.history:
-        wanted += [(f"Training {name}", plots.learning_curve(judged.history, name)) for name in ("loss", "accuracy")]
-    return [(name, plots.draw(plot, name)) for name, plot in wanted]
+    if truncated.any():
+        chosen.append(("Accuracy by truncation", plots.accuracy_by(truncated, scores, "truncated pieces")))
+    if result.history:
+        chosen += [(f"Training {name}", plots.learning_curve(result.history, name)) for name in ("loss", "accuracy")]
+    return [(name, Markup(plots.draw(plot, name))) for name, plot in chosen]
 
 
-def _seen(assessment: Assessment) -> str:
-    return "".join(
-        f"<tr><th>{name}</th><td>{found.share:.1%}</td><td>{number(found.accuracy_seen)}</td>"
-        f"<td>{number(found.accuracy_unseen)}</td></tr>\n"
-        for name, found in assessment.seen.items()
-    )
-
-
-def _controls(assessment: Assessment) -> str:
+def _controls(assessment: Assessment) -> list[tuple[str, str]]:
+    """Returns the controls by name."""
     calibration = assessment.calibration
-    chosen = f"chosen on {calibration.chosen_on}" if calibration.chosen_on else "defaults: there is no dev part"
-    return _rows(
-        [
-            ("frozen encoder, trained on shuffled labels (must be at chance)", number(assessment.shuffled)),
-            ("answers that stay when A and B are exchanged", f"{assessment.swapped.answer_stays:.1%}"),
-            ("yes that stays yes then", f"{assessment.swapped.yes_stays:.1%}"),
-            ("distinct scores", f"{assessment.degenerate.distinct_scores:,}"),
-            ("temperature, threshold", f"{calibration.temperature:.3f}, {calibration.threshold:.3f} ({chosen})"),
-        ]
-    )
+    origin = f"chosen on {calibration.chosen_on}" if calibration.chosen_on else "defaults, since there is no dev part"
+    return [
+        ("linear probe trained on shuffled labels (must be at chance)", number(assessment.shuffled)),
+        ("predictions that stay the same with A and B swapped", f"{assessment.swapped.answer_stays:.1%}"),
+        ("predictions of 1 that stay the same with A and B swapped", f"{assessment.swapped.yes_stays:.1%}"),
+        ("distinct scores", f"{assessment.degenerate.distinct_scores:,}"),
+        ("temperature, decision threshold", f"{calibration.temperature:.3f}, {calibration.threshold:.3f} ({origin})"),
+    ]
 
 
-def _errors(run: FinishedRun) -> str:
-    losses = run.scores.losses
-    worst = [i for i in np.argsort(-losses, kind="stable") if not run.scores.correct[i]][:WORST]
-    blocks = []
+def _errors(run: FinishedRun) -> list[dict[str, object]]:
+    """Returns the incorrect predictions with the largest losses, with the texts."""
+    worst = [i for i in np.argsort(-run.scores.losses, kind="stable") if not run.scores.correct[i]][:MOST_ERRORS]
+    errors = []
     for i in worst:
         pair = run.test[i]
-        said = f"is {pair.label}, said {run.scores.probabilities[i]:.3f}"
-        sides = "".join(
-            f"<h4>{side}: {escape(title)}</h4><p>{escape(shorten(run.texts[title]))}</p>"
-            for side, title in (("A", pair.a), ("B", pair.b))
-        )
-        blocks.append(f"<article><p>{said}</p>{sides}</article>\n")
-    return "".join(blocks) or "<p>None.</p>"
+        error = {
+            "label": pair.label,
+            "probability": f"{run.scores.probabilities[i]:.3f}",
+            "sides": [(side, title, shorten(run.texts[title])) for side, title in (("A", pair.a), ("B", pair.b))],
+        }
+        errors.append(error)
+    return errors
 
 
 def shorten(text: str) -> str:
-    """At most `LONGEST_TEXT` characters, and how many there are."""
+    """Returns at most `LONGEST_TEXT` characters of a text; a shortened one ends with the number of its characters."""
     return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}… ({len(text):,} characters)"
 
 
-def _provenance(judged: RunEvaluation) -> list[tuple[str, str]]:
-    saved = {name: value for name, value in judged.saved.items() if name not in ("command", "config")}
-    config = dataclasses.asdict(judged.run.config)
-    values = saved | {f"--{name}": value for name, value in config.items()}
-    return [(escape(name), _plain(value)) for name, value in values.items()]
+def _provenance(result: RunEvaluation) -> list[tuple[str, str]]:
+    """Returns everything that the result depends on: options, versions, hashes and hardware."""
+    saved = {name: value for name, value in result.saved.items() if name not in ("command", "config")}
+    options = {f"--{name}": value for name, value in dataclasses.asdict(result.run.config).items()}
+    return [(name, _plain(value)) for name, value in (saved | options).items()]
 
 
 def _plain(value: object) -> str:
+    """Returns a value as text without JSON's quotes and braces."""
     text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
     return re.sub(r'["{}]', "", text)

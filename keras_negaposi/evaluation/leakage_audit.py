@@ -1,4 +1,4 @@
-"""The leakage audit: how much of the test part was seen in training, and what the model owes to it."""
+"""Leakage audit: how much of the test part was seen in training, and the accuracy on that and on the rest."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from keras_negaposi.data.tfidf import NGrams, top_neighbours
 from keras_negaposi.evaluation.bootstrap import Interval, Predictions, accuracy, interval
 
 NEAR = 0.8
-"""Cosine of TF-IDF character 5-grams from which two texts count as near-duplicates."""
+"""Two texts are near-duplicates if the cosine of their TF-IDF character 5-grams is at least this."""
 SAME_TEXT, NEAR_TEXT = "A's or B's text on another page", "near-duplicate of A's or B's text"
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainOverlap:
-    """Test pairs with something seen in training, and accuracy on them and on the others."""
+    """The share of test pairs that overlap with training, and the accuracy on these and on the other test pairs.
+
+    The fields are keys of ``metrics.json``.
+    """
 
     share: float
     accuracy_seen: Interval | None
@@ -34,27 +37,30 @@ def audit(
     predictions: Predictions,
     weights: np.ndarray,
 ) -> dict[str, TrainOverlap]:
-    """What of each test pair was seen in training.
+    """Computes the overlap of the test pairs with training.
 
     Args:
         texts: by title.
-        train: pairs trained on.
-        test: pairs tested on.
-        group_pattern: finds the document in a title.
-        predictions: the model's, of the test pairs.
-        weights: ``float64 [resamples, test pairs]``, as `uncertainty.document_weights` gives them.
+        train: training pairs.
+        test: test pairs.
+        group_pattern: regular expression that extracts the document from a title.
+        predictions: the model's predictions for the test pairs.
+        weights: ``float64 [resamples, test pairs]``, from `bootstrap.document_weights`.
 
     Returns:
-        By what was seen: A or B as a page, a document of theirs, and of pages not seen themselves the same text or
-        a near-duplicate.
+        The overlaps by their keys in ``metrics.json``: the page A or B itself, the document of either, and, for pages
+        that are not in training themselves, the same text or a near-duplicate on another page.
     """
+    # 1. What training contains.
     pages = {title for pair in train for title in (pair.a, pair.b)}
     documents = {name for ends in documents_of(train, group_pattern) for name in ends}
     trained = {texts[title] for title in pages}
+    # 2. Test pages that training does not contain: which have a text that it contains, or one close to it?
     new = {title for pair in test for title in (pair.a, pair.b)} - pages
     same = {title for title in new if texts[title] in trained}
     near_texts = near_duplicates(sorted({texts[title] for title in new - same}), sorted(trained))
     near = {title for title in new - same if texts[title] in near_texts}
+    # 3. A column per kind of overlap, ``bool [test pairs]``.
     seen = {
         "page A": [pair.a in pages for pair in test],
         "page B": [pair.b in pages for pair in test],
@@ -66,10 +72,7 @@ def audit(
 
 
 def near_duplicates(texts: Sequence[str], others: Sequence[str]) -> set[str]:
-    """Those of ``texts`` that equal one of ``others`` or come near it.
-
-    Near means a cosine of TF-IDF character 5-grams of `NEAR` or more.
-    """
+    """Returns those of ``texts`` that equal one of ``others`` or have a cosine of at least `NEAR` to one."""
     same = set(texts) & set(others)
     if not texts or not others:
         return same
@@ -80,6 +83,8 @@ def near_duplicates(texts: Sequence[str], others: Sequence[str]) -> set[str]:
 
 
 def _split_accuracy(seen: np.ndarray, predictions: Predictions, weights: np.ndarray) -> TrainOverlap:
+    """Computes the accuracy on the pairs that were seen (``bool [pairs]``) and on the others."""
+
     def of(chosen: np.ndarray) -> Interval | None:
         if not chosen.any():
             return None

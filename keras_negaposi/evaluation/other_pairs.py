@@ -1,4 +1,4 @@
-"""Labelled pairs scored by a finished run's exported model: of another file, or its own in another precision."""
+"""Evaluates a finished run's exported model on another file of labelled pairs, or on its test pairs in int8."""
 
 from __future__ import annotations
 
@@ -23,24 +23,25 @@ from keras_negaposi.evaluation.metrics import SEED, Evaluation, Scores, evaluate
 from keras_negaposi.evaluation.same_inputs import check_same_inputs, check_titles
 from keras_negaposi.evaluation.score_table import scores_table
 from keras_negaposi.runtime.folder_lock import locked
-from keras_negaposi.runtime.run_folder import RunFolder, check_finished, saved_options
+from keras_negaposi.runtime.run_folder import RunFolder
+from keras_negaposi.runtime.saved_run import check_finished, saved_options
 from keras_negaposi.serving.calibration import saved_calibration
 
 
 @dataclasses.dataclass(frozen=True)
 class _Metrics:
-    """What is read of ``metrics.json``."""
+    """The keys of ``metrics.json`` that `read_step` needs."""
 
     global_step: Annotated[int, Meta(ge=0)]
 
 
 def evaluate_pairs(run: str, config: EvaluateConfig) -> Evaluation:
-    """Scores labelled pairs, a file's or those that a finished run was tested on, with the model that it exported.
+    """Scores labelled pairs, from a file or the run's own test pairs, with the model that the run exported.
 
     Raises:
-        InputError: the run is not finished, the files cannot be used, or the folder for the figures has others.
+        InputError: the run is not finished, a file cannot be used, or the output folder contains other results.
     """
-    # 1. Everything is read and checked.
+    # 1. Read and check everything.
     options = saved_options(run)
     check_finished(run)
     about = About.of(run, config.honbun, config.negaposi, config.precision)
@@ -48,43 +49,43 @@ def evaluate_pairs(run: str, config: EvaluateConfig) -> Evaluation:
     check_free(folder.path, about)
     step = read_step(RunFolder(run))
     threshold = saved_calibration(RunFolder(run)).threshold
-    data = read_pairs(config.honbun, config.negaposi) if config.negaposi else _tested(run, options)
+    data = read_pairs(config.honbun, config.negaposi) if config.negaposi else _test_pairs(run, options)
     say(f"data: {data.describe()}")
 
-    # 2. The pairs are scored.
+    # 2. Score the pairs and compute the metrics.
     from keras_negaposi.serving.scorer import Scorer
 
     texts = ((data.texts[pair.a], data.texts[pair.b]) for pair in data.pairs)
     tick = Ticker("scoring the pairs", len(data.pairs))
     streamed = Scorer(run, config.precision).stream(texts, config.eval_batch_size)
-    probabilities = np.array([p for p, _ in tick.watch(streamed)], np.float32)
+    probabilities = np.array([probability for probability, _ in tick.watch(streamed)], np.float32)
     labels = np.array([pair.label for pair in data.pairs], np.int32)
     scores = Scores(labels, probabilities, threshold, config.eval_batch_size)
     evaluation = evaluate(scores, step)
     figures = intervals(scores, document_weights(documents_of(data.pairs, options.group_pattern), SEED))
 
-    # 3. The figures are written.
+    # 3. Write the results.
     with locked(folder.path):
-        check_free(folder.path, about)  # again: another process may have written there
+        check_free(folder.path, about)  # again: another process may have written there since
         claim(folder.path, about)
         write_text(folder.scores("test"), scores_table(data.pairs, scores))
-        more = {"figures": {name: dataclasses.asdict(figure) for name, figure in figures.items()}}
+        more: dict[str, object] = {"figures": {name: dataclasses.asdict(figure) for name, figure in figures.items()}}
         write_evaluation(folder, {"test": evaluation}, more)
-    say(f"accuracy {figures['accuracy'].percent()}; figures in {folder.path}")
+    say(f"accuracy {figures['accuracy'].percent()}; results in {folder.path}")
     return evaluation
 
 
 def read_step(folder: RunFolder) -> int:
-    """At which step a finished run ended.
+    """Reads the last training step of a finished run.
 
     Raises:
         InputError: its ``metrics.json`` is damaged.
     """
-    return read_as(_Metrics, folder.metrics, "finish the run again with --resume").global_step
+    return read_as(_Metrics, folder.metrics, "continue the run with --resume to recreate the file").global_step
 
 
-def _tested(run: str, options: TrainConfig) -> PairData:
-    """The pairs that a run was tested on."""
+def _test_pairs(run: str, options: TrainConfig) -> PairData:
+    """Reads the test pairs of a run and their texts, after checking that they are unchanged."""
     check_same_inputs(run, options)
     texts = read_texts(str(options.honbun))
     parts = read_split(RunFolder(run).split)

@@ -1,9 +1,10 @@
-"""The report's plots, each an SVG element that is readable on light and on dark pages."""
+"""The report's plots, each an SVG element that is readable on a light and on a dark page."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 
@@ -12,13 +13,24 @@ matplotlib.use("Agg")
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from sklearn.metrics import ConfusionMatrixDisplay, precision_recall_curve, roc_curve
 
 from keras_negaposi.evaluation.bootstrap import BINS, Predictions
 from keras_negaposi.evaluation.figures_json import Point
 
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
 _GREY, _BLUE, _ORANGE = "#808080", "#3b82c4", "#e08214"
-_STYLE = {
+_GREY_PARTS: tuple[RcKeyType, ...] = (
+    "text.color",
+    "axes.labelcolor",
+    "axes.edgecolor",
+    "xtick.color",
+    "ytick.color",
+)
+_STYLE: dict[RcKeyType, Any] = {
     "font.family": "sans-serif",
     "svg.fonttype": "none",
     "svg.hashsalt": "keras_negaposi",
@@ -28,11 +40,12 @@ _STYLE = {
     "legend.edgecolor": "none",
     "axes.spines.top": False,
     "axes.spines.right": False,
-} | dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _GREY)
+    **dict.fromkeys(_GREY_PARTS, _GREY),
+}
 
 
 def draw(plot: Callable[[Axes], None], label: str) -> str:
-    """Runs ``plot`` on fresh axes; gives ``<svg ...>`` with ``label`` for those who cannot see it."""
+    """Runs ``plot`` on new axes; returns the ``<svg>`` element, with ``label`` for screen readers."""
     with plt.rc_context(_STYLE):
         figure, axes = plt.subplots(figsize=(4.6, 3.4), layout="constrained")
         plot(axes)
@@ -44,17 +57,18 @@ def draw(plot: Callable[[Axes], None], label: str) -> str:
 
 
 def pixels(plot: Callable[[Axes], None]) -> np.ndarray:
-    """The same as an image, ``uint8 [height, width, 4]``, on white."""
+    """Runs ``plot`` on new axes; returns an image on white, ``uint8 [height, width, 4]``."""
     figure, axes = plt.subplots(figsize=(4, 3.4), layout="constrained")
     plot(axes)
-    figure.canvas.draw()
-    image = np.asarray(figure.canvas.buffer_rgba()).copy()
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    image = np.asarray(canvas.buffer_rgba()).copy()
     plt.close(figure)
     return image
 
 
 def confusion(counts: Sequence[Sequence[int]]) -> Callable[[Axes], None]:
-    """Confusion matrix, ``[label][prediction]``."""
+    """Returns a plot of a confusion matrix, ``[label][prediction]``."""
 
     def plot(axes: Axes) -> None:
         display = ConfusionMatrixDisplay(np.array(counts), display_labels=("does not", "comes next"))
@@ -64,19 +78,19 @@ def confusion(counts: Sequence[Sequence[int]]) -> Callable[[Axes], None]:
 
 
 def roc(predictions: Predictions) -> Callable[[Axes], None]:
-    """ROC curve."""
+    """Returns a plot of the ROC curve."""
 
     def plot(axes: Axes) -> None:
         false_positives, true_positives, _ = roc_curve(predictions.labels, predictions.probabilities)
         axes.plot([0, 1], [0, 1], color=_GREY, linestyle=":")
         axes.plot(false_positives, true_positives, color=_BLUE)
-        axes.set(xlabel="false positives", ylabel="true positives")
+        axes.set(xlabel="false positive rate", ylabel="true positive rate")
 
     return plot
 
 
 def precision_recall(predictions: Predictions) -> Callable[[Axes], None]:
-    """Precision-recall curve."""
+    """Returns a plot of precision against recall."""
 
     def plot(axes: Axes) -> None:
         precision, recall, _ = precision_recall_curve(predictions.labels, predictions.probabilities)
@@ -87,39 +101,39 @@ def precision_recall(predictions: Predictions) -> Callable[[Axes], None]:
 
 
 def reliability(predictions: Predictions) -> Callable[[Axes], None]:
-    """Mean probability against the share of label 1, bin by bin; a dot's size grows with the bin."""
+    """Returns a reliability diagram: share of label 1 by mean probability per bin; larger bins have larger dots."""
 
     def plot(axes: Axes) -> None:
         bins = np.minimum((predictions.probabilities * BINS).astype(int), BINS - 1)
         counts = np.bincount(bins, minlength=BINS)
-        full = counts > 0
-        predicted = np.bincount(bins, predictions.probabilities, BINS)[full] / counts[full]
-        true = np.bincount(bins, predictions.labels, BINS)[full] / counts[full]
+        filled = counts > 0
+        predicted = np.bincount(bins, predictions.probabilities, BINS)[filled] / counts[filled]
+        true = np.bincount(bins, predictions.labels, BINS)[filled] / counts[filled]
         axes.plot([0, 1], [0, 1], color=_GREY, linestyle=":")
         axes.plot(predicted, true, color=_BLUE)
-        axes.scatter(predicted, true, s=20 + 200 * counts[full] / counts.max(), color=_BLUE, alpha=0.6)
-        axes.set(xlabel="probability predicted", ylabel="share that comes next", xlim=(0, 1), ylim=(0, 1))
+        axes.scatter(predicted, true, s=20 + 200 * counts[filled] / counts.max(), color=_BLUE, alpha=0.6)
+        axes.set(xlabel="predicted probability", ylabel="share of label 1", xlim=(0, 1), ylim=(0, 1))
 
     return plot
 
 
 def histogram(predictions: Predictions) -> Callable[[Axes], None]:
-    """Scores of either class."""
+    """Returns a plot of the distribution of the scores in each class."""
 
     def plot(axes: Axes) -> None:
         edges = np.linspace(0, 1, 21)
         for label, color, name in ((0, _ORANGE, "does not come next"), (1, _BLUE, "comes next")):
             chosen = predictions.probabilities[predictions.labels == label]
-            axes.hist(chosen, edges, color=color, alpha=0.6, label=name)
+            axes.hist(chosen, edges.tolist(), color=color, alpha=0.6, label=name)
         axes.axvline(predictions.threshold, color=_GREY, linestyle=":")
-        axes.set(xlabel="probability predicted", ylabel="pairs")
+        axes.set(xlabel="predicted probability", ylabel="pairs")
         axes.legend()
 
     return plot
 
 
 def learning_curve(history: Sequence[Point], name: str) -> Callable[[Axes], None]:
-    """A figure of the training by step."""
+    """Returns a plot of ``loss`` or ``accuracy`` by training step."""
 
     def plot(axes: Axes) -> None:
         values = [getattr(point, name) for point in history]
@@ -131,7 +145,7 @@ def learning_curve(history: Sequence[Point], name: str) -> Callable[[Axes], None
 
 
 def accuracy_by(values: np.ndarray, predictions: Predictions, label: str, parts: int = 6) -> Callable[[Axes], None]:
-    """Accuracy in equally large parts of the pairs, from the smallest value to the largest, with binomial errors."""
+    """Returns a plot of the accuracy by a value, in equally large groups of pairs with 95 % binomial intervals."""
 
     def plot(axes: Axes) -> None:
         chunks = [chunk for chunk in np.array_split(np.argsort(values, kind="stable"), parts) if len(chunk)]

@@ -1,4 +1,4 @@
-"""The ranking view: is the true B found among many? That is what the classifier is used for."""
+"""Ranking metrics: how high the model ranks the true B among similar pages, which is what users need it for."""
 
 from __future__ import annotations
 
@@ -17,10 +17,30 @@ from keras_negaposi.serving.scorer import Scorer
 
 
 @dataclasses.dataclass(frozen=True)
-class Ranking:
-    """How high the true B stands among ``candidates`` pages, the true one included.
+class RankingOptions:
+    """How to sample queries and candidates.
 
-    R@k is the share of queries whose true B is among the first k, MRR the mean of 1 / rank. Ties count against the
+    Attributes:
+        queries: number of positive test pairs whose A is a query.
+        candidates: pages per query, including the true B.
+        group_pattern: regular expression that extracts the document from a title. Other pages of A's document are not
+            candidates, since they may be correct answers too.
+        batch_size: pairs per scoring batch.
+        seed: seed of the sample of queries and of the bootstrap.
+    """
+
+    queries: int
+    candidates: int
+    group_pattern: str
+    batch_size: int
+    seed: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Ranking:
+    """How high the true B ranks among ``candidates`` pages, including itself. The fields are keys of ``metrics.json``.
+
+    R@k is the share of queries whose true B is among the first k; MRR is the mean of 1 / rank. Ties count against the
     model.
     """
 
@@ -31,58 +51,53 @@ class Ranking:
     mrr: Interval
 
 
-def rank(
-    scorer: Scorer,
-    texts: Texts,
-    test: Sequence[Pair],
-    group_pattern: str,
-    queries: int,
-    candidates: int,
-    batch_size: int,
-    seed: int,
-) -> Ranking | None:
-    """Ranks the true B of some test pairs among the pages most like A, as TF-IDF sees them.
+def rank(scorer: Scorer, texts: Texts, test: Sequence[Pair], options: RankingOptions) -> Ranking | None:
+    """Ranks the true B of a sample of test pairs among the pages most similar to A by TF-IDF.
 
     Args:
         scorer: the finished model.
         texts: by title.
-        test: test pairs; A and B of the positives are used, and the pages of all are candidates.
-        group_pattern: finds the document in a title; no other page of A's document is a candidate, since it might be a
-            second right answer.
-        queries: how many A are drawn.
-        candidates: pages a query, the true B among them.
-        batch_size: pairs scored at once.
-        seed: of the draw.
+        test: test pairs. Queries are sampled from the positive ones; the pages of all are candidates.
+        options: sizes of the samples.
 
     Returns:
-        ``None`` where there is no positive or no other page.
+        The metrics, or ``None`` if there is no query or only one candidate.
     """
+    # 1. Sample the queries, and choose the candidates: the true B first, then the most similar other pages.
+    document_of = Documents(options.group_pattern)
     positives = [pair for pair in test if pair.label == 1]
     pages = sorted({title for pair in test for title in (pair.a, pair.b)})
-    rng = np.random.default_rng(seed)
-    drawn = [positives[i] for i in rng.permutation(len(positives))[:queries]]
-    if not drawn or candidates < 2:
+    rng = np.random.default_rng(options.seed)
+    queries = [positives[i] for i in rng.permutation(len(positives))[: options.queries]]
+    if not queries or options.candidates < 2:
         return None
-    hard = hard_candidates(texts, drawn, pages, Documents(group_pattern), candidates - 1)
-    rows = [(pair.a, title) for pair, others in zip(drawn, hard, strict=True) for title in (pair.b, *others)]
+    hard = hard_candidates(texts, queries, pages, document_of, options.candidates - 1)
+
+    # 2. Score all candidates of all queries in one stream.
+    rows = [(pair.a, title) for pair, others in zip(queries, hard, strict=True) for title in (pair.b, *others)]
     tick = Ticker("scoring the ranked pairs", len(rows))
-    streamed = scorer.stream(((texts[a], texts[b]) for a, b in rows), batch_size)
-    scores = np.array([p for p, _ in tick.watch(streamed)])
+    streamed = scorer.stream(((texts[a], texts[b]) for a, b in rows), options.batch_size)
+    scores = np.array([probability for probability, _ in tick.watch(streamed)])
+
+    # 3. The rank is 1 plus the number of candidates that score at least as high.
     ranks, start = [], 0
     for others in hard:
         own = scores[start : start + 1 + len(others)]
         ranks.append(1 + int((own[1:] >= own[0]).sum()))
         start += len(own)
-    return summarize(
-        np.array(ranks),
-        [documents for documents in map(Documents(group_pattern), (p.a for p in drawn))],
-        candidates,
-        seed,
-    )
+    documents = [document_of(pair.a) for pair in queries]
+    return summarize(np.array(ranks), documents, options.candidates, options.seed)
 
 
 def summarize(ranks: np.ndarray, documents: Sequence[str], candidates: int, seed: int) -> Ranking:
-    """Figures of the ranks (``int [queries]``, 1 is best), with intervals that resample the queries' documents."""
+    """Computes the metrics of ranks, with confidence intervals from a bootstrap over the queries' documents.
+
+    Args:
+        ranks: ``int [queries]``, 1 is best.
+        documents: the document of each query.
+        candidates: pages per query.
+        seed: seed of the bootstrap.
+    """
     names = sorted(set(documents))
     number = np.array([names.index(name) for name in documents])
     draws = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), RESAMPLES)
@@ -100,7 +115,7 @@ def summarize(ranks: np.ndarray, documents: Sequence[str], candidates: int, seed
 def hard_candidates(
     texts: Texts, drawn: Sequence[Pair], pages: Sequence[str], documents: Documents, count: int
 ) -> list[list[str]]:
-    """For each A the pages most like it, none of its own document."""
+    """Returns, for each A, the ``count`` pages most similar to it outside its own document, without the true B."""
     weighing = NGrams()
     matrix = weighing.fit_transform([texts[title] for title in pages])
     queries = weighing.transform([texts[pair.a] for pair in drawn])

@@ -1,4 +1,4 @@
-"""Whether a finished run's inputs are still what it was made from: figures of different texts are not mixed."""
+"""Checks that a finished run's inputs are unchanged, so that figures for different texts are not mixed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Mapping
 
 from checkpoints_tools.common.errors import InputError, quoted
-from checkpoints_tools.common.files import join
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.data.pairs import Pairs
 from keras_negaposi.data.splits import SPLIT_FIX
@@ -18,20 +17,25 @@ from keras_negaposi.input_pipeline.prepared_data import (
     fingerprint_of_run,
 )
 from keras_negaposi.modeling.pretrained import Pretrained
-from keras_negaposi.runtime.run_folder import FINGERPRINTED_FILES, LAYOUT, RunFolder, check_same_files, read_saved
+from keras_negaposi.runtime.resume import check_same_files
+from keras_negaposi.runtime.run_folder import RunFolder
+from keras_negaposi.runtime.saved_run import FINGERPRINTED_FILES, read_saved
 
-FIX = "put the old files back, or train again; nothing was changed"
+FIX = "restore the old file, or train a new run; nothing was written"
 
 
 def check_same_inputs(run: str, config: TrainConfig) -> None:
-    """Refuses a run whose data or tokenizer files are gone or have changed.
+    """Checks that a run's data and tokenizer files exist and are those that it was trained with.
+
+    Older versions saved no hashes of the files, only one fingerprint of everything. It is compared with what each
+    version of the format would give.
 
     Args:
-        run: its folder.
-        config: of `run_folder.saved_options`.
+        run: the run's folder.
+        config: the run's options, from `saved_run.saved_options`.
 
     Raises:
-        InputError: names the file, or the files where an older version did not save their hashes.
+        InputError: a file is missing or has changed; for older runs, the message names all files.
     """
     check_same_files(RunFolder(run), config)
     saved = read_saved(run)
@@ -42,14 +46,16 @@ def check_same_inputs(run: str, config: TrainConfig) -> None:
         )
         if saved.fingerprint not in known:
             files = ", ".join(str(path) for path in map(vars(config).get, FINGERPRINTED_FILES))
-            raise InputError(f"{join(run, LAYOUT['config'])}: fingerprint: {files} or the options have changed; {FIX}")
+            raise InputError(
+                f"{RunFolder(run).config}: fingerprint: {files} or the options have changed since the run began; {FIX}"
+            )
 
 
 def check_same_checkpoint(run: str, pretrained: Pretrained) -> None:
-    """Refuses another pre-trained BERT than the run began with.
+    """Checks that the pre-trained checkpoint is the one that the run started from.
 
     Raises:
-        InputError: names it.
+        InputError: it is another one, which the message names.
     """
     saved = read_saved(run).init_checkpoint_fingerprint
     if saved is not None and saved != pretrained.source.weights.fingerprint():
@@ -58,10 +64,10 @@ def check_same_checkpoint(run: str, pretrained: Pretrained) -> None:
 
 
 def check_titles(parts: Mapping[str, Pairs], texts: Mapping[str, str], place: str) -> None:
-    """Refuses a ``split.json`` of pages that there are not.
+    """Checks that every page in ``split.json`` has a text.
 
     Raises:
-        InputError: names ``place`` and the page.
+        InputError: a page has none; the message names ``place`` and the page.
     """
     for name, pairs in parts.items():
         for title in pairs.used_titles():

@@ -1,4 +1,4 @@
-"""A judged run's figures for TensorBoard: scalars, precision-recall curve, confusion matrix, hyperparameters."""
+"""The evaluation of a run for TensorBoard: scalars, precision-recall curve, confusion matrix and hyperparameters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from keras_negaposi.evaluation.metrics import Evaluation
 
 FOLDER = "test"
 _EVENTS = "events.out.tfevents."
-"""How TensorFlow names the files."""
+"""Prefix of TensorFlow's event files."""
 _THRESHOLDS = 101
 _HPARAMS = (
     "learning_rate",
@@ -30,8 +30,8 @@ _HPARAMS = (
 )
 
 
-def write_board(run: FinishedRun, evaluation: Evaluation, assessment: Assessment) -> None:
-    """Replaces what TensorBoard shows of the test part, at the run's last step."""
+def write_tensorboard(run: FinishedRun, evaluation: Evaluation, assessment: Assessment) -> None:
+    """Replaces the test part's results in the run's TensorBoard folder; they appear at the last training step."""
     folder = join(run.folder.tensorboard, FOLDER)
     for name in list_folder(folder):
         if name.startswith(_EVENTS):
@@ -41,8 +41,8 @@ def write_board(run: FinishedRun, evaluation: Evaluation, assessment: Assessment
         tf.summary.scalar("test/loss", evaluation.eval_loss)
         for name, figure in assessment.figures.items():
             tf.summary.scalar(f"test/{name}", figure.value)
-        for name, found in assessment.baselines.items():
-            tf.summary.scalar(f"test/accuracy of {name}", found.accuracy.value)
+        for name, baseline in assessment.baselines.items():
+            tf.summary.scalar(f"test/accuracy of {name}", baseline.accuracy.value)
         curve = pr_curve.raw_data_pb(**_pr_curve(run.scores.labels, run.scores.probabilities), **_CURVE)
         tf.summary.experimental.write_raw_pb(curve.SerializeToString())
         tf.summary.image("test/confusion", plots.pixels(plots.confusion(evaluation.confusion))[np.newaxis])
@@ -55,7 +55,7 @@ _CURVE = {"name": "test/precision_recall", "num_thresholds": _THRESHOLDS, "displ
 
 
 def _pr_curve(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, np.ndarray]:
-    """Counts at evenly spaced thresholds, as the plugin wants them."""
+    """Returns the counts at evenly spaced thresholds that the PR curves plugin expects, ``float [thresholds]`` each."""
     thresholds = np.linspace(0, 1, _THRESHOLDS)
     predicted = probabilities >= thresholds[:, np.newaxis]  # [thresholds, pairs]
     ones = labels == 1

@@ -1,6 +1,6 @@
-"""What needs no BERT: the classifiers that a trained model must beat.
+"""Baselines on the texts alone, without BERT.
 
-Each takes the texts, the training pairs and the test pairs, and gives the probability that B comes next,
+Each takes the texts, the training pairs and the test pairs, and returns the probabilities that B comes next,
 ``float64 [test pairs]``.
 """
 
@@ -24,38 +24,38 @@ Trivial = Callable[[Texts, Sequence[Pair], Sequence[Pair]], np.ndarray]
 
 
 def labels_of(pairs: Sequence[Pair]) -> np.ndarray:
-    """``int [pairs]``."""
+    """Returns the labels of pairs, ``int [pairs]``."""
     return np.array([pair.label for pair in pairs])
 
 
 def majority(texts: Texts, train: Sequence[Pair], test: Sequence[Pair]) -> np.ndarray:
-    """Always the training pairs' commoner class; a draw counts as "does not come next"."""
+    """Predicts the more frequent class of the training pairs; if both are equally frequent, 0."""
     return np.full(len(test), float(labels_of(train).mean() > 0.5))
 
 
 def lengths_only(texts: Texts, train: Sequence[Pair], test: Sequence[Pair]) -> np.ndarray:
-    """Logistic regression on both lengths in characters."""
+    """Predicts by logistic regression on the lengths of A and B in characters."""
     return fit_and_score(_lengths(texts, train), _lengths(texts, test), labels_of(train))
 
 
 def a_only(texts: Texts, train: Sequence[Pair], test: Sequence[Pair]) -> np.ndarray:
-    """Logistic regression on the n-grams of A alone: above chance, the labels leak through A."""
+    """Predicts by logistic regression on the n-grams of A alone; above chance, the labels leak through A."""
     return _one_side([texts[pair.a] for pair in train], [texts[pair.a] for pair in test], labels_of(train))
 
 
 def b_only(texts: Texts, train: Sequence[Pair], test: Sequence[Pair]) -> np.ndarray:
-    """The same of B alone."""
+    """Predicts by logistic regression on the n-grams of B alone; above chance, the labels leak through B."""
     return _one_side([texts[pair.b] for pair in train], [texts[pair.b] for pair in test], labels_of(train))
 
 
 def tfidf_cosine(texts: Texts, train: Sequence[Pair], test: Sequence[Pair]) -> np.ndarray:
-    """Logistic regression on the cosine of A's and B's n-grams and on both lengths."""
+    """Predicts by logistic regression on `tfidf_features`."""
     train_features, test_features = (tfidf_features(texts, train, part) for part in (train, test))
     return fit_and_score(train_features, test_features, labels_of(train))
 
 
 def lexical(texts: Texts, train: Sequence[Pair], test: Sequence[Pair]) -> np.ndarray:
-    """Logistic regression on `lexical_features`; page frequencies come from all texts, and need no labels."""
+    """Predicts by logistic regression on `lexical_features`; page frequencies come from all texts, without labels."""
     pairs = [*train, *test]
     numbers = {title: number for number, title in enumerate(sorted({t for pair in pairs for t in (pair.a, pair.b)}))}
     ends = np.array([[numbers[pair.a], numbers[pair.b]] for pair in pairs])
@@ -76,32 +76,34 @@ TRIVIAL: dict[str, Trivial] = {
 
 
 def tfidf_features(texts: Texts, train: Sequence[Pair], pairs: Sequence[Pair]) -> np.ndarray:
-    """``float64 [pairs, 3]``: cosine of TF-IDF character n-grams, and both lengths in characters.
+    """Returns the cosine of A's and B's TF-IDF character n-grams and both lengths, ``float64 [pairs, 3]``.
 
-    The n-grams and their weights come from the training pairs' texts only.
+    The n-grams and their weights come from the training pairs' texts only. Lengths are in characters.
     """
     weighing = NGrams()
     weighing.fit_transform(sorted({texts[title] for pair in train for title in (pair.a, pair.b)}))
     a = weighing.transform([texts[pair.a] for pair in pairs])
     b = weighing.transform([texts[pair.b] for pair in pairs])
-    cosine = np.asarray(a.multiply(b).sum(axis=1)).ravel()  # rows have length 1
+    cosine = np.asarray(a.multiply(b).sum(axis=1)).ravel()  # rows are unit vectors
     return np.column_stack([cosine, _lengths(texts, pairs)])
 
 
 def fit_and_score(
     train_features: np.ndarray | csr_matrix, test_features: np.ndarray | csr_matrix, labels: np.ndarray, c: float = 0.01
 ) -> np.ndarray:
-    """Standardises, fits a logistic regression with inverse regularisation ``c`` and scores the test pairs."""
+    """Standardizes features, fits a logistic regression with inverse regularization ``c`` and scores the test pairs."""
     sparse = not isinstance(train_features, np.ndarray)
     classifier = make_pipeline(StandardScaler(with_mean=not sparse), LogisticRegression(max_iter=2000, C=c))
     return classifier.fit(train_features, labels).predict_proba(test_features)[:, 1]
 
 
 def _lengths(texts: Texts, pairs: Sequence[Pair]) -> np.ndarray:
+    """Returns the lengths of A and B in characters, ``float64 [pairs, 2]``."""
     return np.array([[len(texts[pair.a]), len(texts[pair.b])] for pair in pairs], dtype=np.float64)
 
 
 def _one_side(train: list[str], test: list[str], labels: np.ndarray) -> np.ndarray:
+    """Predicts by logistic regression on the n-grams of one side's texts."""
     weighing = NGrams()
     train_features = weighing.fit_transform(train)
     classifier = LogisticRegression(max_iter=200)

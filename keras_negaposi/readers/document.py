@@ -1,4 +1,4 @@
-"""What every source yields: documents of pages of lines, with the links in them."""
+"""What every reader yields: documents, which consist of pages, lines, and the links in the lines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import unicodedata
 
 @dataclasses.dataclass(frozen=True)
 class Link:
-    """``text[start:end]`` of a line links to the document ``target``, as it is written there."""
+    """A link in a line: ``text[start:end]`` links to the document ``target``, spelled as in the source."""
 
     start: int
     end: int
@@ -17,29 +17,29 @@ class Link:
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """A line without markup."""
+    """A line of text without markup, and its links."""
 
     text: str
     links: tuple[Link, ...] = ()
 
 
 def composed(title: str) -> str:
-    """A title in Unicode's form C, in which all our files have it: macOS decomposes the names of files."""
+    """Returns a title in Unicode's form C, which all our files use. File names on macOS are in another form."""
     return unicodedata.normalize("NFC", title)
 
 
 @dataclasses.dataclass(frozen=True)
 class Document:
-    """A document under its title; titles are `composed`.
+    """A document with a title. All titles are `composed`.
 
     Attributes:
         title: unique within a source.
-        pages: lines by page; an empty one stands where pages are missing.
-        page_titles: the pages' own titles, where they have any (slides): such pages stay whole. Otherwise the document
-            is cut into pages of a wanted length.
+        pages: the lines of each page. An empty page marks a gap where pages are missing.
+        page_titles: titles of the pages if the source has pages, such as slides; these are not cut. Otherwise ``None``,
+            and the document is cut into pages of a given length.
+        file: the document's file, as a path relative to the source's folder; ``None`` if it has no file of its own.
         aliases: other names that links may use.
         is_path: whether the title is a path, so that links may be relative to it or give only its end.
-        file: the document's own file, as a path from the source's folder.
     """
 
     title: str
@@ -56,25 +56,25 @@ class Document:
 
 
 def page_title(document: str, number: int) -> str:
-    """The title of a document's page; ``--group_pattern``'s default finds the document in it again."""
+    """Returns the title of a page. The default of ``--group_pattern`` extracts the document from it."""
     return f"{document},{number:03d}"
 
 
 def plain_lines(text: str) -> list[Line]:
-    """The lines of a text without markup that are not empty."""
+    """Returns the non-empty lines of a text that has no markup, with single spaces."""
     return [Line(" ".join(line.split())) for line in text.splitlines() if line.strip()]
 
 
 class LineBuilder:
-    """Joins pieces to a line, some of them links; white space within is one space each."""
+    """Builds a line from fragments, some of which are links. Each run of white space becomes one space."""
 
     def __init__(self) -> None:
-        self._pieces: list[str] = []
+        self._fragments: list[str] = []
         self._length = 0
         self._links: list[Link] = []
 
     def add(self, text: str, target: str | None = None) -> None:
-        """Appends a piece; with ``target`` it is a link."""
+        """Appends a fragment; with ``target`` it is a link."""
         words = " ".join(text.split())
         if not words:
             self._space(text)
@@ -87,13 +87,13 @@ class LineBuilder:
         self._space(text[len(text.rstrip()) :])
 
     def line(self) -> Line:
-        """The line so far."""
-        return Line("".join(self._pieces).rstrip(), tuple(self._links))
+        """Returns the line built so far."""
+        return Line("".join(self._fragments).rstrip(), tuple(self._links))
 
-    def _append(self, piece: str) -> None:
-        self._pieces.append(piece)
-        self._length += len(piece)
+    def _append(self, fragment: str) -> None:
+        self._fragments.append(fragment)
+        self._length += len(fragment)
 
     def _space(self, text: str) -> None:
-        if text and self._pieces and self._pieces[-1] != " ":
+        if text and self._fragments and self._fragments[-1] != " ":
             self._append(" ")

@@ -1,4 +1,9 @@
-"""The YAML between lines of three dashes at the beginning of a note: never text, but it has the note's other names."""
+"""Front matter: the YAML between two lines of three dashes at the beginning of a note.
+
+It is never text, but contains the note's aliases. PyYAML parses it. This module finds its limits, since neither
+python-frontmatter nor ``mdit_py_plugins.front_matter`` does so as note editors do: the former accepts no ``...`` at the
+end and fails on invalid YAML, and the latter also drops text between two thematic breaks.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +13,28 @@ import yaml
 
 _BLOCK = re.compile(r"---[ \t]*\n(?P<yaml>(?:.*\n)*?)(?:---|\.\.\.)[ \t]*(?:\n|\Z)")
 _KEY = re.compile(r"^[^\s#:][^:\n]*:", re.MULTILINE)
-_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # every scalar as a string: no date can be wrong
+_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # reads every scalar as a string, so that no date is invalid
 LARGEST = 64 << 10
-"""Characters that are parsed; more of them is dropped like the rest, but has no names for us."""
+"""Characters that are parsed. Aliases after them are ignored."""
 
 
 def split_front_matter(text: str) -> tuple[dict[object, object], str]:
-    r"""The properties of a note and its text.
+    r"""Splits a note into its properties and its text.
 
-    A block that YAML reads as anything but keys with values is text: the note begins with a thematic break. One that
-    YAML cannot read is front matter if it has a line like ``key: value``.
+    A block of valid YAML that is not a mapping is text: the note begins with a thematic break. A block of invalid YAML
+    is front matter if it contains a line like ``key: value``.
 
     Args:
-        text: with ``\n`` at the ends of lines.
+        text: the note, whose lines end with ``\n``.
+
+    Returns:
+        The properties, and the text without the front matter.
     """
     block = _BLOCK.match(text)
     if not block:
         return {}, text
     try:
-        properties = yaml.load(block["yaml"][:LARGEST], _LOADER)  # makes strings, lists and dicts only
+        properties = yaml.load(block["yaml"][:LARGEST], _LOADER)  # creates only strings, lists and dicts
     except (yaml.YAMLError, RecursionError, ValueError):
         properties = {} if _KEY.search(block["yaml"]) else block["yaml"]
     if isinstance(properties, dict):
@@ -35,7 +43,7 @@ def split_front_matter(text: str) -> tuple[dict[object, object], str]:
 
 
 def aliases(properties: dict[object, object]) -> tuple[str, ...]:
-    """The aliases: a list, or one string with commas, as older notes have it."""
+    """Returns the aliases, which are a list, or one string with commas in older notes."""
     found: list[str] = []
     for key in ("aliases", "alias"):
         value = properties.get(key)

@@ -1,4 +1,4 @@
-"""``honbun_data.json`` itself: one JSON object, title -> text."""
+"""Reads ``honbun_data.json``, the format of the texts themselves: one JSON object, title -> text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from keras_negaposi.readers.page_order import order_pages
 
 
 def read_honbun(path: str, document: Callable[[str], str]) -> Iterator[Document]:
-    """Yields the texts as documents, as `order_pages` does.
+    """Yields the texts as documents, grouped and ordered by `order_pages`.
 
     Raises:
         InputError: the file is not an object of strings.

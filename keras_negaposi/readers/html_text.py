@@ -1,4 +1,4 @@
-"""Text with HTML in it, as lines."""
+"""Extracts lines of text from HTML, or from text that contains HTML tags."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ _MARKUP = re.compile(
     | <(?P<end>/?)(?P<name>[a-z][^\s/<>]*)(?:"[^"]*"|'[^']*'|[^"'<>])*+>""",
     re.DOTALL | re.IGNORECASE | re.VERBOSE,
 )
-"""A comment, an element that is not shown, a declaration or a tag. What is not closed costs one scan at most."""
+"""A comment, an invisible element, a declaration or a tag. An unclosed one costs at most one scan."""
 _INLINE = frozenset(
     "a abbr acronym b bdi bdo big cite code data del dfn em font i img input ins kbd label mark meter nobr output "
     "progress q rb rp rt rtc ruby s samp small span strike strong sub sup time tt u var wbr".split()
 )
-"""Elements within a line; all others stand on lines of their own."""
+"""Inline elements. All others begin a new line."""
 _URL = re.compile(r"https?://(?:[!-;=?-~]+|(?<=[/=#?&_])[^\W\x00-\x7f]+)*")
-"""Japanese text that follows without a space is not a part of it, unless it can be a name in the path."""
+"""Japanese text that follows a URL without a space does not belong to it, unless it can be part of the path."""
 
 
 def without_urls(text: str) -> str:
-    """The text without http URLs."""
+    """Returns the text without http and https URLs."""
     return _URL.sub("", text)
 
 
 class LineCollector:
-    """Collects lines out of text and tags.
+    """Collects lines from text and tags.
 
     Attributes:
-        lines: those that are complete; empty ones are left out.
+        lines: the completed lines, without empty ones.
     """
 
     def __init__(self) -> None:
@@ -47,14 +47,14 @@ class LineCollector:
             self._builder.add(text, target)
 
     def end_line(self) -> None:
-        """Begins a new line."""
+        """Completes the current line and begins a new one."""
         line = self._builder.line()
         if line.text:
             self.lines.append(line)
         self._builder = LineBuilder()
 
     def tag(self, html: str) -> None:
-        """One tag or comment whose content, if it has any, comes by other calls."""
+        """Handles one tag or comment. The content of its element is added by other calls."""
         found = re.match(r"<(/?)([a-z][^\s/<>]*)", html, re.IGNORECASE)
         if not found:
             return
@@ -65,7 +65,7 @@ class LineCollector:
             self.end_line()
 
     def block(self, html: str) -> None:
-        """Whole HTML: a line for each element that is not within a line."""
+        """Adds complete HTML; each element that is not inline begins a line."""
         position = 0
         for found in _MARKUP.finditer(html):
             self.text(without_urls(unescape(html[position : found.start()])))

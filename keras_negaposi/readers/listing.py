@@ -1,51 +1,51 @@
-"""The files below a folder that may be read, and what is left out of them, counted by the reason."""
+"""Lists the readable files in a folder and its subfolders, and counts what is left out by reason."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
 import stat
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 
 from checkpoints_tools.common.errors import InputError
+from keras_negaposi.readers.document import composed
 from keras_negaposi.readers.own_outputs import is_ours, our_notes
 
 HIDDEN = ("hidden", "hidden")
 LINKED_FOLDER = ("linked folder", "linked folders")
-OUTSIDE = ("link to a file outside", "links to files outside")
-REPEATED = ("link to a file that is read itself", "links to files that are read themselves")
+OUTSIDE = ("link to a file outside the folder", "links to files outside the folder")
+REPEATED = ("link to a file that is already read", "links to files that are already read")
 BROKEN = ("broken link", "broken links")
 SPECIAL = ("pipe or device", "pipes or devices")
 UNREADABLE = ("without permission to read", "without permission to read")
 NOT_UTF8 = ("name that is not UTF-8", "names that are not UTF-8")
 OURS = ("output of keras_negaposi", "outputs of keras_negaposi")
 MOST_SUFFIXES = 8
-"""Kinds of other files that are named; the rest are added up."""
+"""Number of suffixes of other files that are named; the rest are counted together."""
 
 Reason = tuple[str, str]
-"""Of one and of several."""
+"""The reason in the singular and in the plural."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """What is below a folder.
+    """The content of a folder.
 
     Attributes:
-        files: (path from the folder with slashes, path), sorted.
-        left_out: how many files and folders are never read, by reason.
+        files: (path relative to the folder, with slashes; path), sorted.
+        left_out: number of files and folders that are never read, by reason.
     """
 
     files: list[tuple[str, str]]
     left_out: Counter[Reason]
 
     def of(self, suffixes: tuple[str, ...]) -> list[tuple[str, str]]:
-        """The files whose name ends so."""
+        """Returns the files that have one of the suffixes."""
         return [file for file in self.files if file[0].lower().endswith(suffixes)]
 
-    def tell_left_out(self, suffixes: tuple[str, ...]) -> str | None:
-        """A line on what is not read where the files of ``suffixes`` are; ``None`` if that is nothing."""
+    def describe_left_out(self, suffixes: tuple[str, ...]) -> str | None:
+        """Returns a line that reports what is left out if only ``suffixes`` are read; ``None`` if nothing is."""
         reasons = [f"{count:,} {one if count == 1 else more}" for (one, more), count in self.left_out.items()]
         others = Counter(
             os.path.splitext(name)[1].lower() or "without suffix"
@@ -54,22 +54,25 @@ class Listing:
         )
         named = [f"{count:,} {suffix[:20]}" for suffix, count in others.most_common(MOST_SUFFIXES)]
         rest = others.total() - sum(count for _, count in others.most_common(MOST_SUFFIXES))
-        told = [*reasons, *named, *([f"{rest:,} other files"] if rest else [])]
-        return f"left out: {', '.join(told)}" if told else None
+        parts = [*reasons, *named, *([f"{rest:,} other files"] if rest else [])]
+        return f"left out: {', '.join(parts)}" if parts else None
 
 
 def list_files(path: str) -> Listing:
-    """What is below a folder; links are not followed out of it. Of a file, the file.
+    """Lists a folder, without following links out of it; for a file, lists that file.
 
     Raises:
-        InputError: there is nothing, or the folder cannot be read.
+        InputError: the path does not exist, or the folder cannot be read.
     """
     if not os.path.exists(path):
         raise InputError(f"{path}: no such file or folder; check the path")
     if not os.path.isdir(path):
-        return Listing([(_title(os.path.basename(path)), path)], Counter())
+        return Listing([(composed(os.path.basename(path)), path)], Counter())
+    # Separate files, links and what is left out
     root = os.path.realpath(path)
-    files, links, left_out = [], [], Counter()
+    files: list[str] = []
+    links: list[str] = []
+    left_out: Counter[Reason] = Counter()
     for full, reason in _walk(path):
         if reason:
             left_out[reason] += 1
@@ -77,7 +80,7 @@ def list_files(path: str) -> Listing:
             links.append(full)
         else:
             files.append(full)
-    # A link within the folder is read where the file that it leads to is not.
+    # Read a link within the folder only if its target is not read itself
     read = set(map(os.path.realpath, files)) if links else set()
     for link in links:
         target = os.path.realpath(link)
@@ -87,17 +90,12 @@ def list_files(path: str) -> Listing:
             left_out[REPEATED] += 1
         else:
             files.append(link)
-    named = ((_title(os.path.relpath(full, path).replace(os.sep, "/")), full) for full in files)
+    named = ((composed(os.path.relpath(full, path).replace(os.sep, "/")), full) for full in files)
     return Listing(sorted(named), left_out)
 
 
-def _title(relative: str) -> str:
-    """The path as titles have it: macOS writes が as two characters in the names of files, and nobody types it so."""
-    return unicodedata.normalize("NFC", relative)
-
-
 def _walk(path: str) -> Iterator[tuple[str, Reason | None]]:
-    """(path, why it is not read) of every file, and of the folders that are not entered."""
+    """Yields (path, why it is not read) of every file, and of the folders that are not entered."""
     failed: list[OSError] = []
     for parent, folders, names in os.walk(path, onerror=failed.append):
         ours = our_notes(parent, names)
@@ -115,7 +113,7 @@ def _walk(path: str) -> Iterator[tuple[str, Reason | None]]:
 
 
 def _of_folder(parent: str, name: str) -> Reason | None:
-    """Why a folder is not entered."""
+    """Returns why a folder is not entered, or ``None``."""
     full = os.path.join(parent, name)
     if name.startswith("."):
         return HIDDEN
@@ -127,7 +125,7 @@ def _of_folder(parent: str, name: str) -> Reason | None:
 
 
 def _of_file(parent: str, name: str) -> Reason | None:
-    """Why a file is not read, as far as it is no matter of links within the folder."""
+    """Returns why a file is not read, or ``None``. Links are checked by `list_files`."""
     full = os.path.join(parent, name)
     if name.startswith("."):
         return HIDDEN
@@ -135,7 +133,7 @@ def _of_file(parent: str, name: str) -> Reason | None:
         return NOT_UTF8
     try:
         mode = os.stat(full).st_mode
-    except OSError:  # a link to nothing, or to itself
+    except OSError:  # a link to a missing file, or to itself
         return BROKEN
     if not stat.S_ISREG(mode):
         return SPECIAL

@@ -1,7 +1,7 @@
-"""A folder of Markdown notes, with relative links and ``[[wiki links]]``; of a Marp deck each slide is a page.
+"""Reads a folder of Markdown notes, with relative links and ``[[wiki links]]``. Each slide of a Marp deck is a page.
 
-Parsed by markdown-it-py as CommonMark with tables, footnotes, formulas and what `note_syntax` adds. Front matter,
-comments, images, and blocks of code and of formulas are dropped; of HTML the text stays.
+markdown-it-py parses the notes as CommonMark with tables, footnotes, formulas and the rules in `note_syntax`. Front
+matter, comments, images, code blocks and formula blocks are dropped. Of HTML, the text is kept.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from keras_negaposi.readers.note_syntax import link_target, note_syntax
 
 SUFFIXES = (".md", ".markdown")
 DEEPEST_BLOCK, DEEPEST_LINK = 200, 20
-"""Lists and quotations within each other: what is deeper is dropped. Links and emphases: what is deeper is text."""
+"""Nesting limits. Deeper lists and quotations are dropped; deeper links and emphases are text."""
 _DIVIDER = re.compile(r"\bheadingDivider[ \t]*:[ \t]*([^\n]*)")
 _HIGHLIGHT = re.compile(r"(?<!=)==(?!=)")
 
 
 def read_markdown(path: str) -> Iterator[Document]:
-    """Yields every note below the folder, in the order of their paths; the title is the path without its suffix.
+    """Yields the notes in a folder and its subfolders, ordered by path. A title is the path without its suffix.
 
-    A note's first line is its name, unless its text begins with it. A deck's pages are its slides.
+    The first line of a note is its name, unless the text begins with it. The pages of a deck are its slides.
 
     Raises:
         InputError: a note is not UTF-8 or too large; names it.
@@ -53,13 +53,13 @@ def read_markdown(path: str) -> Iterator[Document]:
 
 class _Markdown(MarkdownIt):
     def validateLink(self, url: str) -> bool:
-        return True  # a link of any scheme is a link; only its text is used
+        return True  # accept links of any scheme, since only their text is used
 
 
 def note_parser() -> MarkdownIt:
-    """The parser for `parse_note`."""
+    """Returns the parser for `parse_note`."""
     parser = _Markdown("commonmark").enable(["table", "strikethrough"])
-    for rule, deepest in (("block", DEEPEST_BLOCK), ("inline", DEEPEST_LINK)):  # one option serves both
+    for rule, deepest in (("block", DEEPEST_BLOCK), ("inline", DEEPEST_LINK)):  # one option limits both
         parser.core.ruler.before(rule, f"deepest_{rule}", partial(_set_deepest, deepest))
     parser.use(footnote_plugin, move_to_end=False)
     parser.use(dollarmath_plugin, allow_space=False, allow_digits=False, double_inline=True)
@@ -71,15 +71,15 @@ def _set_deepest(deepest: int, state: StateCore) -> None:
 
 
 def parse_note(parser: MarkdownIt, text: str, dividers: Collection[str] = ()) -> list[list[Line]]:
-    """The lines of a note: one a heading, paragraph, list item and table cell; its line breaks are kept.
+    """Parses a note into lines: one for each heading, paragraph, list item and table cell. Line breaks are kept.
 
     Args:
-        parser: of `note_parser`.
+        parser: the result of `note_parser`.
         text: Markdown without front matter.
-        dividers: tags between pages: a ruler ``hr`` ends a page, a heading such as ``h1`` begins one.
+        dividers: tags that separate pages. A thematic break (``hr``) ends a page; a heading (``h1``) begins one.
 
     Returns:
-        The pages; one if there are no dividers.
+        The lines of each page; one page without dividers.
     """
     env: dict[str, dict] = {}
     pages: list[list[Line]] = [[]]
@@ -96,18 +96,19 @@ def parse_note(parser: MarkdownIt, text: str, dividers: Collection[str] = ()) ->
 
 
 def _dividers(properties: Mapping[object, object], text: str) -> set[str]:
-    """What separates Marp's slides: rulers, and headings by the directive headingDivider (a level, or several)."""
+    """Returns the tags that separate Marp slides: thematic breaks, and the headings that headingDivider names."""
     comments = re.findall(r"<!--.*?(?:-->|\Z)", text, re.DOTALL)
     directives = [found[1] for comment in comments for found in _DIVIDER.finditer(comment)]
     directive = directives[-1] if directives else str(properties.get("headingDivider"))
     levels = [int(level) for level in re.findall("[1-6]", directive)]
+    # One level includes the levels above it; a list does not
     if len(levels) == 1 and "[" not in directive:
         levels = list(range(1, levels[0] + 1))
     return {"hr", *(f"h{level}" for level in levels)}
 
 
 def _inline_lines(tokens: Sequence[Token], footnotes: Mapping[int, Mapping]) -> list[Line]:
-    """The lines of a paragraph; after them those of the footnotes that are written within it."""
+    """Returns the lines of a paragraph, followed by those of its inline footnotes."""
     collector = LineCollector()
     targets: list[str | None] = []
     after: list[Line] = []
@@ -130,7 +131,7 @@ def _inline_lines(tokens: Sequence[Token], footnotes: Mapping[int, Mapping]) -> 
 
 
 def _without_highlights(tokens: Sequence[Token]) -> list[str]:
-    """The contents of the tokens without the marks of ``==highlighted text==``."""
+    """Returns the contents of the tokens without the marks of ``==highlighted text==``."""
     marks: list[set[int]] = [set() for _ in tokens]
     opened: tuple[int, int] | None = None
     for number, token in enumerate(tokens):

@@ -1,6 +1,6 @@
-"""What Obsidian and Foam add to Markdown, as rules of markdown-it.
+"""The Markdown extensions of Obsidian and Foam, as rules of markdown-it.
 
-Links ``[[page#heading|shown]]`` with link definitions, embeds ``![[page]]``, comments ``%%not shown%%``, block names
+Links ``[[page#heading|text]]`` with link definitions, embeds ``![[page]]``, comments ``%%hidden%%``, block names
 ``^name``, callouts ``> [!note] title`` and tasks ``- [ ] text``. See https://help.obsidian.md/syntax and
 https://docs.foamnotes.com.
 """
@@ -28,7 +28,7 @@ _COMMENT = "%%"
 
 
 def note_syntax(parser: MarkdownIt) -> None:
-    """Adds the rules to a parser. The ``meta`` of a ``link_open`` has the "target" that `link_target` describes."""
+    """Adds the rules to a parser. In each ``link_open`` token, ``meta["target"]`` is the link's `link_target`."""
     parser.block.ruler.before(
         "fence", "comment", _comment_block, {"alt": ["paragraph", "reference", "blockquote", "list"]}
     )
@@ -40,7 +40,7 @@ def note_syntax(parser: MarkdownIt) -> None:
 
 
 def link_target(href: str) -> str | None:
-    """The path that a Markdown link leads to, with ``./`` or ``../`` if it is relative; ``None`` if it is no path."""
+    """Returns the path of a Markdown link, beginning with ``./`` or ``../`` if it is relative; ``None`` for a URL."""
     path = unquote(href.split("#")[0]).rstrip("/")
     if not path or _SCHEME.match(href):
         return None
@@ -48,7 +48,7 @@ def link_target(href: str) -> str | None:
 
 
 def _wiki_link(state: StateInline, silent: bool) -> bool:
-    """Takes a link, and an embed to drop it. Without a page it is a heading of the same note."""
+    """Parses a wiki link, and drops an embed. A link without a page leads to a heading of the same note."""
     found = _WIKI.match(state.src, state.pos, state.posMax)
     if not found:
         return False
@@ -56,6 +56,7 @@ def _wiki_link(state: StateInline, silent: bool) -> bool:
     heading = (found["heading"] or "").removesuffix("\\").strip("# ")
     if not (target or heading or found["shown"]):
         return False
+    # Write the tokens; Markdown in the shown text is parsed
     if not silent and not found["embed"]:
         defined = state.env.get("references", {}).get(normalizeReference(target))
         opened = state.push("link_open", "a", 1)
@@ -83,7 +84,7 @@ def _comment(state: StateInline, silent: bool) -> bool:
 
 
 def _comment_block(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
-    """Skips a comment that begins a line and ends on a later one; the text after it stays."""
+    """Skips a comment that begins a line and ends on a later one. Text after it is kept."""
     start = state.bMarks[start_line] + state.tShift[start_line]
     if not state.src.startswith(_COMMENT, start) or state.is_code_block(start_line):
         return False
@@ -92,6 +93,7 @@ def _comment_block(state: StateBlock, start_line: int, end_line: int, silent: bo
         return False
     if silent:
         return True
+    # Continue with what follows on the last line of the comment
     line = next(line for line in range(start_line, end_line) if end < state.eMarks[line])
     rest = state.src[end + 2 : state.eMarks[line]]
     state.bMarks[line] = end + 2
@@ -102,13 +104,13 @@ def _comment_block(state: StateBlock, start_line: int, end_line: int, silent: bo
 
 
 def _reference(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
-    """Takes a link's definition, unless it looks like a footnote's: that is text."""
+    """Parses a link definition. One that looks like a footnote definition is text."""
     start = state.bMarks[start_line] + state.tShift[start_line]
     return not state.src.startswith("[^", start) and reference(state, start_line, end_line, silent)
 
 
 def _strip_markers(state: StateCore) -> None:
-    """Takes callouts' kinds, tasks' boxes and blocks' names out of the text, before it is parsed."""
+    """Removes callout types, task boxes and block names from the text, before inline parsing."""
     before = ("", "")
     for token in state.tokens:
         if token.type == "inline":

@@ -1,4 +1,4 @@
-"""What this package has written itself, which is no source."""
+"""Recognizes folders and files that this package has written, so that they are not read as a source."""
 
 from __future__ import annotations
 
@@ -7,25 +7,28 @@ from collections.abc import Collection
 
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import opened, read_json
+from keras_negaposi.config.saved import CONFIG_FILE
 
 NOTES, NOTES_BEGIN = "README.md", b"# Pairs of "
-"""What `keras_negaposi.pairs` writes next to the pairs."""
+"""Name and first bytes of the notes that `keras_negaposi.pairs` writes next to the pairs."""
 HONBUN = "honbun_data.json"
-CONFIG, LARGEST_CONFIG = "config.json", 1 << 20
-"""What a run's folder has, and its bytes at most."""
+LARGEST_CONFIG = 1 << 20
+"""Limit in bytes for the ``config.json`` of a run."""
 
 
 def is_ours(folder: str) -> bool:
-    """Whether `keras_negaposi.pairs` or a training has written the folder."""
+    """Returns whether a folder is the output of `keras_negaposi.pairs`, or the folder of a run."""
     try:
         names = os.listdir(folder)
     except OSError:
         return False
-    return our_notes(folder, names) is not None or (CONFIG in names and _is_of_run(os.path.join(folder, CONFIG)))
+    if our_notes(folder, names) is not None:
+        return True
+    return CONFIG_FILE in names and _is_of_run(os.path.join(folder, CONFIG_FILE))
 
 
 def our_notes(folder: str, names: Collection[str]) -> str | None:
-    """The name of the notes that `keras_negaposi.pairs` has written into a folder, if it has."""
+    """Returns the name of the notes in a folder if `keras_negaposi.pairs` has written them, or ``None``."""
     if NOTES not in names or HONBUN not in names:
         return None
     try:

@@ -1,4 +1,4 @@
-"""PDF slides, a page a slide (pypdfium2, extra ``pdf``)."""
+"""Reads PDF slides; each slide is a page. Needs pypdfium2 (the extra ``pdf``)."""
 
 from __future__ import annotations
 
@@ -15,38 +15,39 @@ from keras_negaposi.readers.folder import find_files
 
 SUFFIXES = (".pdf",)
 MOST_NAMED = 5
-"""Files without text that are named."""
+"""Number of files with empty pages that are named."""
 WRAPPED = 15
-"""Characters of the narrowest column of text."""
+"""Width in characters of the narrowest column of text."""
 SLACK = 4
-"""Columns by which full lines differ: no line begins with a full stop or a small kana."""
+"""Columns by which full lines may differ in width, because no line may begin with a full stop or a small kana."""
 _SUPPLEMENT = (
     "⺀厂乛乚乙亻冂𠘨刀刂卜㔾小小兀尣尢𡯂巳幺彑彐忄心扌攵⺚旡日月歺母民氵氺灬爫爫丬牛犭王𤴔目示礻𥫗糹纟罓罒㓁冗𦉫羊𦍌𦍋耂"
     "肀聿肉𦥑艹艹艹虎衤覀西见角𧢲讠贝𧾷车辶辶辶邑钅長镸长门𨸏阝雨青韦页风飞食𩙿飠饣𩠐马骨鬼鱼鸟卤麦黄黾斉齐歯齿竜龙龜亀龟"
 )
-"""For U+2E80 and what follows: Unicode's property Equivalent_Unified_Ideograph."""
+"""Characters for U+2E80 and following: Unicode's property Equivalent_Unified_Ideograph."""
 _RADICALS = {code: unicodedata.normalize("NFKC", chr(code)) for code in range(0x2F00, 0x2FD6)} | {
     0x2E80 + number: character for number, character in enumerate(_SUPPLEMENT)
 }
 _RADICALS[0x2F3E] = "戸"  # Japanese fonts draw both with one glyph; Unicode names 戶
-"""Chrome and others write the first of the characters that share a glyph, which is a radical: ⼈ for 人."""
+"""Radicals and the characters that they stand for. Of characters with the same glyph, Chrome and others write the first
+one, which is a radical: ⼈ for 人."""
 _HYPHEN = re.compile("[\x02\ufffe\xad](\r?\n)?|(?<=[a-z])\u2010\r?\n(?=[a-z])")
-"""What pdfium makes of the hyphen at the end of a line that the word continues on; the soft hyphen itself; and what
-Chrome writes for it at the end of a line."""
+"""A hyphen that divides a word at the end of a line: as pdfium returns it, a soft hyphen, and as Chrome writes it."""
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufeff\uffff]")
-"""Without those that break lines."""
+"""Control characters, except line breaks."""
 _JAPANESE = "[\u3041-\u3096\u30a1-\u30fa\u30fc\u3005\u3400-\u9fff\uf900-\ufaff]"
-_WITHIN, _GOES_ON = re.compile(f"({_JAPANESE}|、)$"), re.compile(_JAPANESE)
-"""How a line ends that a line break cut, and how the next one begins."""
+_UNFINISHED, _CONTINUES = re.compile(f"({_JAPANESE}|、)$"), re.compile(_JAPANESE)
+"""The end of a line that a line break cut off, and the beginning of the next one."""
 _SENTENCE_END = ("。", "！", "？", "。」", "。）")
 
 
 def read_pdf(path: str) -> Iterator[Document]:
-    """Yields a PDF file, or every one below a folder, as a document of numbered pages; says how many have no text.
+    """Yields a PDF file, or each one in a folder and its subfolders, as a document of numbered pages.
+
+    Reports how many pages have no text.
 
     Raises:
-        InputError: pypdfium2 is missing, or a file is no PDF or locked by a password, which it names; or no page has
-            text.
+        InputError: pypdfium2 is not installed; a file is not a PDF or is protected by a password; or no page has text.
     """
     pages = with_text = 0
     without: list[str] = []
@@ -60,18 +61,18 @@ def read_pdf(path: str) -> Iterator[Document]:
         yield Document(title, texts, [page_title(title, n) for n in range(len(texts))])
     line = f"{path}: {with_text:,} of {pages:,} pages have text"
     if not with_text:
-        raise InputError(f"{line}; recognize the text of scanned pages first (OCR)")
+        raise InputError(f"{line}; run OCR on scanned pages first")
     if without:
         more = f" and {len(without) - MOST_NAMED:,} more files" if len(without) > MOST_NAMED else ""
-        say(f"{line}; without: {', '.join(without[:MOST_NAMED])}{more}")
+        say(f"{line}; files with empty pages: {', '.join(without[:MOST_NAMED])}{more}")
 
 
 def _page_texts(path: str) -> list[list[Line]]:
-    """The lines of each page."""
+    """Returns the lines of each page of a file."""
     try:
         import pypdfium2
     except ImportError:
-        raise InputError(f"{path}: PDF needs pypdfium2; pip install 'keras_negaposi[pdf]'") from None
+        raise InputError(f"{path}: reading PDF needs pypdfium2; pip install 'keras_negaposi[pdf]'") from None
     content = read_bytes(path)
     if not content:
         raise InputError(f"{path}: the file is empty; leave it out")
@@ -80,12 +81,12 @@ def _page_texts(path: str) -> list[list[Line]]:
             return [page_lines(page.get_textpage().get_text_bounded()) for page in pdf]
     except pypdfium2.PdfiumError as error:
         if "password" in str(error).lower():
-            raise InputError(f"{path}: locked by a password; save it without one") from None
-        raise InputError(f"{path}: not a PDF that can be read, or one without pages ({error})") from None
+            raise InputError(f"{path}: protected by a password; save it without one") from None
+        raise InputError(f"{path}: not a readable PDF, or it has no pages ({error})") from None
 
 
 def page_lines(text: str) -> list[Line]:
-    """A page's lines, words that a hyphen cut and Japanese sentences that a line break cut made whole again."""
+    """Returns the lines of a page, with hyphenated words and Japanese sentences rejoined across line breaks."""
     lines = [line.text for line in plain_lines(_CONTROL.sub("", _HYPHEN.sub("", text)).translate(_RADICALS))]
     joined: list[str] = []
     start = 0
@@ -97,10 +98,10 @@ def page_lines(text: str) -> list[Line]:
 
 
 def _sentence_joined(lines: list[str]) -> list[str]:
-    """The lines, the last of which ends a sentence, put together with those before it that are parts of it for sure.
+    """Joins the last line, which ends a sentence, with the lines before it that certainly belong to the sentence.
 
-    Slides have items, a line each, without a full stop. So a line is a part only where the column is full: it is long,
-    all such lines are equally long, and no longer one ends the sentence.
+    Slides contain items of one line each, without a full stop. So a line belongs to the sentence only if it fills its
+    column: it is long, all of the joined lines are equally long, and the last line is not longer.
     """
     if len(lines) < 2:
         return lines
@@ -112,9 +113,9 @@ def _sentence_joined(lines: list[str]) -> list[str]:
 
 
 def _is_cut(line: str, following: str) -> bool:
-    return _WITHIN.search(line) is not None and _GOES_ON.match(following) is not None
+    return _UNFINISHED.search(line) is not None and _CONTINUES.match(following) is not None
 
 
 def _width(line: str) -> int:
-    """In columns; a full-width character has two."""
+    """Returns the width of a line in columns; a full-width character takes two."""
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in line)

@@ -1,6 +1,6 @@
-"""A Scrapbox (Cosense) project's export: one JSON object whose ``pages`` have a title and lines.
+"""Reads the export of a Scrapbox (Cosense) project: a JSON object whose ``pages`` have a title and lines.
 
-Links and decorations are reduced to their text (`scrapbox_notation`); icons, images, formulas, code, command lines and
+Links and decorations are reduced to their text (`scrapbox_notation`). Icons, images, formulas, code, command lines and
 URLs are dropped.
 """
 
@@ -14,22 +14,22 @@ from keras_negaposi.data.json_stream import stream_items
 from keras_negaposi.readers.document import Document, Line, LineBuilder, plain_lines
 from keras_negaposi.readers.scrapbox_notation import read_notation
 
-_INDENT = re.compile(r"[\s\ufeff]*")
+_INDENT = re.compile(r"\A[\s\ufeff]+")
 _BLOCK = re.compile(r"(code|table):(.*)", re.DOTALL)
 _COMMAND = re.compile(r"[$%] .")
 _QUESTION = re.compile(r"\? (?=.)")
 
 
 def read_scrapbox(path: str) -> Iterator[Document]:
-    """Yields the export's pages as documents, in its order, one in memory at a time.
+    """Yields the pages of an export as documents, in its order. Only one page is in memory at a time.
 
     Raises:
-        InputError: it is no export; names the page.
+        InputError: the file is not an export; names the page.
     """
     for number, page in enumerate(stream_items(path, "pages.item"), 1):
         place = f"{path}: page {number}"
         if not isinstance(page, dict) or not isinstance(page.get("title"), str):
-            raise InputError(f'{place}: has no "title"; is this a project\'s export?')
+            raise InputError(f'{place}: has no "title"; is this the export of a project?')
         title = page["title"]
         place = f"{place} {quoted(title)}"
         lines = page.get("lines")
@@ -39,23 +39,25 @@ def read_scrapbox(path: str) -> Iterator[Document]:
 
 
 def parse_page(title: str, lines: list[str]) -> list[Line]:
-    """A page's lines as lines of text; the first one is not notation if it is the title."""
+    """Returns the text of a page's lines. The first line is not read as notation if it is the title."""
     if lines and lines[0].split() == title.split():
         return [*plain_lines(title), *parse_lines(lines[1:])]
     return parse_lines(lines)
 
 
 def parse_lines(lines: list[str]) -> list[Line]:
-    """Lines of notation as lines of text; empty ones are left out, and so is code."""
-    result = []
+    """Returns the text of lines of notation, without empty lines and code."""
+    result: list[Line] = []
     kind, block_indent = "", 0
     for raw in (part for line in lines for part in line.split("\n")):
-        indent = _INDENT.match(raw).end()  # type: ignore[union-attr] - it matches nothing, too
-        text = raw[indent:]
+        text = _INDENT.sub("", raw)
+        indent = len(raw) - len(text)
+        # A line of a block of code, or of a table
         if kind and indent > block_indent:
             if kind == "table":
                 result.append(_line(raw[block_indent + 1 :].split("\t"), table=True))
             continue
+        # The beginning of a block, or a line of text
         kind, block_indent = "", indent
         if block := _BLOCK.match(text):
             kind = block[1]
@@ -69,7 +71,7 @@ def parse_lines(lines: list[str]) -> list[Line]:
 
 
 def _text(line: object, place: str) -> str:
-    """A line of an export with or without metadata."""
+    """Returns the text of a line in an export, which may have metadata."""
     text = line.get("text") if isinstance(line, dict) else line
     if not isinstance(text, str):
         raise InputError(f'{place}: a line must be a string or have a "text", not {quoted(line)}')
@@ -79,7 +81,7 @@ def _text(line: object, place: str) -> str:
 def _line(cells: list[str], *, table: bool = False) -> Line:
     builder = LineBuilder()
     for cell in cells:
-        for piece in read_notation(cell, table=table):
-            builder.add(piece.text, target=piece.target)
+        for fragment in read_notation(cell, table=table):
+            builder.add(fragment.text, target=fragment.target)
         builder.add(" ")
     return builder.line()

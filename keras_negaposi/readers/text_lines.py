@@ -1,4 +1,4 @@
-"""The lines of a text file as spreadsheets and scripts write it: UTF-8, or UTF-16 with its mark; LF, CRLF or CR."""
+"""Reads lines as spreadsheets and scripts write them: UTF-8, or UTF-16 with a byte order mark; LF, CRLF or CR."""
 
 from __future__ import annotations
 
@@ -11,25 +11,29 @@ from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import BLOCK
 
 LONGEST_LINE = 16 << 20
-"""Characters of a line, and of a cell of several lines: it has to be held in memory."""
+"""Limit in characters for a line, and for a cell of several lines, which must fit into memory."""
 _MARKS = {
     codecs.BOM_UTF8: ("utf-8", "surrogateescape"),
     codecs.BOM_UTF16_LE: ("utf-16-le", "surrogatepass"),
     codecs.BOM_UTF16_BE: ("utf-16-be", "surrogatepass"),
 }
+"""Encoding and error handler by byte order mark."""
+Line = tuple[int, str]
+"""The number of a line, from 1, and its text with the line break."""
+
 _LINE = re.compile(r"[^\r\n]*+(?:\r?\n|\r(?!\Z))")
 _LINE_END = re.compile(r"[\r\n]")
 
 
-def read_lines(file: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
-    """Yields (number from 1, line with its end), each as soon as it has been read.
+def read_lines(file: BinaryIO, name: str) -> Iterator[Line]:
+    """Yields the lines, each as soon as it has been read.
 
     Args:
-        file: from its beginning; may be a terminal or pipe.
-        name: of the file in an error.
+        file: read from its beginning; may be a terminal or pipe.
+        name: name of the file in error messages.
 
     Raises:
-        InputError: a line is in another encoding, has a NUL character, or would fill the memory; names the line.
+        InputError: a line has another encoding, contains a NUL character, or is too long; names the line.
     """
     for number, line in enumerate(_split(_decoded(file, name), name), 1):
         try:
@@ -40,12 +44,14 @@ def read_lines(file: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
                 f"{name}: line {number}: not UTF-8 at byte {at} of the line; save it as UTF-8 (in Excel: CSV UTF-8)"
             ) from None
         if "\0" in line:
-            raise InputError(f"{name}: line {number}: has a NUL character; is it a text file? Save it as UTF-8")
+            raise InputError(
+                f"{name}: line {number}: contains a NUL character; check that it is a text file, and save it as UTF-8"
+            )
         yield number, line
 
 
 def _split(texts: Iterator[str], name: str) -> Iterator[str]:
-    waiting: list[str] = []  # the beginning of a line
+    waiting: list[str] = []  # blocks of a line that is not complete yet
     number = 1
     for text in texts:
         whole = "".join((*waiting, text)) if _LINE_END.search(text) or (waiting and waiting[-1][-1:] == "\r") else None
@@ -65,22 +71,24 @@ def _split(texts: Iterator[str], name: str) -> Iterator[str]:
 
 
 def too_long(name: str, number: int) -> InputError:
-    """Of a line, or a cell that begins there."""
+    """Returns the error for a line that is too long, or a cell that begins in it."""
     return InputError(
         f"{name}: line {number} has more than {LONGEST_LINE:,} characters; is this the file that you meant?"
     )
 
 
 def _decoded(file: BinaryIO, name: str) -> Iterator[str]:
-    """The text a block at a time, without its mark; bytes that are not UTF-8 become surrogates."""
-    read = getattr(file, "read1", file.read)  # of a terminal or pipe: what is there
+    """Yields decoded blocks of text, without the byte order mark. Bytes that are not UTF-8 become surrogates."""
+    read = getattr(file, "read1", file.read)  # of a terminal or pipe, returns what is available
     block = b""
     while len(block) < len(codecs.BOM_UTF8) and (more := read(BLOCK)):
         block += more
+    # Choose the encoding by the mark
     mark = next((mark for mark in _MARKS if block.startswith(mark)), b"")
     encoding, errors = _MARKS[mark or codecs.BOM_UTF8]
     decoder = codecs.getincrementaldecoder(encoding)(errors)
     block = block[len(mark) :]
+    # Decode
     try:
         while block:
             yield decoder.decode(block)

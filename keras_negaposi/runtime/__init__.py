@@ -1,1 +1,1 @@
-"""What a run works with: its folder, locks, progress, executors."""
+"""What all commands use: the run's folder, locks, executors, HTML templates."""

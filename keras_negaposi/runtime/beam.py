@@ -1,7 +1,8 @@
-"""The engine for more than one machine: Apache Beam, whose runner may be Dataflow, Flink, Spark, or this process.
+"""The executor for several machines: Apache Beam, whose runner may be Dataflow, Flink, Spark, or this process.
 
-Items and results go through files in a folder that all machines see, so a pipeline stays small however much it does.
-What is in the files is data only: whoever can write there cannot make a worker run something.
+Items and results are exchanged as files in a folder that all machines can reach, so the pipeline itself stays small.
+The files contain data only (`value_bytes`), so nobody who can write to the folder can make a worker run code. Beam's
+own collections would pickle the items into the pipeline, and yield the results in any order.
 """
 
 from __future__ import annotations
@@ -35,16 +36,16 @@ NO_CLASSES: Classes = {}
 
 
 def engine_of(config: EngineConfig, folder: str, here: Engine, classes: Classes = NO_CLASSES) -> Engine:
-    """What the options say.
+    """Returns the executor that the options choose.
 
     Args:
-        config: names Beam's runner, or none.
-        folder: the output's, where the exchange is unless ``config`` says otherwise.
-        here: the engine where no runner is named.
-        classes: dataclasses of which items and results may be, by name, besides what `value_bytes` takes.
+        config: the options; may name a Beam runner.
+        folder: the output folder, where files are exchanged unless ``config.runner_folder`` names another one.
+        here: the executor to use if the options name no runner.
+        classes: dataclasses that items and results may contain in addition to the types of `value_bytes`, by name.
 
     Raises:
-        InputError: there is no such runner.
+        InputError: the runner does not exist.
     """
     if not config.runner:
         return here
@@ -52,15 +53,16 @@ def engine_of(config: EngineConfig, folder: str, here: Engine, classes: Classes 
 
 
 class Beam:
-    """See `engines`.
+    """An executor that runs the work as an Apache Beam pipeline.
 
     Args:
-        runner: Beam's name of it.
-        options: ``name=value`` or ``name`` each, as the runner documents them.
-        folder: in which a temporary folder for what is exchanged is made.
+        runner: Beam's name of the runner.
+        options: options of the runner, each as ``name=value`` or ``name``.
+        folder: where a temporary folder for the exchanged files is created.
+        classes: as in `engine_of`.
 
     Raises:
-        InputError: Beam is not installed, or has no such runner.
+        InputError: Beam is not installed, or the runner does not exist.
     """
 
     def __init__(self, runner: str, options: Sequence[str], folder: str, classes: Classes = NO_CLASSES) -> None:
@@ -78,24 +80,30 @@ class Beam:
         self._classes = classes
 
     def __call__(self, make_work: MakeWork[ItemT, ResultT], items: Iterable[ItemT]) -> Iterator[ResultT]:
-        """The results of the items, in order, after all have been done."""
+        """Yields the results in the order of the items, after all items have been processed."""
         import apache_beam
 
         with _exchange(self._folder) as folder:
+            # Write the items
             count = 0
             for item in items:
                 write_bytes(_item(folder, count), encode(item, self._classes))
                 count += 1
+            # Let the workers read them and write the results
             with apache_beam.Pipeline(runner=self._runner, options=self._options) as pipeline:
                 numbers = pipeline | apache_beam.Create(range(count)) | apache_beam.Reshuffle()
                 numbers | apache_beam.ParDo(_do(make_work, folder, self._classes))
+            # Read the results
             for number in range(count):
                 yield decode(read_bytes(_result(folder, number)), _result(folder, number), self._classes)
 
 
 @contextlib.contextmanager
 def _exchange(folder: str) -> Iterator[str]:
-    """A folder of this job alone. If the job is killed the next one removes it, but on an object store it stays."""
+    """Creates a folder for this job, and removes it at the end.
+
+    If the job is killed, the next one removes the folder, except on an object store, where it stays.
+    """
     if is_remote(folder):
         path = join(folder, f"{temporary.PREFIX}{uuid.uuid4().hex}{temporary.SUFFIX}")
         make_folder(path)
@@ -119,7 +127,7 @@ def _do(make_work: MakeWork[ItemT, ResultT], folder: str, classes: Classes) -> a
             self._work = make_work()
 
         def process(self, number: int) -> None:
-            if not exists(_result(folder, number)):  # Beam may do a thing twice
+            if not exists(_result(folder, number)):  # Beam may process an item twice
                 item = decode(read_bytes(_item(folder, number)), _item(folder, number), classes)
                 write_bytes(_result(folder, number), encode(self._work(item), classes))
 

@@ -1,7 +1,11 @@
-"""Who does work that falls into independent items: the threads of this process, or the workers of Apache Beam.
+"""Executors for work on independent items: the threads of this process, or the workers of Apache Beam.
 
-An engine takes ``make_work``, which gives the function of an item and is called once a worker, and the items; it yields
-the results in their order. `in_threads` is one, `beam.Beam` another.
+An executor (`Engine`) is called with ``make_work`` and the items, and yields the results in the order of the items.
+Each worker calls ``make_work`` once; it returns the function that is applied to an item. `in_threads`, `one_by_one` and
+`beam.Beam` are executors.
+
+Threads come from `concurrent.futures`, but its ``map`` reads all items before it yields a result (``buffersize`` is new
+in Python 3.14). joblib and Dask would add a dependency, and neither runs on Dataflow, Flink or Spark as Beam does.
 """
 
 from __future__ import annotations
@@ -19,7 +23,10 @@ Engine = Callable[[MakeWork[ItemT, ResultT], Iterable[ItemT]], Iterator[ResultT]
 
 
 def in_threads(make_work: MakeWork[ItemT, ResultT], items: Iterable[ItemT]) -> Iterator[ResultT]:
-    """TensorFlow's ops do not hold Python's lock, so threads share the processors; few items are held at once."""
+    """Applies the work in one thread per processor, and holds few items at a time.
+
+    Threads run in parallel here because TensorFlow's ops release Python's global lock.
+    """
     work, threads = make_work(), os.cpu_count() or 1
     remaining = iter(items)
     with ThreadPoolExecutor(threads) as pool:
@@ -28,5 +35,5 @@ def in_threads(make_work: MakeWork[ItemT, ResultT], items: Iterable[ItemT]) -> I
 
 
 def one_by_one(make_work: MakeWork[ItemT, ResultT], items: Iterable[ItemT]) -> Iterator[ResultT]:
-    """For work that takes all processors by itself."""
+    """Applies the work to one item after the other, for work that uses all processors by itself."""
     return map(make_work(), items)

@@ -1,8 +1,12 @@
-"""One process at a time in a folder, local or on any path that ``tf.io.gfile`` takes.
+"""A lock that lets one process at a time work in a folder, which may be local or any path that ``tf.io.gfile`` takes.
 
-The folder holds a file that names its owner, who keeps it fresh. Whoever comes next takes over what a dead process
-left: on the same machine at once, on another after `STALE_S`. Where there are kernel locks the owner also has one on
-the file, which tells containers apart.
+The lock file names its owner, who writes the time into it every `BEAT_S`. The next process takes over a lock that a
+dead process left: at once on the same machine, after `STALE_S` on another one. Where the system has kernel locks, the
+owner also holds one on the file, because processes in two containers cannot see each other.
+
+We considered filelock 4 (``SoftFileLease`` has heartbeats and knows PID namespaces), portalocker and fasteners. None
+locks gs:// paths, filelock must watch the lock of another machine for a whole lease before it can tell that the owner
+is dead, and the other two do not recognize a dead owner on another machine at all.
 """
 
 from __future__ import annotations
@@ -29,23 +33,34 @@ from checkpoints_tools.common.schema import checked
 
 NAME = "in_use.lock"
 BEAT_S = 60.0
+"""Seconds between two beats of an owner."""
 STALE_S = 600.0
+"""Seconds without a beat after which an owner on another machine counts as dead; the clocks may differ."""
 MISSED_BEATS = 3
+"""Beats without which an owner on this machine counts as dead, if nobody holds the kernel lock."""
 SETTLE_S = 0.5
+"""Seconds in which a process that came at the same moment writes its lock."""
 LONGEST = 1 << 16
-"""Bytes of a lock file that are read."""
+"""Number of bytes that are read from a lock file."""
 SIZE = 1024
-"""Bytes of a lock file, so that a beat replaces it in place and is never seen half-written."""
-FIX = "remove it if no process works in the folder"
+"""Bytes of a lock file. The size is fixed so that a beat overwrites the file in place and is never half-written."""
+FIX = "remove it if no process is using the folder"
 
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e11)]
 
 
 @dataclasses.dataclass(frozen=True)
 class Owner:
-    """A process that works in a folder; ``since`` and ``beat`` are seconds since the epoch.
+    """A process that works in a folder.
 
-    The rest is as in `processes`, and missing in what an older version wrote.
+    Attributes:
+        host: name of the machine.
+        pid: process number, which counts within ``namespace``.
+        since: when the work started, in seconds since the epoch.
+        beat: when the process was last known to be alive, in seconds since the epoch.
+        boot: `processes.boot_id`; empty in files of older versions.
+        namespace: `processes.pid_namespace`; empty in files of older versions.
+        started: `processes.start_time`; ``None`` in files of older versions.
     """
 
     host: str
@@ -57,25 +72,28 @@ class Owner:
     started: int | None = None
 
     def is_gone(self, free: bool | None) -> bool:
-        """Whether it has died, as far as can be told.
+        """Returns whether the process is dead, as far as this machine can tell.
 
         Args:
-            free: whether nobody had the kernel's lock on the file; ``None`` if there are no such locks.
+            free: whether no process held the kernel lock on the file; ``None`` without kernel locks.
         """
         if free is False:
             return False
+        # A process that this one can see
         here = self.host == socket.gethostname()
         if here and (self.boot, self.namespace) == (processes.boot_id(), processes.pid_namespace()):
             return not processes.runs(self.pid) or processes.start_time(self.pid) != self.started
-        if here and not self.boot:  # an older version's, or a system without /proc
+        if here and not self.boot:  # written by an older version, or on a system without /proc
             began = processes.start_clock(self.pid)
             return not processes.runs(self.pid) or (began is not None and began > self.since + 1)
+        # A process of another container on this machine would hold the kernel lock
         if free and self.boot and self.boot == processes.boot_id():
             return True
+        # Another machine, or a machine that was restarted
         return time.time() - self.beat > (MISSED_BEATS * BEAT_S if here and free else STALE_S)
 
     def is_same(self, other: Owner | None) -> bool:
-        """Whether the other one is the same process at the same work."""
+        """Returns whether the other owner is the same process, doing the same work."""
         return other is not None and dataclasses.replace(other, beat=self.beat) == self
 
     def __str__(self) -> str:
@@ -86,17 +104,18 @@ class Owner:
 
 
 def is_leftover(name: str) -> bool:
-    """Whether a file is a lock, or what a process leaves that is killed before its first file is complete."""
+    """Returns whether a file is a lock, or the temporary file of a killed process."""
     return name == NAME or temporary.is_ours(name)
 
 
 @contextmanager
 def locked(folder: str) -> Iterator[None]:
-    """Keeps other processes out of a folder, which is made if there is none; what a killed one left there is removed.
+    """Locks a folder for this process, creates it if necessary, and removes the temporary files of killed processes.
 
     Raises:
-        InputError: another process is in it, or its lock file is none of ours.
+        InputError: another process is using the folder, or the lock file is invalid.
     """
+    # Take the lock
     make_folder(folder)
     now = time.time()
     me = Owner(
@@ -109,6 +128,7 @@ def locked(folder: str) -> Iterator[None]:
         processes.start_time(os.getpid()),
     )
     lock = (_RemoteLock if is_remote(folder) else _LocalLock)(folder, me)
+    # Keep it until the work is done
     done = threading.Event()
     beat = threading.Thread(target=_keep_fresh, args=(lock, done), daemon=True)
     try:
@@ -123,25 +143,25 @@ def locked(folder: str) -> Iterator[None]:
 
 
 class _LocalLock:
-    """The lock file is taken over in place, with the kernel's lock on it, so that no two can do so at once."""
+    """A lock on a local folder. The kernel lock prevents two processes from taking over the same file at once."""
 
     def __init__(self, folder: str, me: Owner) -> None:
         self._path, self._me = join(folder, NAME), me
         self._descriptor, free = self._open()
         try:
             content = os.pread(self._descriptor, LONGEST, 0)
-            if free is None and not _text(content):  # it may be about to be written
+            if free is None and not _text(content):  # another process may be about to write it
                 time.sleep(SETTLE_S)
                 content = os.pread(self._descriptor, LONGEST, 0)
             owner = _parse(content, self._path)
             _check_gone(owner, free, folder, self._path)
             self._write()
-            if free is None:  # who came at the same moment has written by then, and the last one has it
+            if free is None:  # of the processes that came at the same moment, the last one to write has the lock
                 time.sleep(SETTLE_S)
                 owner = _parse(os.pread(self._descriptor, LONGEST, 0), self._path)
                 if not me.is_same(owner):
                     raise _in_use(owner, folder, self._path)
-        except OSError as error:  # a full disk
+        except OSError as error:  # such as a full disk
             remove(self._path)
             os.close(self._descriptor)
             error.filename = self._path
@@ -151,7 +171,7 @@ class _LocalLock:
             raise
 
     def _open(self) -> tuple[int, bool | None]:
-        """The file's descriptor, and whether the kernel's lock on it was free."""
+        """Returns the file's descriptor, and whether the kernel lock on it was free (as in `Owner.is_gone`)."""
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         while True:
             descriptor = os.open(self._path, flags | getattr(os, "O_BINARY", 0), 0o666)
@@ -161,7 +181,7 @@ class _LocalLock:
             free = processes.try_lock(descriptor)
             if free is False or self._is_there(descriptor):
                 return descriptor, free
-            os.close(descriptor)  # its owner was done, and removed it
+            os.close(descriptor)  # the owner has finished, and removed the file
 
     def _is_there(self, descriptor: int) -> bool:
         try:
@@ -170,7 +190,7 @@ class _LocalLock:
             return False
 
     def beat(self) -> None:
-        """Says that the owner is alive."""
+        """Writes that the owner is alive."""
         self._write()
 
     def _write(self) -> None:
@@ -179,9 +199,9 @@ class _LocalLock:
         os.ftruncate(self._descriptor, len(content))
 
     def release(self) -> None:
-        """Removes the file, if it is still this process's."""
+        """Removes the file, if this process still owns the lock."""
         mine = self._is_there(self._descriptor)
-        if not processes.HAS_LOCKS:  # Windows, where an open file cannot be removed
+        if not processes.HAS_LOCKS:  # on Windows, an open file cannot be removed
             os.close(self._descriptor)
         if mine:
             remove(self._path)
@@ -190,7 +210,7 @@ class _LocalLock:
 
 
 class _RemoteLock:
-    """An object store cannot look and write in one step, so what was written is read back after a moment."""
+    """A lock on an object store, which cannot check and write in one step: the file is read again after a moment."""
 
     def __init__(self, folder: str, me: Owner) -> None:
         self._path, self._me = join(folder, NAME), me
@@ -203,7 +223,7 @@ class _RemoteLock:
             raise _in_use(owner, folder, self._path)
 
     def beat(self) -> None:
-        """Says that the owner is alive, if the lock is still its own."""
+        """Writes that the owner is alive, if it still owns the lock."""
         if self._me.is_same(_read(self._path)):
             self._write()
 
@@ -211,13 +231,13 @@ class _RemoteLock:
         write_text(self._path, _content(dataclasses.replace(self._me, beat=time.time())))
 
     def release(self) -> None:
-        """Removes the file, if it is still this process's."""
+        """Removes the file, if this process still owns the lock."""
         if self._me.is_same(_read(self._path)):
             remove(self._path)
 
 
 def _check_gone(owner: Owner | None, free: bool | None, folder: str, path: str) -> None:
-    """Says that a dead owner's folder is taken over.
+    """Checks that the owner of a lock is dead, and reports that the lock is taken over.
 
     Raises:
         InputError: the owner is alive.
@@ -229,29 +249,29 @@ def _check_gone(owner: Owner | None, free: bool | None, folder: str, path: str) 
 
 
 def _in_use(owner: Owner | None, folder: str, path: str) -> InputError:
-    what = f"in use by {owner or 'another process'}; wait until it is done, or give another folder"
-    return InputError(f"{folder}: {what}; if it has died on another machine, remove {path}")
+    what = f"in use by {owner or 'another process'}; wait until it has finished, or give another folder"
+    return InputError(f"{folder}: {what}; if it died on another machine, remove {path}")
 
 
 def _read(path: str) -> Owner | None:
     try:
         return _parse(read_text(path).encode(), path)
-    except InputError:  # gone by now, or somebody else's
+    except InputError:  # removed by now, or not a lock file of ours
         return None
 
 
 def _parse(content: bytes, path: str) -> Owner | None:
-    """The owner; ``None`` if nothing was written yet.
+    """Returns the owner that a lock file names; ``None`` if the file is still empty.
 
     Raises:
-        InputError: it is no lock file.
+        InputError: it is not a lock file.
     """
     text = _text(content)
     return checked(Owner, parse_json(text, path), path, FIX) if text else None
 
 
 def _text(content: bytes) -> str:
-    """Without the zeros that a power cut leaves, and the spaces that fill it up."""
+    """Returns the content without its padding, and without the zeros that a power failure leaves."""
     return content.decode("utf-8", "replace").strip("\0 \r\n")
 
 
@@ -261,5 +281,5 @@ def _content(owner: Owner) -> str:
 
 def _keep_fresh(lock: _LocalLock | _RemoteLock, done: threading.Event) -> None:
     while not done.wait(BEAT_S):
-        with suppress(Exception):  # a full disk, a store that is away: the work itself will meet it, and say so
+        with suppress(Exception):  # a full disk or lost connection; the work itself will fail and report it
             lock.beat()

@@ -1,24 +1,69 @@
-"""Texts of other people on a page of ours."""
+"""HTML pages that contain texts of other people: Jinja2 templates with autoescape.
+
+Nothing in a text can become markup, and no invisible character in it can reorder or hide the text around it. Jinja2 and
+MarkupSafe do only the first, so `visible` does the second.
+"""
 
 from __future__ import annotations
 
+import functools
 import html
 import json
 import unicodedata
 
+import jinja2
+from markupsafe import Markup
+
+
+def render(package: str, template: str, **values: object) -> str:
+    """Returns a template of a package, filled in.
+
+    Strings are escaped and made `visible`, except `markupsafe.Markup`. In a ``<script type="application/json">``, write
+    ``{{ value|tojson }}``; the strings in ``value`` are not made `visible`.
+
+    Args:
+        package: the package whose folder contains the template, such as ``keras_negaposi.evaluation``.
+        template: the template's file name.
+        values: the template's variables.
+
+    Raises:
+        jinja2.UndefinedError: the template uses a variable that is not in ``values``.
+    """
+    return _environment(package).get_template(template).render(values)
+
 
 def visible(text: str) -> str:
-    """The same, with the controls written out that would reorder or hide what stands around them."""
+    """Returns the text with control and format characters written as ``[U+202E]``; line breaks and tabs stay."""
     return "".join(
         f"[U+{ord(c):04X}]" if unicodedata.category(c) in ("Cc", "Cf", "Cs") and c not in "\n\t" else c for c in text
     )
 
 
 def escape(text: str) -> str:
-    """`visible`, and markup shows as text."""
+    """Returns the text made `visible` and escaped for HTML."""
     return html.escape(visible(text))
 
 
 def script_json(value: object) -> str:
-    """JSON for a ``<script type="application/json">``: nothing in it can end the element."""
+    """Returns JSON for a ``<script type="application/json">``; nothing in it can end the element."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+@functools.cache
+def _environment(package: str) -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader(package, ""),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        finalize=_finalized,
+    )
+    # By default, Jinja2 sorts the keys and escapes Japanese text.
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
+    return environment
+
+
+def _finalized(value: object) -> object:
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -1,4 +1,4 @@
-"""Python functions as TensorFlow graphs."""
+"""Turns Python functions into TensorFlow graphs without AutoGraph."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import tensorflow as tf
 
 
 def traced(work: Callable[..., Any], signature: Sequence[Any]) -> tf.types.experimental.PolymorphicFunction:
-    """``work``, traced once for a signature.
+    """Returns ``work`` as a `tf.function` that is traced once, for the given signature.
 
-    It must have no Python ``if`` or loop over a tensor's value: looking for those (AutoGraph) takes seconds.
+    ``work`` must not use a Python ``if`` or loop on the value of a tensor, because AutoGraph, which would convert these
+    and takes seconds, is off.
     """
     return tf.function(work, input_signature=signature, autograph=False)
 
 
 plain = tf.autograph.experimental.do_not_convert
-"""The same for what ``tf.data`` maps."""
+"""Decorator that turns AutoGraph off for a function that ``tf.data`` maps."""

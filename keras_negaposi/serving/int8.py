@@ -31,7 +31,8 @@ from keras_negaposi.input_pipeline.feature_spec import Features, cut
 from keras_negaposi.input_pipeline.packing import PREPROCESSORS, PairPreprocessor
 from keras_negaposi.input_pipeline.tokenizer import Tokenizer
 from keras_negaposi.modeling.heads import HEADS
-from keras_negaposi.runtime.run_folder import RunFolder, saved_config
+from keras_negaposi.runtime.run_folder import RunFolder
+from keras_negaposi.runtime.saved_run import saved_config
 
 _LONGEST_REASON = 200
 _TENSORFLOW = "Flex"

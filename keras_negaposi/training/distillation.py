@@ -23,7 +23,8 @@ from keras_negaposi.data.pairs import Pair, Pairs
 from keras_negaposi.data.splits import read_split
 from keras_negaposi.data.tfidf_index import TfidfIndex
 from keras_negaposi.input_pipeline.prepared_data import UNLABELLED, Inputs, fingerprint_of_run
-from keras_negaposi.runtime.run_folder import RunFolder, check_finished
+from keras_negaposi.runtime.run_folder import RunFolder
+from keras_negaposi.runtime.saved_run import check_finished
 from keras_negaposi.serving.scorer import Scorer
 
 NEIGHBOURS = 20

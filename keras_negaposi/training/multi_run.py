@@ -12,7 +12,7 @@ from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import exists, join, make_folder, write_json
 from keras_negaposi.config import BOTH, SPLITS, TrainConfig
 from keras_negaposi.config.saved import absolute
-from keras_negaposi.evaluation.evaluate_run import judge
+from keras_negaposi.evaluation.evaluate_run import evaluate_finished_run
 from keras_negaposi.evaluation.figures_json import write_figures
 from keras_negaposi.evaluation.html_report import RunEvaluation
 from keras_negaposi.evaluation.verdict import COSINE
@@ -85,7 +85,7 @@ def run_several(config: TrainConfig, command: str = "") -> list[RunEvaluation | 
         if not finished:
             judged[name] = run(dataclasses.replace(variant, resume=started), command)
         elif chief:
-            judged[name] = judge(folder.path)
+            judged[name] = evaluate_finished_run(folder.path)
     if not chief:
         return [None]
     summary = summarize(list(judged.values()))

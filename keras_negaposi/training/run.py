@@ -28,7 +28,7 @@ from checkpoints_tools.common.gcs import check_read, probe
 from checkpoints_tools.common.progress import duration
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.config.saved import absolute
-from keras_negaposi.evaluation.evaluate_run import judge
+from keras_negaposi.evaluation.evaluate_run import evaluate_finished_run
 from keras_negaposi.evaluation.frozen_encoder import load_vectors
 from keras_negaposi.evaluation.html_report import RunEvaluation
 from keras_negaposi.evaluation.metrics import chance_loss, score_records
@@ -40,15 +40,9 @@ from keras_negaposi.modeling.common import Head, float32_copy
 from keras_negaposi.modeling.heads import build, check_fits
 from keras_negaposi.modeling.pretrained import Pretrained, read_pretrained
 from keras_negaposi.runtime.folder_lock import locked
-from keras_negaposi.runtime.run_folder import (
-    MOVABLE,
-    RunFolder,
-    check_same_data,
-    digests,
-    environment,
-    go_on,
-    read_saved,
-)
+from keras_negaposi.runtime.resume import MOVABLE, check_same_data, how_to_resume
+from keras_negaposi.runtime.run_folder import RunFolder
+from keras_negaposi.runtime.saved_run import digests, environment, read_saved
 from keras_negaposi.serving.calibration import Calibration, calibrate
 from keras_negaposi.serving.export import export
 from keras_negaposi.training.distillation import add_unlabelled, check_teacher, soft_targets
@@ -112,7 +106,7 @@ def run(
     strategy: tf.distribute.Strategy | None = None,
     head: Head | None = None,
 ) -> RunEvaluation | None:
-    """Trains, exports and judges; the run's folder then holds what `run_folder.LAYOUT` lists.
+    """Trains, exports and judges; the run's folder then holds what `RunFolder` lists.
 
     Args:
         config: complete: every file named, ``output_dir`` empty or, with ``resume``, a run of the same options.
@@ -138,7 +132,7 @@ def run(
     pretrained, inputs, total_steps = run_inputs.pretrained, run_inputs.inputs, run_inputs.total_steps
     build_model = functools.partial(build, config, pretrained.bert_config, **({"head": head} if head else {}))
     alone = locked(folder.path) if is_chief(strategy) else contextlib.nullcontext()
-    with lost_workers_named(strategy, go_on(folder.path)), alone:
+    with lost_workers_named(strategy, how_to_resume(folder.path)), alone:
         if is_chief(strategy):
             folder.sweep()
             _begin_folder(folder, config, run_inputs, command)
@@ -154,7 +148,7 @@ def run(
         calibration = score_parts(trained, records, inputs, config.eval_batch_size, folder)
         export(trained, inputs.preprocessor, calibration, folder.saved_model)
         say(f"trained, scored and exported in {duration(time.perf_counter() - started)}")
-        judged = judge(folder.path)
+        judged = evaluate_finished_run(folder.path)
     say(f"\nwall time {duration(time.perf_counter() - started)}")
     return judged
 

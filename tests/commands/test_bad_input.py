@@ -155,7 +155,7 @@ def more_layers_apart_than_there_are(s):
     s.flags |= {"head": "midfusion", "separate_layers": "99"}
 
 
-@case("negaposi.json: not a file of vectors", "--embedding_cache")
+@case("negaposi.json: not an embedding cache", "--embedding_cache")
 def vectors_that_are_none(s):
     s.flags["embedding_cache"] = s.flags["negaposi"]
 

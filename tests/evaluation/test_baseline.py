@@ -1,4 +1,4 @@
-"""The frozen and the trivial baselines."""
+"""Tests of the baselines."""
 
 import json
 
@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras_negaposi.baseline import main
 from keras_negaposi.config import BaselineConfig
 from keras_negaposi.data.pairs import Pair
-from keras_negaposi.evaluation.baselines import FROZEN, FROZEN_COSINE
+from keras_negaposi.evaluation.baselines import EMBEDDING_COSINE, LINEAR_PROBE
 from keras_negaposi.evaluation.frozen_encoder import centred_cosines, pair_features, text_key, text_vectors
 from keras_negaposi.evaluation.text_baselines import (
     TRIVIAL,
@@ -53,7 +53,7 @@ def test_kept_vectors_are_reused_for_the_same_model_only(tiny, corpus, tmp_path,
     assert all((again[name] == vector).all() for name, vector in first.items())
     other = BaselineConfig(**tiny.flags, max_seq_length=LENGTH - 1, precision="float32")
     text_vectors(other, pretrained, texts[:6], path)
-    assert "rebuilt" in capsys.readouterr().out
+    assert "recomputed" in capsys.readouterr().out
 
 
 def test_pair_features():
@@ -112,7 +112,7 @@ def test_the_command(tiny, tmp_path, capsys):
     output = capsys.readouterr().out
     metrics = json.loads((tmp_path / "b/baseline_metrics.json").read_text())
     accuracy = {name: found["value"] for name, found in metrics["accuracy"].items()}
-    assert accuracy.keys() == {*TRIVIAL, FROZEN, FROZEN_COSINE}
+    assert accuracy.keys() == {*TRIVIAL, LINEAR_PROBE, EMBEDDING_COSINE}
     assert accuracy["majority"] == pytest.approx(0.5, abs=0.02)
     for value in accuracy.values():
         assert f"{value:.1%}".replace("%", " %") in output

@@ -1,4 +1,4 @@
-"""A finished run later: called from elsewhere, moved, its inputs changed or gone; and nothing of it is overwritten."""
+"""Tests of finished runs that are used from elsewhere, moved, or without their inputs; nothing is overwritten."""
 
 import contextlib
 import json
@@ -12,7 +12,7 @@ from checkpoints_tools.common.tables import read_rows, unescaped
 from keras_negaposi.baseline import main as baseline
 from keras_negaposi.evaluate import main as evaluate
 from keras_negaposi.index import main as index
-from keras_negaposi.runtime.run_folder import check_finished, saved_options
+from keras_negaposi.runtime.saved_run import check_finished, saved_options
 from keras_negaposi.train import main as train
 from tests.helpers.folders import snapshot
 
@@ -50,7 +50,7 @@ def home(tiny, corpus, pair_rows, tmp_path_factory):
 
 @pytest.fixture
 def copy(home, tmp_path):
-    """The same run with its data in another place."""
+    """A copy of the run and its data in another place."""
     shutil.copytree(home, tmp_path / "home")
     return SimpleNamespace(home=tmp_path / "home", run=tmp_path / "home/run", data=tmp_path / "home/data")
 
@@ -67,7 +67,7 @@ def refused(main, arguments, capsys, *words):
     assert all(word in line for word in words), line
 
 
-def test_odd_titles_come_back_and_it_is_judged_from_any_folder(home, tmp_path, monkeypatch):
+def test_odd_titles_are_read_back_and_a_run_is_evaluated_from_any_folder(home, tmp_path, monkeypatch):
     table = read_rows((home / "run/scores_test.tsv").read_text(encoding="utf-8"))[1:]
     found = [[unescaped(row[0]), unescaped(row[1]), int(row[2])] for row in table]
     assert found == json.loads((home / "run/split.json").read_text())["test"]
@@ -167,7 +167,7 @@ def test_evaluate_replaces_nothing_of_others(home, copy, capsys, tmp_path):
     (tmp_path / "mine/metrics.json").write_text("mine")
     before = snapshot(tmp_path)
     for folder, word in (
-        (copy.run, "is a run"),
+        (copy.run, "is the folder of a run"),
         (copy.run / "saved_model", "not empty"),
         (tmp_path / "mine", "not empty"),
     ):
@@ -190,7 +190,9 @@ def test_pair_files_of_one_name_have_a_folder_each(copy, capsys, tmp_path):
     counts = [json.loads(open(f"{folder}/metrics.json").read())["pairs"] for folder in folders]
     assert folders[0] == f"{copy.run}/evaluation_pairs" and counts == [20, 22]
     before = snapshot(copy.run)
-    refused(evaluate, [copy.run, *flags, f"--output_dir={folders[0]}"], capsys, "holds the figures of", "0/pairs.json")
+    refused(
+        evaluate, [copy.run, *flags, f"--output_dir={folders[0]}"], capsys, "contains the results of", "0/pairs.json"
+    )
     assert evaluate([str(copy.run), *flags]) == 0  # again: in its own folder
     assert snapshot(copy.run) == before
 

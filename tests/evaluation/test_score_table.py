@@ -1,4 +1,4 @@
-"""Our tables hold any title, and what they are given comes back exactly."""
+"""Tests of score tables: any title can be written and is read back exactly."""
 
 import numpy as np
 import pytest
@@ -68,13 +68,13 @@ def test_what_is_wrong_is_named(tmp_path):
     path = tmp_path / "scores.tsv"
     for changed, words in (
         (rows[:-1], "14 rows"),
-        ([rows[0], rows[2], rows[1], *rows[3:]], "line 2: a is"),
-        ([*rows[:-1], rows[-1].replace("\t1\t", "\tnan\t")], "line 16: no probability"),
+        ([rows[0], rows[2], rows[1], *rows[3:]], "line 2: column a is"),
+        ([*rows[:-1], rows[-1].replace("\t1\t", "\tnan\t")], "line 16: invalid probability"),
         (rows[1:], "line 1"),
     ):
         path.write_text("".join(changed), encoding="utf-8", newline="")
         with pytest.raises(InputError, match=words):
             read_scores(str(path), PAIRS, 0.4, 32)
     path.unlink()
-    with pytest.raises(InputError, match="not finished; finish the run again with --resume"):
+    with pytest.raises(InputError, match="not finished; continue the run with --resume"):
         read_scores(str(path), PAIRS, 0.4, 32)

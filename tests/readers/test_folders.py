@@ -1,4 +1,4 @@
-"""Which files of a folder are read, and what is left out and why: every one is counted, none lies outside."""
+"""Tests of which files of a folder are read, and which are left out and why: all are counted, none lies outside."""
 
 import json
 import os
@@ -58,7 +58,7 @@ def test_links_are_not_followed_out_of_the_folder(vault, tmp_path):
     assert titles(vault) == ["内1", "内2", "内4", "部屋/内3"]
     assert tell_files(str(vault), "markdown") == (
         f"{vault}: read as markdown, 4 files; left out: 3 linked folders, 2 broken links, 1 hidden, "
-        "1 link to a file that is read itself, 2 links to files outside"
+        "1 link to a file that is already read, 2 links to files outside the folder"
     )
 
 
@@ -72,7 +72,7 @@ def test_what_is_no_readable_file_is_left_out_and_counted(vault):
     os.mkfifo(vault / "pipe.md")
     with socket.socket(socket.AF_UNIX) as server:
         before = os.getcwd()
-        os.chdir(vault)  # a socket's path is short
+        os.chdir(vault)  # the path of a socket must be short
         server.bind("socket.md")
         os.chdir(before)
     (vault / "folder.md").mkdir()
@@ -80,8 +80,8 @@ def test_what_is_no_readable_file_is_left_out_and_counted(vault):
     os.mkdir(os.fsencode(vault) + "/写真".encode("cp932"))
     write(vault, *(f"{n}.docx" for n in range(12)), "a.PNG", "b.png", "none", ".hidden.md", ".git/x.md")
     assert titles(vault) == ["内1", "内2", "部屋/内3"]
-    told = tell_files(str(vault), "markdown").partition("left out: ")[2]
-    assert sorted(told.split(", ")) == sorted(
+    left_out = tell_files(str(vault), "markdown").partition("left out: ")[2]
+    assert sorted(left_out.split(", ")) == sorted(
         "2 names that are not UTF-8, 2 hidden, 2 pipes or devices, 12 .docx, 2 .png, 1 without suffix".split(", ")
     )
 
@@ -105,15 +105,15 @@ def test_what_may_not_be_read_is_left_out_and_counted(tmp_path_factory):
 @pytest.mark.parametrize(
     "files, kind, left_out",
     [
-        ({"README.md": 1, "a.pdf": 2}, "pdf", "1 .md (--format markdown reads those)"),
-        ({"README.md": 1, "講演,.txt": 60}, "folder", "1 .md (--format markdown reads those)"),
+        ({"README.md": 1, "a.pdf": 2}, "pdf", "1 .md (read those with --format markdown)"),
+        ({"README.md": 1, "講演,.txt": 60}, "folder", "1 .md (read those with --format markdown)"),
         (
             {"n.md": 30, "a.pdf": 2, "講演,.txt": 3},
             "markdown",
-            "3 .txt, 2 .pdf (--format pdf or --format folder reads those)",
+            "3 .txt, 2 .pdf (read those with --format pdf or --format folder)",
         ),
-        ({"n.md": 2, "requirements.txt": 9}, "markdown", "9 .txt (--format folder reads those)"),
-        ({"n.md": 2, "a.pdf": 2}, "markdown", "2 .pdf (--format pdf reads those)"),
+        ({"n.md": 2, "requirements.txt": 9}, "markdown", "9 .txt (read those with --format folder)"),
+        ({"n.md": 2, "a.pdf": 2}, "markdown", "2 .pdf (read those with --format pdf)"),
         ({"n.markdown": 2}, "markdown", None),
     ],
 )
@@ -133,7 +133,7 @@ def test_format_chooses_among_them(tmp_path, capsys):
     write(tmp_path / "in", "note.md")
     assert titles(tmp_path / "in") == ["a", "b"] and titles(tmp_path / "in", "markdown") == ["note"]
     assert main([str(tmp_path / "in"), "--format", "folder", "--output", str(tmp_path / "out")]) == 2
-    assert "no .txt file below it" in capsys.readouterr().err and not (tmp_path / "out").exists()
+    assert "contains no .txt file" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_the_second_call_does_not_read_what_the_first_has_written(vault, capsys)
     notes = (vault / "more/pairs/README.md").read_text(encoding="utf-8")
     assert second[0] in notes.splitlines()
     assert main([str(vault / "pairs"), "--output", str(vault / "out")]) == 2
-    assert "no .md, .pdf or .txt file below it (left out: 1 output of keras_negaposi" in capsys.readouterr().err
+    assert "contains no .md, .pdf or .txt file (left out: 1 output of keras_negaposi" in capsys.readouterr().err
 
 
 def test_a_readme_and_a_configuration_of_others_are_read(tmp_path):
@@ -211,7 +211,7 @@ KINDS = st.sampled_from(("file", "file", "folder", "link", "outside", "pipe", "b
 def test_property_any_tree_is_read_or_explained(tmp_path_factory, entries):
     folder = tmp_path_factory.mktemp("tree")
     for name, kind in entries:
-        with suppress(OSError):  # the name is taken, or that of the folder itself
+        with suppress(OSError):  # the name exists, or is that of the folder itself
             make(folder / name, kind)
 
     def read():

@@ -1,4 +1,4 @@
-"""Markdown notes as documents: what is text, what is a link, where a deck is cut; each by an example worked out."""
+"""Tests of Markdown notes: what is text, what is a link, and where a deck is cut; each by an example worked out."""
 
 import unicodedata
 
@@ -15,13 +15,13 @@ PARSER = note_parser()
 
 
 def lines(text, dividers=()):
-    """The lines of a note's pages, or of its only page."""
+    """Returns the lines of a note's pages, or of its only page."""
     pages = [[line.text for line in page] for page in parse_note(PARSER, text, dividers)]
     return pages if dividers else pages[0]
 
 
 def links(text):
-    """(shown, target) of a note's links."""
+    """Returns (text, target) of the links in a note."""
     (page,) = parse_note(PARSER, text)
     return [(line.text[link.start : link.end], link.target) for line in page for link in line.links]
 
@@ -84,7 +84,7 @@ FRONT_MATTER = {
     "empty": ("---\n---\n本文", ["本文"], ()),
     "tabs, which YAML forbids": ("---\ntags:\n\t- 秘密\n---\n本文", ["本文"], ()),
     "a template": ("---\ntitle: {{title}}: {{date}}\n---\n本文", ["本文"], ()),
-    "a date that is none": ("---\ncreated: 2024-99-99\n---\n本文", ["本文"], ()),
+    "an invalid date": ("---\ncreated: 2024-99-99\n---\n本文", ["本文"], ()),
     "a block scalar with dashes": ("---\nabout: |\n  ---\n  秘密\n---\n本文", ["本文"], ()),
     "a list of aliases": ("---\naliases:\n  - 池\n  - 'ため, 池'\n---\n本文", ["本文"], ("池", "ため, 池")),
     "a flow list of aliases": ("---\r\naliases: [池, 2024]\r\n---\r\n本文", ["本文"], ("池", "2024")),

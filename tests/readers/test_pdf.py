@@ -1,4 +1,4 @@
-"""PDF: what real tools write, as the text that people see; and files that are locked, empty, scanned or broken."""
+"""Tests of PDF: the text of files from real tools, and files that are protected, empty, scanned or damaged."""
 
 import pytest
 from hypothesis import given
@@ -36,7 +36,7 @@ def test_radicals_are_the_characters_that_they_look_like(tmp_path):
 @pytest.mark.parametrize(
     "text, lines",
     [
-        ("informa‐\r\ntion and x-\r\ny A‐\r\nB", ["information and x-", "y A‐", "B"]),  # Chrome's soft hyphen
+        ("informa‐\r\ntion and x-\r\ny A‐\r\nB", ["information and x-", "y A‐", "B"]),  # a soft hyphen of Chrome
         ("soft\xadware soft\xad\r\nware", ["software software"]),
         ("a\x00b\x07c\x0bd\x85e\ufefff\uffff", ["abc", "d", "ef"]),
         ("全角ＡＢＣ１２㈱ﾊﾝｶｸ", ["全角ＡＢＣ１２㈱ﾊﾝｶｸ"]),
@@ -72,17 +72,18 @@ def test_pages_without_text_are_counted(tmp_path, capsys):
     (tmp_path / "b.pdf").write_bytes(pdf_of([[], []]))
     (tmp_path / "c.pdf").write_bytes(pdf_of([["all"]]))
     assert texts(tmp_path)["a"] == [["one"], [], ["three"]]
-    assert capsys.readouterr().out == f"{tmp_path}: 3 of 6 pages have text; without: a.pdf (2 of 3), b.pdf (0 of 2)\n"
+    empty = "files with empty pages: a.pdf (2 of 3), b.pdf (0 of 2)"
+    assert capsys.readouterr().out == f"{tmp_path}: 3 of 6 pages have text; {empty}\n"
 
 
 @pytest.mark.parametrize(
     "content, words",
     [
         (pdf_of([[]] * 12), "0 of 12 pages have text"),
-        (pdf_of([]), "or one without pages"),
+        (pdf_of([]), "or it has no pages"),
         (b"", "the file is empty"),
-        (b"hello", "not a PDF that can be read"),
-        (locked(), "locked by a password"),
+        (b"hello", "not a readable PDF"),
+        (locked(), "protected by a password"),
     ],
     ids=["scanned", "no pages", "empty", "no PDF", "locked"],
 )

@@ -1,4 +1,4 @@
-"""Scrapbox's notation as https://github.com/progfay/scrapbox-parser and the app itself read it."""
+"""Tests of Scrapbox notation: it is read as https://github.com/progfay/scrapbox-parser and the app read it."""
 
 import json
 
@@ -27,15 +27,15 @@ from tests.helpers.properties import bounded, cpu_seconds, mutations, succeeds_o
         ("[庭] [ ] [　] []", "庭 []", ["庭"]),
         ("[[庭] の 石]", "[庭 の 石]", ["庭"]),
         ("[* 庭", "[* 庭", []),
-        # icons, large ones too
+        # icons, including large ones
         ("[[佐藤.icon]]が[佐藤.icon*3]と[佐藤.iconx2]と[/icons/済.icon]", "がとと", []),
         ("[佐藤.iconの話]", "佐藤.iconの話", ["佐藤.iconの話"]),
-        # places, on either side
+        # locations on either side
         ("[東の駅 N35.1,E135.2,Z10]で", "東の駅で", []),
         ("[N35.1,E135.2,Z10 東の 駅]で", "東の 駅で", []),
         ("[S35,W135]と[ N35,E135]", "と N35,E135", ["N35,E135"]),
         ("[N35.1の庭]", "N35.1の庭", ["N35.1の庭"]),
-        # URLs on either side, images, films
+        # URLs on either side, images, videos
         ("[外の 頁 https://example.com/a?b=c]を", "外の 頁を", []),
         ("[https://example.com/a 外の 頁]を", "外の 頁を", []),
         ("[https://example.com/a.png https://example.com]の[[https://example.com/b.jpg]]絵", "の絵", []),
@@ -80,7 +80,7 @@ def test_blocks_end_with_their_indentation():
     ]
     parsed = parse_lines(lines)
     assert [line.text for line in parsed] == ["一", "表 [庭]", "名 庭 #池", "石 [苔]", "二", "問い [庭]", "code", "三"]
-    assert [link.target for line in parsed for link in line.links] == ["庭"]  # a cell has links, and no more
+    assert [link.target for line in parsed for link in line.links] == ["庭"]  # only links work in a cell
 
 
 @pytest.mark.parametrize("title", ["[題] の話", "code:題", "table:題", "$ 題", "> 題", "#題", "https://example.com 題"])
@@ -148,7 +148,7 @@ def test_a_long_line_takes_time_in_proportion(unit):
         return cpu_seconds(lambda: parse_lines([line]), tries=3)
 
     small = seconds(4_000)
-    assert seconds(32_000) < 24 * max(small, 0.001)  # 8 times as much; squared it is 64
+    assert seconds(32_000) < 24 * max(small, 0.001)  # 8 times as much text; in quadratic time 64 times
 
 
 FRAGMENTS = [

@@ -1,4 +1,4 @@
-"""What people have, as documents: each format by an example worked out by hand, and what is refused."""
+"""Tests of every format by an example worked out by hand, and of what is rejected."""
 
 import json
 
@@ -22,7 +22,7 @@ def read(path):
 
 
 def link(line, shown, target=None):
-    """A link as it should be found: its first occurrence in the line."""
+    """Returns the expected link: the first occurrence of its text in the line."""
     start = line.index(shown)
     return Link(start, start + len(shown), target or shown)
 
@@ -128,7 +128,7 @@ def test_pdf_slides(tmp_path):
 
 
 def one_page_pdf(text):
-    """The smallest PDF with a line of text in it."""
+    """Returns a minimal PDF with one line of text."""
     stream = f"BT /F1 12 Tf 10 50 Td ({text}) Tj ET".encode()
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
@@ -165,14 +165,14 @@ BAD = {
     "a text that is a number": ("a.json", b'{"a": 3}', 'the text of "a" must be a string'),
     "half a surrogate": ("a.jsonl", rb'{"title": "a", "text": "\ud800"}', "half a surrogate"),
     "zip": ("a.zip", b"PK\x03\x04", "unpack or convert it first"),
-    "empty folder": ("folder", "folder", "no .md, .pdf or .txt file below it"),
-    "page without number": ("folder/a.txt", b"x", "the name has no page number"),
+    "empty folder": ("folder", "folder", "contains no .md, .pdf or .txt file"),
+    "page without number": ("folder/a.txt", b"x", "the file name has no page number"),
     "note not UTF-8": ("folder/a.md", "日本".encode("shift_jis"), "not UTF-8 at byte"),
-    "not a PDF": ("a.pdf", b"hello", "not a PDF that can be read"),
+    "not a PDF": ("a.pdf", b"hello", "not a readable PDF"),
     "other columns": ("a.csv", b"x,y\n1,2\n", "has no text_a and no text_b and no label"),
     "a row cut short": ("a.csv", b"text_a,text_b,label\na,b\n", "line 2: has no label"),
     "open quotation": ("a.csv", b'text_a,text_b,label\n"a,b,1\n', "line 2: the cell "),
-    "no rows": ("a.csv", b"text_a,text_b,label\n", "no rows in it"),
+    "no rows": ("a.csv", b"text_a,text_b,label\n", "contains no rows"),
     "JSON lines that are not": ("a.jsonl", b'{"title": "a", "text": "b"}\n{', "line 2: not JSON"),
     "a line that is a list": ("a.jsonl", b"[1]", "line 1: must be an object"),
     "a text that is a list": ("a.jsonl", b'{"title": "a", "text": []}', "text must be a string"),

@@ -1,4 +1,4 @@
-"""Tables as spreadsheets, scripts and people write them: read as written, or refused with the line, by all commands."""
+"""Tests of tables as spreadsheets, scripts and people write them: all commands read them, or reject them by line."""
 
 import csv
 import io
@@ -93,19 +93,19 @@ REFUSED = {
     "a column twice": ("a.csv", "title,Text ,text\nt,x,y\n", 'line 1: two columns have the name "text"'),
     "no names": ("a.csv", "a,b,1\n", "line 1: has no text_a and no text_b and no label"),
     "one name short": ("a.tsv", "title\tbody\nt\tx\n", "line 1: has no text;"),
-    "names alone": ("a.csv", "title,text\n", "no rows in it"),
-    "nothing": ("a.csv", "", "no rows in it"),
+    "names alone": ("a.csv", "title,text\n", "contains no rows"),
+    "nothing": ("a.csv", "", "contains no rows"),
     "no title": ("a.csv", "title,text\n ,x\n", "line 2: the title is empty"),
     "Shift-JIS": ("a.csv", "title,text\nt,x\n表,ソ\n".encode("cp932"), "line 3: not UTF-8 at byte 0 of the line"),
     "cut off UTF-8": ("a.csv", "title,text\nt,あ".encode()[:-1], "line 2: not UTF-8 at byte 2"),
     "cut off UTF-16": ("a.csv", "title,text\nt,x".encode("utf-16")[:-1], "cut off in the middle of a character"),
-    "UTF-16 without its mark": ("a.csv", "title,text\nt,x".encode("utf-16-le"), "line 1: has a NUL character"),
+    "UTF-16 without its mark": ("a.csv", "title,text\nt,x".encode("utf-16-le"), "line 1: contains a NUL character"),
     "half a surrogate in UTF-16": ("a.csv", b"\xff\xfe" + "title,text\nt,".encode("utf-16-le") + b"\0\xd8", "line 2:"),
     "half a surrogate in UTF-8": ("a.csv", b"title,text\nt,\xed\xa0\x80", "line 2: not UTF-8 at byte 2"),
     "half a surrogate in JSON": ("a.jsonl", rb'{"title": "t", "text": "x\ud800"}', '"text": character 2 is half'),
-    "a NUL character": ("a.csv", "title,text\nt,x\0\n", "line 2: has a NUL character"),
+    "a NUL character": ("a.csv", "title,text\nt,x\0\n", "line 2: contains a NUL character"),
     "never closed": ("a.csv", 'title,text\nt,x\nu,"y\nv,z\n', "line 3: the cell"),
-    "text behind a quotation": ("a.csv", 'title,text\nt,"x"y\n', "line 2: there is text behind the quotation mark"),
+    "text behind a quotation": ("a.csv", 'title,text\nt,"x"y\n', "line 2: text follows the closing quotation mark"),
     "a space before a quotation": ("a.csv", 'title,text\nt, "x"\n', "line 2: remove the space before"),
     "rows in a cell": ("a.csv", 'title,text\nt,"x\nu,y\nv,z"\n', "line 2: the cell"),
     "labels in a cell": ("a.csv", LABELLED + 'a,"b,1\nc,d",0\n', "line 2: the cell"),
@@ -130,7 +130,7 @@ def test_what_is_unclear_is_refused_with_its_line(name, tmp_path):
 @pytest.mark.parametrize("suffix", ["csv", "tsv"])
 @pytest.mark.parametrize("opened", ['"話', '"'])
 def test_a_stray_quotation_mark_swallows_no_rows(suffix, opened, tmp_path):
-    """One opens in a row, one closes in another: whichever rows, no row is lost in silence."""
+    """A quotation mark opens in one row, and another closes in a later one; no row is lost silently."""
     mark = "," if suffix == "csv" else "\t"
     for begin, end in [(3, 30), (0, 1), (5, 6), (38, 39)]:
         texts = [f"話題{number}" for number in range(40)]
@@ -142,7 +142,7 @@ def test_a_stray_quotation_mark_swallows_no_rows(suffix, opened, tmp_path):
 
 
 def test_random_tables_come_back_as_they_were(tmp_path):
-    """Against Python's writers of what Excel writes; only what has tabs and line breaks in one cell may be refused."""
+    """Reads what Python writes in Excel's dialects. Only a cell with both tabs and line breaks may be rejected."""
     rng = random.Random(0)
     parts = ["あ", '"', ",", ";", "\t", "\n", "\r\n", " ", '""', "a", "、", "\u2028", "'", "\\", "="]
     refused = 0
@@ -229,7 +229,7 @@ def test_a_column_named_label_makes_no_pairs_of_pages(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.json"])
 def test_pages_are_in_the_order_of_their_numbers(name, tmp_path):
-    """Sorted as text, and documents mixed: 10 comes after 2, and where 3 is missing nothing is next."""
+    """Rows sorted as text, with documents mixed: 10 comes after 2, and where 3 is missing, 2 has no next page."""
     titles = sorted(["講演,1", "講演,2", "講演,4", "講演,10", "講演,11", "話,7", "話,08", "文"], key=lambda t: t[::-1])
     rows = [(title, f"{title}の本文") for title in titles]
     if name == "a.json":
@@ -255,7 +255,7 @@ def test_pages_without_numbers_keep_their_order(tmp_path):
 
 
 def test_titles_of_labelled_texts_do_not_collide(tmp_path):
-    texts = ["text 2074344", "text 39495122"]  # the same 48 bits of SHA-1, which titles had
+    texts = ["text 2074344", "text 39495122"]  # their SHA-1 has the same first 48 bits, which were once the titles
     path = write(tmp_path, "a.csv", LABELLED + "".join(f"{text},続き,{number}\n" for number, text in enumerate(texts)))
     store = PageStore(str(tmp_path / "pages.sqlite"))
     made = _labelled(path, store)

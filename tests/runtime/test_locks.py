@@ -1,4 +1,4 @@
-"""Whose folder it is: between containers, after a kill, and whatever the lock file holds."""
+"""Tests of the lock on a folder: between containers, after a kill, and with damaged lock files."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def start(folder, *arguments, container=False):
 
 
 def containers():
-    """Skips where there are none to be had."""
+    """Skips the test where new namespaces are not allowed."""
     found = subprocess.run([*CONTAINER, "true"], capture_output=True, text=True)
     if found.returncode:
         pytest.skip(f"needs PID namespaces: {found.stderr.strip()}")

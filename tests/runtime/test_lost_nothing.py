@@ -1,4 +1,4 @@
-"""One process at a time in a folder, and records that are whole: else it is told, and nothing is done."""
+"""Tests that a second process is kept out of a folder, and that incomplete records are reported."""
 
 import os
 import socket
@@ -64,7 +64,7 @@ def test_the_lock_of_a_dead_process_is_taken_over(tmp_path, capsys, scheme):
     for owner, gone in [
         (Owner(here, dead.pid, now, now), True),
         (Owner(here, os.getpid(), now, now - 9e5), False),
-        (Owner(here, os.getpid(), now - 9e5, now), True),  # the number is another process's now
+        (Owner(here, os.getpid(), now - 9e5, now), True),  # another process has the number now
         (Owner("elsewhere", 1, now, now - folder_lock.STALE_S / 2), False),
         (Owner("elsewhere", 1, now, now - folder_lock.STALE_S * 2), True),
     ]:
@@ -114,7 +114,7 @@ def test_damaged_records_are_named_and_refused(tiny, tmp_path, monkeypatch, dama
     records = prepare(inputs, str(tmp_path))
     file = records.files("train")[1]
     content = open(file, "rb").read()
-    size = len(content) // 45  # 180 pairs in four files: all are of one length
+    size = len(content) // 45  # 180 pairs in four files, all of the same length
     changed = {
         "flipped": content[:700] + bytes([content[700] ^ 1]) + content[701:],
         "cut": content[:-10],

@@ -1,4 +1,4 @@
-"""The files of a run's folder after editing or damage: what can be used is used, anything else is one line."""
+"""Tests of a run's files after editing or damage: they are read, or rejected with a one-line message."""
 
 import dataclasses
 import json
@@ -22,7 +22,9 @@ from keras_negaposi.evaluation.figures_folder import About
 from keras_negaposi.evaluation.figures_json import read_history, write_figures
 from keras_negaposi.evaluation.frozen_encoder import _write_vectors, read_vectors, text_key
 from keras_negaposi.evaluation.other_pairs import read_step
-from keras_negaposi.runtime.run_folder import RunFolder, check_unused, environment, read_saved, saved_options
+from keras_negaposi.runtime.resume import check_unused
+from keras_negaposi.runtime.run_folder import RunFolder
+from keras_negaposi.runtime.saved_run import environment, read_saved, saved_options
 from keras_negaposi.serving.calibration import Calibration, saved_calibration
 from keras_negaposi.training.callbacks import Progress
 from keras_negaposi.training.distillation import read_predicted
@@ -40,7 +42,7 @@ POINT = {"step": 5, "loss": 0.7, "accuracy": 0.5, "learning_rate": 1e-5, "pairs_
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory):
-    """A folder of every file of ours, each by its own writer, and what reads it."""
+    """Creates a folder with every file that we write, each by its own writer, and the functions that read them."""
     path = tmp_path_factory.mktemp("own")
     folder = RunFolder(str(path))
     saved = {"config": dataclasses.asdict(OPTIONS), "total_steps": 9, "fingerprint": "0a", "inputs": {"honbun": "0b"}}
@@ -76,7 +78,7 @@ JSON_FILES = [f"{name}.json" for name in NAMES]
 
 
 def changed(own, name, content):
-    """What the reader makes of the file with that content."""
+    """Returns what the reader returns for a file with that content."""
     (own.path / name).write_bytes(content)
     try:
         return succeeds_or_explains(own.readers[name])
@@ -179,7 +181,7 @@ def test_a_diverged_training_ends_with_a_line(tmp_path):
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):
-    """Two checkpoints of a counter, at 7 and at 14, and their files."""
+    """Saves two checkpoints of a counter, at 7 and at 14; returns their files."""
     folder = RunFolder(str(tmp_path_factory.mktemp("kept")))
     counter = tf.Variable([0.0, 0.0])
     manager = tf.train.CheckpointManager(tf.train.Checkpoint(counter=counter), folder.checkpoints, max_to_keep=2)
@@ -191,7 +193,7 @@ def kept(tmp_path_factory):
 
 
 def restored(kept, changes):
-    """What the counter is after the files were changed, or why it cannot be; and the state written then."""
+    """Returns the counter that is restored from changed files, or the error; and the state that is written then."""
     folder, files = kept
     for name, content in (files | changes).items():
         with open(f"{folder.checkpoints}/{name}", "wb") as file:
@@ -238,7 +240,7 @@ def test_without_a_readable_checkpoint_it_says_how_to_start_over(kept):
 def test_property_of_changed_checkpoints(kept, data):
     name = data.draw(st.sampled_from(sorted(kept[1])))
     counter, _ = restored(kept, {name: data.draw(mutations(kept[1][name]))})
-    assert counter in ([7.0, 7.0], [14.0, 14.0])  # the older one is whole, whatever became of the newest
+    assert counter in ([7.0, 7.0], [14.0, 14.0])  # the older checkpoint is complete, whatever happened to the newest
 
 
 def test_a_start_that_was_killed_can_be_repeated(tmp_path):

@@ -1,4 +1,4 @@
-"""Figures against scikit-learn, intervals against closed forms, McNemar against its definition."""
+"""Tests of metrics against scikit-learn, of intervals against closed forms, of McNemar against its definition."""
 
 import math
 
@@ -18,7 +18,7 @@ def predictions():
 
 
 def alone(count):
-    """Every pair within a document of its own."""
+    """Returns documents such that every pair is within a document of its own."""
     return [(f"d{number}", f"d{number}") for number in range(count)]
 
 
@@ -26,12 +26,12 @@ def alone(count):
 def test_figures_are_scikit_learns(predictions, weighted):
     count = len(predictions.labels)
     weights = np.random.default_rng(1).integers(0, 4, count).astype(float) if weighted else np.ones(count)
-    said = predictions.predicted.astype(int)
+    predicted = predictions.predicted.astype(int)
     expected = {
-        "accuracy": metrics.accuracy_score(predictions.labels, said, sample_weight=weights),
-        "precision": metrics.precision_score(predictions.labels, said, sample_weight=weights),
-        "recall": metrics.recall_score(predictions.labels, said, sample_weight=weights),
-        "f1": metrics.f1_score(predictions.labels, said, sample_weight=weights),
+        "accuracy": metrics.accuracy_score(predictions.labels, predicted, sample_weight=weights),
+        "precision": metrics.precision_score(predictions.labels, predicted, sample_weight=weights),
+        "recall": metrics.recall_score(predictions.labels, predicted, sample_weight=weights),
+        "f1": metrics.f1_score(predictions.labels, predicted, sample_weight=weights),
         "roc_auc": metrics.roc_auc_score(predictions.labels, predictions.probabilities, sample_weight=weights),
         "pr_auc": metrics.average_precision_score(predictions.labels, predictions.probabilities, sample_weight=weights),
         "brier": metrics.brier_score_loss(predictions.labels, predictions.probabilities, sample_weight=weights),
@@ -41,7 +41,7 @@ def test_figures_are_scikit_learns(predictions, weighted):
 
 
 def test_weights_mean_repetition(predictions):
-    """What a resample's weight says is what writing the pair several times would say."""
+    """A pair with weight n counts as if it occurred n times."""
     weights = np.random.default_rng(2).integers(0, 4, len(predictions.labels))
     repeated = Predictions(
         np.repeat(predictions.labels, weights), np.repeat(predictions.probabilities, weights), predictions.threshold
@@ -69,13 +69,13 @@ def test_the_interval_of_a_share_is_the_binomials(predictions):
 
 
 def test_pairs_of_one_document_count_as_one():
-    """Nine pairs of a document that are right or wrong together: three times the error of as many alone."""
+    """Nine pairs per document, all correct or all incorrect: three times the error of as many independent pairs."""
     rng = np.random.default_rng(0)
-    right = np.repeat(rng.random(60) < 0.7, 9)
-    predictions = Predictions(np.ones(len(right), int), np.where(right, 0.9, 0.1))
-    documents = [(f"d{number // 9}",) * 2 for number in range(len(right))]
+    correct = np.repeat(rng.random(60) < 0.7, 9)
+    predictions = Predictions(np.ones(len(correct), int), np.where(correct, 0.9, 0.1))
+    documents = [(f"d{number // 9}",) * 2 for number in range(len(correct))]
     found = interval(predictions, document_weights(documents, 0, 4000), bootstrap.accuracy)
-    share = right.mean()
+    share = correct.mean()
     error = 1.96 * math.sqrt(share * (1 - share) / 60)
     assert found.high - found.low == pytest.approx(2 * error, rel=0.08)
 

@@ -1,4 +1,4 @@
-"""The work that falls into items is the same whoever does it."""
+"""Tests that every executor gives the same results, and what Beam exchanges."""
 
 import functools
 

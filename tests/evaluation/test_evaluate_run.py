@@ -1,4 +1,4 @@
-"""Planted faults, each of which a finished run must own up to; and what follows from the dev part only."""
+"""Tests of the evaluation of a run: planted flaws that must give a warning, report, calibration and ranking."""
 
 import dataclasses
 import json
@@ -11,10 +11,10 @@ import tf_keras
 
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.evaluate import main as evaluate
-from keras_negaposi.evaluation.evaluate_run import judge, tell
+from keras_negaposi.evaluation.evaluate_run import describe, evaluate_finished_run
 from keras_negaposi.evaluation.html_report import render_report
 from keras_negaposi.evaluation.leakage_audit import NEAR_TEXT, SAME_TEXT, near_duplicates
-from keras_negaposi.evaluation.ranking import rank
+from keras_negaposi.evaluation.ranking import RankingOptions, rank
 from keras_negaposi.evaluation.ranking import summarize as summarize_ranks
 from keras_negaposi.evaluation.verdict import find_warnings, verdict
 from keras_negaposi.predict import main as predict
@@ -34,7 +34,7 @@ QUICK = {
 
 
 def finish(tiny, folder, head=None, **options):
-    """Trains next to nothing, and gives the metrics of the run."""
+    """Trains for a few steps and returns the run's metrics."""
     more = {"head": head} if head else {}
     run(TrainConfig(**tiny.flags | QUICK | options, output_dir=str(folder)), **more)
     return json.loads((folder / "metrics.json").read_text())
@@ -67,14 +67,14 @@ def test_metrics_hold_everything(plain):
 
 def test_documents_on_both_sides(tiny, tmp_path, plain):
     random_split = finish(tiny, tmp_path / "run", split="random")
-    assert warned(random_split, "a document was seen in training")
+    assert warned(random_split, "the document of A or B also occurs in training")
     assert random_split["seen"]["document of A or B"]["share"] > 0.9
-    assert not warned(plain[0], "a document was seen in training")
+    assert not warned(plain[0], "the document of A or B also occurs in training")
     assert plain[0]["seen"]["document of A or B"]["share"] == 0
 
 
 def test_labels_that_leak_through_b(tiny, corpus, pair_rows, tmp_path):
-    """Every B of a positive ends in a word that no other text holds."""
+    """Every B of a positive pair ends in a word that no other text contains."""
     texts = dict(corpus)
     rows = []
     for number, (a, b, label) in enumerate(pair_rows):
@@ -84,8 +84,8 @@ def test_labels_that_leak_through_b(tiny, corpus, pair_rows, tmp_path):
     (tmp_path / "pairs.json").write_text(json.dumps(rows))
     files = {"honbun": str(tmp_path / "texts.json"), "negaposi": str(tmp_path / "pairs.json")}
     metrics = finish(with_files(tiny, files), tmp_path / "run")
-    assert warned(metrics, "B alone tells the label")
-    assert not warned(metrics, "A alone tells the label")
+    assert warned(metrics, "B alone predicts the label")
+    assert not warned(metrics, "A alone predicts the label")
 
 
 def with_files(tiny, files):
@@ -93,7 +93,7 @@ def with_files(tiny, files):
 
 
 def test_texts_under_two_titles(tiny, corpus, pair_rows, tmp_path):
-    """The second half of the documents is the first half again, under other titles: no document is on both sides."""
+    """The second half of the documents repeats the first under other titles, so no document is in train and test."""
     first = {title: text for title, text in corpus.items() if title < "doc12"}
     copies = {f"copy{title[3:]}": text for title, text in first.items()}
     rows = [row for row in pair_rows if row[0] in first and row[1] in first]
@@ -115,7 +115,7 @@ def test_a_constant_classifier(tiny, tmp_path):
     metrics = finish(tiny, tmp_path / "run", head=constant)
     assert metrics["degenerate"]["distinct_scores"] == 1
     assert warned(metrics, "the same answer")
-    assert warned(metrics, "does not beat the TF-IDF cosine")
+    assert warned(metrics, "does not significantly beat the TF-IDF cosine")
     assert metrics["figures"]["roc_auc"]["value"] == 0.5
 
 
@@ -125,7 +125,7 @@ def test_shuffled_labels_are_at_chance(plain):
 
 
 def test_the_threshold_never_comes_from_the_test_part(plain, tiny, tmp_path):
-    """The calibration follows from the dev scores, and no flag sets it; without a dev part it is the default."""
+    """The calibration depends on the dev scores alone and no flag sets it; without a dev part, it is the default."""
     metrics, folder = plain
     rows = [line.split("\t") for line in (folder / "scores_dev.tsv").read_text().splitlines()[1:]]
     saved = Calibration(**metrics["calibration"])
@@ -146,12 +146,12 @@ def test_predict_and_the_saved_model_use_the_calibration(plain, corpus, tmp_path
     rows = [line.split("\t") for line in (folder / "scores_test.tsv").read_text().splitlines()[1:]]
     (tmp_path / "in").write_text("".join(f"{corpus[row[0]]}\t{corpus[row[1]]}\n" for row in rows))
     assert predict([str(folder), "--input", str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 0
-    told = [line.split("\t")[:2] for line in (tmp_path / "out").read_text().splitlines()]
-    np.testing.assert_allclose([float(row[0]) for row in told], [float(row[3]) for row in rows], atol=3e-6)
-    assert [row[1] for row in told] == [row[4] for row in rows]
+    predicted = [line.split("\t")[:2] for line in (tmp_path / "out").read_text().splitlines()]
+    np.testing.assert_allclose([float(row[0]) for row in predicted], [float(row[3]) for row in rows], atol=3e-6)
+    assert [row[1] for row in predicted] == [row[4] for row in rows]
 
 
-def test_judging_again_changes_nothing(plain):
+def test_evaluating_again_changes_nothing(plain):
     metrics, folder = plain
     report = (folder / "report.html").read_text()
     assert evaluate([str(folder)]) == 0
@@ -183,7 +183,7 @@ def test_tensorboard_has_the_figures(plain):
     assert {"scalars", "pr_curves", "images", "hparams"} <= plugins
 
 
-def test_an_unfinished_run_is_not_judged(tmp_path, capsys):
+def test_an_unfinished_run_is_not_evaluated(tmp_path, capsys):
     assert evaluate([str(tmp_path)]) == 2
     assert "not the folder of a run" in capsys.readouterr().err
 
@@ -223,7 +223,7 @@ def test_near_duplicates():
 
 
 class ByOverlap:
-    """A scorer that knows: the more letters in common, the likelier."""
+    """A scorer whose probability grows with the number of letters in common."""
 
     def stream(self, pairs, batch_size):
         for a, b in pairs:
@@ -235,11 +235,12 @@ def test_ranking_counts_from_the_best_and_ties_against():
 
     texts = {"x,0": "abcdef", "x,1": "abcdxy", "y,0": "abzzzz", "y,1": "qqqq", "z,0": "abcdzz", "z,1": "wwww"}
     test = [Pair("x,0", "x,1", 1), Pair("y,0", "z,1", 0), Pair("z,0", "y,1", 0)]
-    found = rank(ByOverlap(), texts, test, r"^(.*),", 5, 20, 8, 0)
+    options = RankingOptions(queries=5, candidates=20, group_pattern=r"^(.*),", batch_size=8, seed=0)
+    found = rank(ByOverlap(), texts, test, options)
     # z,0 shares as many letters with x,0 as the true x,1 does: a tie, so the true one is second.
     assert found.queries == 1
     assert (found.recall_at_1.value, found.recall_at_10.value, found.mrr.value) == (0, 1, 0.5)
-    assert rank(ByOverlap(), texts, test[1:], r"^(.*),", 5, 20, 8, 0) is None
+    assert rank(ByOverlap(), texts, test[1:], options) is None
 
 
 def test_ranking_intervals():
@@ -276,7 +277,7 @@ def test_escape_keeps_japanese_and_shows_controls():
 
 
 def test_a_run_on_an_object_store(tiny):
-    """ram:// stands for gs://: no file of the run touches this machine's disk."""
+    """ram:// stands for gs://: no file of the run is written to the local disk."""
     folder = "ram://runs/first"
     run(TrainConfig(**tiny.flags | QUICK, output_dir=folder))
     for name in ("metrics.json", "report.html", "vectors.npz", "eval_results.txt", "saved_model/saved_model.pb"):
@@ -291,16 +292,16 @@ def test_damaged_vectors_are_named(tiny, tmp_path, capsys):
     flags = [f"--{name}={value}" for name, value in tiny.flags.items()]
     flags += ["--max_seq_length=20", f"--embedding_cache={tmp_path}/v.npz", f"--output_dir={tmp_path}/out"]
     assert baseline(flags) == 2
-    assert "v.npz: not a file of vectors" in capsys.readouterr().err
+    assert "v.npz: not an embedding cache" in capsys.readouterr().err
 
 
-def test_judge_gives_the_figures(plain):
+def test_evaluate_finished_run_returns_the_figures(plain):
     metrics, folder = plain
-    judged = judge(str(folder))
-    assert judged.evaluation.eval_accuracy == metrics["eval_accuracy"]
+    result = evaluate_finished_run(str(folder))
+    assert result.evaluation.eval_accuracy == metrics["eval_accuracy"]
     # Without any baseline, as where no text has two characters.
-    assessment = dataclasses.replace(judged.assessment, baselines={})
-    alone = dataclasses.replace(judged, assessment=assessment, warnings=find_warnings(assessment))
-    assert verdict(assessment, []).endswith("pairs of documents never seen; no warnings")
-    assert "the trained model" in render_report(alone) and tell(assessment, "sentence", []).endswith("sentence")
+    assessment = dataclasses.replace(result.assessment, baselines={})
+    alone = dataclasses.replace(result, assessment=assessment, warnings=find_warnings(assessment))
+    assert verdict(assessment, []).endswith("test pairs of unseen documents; no warnings")
+    assert "the trained model" in render_report(alone) and describe(assessment, "sentence", []).endswith("sentence")
     assert summarize([alone])["grouped"]["tfidf_cosine"] is None

@@ -1,0 +1,22 @@
+"""Tests of the names in a run's folder, which are a contract."""
+
+from keras_negaposi.predict import MODEL_FILES
+from keras_negaposi.runtime.run_folder import RUN_FILES, RunFolder
+
+FILES = {
+    *("config.json", "bert_config.json", "tokenizer.model", "tokenizer.vocab", "split.json", "records", "teacher.txt"),
+    *("checkpoints", "history.json", "tensorboard", "saved_model", "int8", "calibration.json"),
+    *("metrics.json", "eval_results.txt", "classification_report.txt", "report.html"),
+    *("scores_dev.tsv", "scores_test.tsv"),
+}
+
+
+def test_names_of_the_files():
+    assert RUN_FILES == FILES
+    assert MODEL_FILES - FILES == {"saved_model.pb", "fingerprint.pb", "variables", "assets"}
+
+
+def test_paths():
+    assert RunFolder("runs/1").metrics == "runs/1/metrics.json"
+    assert RunFolder("gs://bucket/1").weights == "gs://bucket/1/saved_model/variables/variables.data-00000-of-00001"
+    assert RunFolder("gs://bucket/1").scores("test") == "gs://bucket/1/scores_test.tsv"
