@@ -92,6 +92,12 @@ def lexical_features(
     return list(columns), np.column_stack([*columns.values()]).astype(np.float32)
 
 
+@functools.cache
+def feature_names() -> list[str]:
+    """Returns the names of the features, in their order."""
+    return lexical_features(PageFrequencies.of([""]), [""], np.zeros(1, np.int64), np.zeros(1, np.int64))[0]
+
+
 def _cosines(texts: _Texts, a: np.ndarray, b: np.ndarray) -> dict[str, np.ndarray]:
     """Returns the cosines of A and B, whole and in part, each ``float32 [pairs]``."""
     whole = texts.vectors(GRAMS)

@@ -24,6 +24,7 @@ from keras_negaposi.lexical.features import (
     SENTENCE_ENDS,
     STYLES,
 )
+from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.lexical.ngrams import BUCKET_BITS, BUCKETS, FACTOR, LONGEST_RUN, MIX_SHIFT, POWERS
 from keras_negaposi.lexical.vocabulary import KINDS, SCRIPT_RANGES, SHORTEST_RUNS, PageFrequencies
 
@@ -71,8 +72,10 @@ class _Terms:
 
     def where(self, kept: tf.Tensor) -> _Terms:
         """Keeps some of the terms, ``bool [terms]``."""
-        columns = (tf.boolean_mask(column, kept) for column in (self.texts, self.starts, self.ends, self.buckets))
-        return _Terms(*columns, lengths=self.lengths)
+        owners, starts, ends, buckets = (
+            tf.boolean_mask(column, kept) for column in (self.texts, self.starts, self.ends, self.buckets)
+        )
+        return _Terms(owners, starts, ends, buckets, self.lengths)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,6 +171,26 @@ class LexicalFeatures(tf.Module):
         return [tf.reduce_sum(largest, 1) / RAREST, total(rarity), *rare]
 
 
+class LexicalScorer(tf.Module):
+    """A fitted `LexicalModel` as graph ops.
+
+    Args:
+        model: the fitted model. Its page frequencies become variables, the rest constants.
+    """
+
+    def __init__(self, model: LexicalModel) -> None:
+        super().__init__()
+        self._features = LexicalFeatures(model.frequencies)
+        weights = model.coefficients / model.scale
+        self._weights = tf.constant(weights[:, np.newaxis], tf.float64)
+        self._offset = float(model.intercept - model.mean @ weights)
+
+    def __call__(self, text_a: tf.Tensor, text_b: tf.Tensor) -> tf.Tensor:
+        """Maps ``string [batch]`` twice to the logit that B comes next, ``float64 [batch]``."""
+        features = tf.cast(self._features(text_a, text_b), tf.float64)
+        return tf.squeeze(features @ self._weights, 1) + self._offset
+
+
 def _normalise(texts: tf.Tensor) -> _Characters:
     """Decodes texts, ``string [texts]``, and normalises them as `code_points` does."""
     decoded = tf.strings.unicode_decode(texts, "UTF-8").with_row_splits_dtype(tf.int64)
@@ -210,7 +233,8 @@ def _ngrams(characters: _Characters, sizes: Sequence[int], allowed: tf.Tensor | 
                 within = within & allowed[offset : offset + count]
         starts = characters.positions[:count]
         columns.append([tf.boolean_mask(column, within) for column in (owners, starts, starts + size, _bucket(hashed))])
-    return _Terms(*(tf.concat(column, 0) for column in zip(*columns, strict=True)), lengths=characters.lengths)
+    owners, starts, ends, buckets = (tf.concat(column, 0) for column in zip(*columns, strict=True))
+    return _Terms(owners, starts, ends, buckets, characters.lengths)
 
 
 def _words(characters: _Characters, member: tf.Tensor) -> _Terms:
@@ -228,8 +252,10 @@ def _words(characters: _Characters, member: tf.Tensor) -> _Terms:
     script = tf.gather(scripts, starts)
     long_enough = lengths >= tf.gather(tf.constant(SHORTEST_RUNS, tf.int64), script)
     first = tf.gather(characters.positions, starts)
-    columns = (tf.gather(characters.texts, starts), first, first + lengths, _bucket(_mix(hashed)))
-    return _Terms(*columns, lengths=characters.lengths).where((script > 0) & long_enough)
+    words = _Terms(
+        tf.gather(characters.texts, starts), first, first + lengths, _bucket(_mix(hashed)), characters.lengths
+    )
+    return words.where((script > 0) & long_enough)
 
 
 def _mix(values: tf.Tensor) -> tf.Tensor:

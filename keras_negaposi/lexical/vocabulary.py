@@ -47,10 +47,11 @@ class TermKind:
 
     def __call__(self, texts: CodePoints) -> Terms:
         """Extracts the terms of this kind from normalised texts."""
-        scripts = scripts_of(texts) if self.scripts else None
+        scripts = scripts_of(texts)
+        member = np.isin(scripts, self.scripts)
         if self.sizes:
-            return ngrams(texts, self.sizes, None if scripts is None else np.isin(scripts, self.scripts))
-        return runs(texts, np.where(np.isin(scripts, self.scripts), scripts, 0), SHORTEST_RUNS)
+            return ngrams(texts, self.sizes, member if self.scripts else None)
+        return runs(texts, np.where(member, scripts, 0), SHORTEST_RUNS)
 
 
 KINDS = {
