@@ -1,8 +1,8 @@
-"""The bridge between TF1 BERT checkpoints and today's tf-models ``BertEncoder``."""
+"""Reads, converts and compares BERT checkpoints of TF1, TF2 and Hugging Face."""
 
 import os
 
-# tf-models is written for Keras 2. Said before TensorFlow's first import, it also spares loading Keras 3.
+# tf-models requires Keras 2. Set before TensorFlow's first import, the variable also avoids loading Keras 3.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 from checkpoints_tools.common.errors import InputError
@@ -14,17 +14,17 @@ def load_encoder(bert_config_file: str | None, init_checkpoint: str):  # noqa: A
     """Builds the encoder of a BERT config and loads a checkpoint into it.
 
     Args:
-        bert_config_file: ``bert_config.json``, bert-japanese's ``config.ini`` or Hugging Face's ``config.json``;
-            looked for beside the checkpoint if ``None``.
-        init_checkpoint: prefix, file or folder of a google-research/bert checkpoint, or another format that
-            `checkpoints_tools.source.open_weights` takes.
+        bert_config_file: ``bert_config.json``, bert-japanese's ``config.ini`` or Hugging Face's ``config.json``.
+            ``None`` searches the checkpoint's folder for one of them.
+        init_checkpoint: prefix, file or folder of a google-research/bert checkpoint, or of another format that
+            `checkpoints_tools.source.open_weights` reads.
 
     Returns:
-        A tf-models `BertEncoder`; see `checkpoints_tools.encoder.build_encoder` for what it takes and gives.
+        A tf-models `BertEncoder`. `checkpoints_tools.encoder.build_encoder` documents its inputs and outputs.
 
     Raises:
-        InputError: config or checkpoint cannot be read, or they do not belong together; every missing, unexpected
-            and misshapen variable is counted and named.
+        InputError: the config or the checkpoint cannot be read, or they do not match. The message counts the missing
+            variables, the unexpected ones and those with another shape, and names the first of each.
     """
     from checkpoints_tools.source import open_source
 

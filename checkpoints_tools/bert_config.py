@@ -1,32 +1,36 @@
-"""The architecture of a BERT: ``bert_config.json``, bert-japanese's ``config.ini``, Hugging Face's ``config.json``."""
+"""BERT configurations: ``bert_config.json``, bert-japanese's ``config.ini`` and Hugging Face's ``config.json``."""
 
 from __future__ import annotations
 
 import configparser
 import dataclasses
 import re
+from typing import Any
 
 from checkpoints_tools.common.errors import InputError, quoted, shortened
 from checkpoints_tools.common.files import read_text
 from checkpoints_tools.common.json_text import parse_json
 
 FORMATS = ("tf1", "tf2", "huggingface")
-"""What `conversion.convert` writes."""
+"""The formats that `conversion.convert` writes."""
 CONFIG_NAMES = ("bert_config.json", "config.ini", "config.json")
-"""What a configuration beside a checkpoint is called, in the order of preference."""
+"""The file names of a config in a checkpoint's folder, in order of preference."""
 INI_SECTION = "BERT-CONFIG"
-"""bert-japanese has no bert_config.json: the same keys stand in this section of its ``config.ini``."""
+"""bert-japanese has no bert_config.json; this section of its ``config.ini`` has the same keys."""
 MOST_LAYERS = 1_000
 LARGEST_SIZE = 10_000_000
-"""Of a vocabulary, a layer or a text: far more than any BERT has, and little enough to be looped over."""
+"""Upper bounds for the layers, and for every other integer (vocabulary, width, length).
+
+No BERT comes close, and a loop over this many items still ends.
+"""
 _LONGEST_REASON = 200
 
 
 @dataclasses.dataclass(frozen=True)
 class BertConfig:
-    """What google-research/bert's ``BertConfig`` holds, and what Hugging Face's BERTs may do differently.
+    """The fields of google-research/bert's ``BertConfig``, and two in which Hugging Face's BERTs can differ.
 
-    Keys it does not know are ignored, as there.
+    Unknown keys of a config file are ignored, as in google-research/bert.
     """
 
     vocab_size: int
@@ -41,7 +45,7 @@ class BertConfig:
     type_vocab_size: int = 16
     initializer_range: float = 0.02
     gelu_approximate: bool = True
-    """Whether gelu is the tanh approximation. google-research/bert has no other; Hugging Face's "gelu" is exact."""
+    """Whether gelu is the tanh approximation, as in google-research/bert. Hugging Face's "gelu" is exact."""
     layer_norm_eps: float = 1e-12
 
     @classmethod
@@ -49,19 +53,28 @@ class BertConfig:
         """Reads google-research/bert's JSON, Hugging Face's, or an ``.ini`` with a ``[BERT-CONFIG]`` section.
 
         Raises:
-            InputError: the file is missing, is neither format, or a value is missing, misshapen or impossible.
+            InputError: the file is missing or has another format, or a value is missing, has another type or is out of
+                range.
         """
         text = read_text(path)
         return cls.from_values(_parse_ini(text, path) if _is_ini(text) else _parse_json(text, path), path)
 
     @classmethod
     def from_values(cls, values: dict[str, object], where: str) -> BertConfig:
-        """Builds the config from raw values (strings from an ``.ini``); ``where`` names their file in errors."""
+        """Builds the config from raw values, which are strings if they come from an ``.ini``.
+
+        Args:
+            values: the values by key.
+            where: the file that error messages name.
+
+        Raises:
+            InputError: a value is missing, of another type or out of range, or the model is not a supported BERT.
+        """
         if "vocab_size" not in values:
             raise InputError(f"{where}: vocab_size is missing; add the number of pieces in the .vocab file")
         if "model_type" in values:
             values = _from_huggingface(values, where)
-        known = {}
+        known: dict[str, Any] = {}
         for field in dataclasses.fields(cls):
             if field.name in values:
                 known[field.name] = _convert(values[field.name], str(field.type), f"{where}: {field.name}")
@@ -72,11 +85,16 @@ class BertConfig:
                 f"num_attention_heads {config.num_attention_heads}; correct one of them"
             )
         if config.hidden_act != "gelu":
-            raise InputError(f'{where}: hidden_act {quoted(config.hidden_act)} is not supported; only "gelu" is')
+            raise InputError(
+                f'{where}: hidden_act {quoted(config.hidden_act)} is not supported; only "gelu" is supported'
+            )
         return config
 
     def to_google(self) -> dict[str, object]:
-        """``bert_config.json``. What google-research/bert does not know of is there only where it differs."""
+        """Returns the content of ``bert_config.json``.
+
+        The two fields that google-research/bert does not have are included only where they differ from its constants.
+        """
         values = dataclasses.asdict(self)
         for field in dataclasses.fields(self)[-2:]:
             if values[field.name] == field.default:
@@ -84,7 +102,11 @@ class BertConfig:
         return values
 
     def to_huggingface(self, architecture: str) -> dict[str, object]:
-        """``config.json`` of a ``BertModel`` or of a BERT with a head, as ``architecture`` says."""
+        """Returns the content of Hugging Face's ``config.json``.
+
+        Args:
+            architecture: Hugging Face's class, such as ``BertModel`` or ``BertForSequenceClassification``.
+        """
         values = dataclasses.asdict(self)
         approximate = values.pop("gelu_approximate")
         return values | {
@@ -97,23 +119,26 @@ class BertConfig:
 
 
 _GELUS = {"gelu": False, "gelu_new": True, "gelu_pytorch_tanh": True, "gelu_fast": True}
-"""Hugging Face's names: whether the tanh approximation is meant."""
+"""Hugging Face's names of gelu; the value says whether it is the tanh approximation."""
 
 
 def _from_huggingface(values: dict[str, object], where: str) -> dict[str, object]:
-    """A Hugging Face config in our keys."""
+    """Returns a Hugging Face config under the keys of `BertConfig`."""
     if values["model_type"] != "bert":
-        raise InputError(f'{where}: model_type is {quoted(values["model_type"])}, not "bert"; give a BERT')
+        raise InputError(f'{where}: model_type is {quoted(values["model_type"])}, not "bert"; give a BERT checkpoint')
     position = values.get("position_embedding_type", "absolute")
     if position != "absolute" or values.get("is_decoder"):
-        raise InputError(f"{where}: a decoder or relative positions; only encoders with absolute positions are BERT")
+        raise InputError(
+            f"{where}: decoders and relative positions are not supported; give an encoder with absolute positions"
+        )
     act = values.get("hidden_act", "gelu")
     if not isinstance(act, str) or act not in _GELUS:
-        raise InputError(f"{where}: hidden_act {quoted(act)} is not supported; only {', '.join(_GELUS)} are")
+        raise InputError(f"{where}: hidden_act {quoted(act)} is not supported; supported: {', '.join(_GELUS)}")
     return values | {"hidden_act": "gelu", "gelu_approximate": _GELUS[act]}
 
 
 def _parse_json(text: str, path: str) -> dict[str, object]:
+    """Returns the values of a JSON config."""
     values = parse_json(text, path)
     if not isinstance(values, dict):
         raise InputError(f"{path}: a BERT config is one JSON object; give bert_config.json or config.ini")
@@ -121,16 +146,17 @@ def _parse_json(text: str, path: str) -> dict[str, object]:
 
 
 def _is_ini(text: str) -> bool:
-    """Whether the first line that is no comment is a section."""
+    """Returns whether the first line that is not a comment is a section header."""
     lines = (line.strip() for line in text.splitlines())
     first = next((line for line in lines if line and line[0] not in "#;"), "")
     return re.match(r"\[[A-Za-z-]+\]", first) is not None
 
 
 def _parse_ini(text: str, path: str) -> dict[str, object]:
+    """Returns the values of the section `INI_SECTION`."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        parser.read_string(re.sub(r"[^\S\n]+", " ", text))  # configparser takes quadratic time for a run of spaces
+        parser.read_string(re.sub(r"[^\S\n]+", " ", text))  # configparser needs quadratic time for many spaces
     except configparser.Error as error:
         reason = shortened(" ".join(str(error).split()), _LONGEST_REASON)
         raise InputError(f"{path}: not a readable .ini file: {reason}") from None
@@ -140,7 +166,10 @@ def _parse_ini(text: str, path: str) -> dict[str, object]:
 
 
 def _convert(value: object, kind: str, where: str) -> int | float | str:
-    """Turns a raw value into the field's type; counts are at least 1 and bounded, probabilities are below 1."""
+    """Converts a raw value to the type of its field.
+
+    Integers must be between 1 and an upper bound, floats at least 0 and below 1.
+    """
     if kind == "str":
         if not isinstance(value, str):
             raise InputError(f"{where} is {quoted(value)}; it must be a string")

@@ -1,4 +1,4 @@
-"""From any format to any other, with the files that belong to the weights."""
+"""Converts a BERT to another format: weights, config and tokenizer files."""
 
 from __future__ import annotations
 
@@ -21,13 +21,21 @@ from checkpoints_tools.source import Source, folder_of, open_source
 
 PREFIX = "bert_model.ckpt"
 LIST = "conversion.json"
-"""What a folder holds that `convert` wrote: only that may be replaced."""
+"""Lists the files that `convert` wrote to a folder; ``--force`` replaces only these."""
 _OTHER_FOLDER = "give another folder"
 
 
 @dataclasses.dataclass(frozen=True)
 class Conversion:
-    """What `convert` wrote."""
+    """The result of `convert`.
+
+    Attributes:
+        output_dir: the folder that was written.
+        format: one of `bert_config.FORMATS`.
+        variables: number of variables written.
+        left_out: names of the variables that the format cannot hold, and the number of optimizer slots.
+        notes: sentences for the user.
+    """
 
     output_dir: str
     format: str
@@ -36,7 +44,7 @@ class Conversion:
     notes: list[str]
 
     def describe(self) -> str:
-        """Lines for a person."""
+        """Returns a summary of several lines."""
         left_out = f"\nleft out: {listed([*map(shown, self.left_out)])}" if self.left_out else ""
         notes = "".join(f"\n{note}" for note in self.notes)
         return (
@@ -46,19 +54,19 @@ class Conversion:
 
 
 def convert(source: Source, output_dir: str, to: str, force: bool = False) -> Conversion:
-    """Writes a BERT in another format: weights, configuration and tokenizer files.
+    """Writes a BERT in another format: weights, config and tokenizer files.
 
-    Heads (pre-training's, run_classifier.py's) go along; optimizer slots and the step do not. What was written is
-    read back and compared before it takes its name.
+    The pre-training heads and run_classifier.py's head are converted too; optimizer slots and the step are not. The
+    weights are written to a temporary folder, read back and compared before the folder gets its final name.
 
     Args:
-        source: of `source.open_source`.
-        output_dir: a folder, new or empty.
-        to: one of `config.FORMATS`.
-        force: replace what an earlier conversion wrote to the folder, all of it at once.
+        source: the checkpoint, as returned by `source.open_source`.
+        output_dir: a new or empty folder.
+        to: one of `bert_config.FORMATS`.
+        force: also accept a folder that an earlier conversion wrote, and replace all of its files at once.
 
     Raises:
-        InputError: the folder is not empty or holds what is not ours, or something of the source cannot be read.
+        InputError: the folder holds other files, or the source cannot be read.
     """
     old = _replaceable(output_dir, source, force)
     kept, left_out = _choose(source, to)
@@ -74,16 +82,16 @@ def convert(source: Source, output_dir: str, to: str, force: bool = False) -> Co
 
 @dataclasses.dataclass(frozen=True)
 class _List:
-    """`LIST`."""
+    """The content of `LIST`."""
 
     files: list[str]
 
 
 def _replaceable(output_dir: str, source: Source, force: bool) -> list[str]:
-    """The files that the conversion replaces.
+    """Returns the names of the files that the conversion will replace.
 
     Raises:
-        InputError: the folder holds the source, or what no conversion has written.
+        InputError: the folder holds the source, or files that no conversion wrote.
     """
     if not output_dir:
         raise InputError("--output_dir is empty; give a folder")
@@ -92,38 +100,48 @@ def _replaceable(output_dir: str, source: Source, force: bool) -> list[str]:
         return []
     if not force:
         raise InputError(
-            f"{output_dir}: not empty (holds {found[0]}); {_OTHER_FOLDER}, or --force to replace a conversion"
+            f"{output_dir}: not empty (holds {found[0]}); {_OTHER_FOLDER}, or --force to replace an earlier conversion"
         )
+    # Never replace the input, even through a symbolic link.
     inputs = [source.path, source.weights.path, f"{source.weights.path}.index", source.config_file or source.path]
-    if not is_remote(output_dir):  # each may be a link, and so may its folder
+    if not is_remote(output_dir):  # the files and their folders may be symbolic links
         inputs += [os.path.realpath(path) for path in inputs] + [os.path.realpath(folder_of(path)) for path in inputs]
     if {output_dir.rstrip("/"), os.path.realpath(output_dir)} & {folder_of(path).rstrip("/") for path in inputs}:
         raise InputError(f"{output_dir}: holds the input, which is never replaced; {_OTHER_FOLDER}")
+    # Replace only the files that an earlier conversion listed.
     if not exists(join(output_dir, LIST)):
         raise InputError(
-            f"{output_dir}: not empty (holds {found[0]}), and --force replaces only what convert has written (there is "
+            f"{output_dir}: not empty (holds {found[0]}), and --force replaces only files that convert wrote (there is "
             f"no {LIST}); {_OTHER_FOLDER}"
         )
     ours = read_as(_List, join(output_dir, LIST), _OTHER_FOLDER).files
     foreign = [name for name in found if name not in ours]
     if foreign:
-        raise InputError(f"{output_dir}: holds {shown(foreign[0])}, which convert has not written; {_OTHER_FOLDER}")
+        raise InputError(f"{output_dir}: holds {shown(foreign[0])}, which convert did not write; {_OTHER_FOLDER}")
     return found
 
 
 @contextmanager
 def _replaced(path: str, old: list[str]) -> Iterator[str]:
-    """A folder that takes the place of ``path``, whose files are ``old``, when the block ends well."""
+    """Yields a temporary folder that replaces ``path`` if the block succeeds.
+
+    Args:
+        path: the final folder.
+        old: the names of the files that it holds now, all of which are replaced.
+
+    Raises:
+        InputError: the folder cannot be renamed.
+    """
     if not old:
         with staged_folder(path) as folder:
             yield folder
-    elif is_remote(path):  # there is no renaming: a kill from here on leaves no checkpoint, never parts of two
+    elif is_remote(path):  # no atomic rename: an interruption leaves no checkpoint rather than a mix of two
         with staged_folder(path) as folder:
             yield folder
             for name in sorted(old, key=lambda name: name == LIST):
                 remove(join(path, name))
     else:
-        target = os.path.realpath(path)
+        target = os.path.realpath(path)  # a symbolic link keeps pointing at the same folder
         new = f"{target}.{secrets.token_hex(4)}"
         with staged_folder(new) as folder:
             yield folder
@@ -131,7 +149,7 @@ def _replaced(path: str, old: list[str]) -> Iterator[str]:
         try:
             os.rename(target, f"{new}.old")
             os.rename(new, target)
-        except OSError as error:  # a mount point, for one
+        except OSError as error:  # for example because it is a mount point
             if not os.path.exists(target):
                 os.rename(f"{new}.old", target)
             shutil.rmtree(new)
@@ -140,11 +158,12 @@ def _replaced(path: str, old: list[str]) -> Iterator[str]:
 
 
 def _choose(source: Source, to: str) -> tuple[list[str], list[str]]:
-    """The variables that the format can hold, and what is left out."""
+    """Returns the names of the variables that the format can hold, and what is left out."""
     weights = source.weights
     known = {row.tf1 for row in name_map.HEAD_ROWS}
 
     def fits(name: str) -> bool:
+        """Returns whether the format can hold the variable."""
         if name_map.is_head(name):
             return name in known or to != "huggingface"
         return not name_map.is_ignored(name)
@@ -157,23 +176,25 @@ def _choose(source: Source, to: str) -> tuple[list[str], list[str]]:
 
 
 def _notes(source: Source, to: str) -> list[str]:
+    """Returns notes on what google-research/bert's own code would compute differently, and on a missing pooler."""
     notes = []
     if to == "tf1" and not source.config.gelu_approximate:
         notes.append(
-            "this BERT's gelu is exact, and google-research/bert knows only the tanh approximation: its own code will "
-            "compute slightly other outputs; our commands read gelu_approximate in bert_config.json"
+            "this BERT uses the exact gelu, and google-research/bert only the tanh approximation: its own code will "
+            "compute slightly different outputs; checkpoints_tools reads gelu_approximate in bert_config.json"
         )
     if to == "tf1" and source.config.layer_norm_eps != 1e-12:
         notes.append(
-            f"this BERT's LayerNorm epsilon is {source.config.layer_norm_eps}, and google-research/bert's always 1e-12"
+            f"this BERT's LayerNorm epsilon is {source.config.layer_norm_eps}; google-research/bert always uses 1e-12"
         )
     if not source.weights.has_pooler:
-        fresh = "a freshly initialised one was written" if to == "tf2" else "none was written"
-        notes.append(f"there is no pooler in it, and {fresh}")
+        fresh = "a randomly initialised one was written" if to == "tf2" else "none was written"
+        notes.append(f"the checkpoint has no pooler; {fresh}")
     return notes
 
 
 def _write(folder: str, arrays: Mapping[str, np.ndarray], source: Source, to: str) -> None:
+    """Writes the weights and the config."""
     if to == "huggingface":
         from checkpoints_tools.formats.huggingface import FILE, write_huggingface
 
@@ -191,7 +212,8 @@ def _write(folder: str, arrays: Mapping[str, np.ndarray], source: Source, to: st
 
 
 def _check(folder: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Reads the weights back and compares them bit by bit."""
     written = open_source(folder).weights
     for name, value in arrays.items():
         if not np.array_equal(written[name], value):
-            raise RuntimeError(f"{name} is not what was written")
+            raise RuntimeError(f"{name} differs from the value that was written")

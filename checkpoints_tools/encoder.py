@@ -1,4 +1,4 @@
-"""tf-models ``BertEncoder`` with the original's numerics, its variables seen under their TF1 names."""
+"""Builds a tf-models ``BertEncoder`` with the numerics of google-research/bert and assigns its weights by TF1 name."""
 
 from __future__ import annotations
 
@@ -18,30 +18,34 @@ logger = logging.getLogger(__name__)
 
 @tf_keras.utils.register_keras_serializable(package="checkpoints_tools")
 def tanh_gelu(x: tf.Tensor) -> tf.Tensor:
-    """google-research/bert's gelu: the tanh approximation. Named, so that a model's config can be restored."""
+    """Computes google-research/bert's gelu, the tanh approximation.
+
+    It is a registered function, not a lambda, so that Keras can restore a model from its config.
+    """
     return tf_keras.activations.gelu(x, approximate=True)
 
 
 @tf_keras.utils.register_keras_serializable(package="checkpoints_tools")
 def erf_gelu(x: tf.Tensor) -> tf.Tensor:
-    """The exact gelu, which Hugging Face calls ``gelu``."""
+    """Computes the exact gelu, which Hugging Face calls ``gelu``."""
     return tf_keras.activations.gelu(x, approximate=False)
 
 
 def build_encoder(config: BertConfig, output_range: int | None = None) -> networks.BertEncoder:
-    """A freshly initialised encoder.
+    """Returns a randomly initialised encoder.
 
-    Called on a dict of ``input_word_ids``, ``input_mask``, ``input_type_ids`` (each ``int32 [batch, seq]``) it
-    returns a dict: ``sequence_output`` ``[batch, seq, hidden]``, ``pooled_output`` ``[batch, hidden]`` and
-    ``encoder_outputs``, a list of ``[batch, seq, hidden]``, one a layer.
+    The encoder takes a dict of ``input_word_ids``, ``input_mask`` and ``input_type_ids`` (each ``int32 [batch, seq]``).
+    It returns a dict of ``sequence_output`` ``[batch, seq, hidden]``, ``pooled_output`` ``[batch, hidden]`` and
+    ``encoder_outputs``, a list with ``[batch, seq, hidden]`` for each layer.
 
-    The rest of the original's numerics is tf-models' default: LayerNorm epsilon 1e-12 in float32, -10000 added to
-    masked scores, tanh pooler (https://github.com/google-research/bert, modeling.py).
+    Gelu, initializer and LayerNorm epsilon are set from the config. In everything else tf-models computes what
+    google-research/bert does: LayerNorm in float32, -10000 added to masked scores, tanh pooler
+    (https://github.com/google-research/bert, modeling.py).
 
     Args:
         config: the architecture.
-        output_range: of how many first tokens the last layer's output is wanted, ``sequence_output`` then being
-            ``[batch, output_range, hidden]``; ``None`` for all. For the pooled output 1 is enough.
+        output_range: compute the last layer only for this many first tokens; ``sequence_output`` is then
+            ``[batch, output_range, hidden]``. ``None`` computes all tokens. The pooled output needs 1.
     """
     encoder = networks.BertEncoder(
         vocab_size=config.vocab_size,
@@ -58,7 +62,7 @@ def build_encoder(config: BertConfig, output_range: int | None = None) -> networ
         output_range=output_range,
         dict_outputs=True,
     )
-    for layer in encoder.submodules:  # the encoder's constructor does not take it
+    for layer in encoder.submodules:  # the encoder's constructor has no argument for epsilon
         if isinstance(layer, tf_keras.layers.LayerNormalization):
             layer.epsilon = config.layer_norm_eps
     return encoder
@@ -68,9 +72,9 @@ def assign_encoder(encoder: networks.BertEncoder, arrays: Mapping[str, np.ndarra
     """Assigns every variable of the encoder exactly once.
 
     Args:
-        encoder: of ``build_encoder(config)``.
-        arrays: by TF1 name, in TF1 shapes; a mapping that reads when asked is asked once a name. The pooler may be
-            missing: it stays freshly initialised, and the user is told.
+        encoder: the encoder, as returned by ``build_encoder(config)``.
+        arrays: the values by TF1 name, in TF1 shapes; each is read exactly once. The pooler may be missing: it then
+            stays randomly initialised, with a warning.
         config: the architecture.
     """
     variables = {variable.name.removesuffix(":0"): variable for variable in encoder.variables}
@@ -78,15 +82,15 @@ def assign_encoder(encoder: networks.BertEncoder, arrays: Mapping[str, np.ndarra
     for entry in name_map.entries(config):
         variable = variables.pop(entry.encoder)
         if entry.tf1 in pooler and entry.tf1 not in arrays:
-            logger.warning("the checkpoint has no %s: freshly initialised", entry.tf1)
+            logger.warning("the checkpoint has no %s; it stays randomly initialised", entry.tf1)
         else:
             variable.assign(np.reshape(arrays[entry.tf1], entry.encoder_shape))
-    if variables:  # a tf-models release with variables that the map does not know
+    if variables:  # another tf-models release may have other variables
         raise RuntimeError(f"encoder variables without a row in the name map: {sorted(variables)}")
 
 
 def encoder_to_tf1(encoder: networks.BertEncoder, config: BertConfig) -> dict[str, np.ndarray]:
-    """The encoder's weights under their TF1 names and shapes: the inverse of `assign_encoder`."""
+    """Returns the encoder's weights by TF1 name, in TF1 shapes; the inverse of `assign_encoder`."""
     variables = {variable.name.removesuffix(":0"): variable for variable in encoder.variables}
     return {
         entry.tf1: np.reshape(variables[entry.encoder].numpy(), entry.tf1_shape) for entry in name_map.entries(config)

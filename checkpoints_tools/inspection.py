@@ -1,4 +1,4 @@
-"""What a checkpoint is: format, architecture, parts, sizes, and whether it fits a config or a vocabulary."""
+"""Reports what a checkpoint holds, and whether it matches its config and vocabulary."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LARGEST = 5
 
 @dataclasses.dataclass(frozen=True)
 class Inspection:
-    """What `inspect` found; counts are of numbers, not of bytes."""
+    """The result of `inspect`. Sizes are numbers of parameters, not of bytes."""
 
     path: str
     format: str
@@ -44,28 +44,33 @@ class Inspection:
     problems: list[str]
 
     def table(self) -> str:
-        """Lines for a person."""
-        heads = self.architecture.get("num_attention_heads") or "not told by shapes: see the BERT config"
+        """Returns the result as a table of several lines."""
+        # Describe the values that take more than one word.
+        heads = self.architecture.get("num_attention_heads") or "(unknown; the BERT config has it)"
         largest = [f"{shown(v['name'])} {quoted(v['shape'])} {shown(v['dtype'])}" for v in self.largest]
-        step = "not in it" if self.global_step is None else f"{self.global_step:,}"
+        step = "none" if self.global_step is None else f"{self.global_step:,}"
         architecture = (
-            f"{self.architecture.get('num_hidden_layers')} layers, {self.architecture.get('hidden_size')} wide, "
-            f"{self.architecture.get('intermediate_size')} within, {heads} attention heads"
+            f"{self.architecture.get('num_hidden_layers')} layers, hidden size {self.architecture.get('hidden_size')}, "
+            f"intermediate size {self.architecture.get('intermediate_size')}, {heads} attention heads"
         )
         tables = (
             f"{self.architecture.get('vocab_size', 0):,} pieces, {self.architecture.get('max_position_embeddings')} "
-            f"positions, {self.architecture.get('type_vocab_size')} types"
+            f"positions, {self.architecture.get('type_vocab_size')} token types"
         )
+        # Align the rows.
         rows = [
             ("checkpoint", self.path),
             ("format", _NAMES[self.format]),
             ("architecture", architecture),
             ("embeddings", tables),
-            ("BERT config", self.config_file or "none beside it"),
-            ("parameters", f"{self.parameters:,} in {self.variables} variables, {self.encoder_parameters:,} encoder's"),
+            ("BERT config", self.config_file or "none in its folder"),
+            (
+                "parameters",
+                f"{self.parameters:,} in {self.variables} variables, {self.encoder_parameters:,} in the encoder",
+            ),
             ("element types", ", ".join(f"{shown(name)} ({count})" for name, count in self.dtypes.items())),
-            ("pooler", "there" if self.pooler else "missing"),
-            ("heads", listed([*map(shown, self.heads)]) or "none"),
+            ("pooler", "present" if self.pooler else "missing"),
+            ("output heads", listed([*map(shown, self.heads)]) or "none"),
             ("optimizer slots", f"{self.optimizer_slots}"),
             ("global step", step),
             *(("largest" if not number else "", line) for number, line in enumerate(largest)),
@@ -82,29 +87,29 @@ def inspect(
     vocab_file: str | None = None,
     num_attention_heads: int | None = None,
 ) -> Inspection:
-    """Looks at names and shapes, and reads every value once.
+    """Checks names and shapes of a checkpoint, and reads every value once.
+
+    A mismatch with the config or the vocabulary and unreadable values are not errors: the result lists them as
+    ``problems``.
 
     Args:
-        path: see `source.open_weights`.
-        bert_config_file: to be compared; looked for beside the checkpoint if ``None``.
-        vocab_file: SentencePiece vocabulary to be compared.
-        num_attention_heads: where neither a config nor the checkpoint tells.
+        path: the checkpoint; `source.open_weights` lists the formats.
+        bert_config_file: the config to compare with. ``None`` searches the checkpoint's folder.
+        vocab_file: the SentencePiece vocabulary to compare with.
+        num_attention_heads: used if neither a config nor the checkpoint has the number.
 
     Raises:
-        InputError: no checkpoint is there, or it is no BERT. That it does not fit the config or the vocabulary, or that
-            values cannot be read, is among the result's ``problems``.
+        InputError: there is no checkpoint, or it is not a BERT.
     """
+    # Open the checkpoint and its config.
     config_file = bert_config_file or find_config(path)
     config = BertConfig.from_file(config_file) if config_file else None
     weights = open_weights(path, config)
     check_is_bert(weights)
     heads = (config and config.num_attention_heads) or num_attention_heads or weights.known.get("num_attention_heads")
-    problems = []
-    try:
-        check_fits(weights, config or infer_config(weights, heads or 1))
-    except InputError as error:
-        problems.append(str(error))
-    problems += _unreadable(weights)
+
+    # Collect the problems.
+    problems = _mismatches(weights, config, heads) + _unreadable(weights)
     if vocab_file:
         problems += _vocabulary_problems(weights, vocab_file)
     try:
@@ -112,6 +117,8 @@ def inspect(
     except InputError as error:
         problems.append(str(error))
         step = None
+
+    # Summarise the variables.
     encoder = [name for name in weights if not name_map.is_ignored(name)]
     largest = sorted(weights.variables.items(), key=lambda item: -item[1].size)[:_LARGEST]
     names, counts = np.unique([variable.dtype for variable in weights.variables.values()], return_counts=True)
@@ -134,11 +141,20 @@ def inspect(
     )
 
 
+def _mismatches(weights: Weights, config: BertConfig | None, heads: int | None) -> list[str]:
+    """Returns a message if the weights do not match the config, or without one, the config that their shapes imply."""
+    try:
+        check_fits(weights, config or infer_config(weights, heads or 1))
+    except InputError as error:
+        return [str(error)]
+    return []
+
+
 def _unreadable(weights: Weights) -> list[str]:
-    """What is wrong with the first value that cannot be read, and how many others cannot."""
+    """Returns the first read error, with the number of further ones; empty if every value can be read."""
     problems = []
     for name, variable in weights.variables.items():
-        if variable.dtype in FLOATS:  # `check_fits` names the others
+        if variable.dtype in FLOATS:  # `check_fits` reports the other types
             try:
                 weights[name]
             except InputError as error:
@@ -148,6 +164,7 @@ def _unreadable(weights: Weights) -> list[str]:
 
 
 def _vocabulary_problems(weights: Weights, vocab_file: str) -> list[str]:
+    """Returns a message if the vocabulary and the word embeddings have different sizes."""
     pieces = len(read_vocabulary(vocab_file))
     rows = infer_values(weights).get("vocab_size")
     return [] if pieces == rows else [f"{vocab_file}: {pieces:,} pieces, but {rows:,} word embeddings"]

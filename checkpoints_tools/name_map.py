@@ -1,9 +1,9 @@
-"""The name map between the three worlds that a BERT's variables live in.
+"""Maps the names and shapes of BERT variables between TF1, tf-models and Hugging Face.
 
-One row a kind of variable: its name in google-research/bert's TF1 checkpoints, in a tf-models ``BertEncoder`` and in
-Hugging Face's ``BertModel``. ``{layer}`` stands for the layer's number. Our own order and layout are TF1's. The
-encoder splits the attention kernels by head, which is a plain reshape, because TF1 lays heads side by side in the same
-order; PyTorch's linear layers hold their kernels transposed.
+Each row describes one kind of variable: its name in google-research/bert's TF1 checkpoints, in a tf-models
+``BertEncoder`` and in Hugging Face's ``BertModel``. ``{layer}`` stands for the layer number. checkpoints_tools uses the
+TF1 names and shapes internally. tf-models gives attention kernels a dimension for the heads; a plain reshape converts
+them, because TF1 stores the heads in the same order. PyTorch's linear layers store their kernels transposed.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from checkpoints_tools.bert_config import BertConfig
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A kind of variable: its names, and its shape as names of dimensions.
+    """One kind of variable: its names, and its shapes as names of dimensions.
 
     ``tf1_shape`` and ``encoder_shape`` hold keys of `dimensions`, for example ``("hidden", "heads", "head_size")``.
-    Hugging Face's shape is TF1's, or its transpose.
+    Hugging Face's shape is that of TF1, or its transpose if ``transposed``.
     """
 
     tf1: str
@@ -33,7 +33,7 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class HeadRow:
-    """A variable of a head on top of the encoder, in the same shape everywhere unless ``transposed``."""
+    """A variable of an output head on top of the encoder; the shape is the same everywhere unless ``transposed``."""
 
     tf1: str
     huggingface: str
@@ -41,12 +41,15 @@ class HeadRow:
 
 
 def _table(tf1: str, encoder: str, huggingface: str, *shape: str) -> Row:
+    """Returns the row of an embedding table."""
     return Row(f"bert/{tf1}", encoder, f"{huggingface}.weight", shape, shape)
 
 
 def _layer_norm(tf1: str, encoder: str, huggingface: str) -> list[Row]:
+    """Returns the rows of a LayerNorm."""
+    shape = ("hidden",)
     return [
-        Row(f"bert/{tf1}/LayerNorm/{kind}", f"{encoder}/{kind}", f"{huggingface}.LayerNorm.{torch}", *2 * [("hidden",)])
+        Row(f"bert/{tf1}/LayerNorm/{kind}", f"{encoder}/{kind}", f"{huggingface}.LayerNorm.{torch}", shape, shape)
         for kind, torch in (("gamma", "weight"), ("beta", "bias"))
     ]
 
@@ -59,7 +62,7 @@ def _dense(
     kernel: tuple[str, ...] | None = None,
     bias: tuple[str, ...] | None = None,
 ) -> list[Row]:
-    """A dense layer; ``kernel`` and ``bias`` are the encoder's shapes where heads are split."""
+    """Returns the rows of a dense layer; ``kernel`` and ``bias`` are the encoder's shapes if it splits the heads."""
     return [
         Row(f"bert/{tf1}/kernel", f"{encoder}/kernel", f"{huggingface}.weight", shape, kernel or shape, True),
         Row(f"bert/{tf1}/bias", f"{encoder}/bias", f"{huggingface}.bias", shape[1:], bias or shape[1:]),
@@ -127,7 +130,7 @@ CLASSIFIER_ROWS = (
     HeadRow("output_weights", "classifier.weight"),
     HeadRow("output_bias", "classifier.bias"),
 )
-"""run_classifier.py's head: ``[classes, hidden]`` and ``[classes]``."""
+"""The output head of run_classifier.py: ``[classes, hidden]`` and ``[classes]``."""
 PRETRAINING_ROWS = (
     HeadRow("cls/predictions/transform/dense/kernel", "cls.predictions.transform.dense.weight", transposed=True),
     HeadRow("cls/predictions/transform/dense/bias", "cls.predictions.transform.dense.bias"),
@@ -137,19 +140,19 @@ PRETRAINING_ROWS = (
     HeadRow("cls/seq_relationship/output_weights", "cls.seq_relationship.weight"),
     HeadRow("cls/seq_relationship/output_bias", "cls.seq_relationship.bias"),
 )
-"""Masked words and next sentence."""
+"""The pre-training heads: masked language model and next sentence prediction."""
 HEAD_ROWS = (*PRETRAINING_ROWS, *CLASSIFIER_ROWS)
 ENCODER_ROWS = (*EMBEDDING_ROWS, *LAYER_ROWS, *POOLER_ROWS)
 
 SLOT_SUFFIXES = ("/adam_m", "/adam_v")
-"""Optimizer slots of google-research/bert's AdamWeightDecayOptimizer."""
+"""The names of google-research/bert's AdamWeightDecayOptimizer slots end with one of these."""
 GLOBAL_STEP = "global_step"
 _LAYER_NUMBER = re.compile(r"(?<=layer[_.])\d+")
 
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One variable of an encoder: its names everywhere, and its concrete shapes."""
+    """One variable of an encoder: a `Row` with its layer number and sizes filled in."""
 
     tf1: str
     encoder: str
@@ -160,7 +163,7 @@ class Entry:
 
 
 def dimensions(config: BertConfig) -> dict[str, int]:
-    """The size of each dimension that a `Row` names."""
+    """Returns the size of each dimension that a `Row` names."""
     return {
         "vocab": config.vocab_size,
         "positions": config.max_position_embeddings,
@@ -173,7 +176,7 @@ def dimensions(config: BertConfig) -> dict[str, int]:
 
 
 def entries(config: BertConfig) -> Iterator[Entry]:
-    """Every variable of the encoder that ``config`` describes, embeddings first, pooler last."""
+    """Yields every variable of the encoder that ``config`` describes, embeddings first, pooler last."""
     sizes = dimensions(config)
 
     def fill(row: Row, layer: int | None = None) -> Entry:
@@ -194,21 +197,24 @@ def entries(config: BertConfig) -> Iterator[Entry]:
 
 
 def split_layer(name: str) -> tuple[str, str]:
-    """``bert/encoder/layer_3/output`` -> (``bert/encoder/layer_{layer}/output``, ``3``): the row's form, the number."""
+    """Splits a name into the name that a `Row` has and the layer number, which is empty outside of layers.
+
+    ``bert/encoder/layer_3/output`` becomes ``("bert/encoder/layer_{layer}/output", "3")``.
+    """
     number = _LAYER_NUMBER.search(name)
     return (_LAYER_NUMBER.sub("{layer}", name, count=1), number[0]) if number else (name, "")
 
 
 def is_slot(tf1_name: str) -> bool:
-    """Whether a TF1 variable belongs to the optimizer."""
+    """Returns whether a TF1 variable belongs to the optimizer."""
     return tf1_name.endswith(SLOT_SUFFIXES)
 
 
 def is_head(tf1_name: str) -> bool:
-    """Whether a TF1 variable belongs to a head on top of the encoder."""
+    """Returns whether a TF1 variable belongs to an output head on top of the encoder."""
     return tf1_name.startswith("cls/") or tf1_name in {row.tf1 for row in HEAD_ROWS}
 
 
 def is_ignored(tf1_name: str) -> bool:
-    """Whether a TF1 variable is no part of the encoder, and may be left out in silence."""
+    """Returns whether a TF1 variable is known and not part of the encoder, so that it may be ignored."""
     return tf1_name == GLOBAL_STEP or is_slot(tf1_name) or is_head(tf1_name)

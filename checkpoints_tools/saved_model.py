@@ -1,14 +1,14 @@
-"""A SavedModel, looked at before TensorFlow loads it.
+"""Checks a SavedModel before TensorFlow loads it.
 
-A SavedModel is a program: its graphs can read and write files as the user can, some already while it is loaded. One
-that `keras_negaposi.serving.export` wrote computes and nothing else. This is a safety belt, no sandbox: it stops
-operations by their names, and what TensorFlow itself does with a hostile graph is not in our hands.
+A SavedModel is a program: its graphs can read and write files with the user's permissions, some of them already while
+TensorFlow loads it. A model that only computes needs no such operations, so a SavedModel that holds one is rejected.
+This check is a safety net, not a sandbox: it knows operations by name and cannot protect against bugs in TensorFlow.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import tensorflow as tf
 from google.protobuf.message import DecodeError
@@ -17,9 +17,9 @@ from tensorflow.core.framework.function_pb2 import FunctionDef
 from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from checkpoints_tools.common.errors import InputError, shortened
+from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import join, read_bytes
-from checkpoints_tools.formats.base import shown
+from checkpoints_tools.formats.base import reason_of, shown
 from checkpoints_tools.formats.tf1 import Reader
 
 PROGRAM = "saved_model.pb"
@@ -28,30 +28,28 @@ _OUTSIDE = re.compile(
     "|Proto|Unigram|Skipgram|Py|Remote|Rpc|Host|Collective|Distributed|Library|CustomCall|CallModule|Abort|Socket|Infeed"
     "|Outfeed"
 )
-"""In the names of TensorFlow's operations that touch files, devices, the network, Python or the process itself."""
-_LONGEST_REASON = 200
-_OTHER = "give one that train has written"
+"""Matches TensorFlow operations that use files, devices, the network, Python or the process itself."""
+_OTHER = "give one that train wrote"
 
 
 def load_saved_model(folder: str) -> tf.Module:
-    """Loads what `keras_negaposi.serving.export` wrote.
+    """Checks and loads a SavedModel.
 
     Raises:
-        InputError: it is missing or damaged, or holds operations that such a model does not need.
+        InputError: it is missing or damaged, or holds operations that could reach files or run programs.
     """
     check_saved_model(folder)
     try:
         return tf.saved_model.load(folder)
-    except Exception as error:  # TensorFlow has one of its own for each kind of damage
-        reason = shortened(" ".join(str(error).split()), _LONGEST_REASON)
-        raise InputError(f"{folder}: the SavedModel cannot be loaded; copy it again: {reason}") from None
+    except Exception as error:  # each kind of damage raises another type
+        raise InputError(f"{folder}: the SavedModel cannot be loaded; copy it again: {reason_of(error)}") from None
 
 
 def check_saved_model(folder: str) -> None:
-    """Checks a SavedModel's program and that its variables are there, without loading it.
+    """Checks a SavedModel's operations, and that its variables are complete, without loading it.
 
     Raises:
-        InputError: as `load_saved_model`.
+        InputError: it is missing or damaged, or holds operations that could reach files or run programs.
     """
     _check_program(join(folder, PROGRAM), folder)
     Reader(join(folder, "variables", "variables")).check()
@@ -59,11 +57,17 @@ def check_saved_model(folder: str) -> None:
 
 def find_signature(
     loaded: tf.Module, name: str, folder: str, outputs: Collection[str] = ()
-) -> Callable[..., dict[str, tf.Tensor]]:
-    """A signature of a loaded SavedModel.
+) -> tf.types.experimental.ConcreteFunction:
+    """Returns a signature of a loaded SavedModel.
+
+    Args:
+        loaded: the SavedModel.
+        name: the signature's name.
+        folder: the SavedModel's folder, for error messages.
+        outputs: names of outputs that the signature must have.
 
     Raises:
-        InputError: it has none of this name, or the signature does not give one of ``outputs``.
+        InputError: there is no such signature, or it lacks one of the outputs.
     """
     signature = getattr(loaded, "signatures", {}).get(name)
     if signature is None:
@@ -71,15 +75,15 @@ def find_signature(
     given = signature.structured_outputs
     for output in outputs:
         if not isinstance(given, dict) or output not in given:
-            raise InputError(f"{folder}: the SavedModel's signature {name} does not give {output}; {_OTHER}")
+            raise InputError(f"{folder}: the SavedModel's signature {name} has no output {output}; {_OTHER}")
     return signature
 
 
 def _check_program(file: str, folder: str) -> None:
-    """Checks that no operation that can run is one of those that reach outside of the model.
+    """Checks that no operation that can run reaches outside of the model.
 
     Raises:
-        InputError: the file is damaged, or names the operation.
+        InputError: the file is damaged, or holds such an operation; the message names it.
     """
     try:
         graphs = SavedModel.FromString(read_bytes(file)).meta_graphs
@@ -88,7 +92,7 @@ def _check_program(file: str, folder: str) -> None:
     if len(graphs) != 1 or not graphs[0].HasField("object_graph_def"):
         raise InputError(f"{file}: not a SavedModel of TensorFlow 2; {_OTHER}")
     objects, library = graphs[0].object_graph_def, graphs[0].graph_def.library
-    # What saves and restores is called by the outer graph alone, which is not run.
+    # Only the outer graph, which is never run, calls the functions that save and restore variables.
     roots = [*objects.concrete_functions]
     for node in objects.nodes:
         roots += [*node.function.concrete_functions, node.bare_concrete_function.concrete_function_name]
@@ -96,13 +100,13 @@ def _check_program(file: str, folder: str) -> None:
     for node in _reachable(roots, {function.signature.name: function for function in library.function}, gradients):
         if _OUTSIDE.search(node.op):
             raise InputError(
-                f"{file}: holds the operation {shown(node.op)}, with which a model could reach files or run programs, "
-                f"and which none of ours needs; {_OTHER}, or look into it: saved_model_cli show --dir {folder} --all"
+                f"{file}: holds the operation {shown(node.op)}, which could reach files or run programs; {_OTHER}, or "
+                f"inspect it: saved_model_cli show --dir {folder} --all"
             )
 
 
 def _reachable(roots: list[str], functions: dict[str, FunctionDef], gradients: dict[str, str]) -> Iterator[NodeDef]:
-    """The nodes of the functions of these names, and of those that they can call."""
+    """Yields the nodes of the named functions and of all functions that they can call."""
     left = list(roots)
     while left:
         name = left.pop()
@@ -115,7 +119,7 @@ def _reachable(roots: list[str], functions: dict[str, FunctionDef], gradients: d
 
 
 def _named(attributes: Iterable[AttrValue]) -> Iterator[str]:
-    """The functions that attributes name; a name may come with attributes of its own."""
+    """Yields the function names in attributes; a function in an attribute can have attributes with more names."""
     for value in attributes:
         for called in (value.func, *value.list.func):
             yield called.name

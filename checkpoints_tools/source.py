@@ -1,4 +1,4 @@
-"""A BERT as a user points at it: its format is found out, its configuration read or worked out from the shapes."""
+"""Opens a checkpoint of any format and finds its config, or infers the config from the shapes."""
 
 from __future__ import annotations
 
@@ -16,14 +16,19 @@ if TYPE_CHECKING:
     from official.nlp.modeling import networks
 
 _RUN = "saved_model"
+"""The folder of a training run that holds its SavedModel."""
 _TORCH = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Weights and the configuration that they fit.
+    """Weights and their config.
 
-    ``path`` is what the user gave; ``config_file`` is ``None`` where the configuration was worked out from the shapes.
+    Attributes:
+        path: the path that the user gave.
+        weights: the weights on disk.
+        config: the config that they fit.
+        config_file: the file of the config; ``None`` if it was inferred from the shapes.
     """
 
     path: str
@@ -32,7 +37,7 @@ class Source:
     config_file: str | None
 
     def encoder(self) -> networks.BertEncoder:
-        """A tf-models encoder with the weights in it."""
+        """Returns a tf-models encoder with the weights."""
         from checkpoints_tools.encoder import assign_encoder, build_encoder
 
         encoder = build_encoder(self.config)
@@ -41,15 +46,15 @@ class Source:
 
 
 def open_source(path: str, bert_config_file: str | None = None, num_attention_heads: int | None = None) -> Source:
-    """Opens a BERT of any format and checks that weights and configuration belong together.
+    """Opens a BERT of any format and checks that weights and config match.
 
     Args:
-        path: as for `open_weights`.
-        bert_config_file: its configuration; looked for beside the weights if ``None``.
-        num_attention_heads: what shapes cannot tell, where there is no configuration.
+        path: the checkpoint; `open_weights` lists the formats.
+        bert_config_file: the config. ``None`` searches the checkpoint's folder.
+        num_attention_heads: used if there is no config; shapes do not always determine it.
 
     Raises:
-        InputError: whatever is wrong with either, or with both together.
+        InputError: weights or config cannot be read, or they do not match.
     """
     config_file = bert_config_file or find_config(path)
     config = BertConfig.from_file(config_file) if config_file else None
@@ -62,16 +67,17 @@ def open_source(path: str, bert_config_file: str | None = None, num_attention_he
 
 
 def open_weights(path: str, config: BertConfig | None = None) -> Weights:
-    """Opens weights, whatever their format; nothing but names and shapes is read yet.
+    """Opens the weights of a checkpoint of any format; reads only names and shapes.
 
     Args:
-        path: a TF1 or TF2 checkpoint's prefix, one of its files or its folder; a SavedModel; a finished run's folder;
-            a Hugging Face folder or safetensors file; a Keras weight file.
-        config: their configuration, if it is known; only Keras' nameless files need it.
+        path: prefix, file or folder of a TF1 or TF2 checkpoint; folder of a SavedModel or of a training run; Hugging
+            Face folder or safetensors file; Keras weight file.
+        config: the config, if known; only ``.weights.h5`` files need it.
 
     Raises:
-        InputError: nothing of the kind is there, or it is damaged.
+        InputError: there is no checkpoint, or it is damaged.
     """
+    # Keras and Hugging Face: recognised by file name.
     if path.endswith((".h5", ".hdf5", ".safetensors")) and not is_remote(path) and os.path.exists(path):
         if not os.path.isfile(path) and not _is_folder(path):
             raise InputError(f"{path}: not a regular file; give a checkpoint's file or folder")
@@ -84,11 +90,14 @@ def open_weights(path: str, config: BertConfig | None = None) -> Weights:
 
         return HuggingFaceWeights(path)
     if not _checkpoints_in(path) and any(exists(join(path, name)) for name in _TORCH):
-        raise InputError(f"{path}: only {_TORCH[0]}, a pickle; save the model again as safetensors (save_pretrained)")
+        raise InputError(
+            f"{path}: only {_TORCH[0]}, a pickle, which is never loaded; save it as safetensors (save_pretrained)"
+        )
+    # TensorFlow: recognised by content.
     from checkpoints_tools.formats.tf1 import Reader, Tf1Weights, resolve_prefix
     from checkpoints_tools.formats.tf2 import OBJECT_GRAPH, Tf2Weights
 
-    for nested in (join(path, _RUN), path):  # a run, a SavedModel
+    for nested in (join(path, _RUN), path):  # a training run, a SavedModel
         if exists(join(nested, "saved_model.pb")):
             return Tf2Weights(join(nested, "variables", "variables"))
     prefix = resolve_prefix(path)
@@ -96,33 +105,34 @@ def open_weights(path: str, config: BertConfig | None = None) -> Weights:
 
 
 def find_config(path: str) -> str | None:
-    """The configuration that lies in the folder, or in the folder of the file or prefix."""
+    """Returns the config file in the folder ``path``, or in the folder of the file or prefix ``path``."""
     folder = folder_of(path)
     return next((join(folder, name) for name in CONFIG_NAMES if exists(join(folder, name))), None)
 
 
 def folder_of(path: str) -> str:
-    """The path itself if it is a folder, else the folder of the file or prefix."""
+    """Returns the path itself if it is a folder, otherwise the folder of the file or prefix."""
     return path if _is_folder(path) else path.rpartition("/")[0] or "."
 
 
 def infer_config(weights: Weights, num_attention_heads: int | None = None) -> BertConfig:
-    """The configuration that the shapes tell; what they cannot tell is google-research/bert's default.
+    """Infers a config from the shapes; fields that shapes do not determine get google-research/bert's defaults.
 
     Raises:
-        InputError: the number of heads is neither given nor in the weights, or does not divide the width.
+        InputError: the number of attention heads is neither given nor in the weights, or does not divide the hidden
+            size.
     """
     heads = num_attention_heads or weights.known.get("num_attention_heads")
     if heads is None:
         raise InputError(
-            f"{weights.path}: no BERT config beside it, and shapes do not tell the number of attention heads; give "
-            "--bert_config_file, or --num_attention_heads (12 in BERT-base)"
+            f"{weights.path}: no BERT config in its folder, and the shapes do not determine the number of attention "
+            "heads; give --bert_config_file, or --num_attention_heads (12 in BERT-base)"
         )
     return BertConfig.from_values(infer_values(weights) | {"num_attention_heads": heads}, weights.path)
 
 
 def infer_values(weights: Weights) -> dict[str, object]:
-    """Sizes read off the shapes, under `BertConfig`'s names; what is not there is left out."""
+    """Returns the sizes that the shapes determine, under the names of `BertConfig`."""
     shapes = {name: variable.shape for name, variable in weights.variables.items()}
     first = "bert/encoder/layer_0/intermediate/dense/kernel"
     rows = {
@@ -140,16 +150,19 @@ def infer_values(weights: Weights) -> dict[str, object]:
 
 
 def _is_huggingface(path: str) -> bool:
+    """Returns whether a folder holds safetensors and no TensorFlow checkpoint."""
     from checkpoints_tools.formats.huggingface import FILE, INDEX
 
     return any(exists(join(path, name)) for name in (FILE, INDEX)) and not _checkpoints_in(path)
 
 
 def _checkpoints_in(path: str) -> bool:
+    """Returns whether a local folder holds a TensorFlow checkpoint."""
     return not is_remote(path) and os.path.isdir(path) and any(name.endswith(".index") for name in os.listdir(path))
 
 
 def _is_folder(path: str) -> bool:
+    """Returns whether a local or remote path is a folder."""
     if is_remote(path):
         import tensorflow as tf
 

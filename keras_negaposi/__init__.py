@@ -1,4 +1,7 @@
-"""Does text B come next after text A? A Keras-native pair classifier for short Japanese texts."""
+"""Does text B come next after text A? A Keras-native pair classifier for short Japanese texts.
+
+The public names are imported when they are first used, so that ``import keras_negaposi`` is quick.
+"""
 
 from __future__ import annotations
 
@@ -16,17 +19,33 @@ if TYPE_CHECKING:
     from keras_negaposi.retrieval import Index, build_index
     from keras_negaposi.serving.scorer import Scorer
 
-__all__ = ["Index", "Scorer", "Tokenizer", "build_index"]
+    __version__: str
+
+__all__ = ["Index", "Scorer", "Tokenizer", "__version__", "build_index"]
 _MODULES = {
     "Index": "keras_negaposi.retrieval",
     "Scorer": "keras_negaposi.serving.scorer",
     "Tokenizer": "keras_negaposi.input_pipeline.tokenizer",
     "build_index": "keras_negaposi.retrieval",
 }
+_UNKNOWN_VERSION = "0+unknown"
+"""The version where the package was not installed, but only put on the path."""
 
 
 def __getattr__(name: str) -> object:
-    """Imports a public name when it is first used, so that ``import keras_negaposi`` is quick."""
+    """Imports a public name, or reads the version of the installed package, when it is first used."""
+    if name == "__version__":
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version("keras-negaposi")
+        except PackageNotFoundError:
+            return _UNKNOWN_VERSION
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Lists the public names, also those that are not imported yet."""
+    return sorted({*globals(), *__all__})

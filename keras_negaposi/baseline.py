@@ -1,4 +1,4 @@
-"""``python -m keras_negaposi.baseline``: what the untouched encoder and simpler methods reach on the same split.
+"""``python -m keras_negaposi.baseline``: accuracy of the untrained encoder and of simpler methods on the same split.
 
 Runs, SavedModels and checkpoints of others can execute code and read and write your files. Look before you use one:
 saved_model_cli show --dir FOLDER --all, or python -m checkpoints_tools inspect PATH.
@@ -15,19 +15,20 @@ from keras_negaposi.config import BaselineConfig, check_required, complete_model
 
 
 def baseline(arguments: argparse.Namespace) -> None:
-    """Configures and runs."""
-    values = complete_model_files(given_flags(BaselineConfig, arguments))
+    """Completes the configuration and scores the baselines."""
+    given = given_flags(BaselineConfig, arguments)
+    values = complete_model_files(given)
     check_required(values)
     values.setdefault("output_dir", time.strftime("runs/baseline-%Y%m%d-%H%M%S"))
-    config = make_config(BaselineConfig, values)
+    config = make_config(BaselineConfig, values, given)
     from keras_negaposi.evaluation import baselines
 
     baselines.run(config)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command; gives its exit code."""
-    parser = make_parser("keras_negaposi.baseline", __doc__)
+    """Runs the command and returns its exit code."""
+    parser = make_parser("keras_negaposi.baseline", __doc__, "[--FLAG VALUE ...]")
     add_flags(parser, BaselineConfig)
     return run_command(parser, baseline, argv)
 

@@ -1,7 +1,7 @@
-"""``python -m keras_negaposi.doctor``: whether a run would work here, before it is begun.
+"""``python -m keras_negaposi.doctor``: checks, before a run begins, whether it would work here.
 
-Compares the packages with what is needed, lists the devices, and tries every folder given, local or gs://. With --tpu
-it connects to the TPU, whose machine has to read the gs:// folders too.
+Compares the installed packages with those required, lists the devices, and writes to every folder given, local or
+gs://. With --tpu it connects to the TPU, whose machine has to read the gs:// folders too.
 """
 
 from __future__ import annotations
@@ -23,23 +23,25 @@ from keras_negaposi.config.training import TpuConfig
 
 
 def doctor(arguments: argparse.Namespace) -> int:
-    """Prints a line a finding; gives 2 if one has to be mended."""
-    config = make_config(TpuConfig, given_flags(TpuConfig, arguments))
+    """Prints one line per finding; returns exit code 2 if one of them is a problem."""
+    given = given_flags(TpuConfig, arguments)
+    config = make_config(TpuConfig, given, given)
     from keras_negaposi.training.preflight import examine
 
     problems = 0
     for finding in examine(arguments.locations, config):
         problems += finding.problem
-        say(f"{'mend' if finding.problem else 'ok':5}{finding.line}")
-    say(f"{problems} to mend" if problems else "nothing to mend")
+        say(f"{'fix' if finding.problem else 'ok':5}{finding.line}")
+    say(f"{problems} {'problem' if problems == 1 else 'problems'} found" if problems else "no problems found")
     return EXIT_BAD_INPUT if problems else 0
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command; gives its exit code."""
-    parser = make_parser("keras_negaposi.doctor", __doc__)
+    """Runs the command and returns its exit code."""
+    parser = make_parser("keras_negaposi.doctor", __doc__, "[FOLDER ...] [--FLAG VALUE ...]")
     parser.add_argument(
         "locations",
+        metavar="FOLDER",
         nargs="*",
         type=a_path,
         default=["."],

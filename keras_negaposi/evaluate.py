@@ -1,4 +1,7 @@
-"""``python -m keras_negaposi.evaluate``: says how far a finished run can be believed, or scores another pair file.
+"""``python -m keras_negaposi.evaluate``: evaluates a finished run again, or scores other labelled pairs with it.
+
+Without flags it computes the run's figures, baselines, controls and report again. With --negaposi it scores the pairs
+of another file, and with --precision int8 the run's test pairs in 8 bits.
 
 Runs, SavedModels and checkpoints of others can execute code and read and write your files. Look before you use one:
 saved_model_cli show --dir FOLDER --all, or python -m checkpoints_tools inspect PATH.
@@ -16,32 +19,28 @@ from keras_negaposi.runtime.saved_run import check_single, saved_options
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
-    """Configures and evaluates."""
-    values = given_flags(EvaluateConfig, arguments)
-    own = not values.keys() & {"honbun", "negaposi"}
-    if own and values.get("precision", "float32") == "float32":
-        config = make_config(EvaluateConfig, values)
-        from keras_negaposi.evaluation import evaluate_run
+    """Evaluates the run itself or other pairs, and returns the exit code that was required of the result."""
+    given = given_flags(EvaluateConfig, arguments)
+    if given.keys() & {"honbun", "negaposi"}:
+        check_required(given, ("honbun", "negaposi"))
+    config = make_config(EvaluateConfig, given, given)
+    from keras_negaposi.evaluation import evaluate_run
+    from keras_negaposi.evaluation.other_pairs import evaluate_pairs
 
+    if config.is_of_run:
         check_single(saved_options(arguments.run))  # before the lock makes a folder
         with locked(arguments.run):
             result = evaluate_run.evaluate_finished_run(arguments.run)
         accuracy, warnings = result.evaluation.eval_accuracy, result.warnings
-        return evaluate_run.exit_code(accuracy, warnings, config.require_accuracy, config.fail_on_warning)
-    if not own:
-        check_required(values, ("honbun", "negaposi"))
-    config = make_config(EvaluateConfig, values)
-    from keras_negaposi.evaluation.evaluate_run import exit_code
-    from keras_negaposi.evaluation.other_pairs import evaluate_pairs
-
-    found = evaluate_pairs(arguments.run, config)
-    return exit_code(found.eval_accuracy, [], config.require_accuracy, False)
+    else:
+        accuracy, warnings = evaluate_pairs(arguments.run, config).eval_accuracy, []
+    return evaluate_run.exit_code(accuracy, warnings, config.require_accuracy, config.fail_on_warning)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command; gives its exit code."""
-    parser = make_parser("keras_negaposi.evaluate", __doc__)
-    parser.add_argument("run", metavar="RUN", type=a_path, help="the folder of a finished run")
+    """Runs the command and returns its exit code."""
+    parser = make_parser("keras_negaposi.evaluate", __doc__, "RUN [--FLAG VALUE ...]")
+    parser.add_argument("run", metavar="RUN", type=a_path, help="folder of a finished run")
     add_flags(parser, EvaluateConfig)
     return run_command(parser, evaluate, argv)
 

@@ -1,6 +1,7 @@
-"""``python -m keras_negaposi.index``: keeps what a finished run's model makes of every page, to rank them quickly.
+"""``python -m keras_negaposi.index``: encodes every page once with a finished run, for fast suggestions.
 
-Called again it encodes only what has changed. Killed at any time it leaves a valid index.
+An existing index is updated: only new and changed pages are encoded. If the command is killed at any time, the index
+stays valid.
 
 Runs, SavedModels and checkpoints of others can execute code and read and write your files. Look before you use one:
 saved_model_cli show --dir FOLDER --all, or python -m checkpoints_tools inspect PATH.
@@ -19,9 +20,10 @@ from keras_negaposi.runtime.saved_run import saved_config
 
 
 def index(arguments: argparse.Namespace) -> None:
-    """Configures and builds; the pages are the run's own texts unless others are given."""
+    """Builds or updates the index; its pages are the texts of the run unless others are given."""
     given = given_flags(IndexConfig, arguments)
     check_required(given, ("output",))
+    make_config(IndexConfig, given, given)  # rejects flags without effect before the run is read
     own = saved_config(arguments.run)["honbun"]
     if "honbun" not in given and not (own and exists(own)):
         raise InputError(f"{own}: no such file any more, on which {arguments.run} was trained; give --honbun")
@@ -32,10 +34,10 @@ def index(arguments: argparse.Namespace) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command; gives its exit code."""
-    parser = make_parser("keras_negaposi.index", __doc__)
+    """Runs the command and returns its exit code."""
+    parser = make_parser("keras_negaposi.index", __doc__, "RUN [--FLAG VALUE ...]")
     parser.add_argument(
-        "run", metavar="RUN", type=a_path, help="folder of a finished run whose head encodes A and B apart"
+        "run", metavar="RUN", type=a_path, help="folder of a finished run whose head has one input each for A and B"
     )
     add_flags(parser, IndexConfig)
     return run_command(parser, index, argv)

@@ -12,8 +12,10 @@ REQUIRED = ("honbun", "negaposi", "model_file", "vocab_file", "output_dir")
 
 
 def prepare(arguments: argparse.Namespace) -> None:
-    """Configures and writes."""
-    values = complete_model_files(given_flags(PrepareConfig, arguments))
+    """Completes the configuration and writes the records."""
+    given = given_flags(PrepareConfig, arguments)
+    make_config(PrepareConfig, given, given)  # rejects --init_checkpoint where no file is looked for next to it
+    values = complete_model_files(given)
     check_required(values, REQUIRED)
     config = make_config(PrepareConfig, values)
     from keras_negaposi.input_pipeline import tfrecords
@@ -30,8 +32,8 @@ def prepare(arguments: argparse.Namespace) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command; gives its exit code."""
-    parser = make_parser("keras_negaposi.prepare", __doc__)
+    """Runs the command and returns its exit code."""
+    parser = make_parser("keras_negaposi.prepare", __doc__, "[--FLAG VALUE ...]")
     add_flags(parser, PrepareConfig)
     return run_command(parser, prepare, argv)
 

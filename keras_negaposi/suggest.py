@@ -1,7 +1,6 @@
-"""``python -m keras_negaposi.suggest``: the pages of an index that are most likely to come next after one.
+"""``python -m keras_negaposi.suggest``: finds the pages of an index that are most likely to come next after a page.
 
-``--title`` takes a page of the index, ``--text`` any text, ``--html`` writes a page for reading, of all of them if
-neither is given.
+--title takes a page of the index and --text any text. --html writes a web page, of all pages if neither is given.
 
 Runs, SavedModels and checkpoints of others can execute code and read and write your files. Look before you use one:
 saved_model_cli show --dir FOLDER --all, or python -m checkpoints_tools inspect PATH.
@@ -12,21 +11,32 @@ from __future__ import annotations
 import argparse
 import sys
 
-from checkpoints_tools.common.cli import a_path, add_flags, given_flags, make_config, make_parser, run_command, say
+from checkpoints_tools.common.cli import (
+    a_path,
+    add_flags,
+    check_effects,
+    given_flags,
+    make_config,
+    make_parser,
+    run_command,
+    say,
+)
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.streams import standard_output
 from keras_negaposi.config import SuggestConfig
 
 
 def suggest(arguments: argparse.Namespace) -> None:
-    """Configures, ranks and tells."""
-    config = make_config(SuggestConfig, given_flags(SuggestConfig, arguments))
+    """Ranks the pages and prints the answer."""
+    given = given_flags(SuggestConfig, arguments)
+    config = make_config(SuggestConfig, given)
     if config.title is not None and config.text is not None:
         raise InputError("--title and --text: give one of the two")
-    if config.title is None and config.text is None and config.html is None:
+    if not config.has_query and config.html is None:
         raise InputError("--title is missing; give a page's title, or --text, or --html for all pages")
     if config.rerank and not config.reranker:
-        raise InputError("--reranker is missing; give the folder of a run that is to order the best --rerank pages")
+        raise InputError("--reranker is missing; give the folder of a run that sorts the best --rerank pages")
+    check_effects(config, given)
     if config.html is None:
         standard_output("--html")
     from keras_negaposi.retrieval import suggest
@@ -37,9 +47,9 @@ def suggest(arguments: argparse.Namespace) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command; gives its exit code."""
-    parser = make_parser("keras_negaposi.suggest", __doc__)
-    parser.add_argument("index", metavar="INDEX", type=a_path, help="folder that keras_negaposi.index has written")
+    """Runs the command and returns its exit code."""
+    parser = make_parser("keras_negaposi.suggest", __doc__, "INDEX [--FLAG VALUE ...]")
+    parser.add_argument("index", metavar="INDEX", type=a_path, help="folder that keras_negaposi.index wrote")
     add_flags(parser, SuggestConfig)
     return run_command(parser, suggest, argv)
 

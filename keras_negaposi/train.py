@@ -1,6 +1,6 @@
 """``python -m keras_negaposi.train``: trains, evaluates and exports a pair classifier.
 
-Without a data or model flag it trains on the small sample that comes with the package.
+Without any data or model flag it trains on the small sample that comes with the package.
 
 Runs, SavedModels and checkpoints of others can execute code and read and write your files. Look before you use one:
 saved_model_cli show --dir FOLDER --all, or python -m checkpoints_tools inspect PATH.
@@ -15,7 +15,7 @@ import sys
 import time
 
 from checkpoints_tools.common.cli import add_flags, given_flags, make_config, make_parser, run_command, say
-from checkpoints_tools.common.errors import Stopped
+from checkpoints_tools.common.errors import RUN_AGAIN, Stopped
 from keras_negaposi.config import REQUIRED, TrainConfig, check_required, complete_model_files
 from keras_negaposi.config.saved import absolute
 from keras_negaposi.runtime.resume import check_same_files, check_same_options, check_unused, how_to_resume
@@ -24,37 +24,35 @@ from keras_negaposi.runtime.saved_run import saved_config
 
 
 def configure(arguments: argparse.Namespace) -> TrainConfig:
-    """The complete configuration: flags, what lies beside the checkpoint, or the run that is resumed.
+    """Returns the complete configuration: of the flags and the files next to the checkpoint, or of the resumed run.
 
     Raises:
         InputError: a flag is missing or cannot be used.
     """
     given = given_flags(TrainConfig, arguments)
-    output_dir = given.get("output_dir")
     if given.get("resume"):
         check_required(given, ("output_dir",))
+        output_dir = given["output_dir"]
         saved = saved_config(output_dir)
         check_same_options(saved, given, output_dir)
         config = make_config(TrainConfig, saved | absolute(given) | {"output_dir": output_dir})
         check_same_files(RunFolder(output_dir), config)
         return config
-    if is_sample(given):
-        given = sample_options() | given
-    values = complete_model_files(given)
+    values = complete_model_files(sample_options() | given if is_sample(given) else given)
     check_required(values)
-    values["output_dir"] = output_dir or time.strftime("runs/%Y%m%d-%H%M%S")
-    config = make_config(TrainConfig, values)
+    values.setdefault("output_dir", time.strftime("runs/%Y%m%d-%H%M%S"))
+    config = make_config(TrainConfig, values, given)
     check_unused(config.output_dir)
     return config
 
 
 def is_sample(given: dict[str, object]) -> bool:
-    """Whether neither data nor model is named, so that the sample is meant."""
+    """Returns whether neither data nor model is given, so that the sample is used."""
     return not given.keys() & {"bert_config_file", *REQUIRED}
 
 
 def sample_options() -> dict[str, object]:
-    """What the sample is trained with: its files, the cut that can be believed, and settings for a tiny BERT."""
+    """Returns the options of the sample: its files, a grouped split, and settings for a tiny BERT."""
     from keras_negaposi.sample import FOLDER
 
     return {
@@ -70,31 +68,35 @@ def sample_options() -> dict[str, object]:
 
 
 def train(arguments: argparse.Namespace) -> int:
-    """Configures, runs, and says what to do next."""
+    """Trains, prints where the results are, and returns the exit code that was required of them."""
     config = configure(arguments)
     from keras_negaposi.evaluation import evaluate_run
     from keras_negaposi.training import multi_run, run
 
     command = shlex.join(["python", "-m", "keras_negaposi.train", *sys.argv[1:]])
     try:
-        if multi_run.are_several(config):
-            judged = multi_run.run_several(config, command)
-        else:
-            judged = [run.run(config, command)]
+        several = multi_run.are_several(config)
+        results = multi_run.run_several(config, command) if several else [run.run(config, command)]
     except KeyboardInterrupt:
         raise Stopped(f"stopped; {how_to_resume(config.output_dir)}", signal.SIGINT) from None
     except Stopped as stopped:
         raise Stopped(f"{stopped}; {how_to_resume(config.output_dir)}", stopped.signal) from None
-    if not judged[0]:  # one of several workers, whose first tells the result
+    done = [result for result in results if result]
+    if not done:  # one of several workers; only the first reports
         return 0
-    say(next_steps(judged[0].run.folder.path))
-    accuracy = min(found.evaluation.eval_accuracy for found in judged)
-    warnings = [warning for found in judged for warning in found.warnings]
+    say(next_steps(done[0].run.folder.path))
+    accuracy = min(result.evaluation.eval_accuracy for result in done)
+    warnings = [warning for result in done for warning in result.warnings]
     return evaluate_run.exit_code(accuracy, warnings, config.require_accuracy, config.fail_on_warning)
 
 
+def explain_error(_: Exception, line: str) -> str:
+    """Adds ``--resume`` to a message that asks for the same command again."""
+    return f"{line}, with --resume if its folder has a config.json" if line.endswith(RUN_AGAIN) else line
+
+
 def next_steps(output_dir: str) -> str:
-    """Where the results are and what to type next."""
+    """Returns lines that name the results and the next commands."""
     folder = RunFolder(output_dir)
     return (
         f"\nreport       {folder.report}\n"
@@ -107,10 +109,10 @@ def next_steps(output_dir: str) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command; gives its exit code."""
-    parser = make_parser("keras_negaposi.train", __doc__)
+    """Runs the command and returns its exit code."""
+    parser = make_parser("keras_negaposi.train", __doc__, "[--FLAG VALUE ...]")
     add_flags(parser, TrainConfig)
-    return run_command(parser, train, argv)
+    return run_command(parser, train, argv, explain_error)
 
 
 if __name__ == "__main__":

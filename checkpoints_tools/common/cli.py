@@ -1,7 +1,6 @@
-"""Turns a frozen dataclass into command-line flags, and bad input into one line and exit code 2.
+"""Runs a command: parses its flags, and turns bad input into one line on stderr and exit code 2.
 
-A command's configuration is a dataclass whose fields are made by `option`; the flags, their help, their checks and
-the ``config.json`` saved with a run all come from it.
+A command's configuration is a dataclass whose fields are declared by `options.option`.
 """
 
 from __future__ import annotations
@@ -14,41 +13,52 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Callable
+from typing import Any, NoReturn
 
-from checkpoints_tools.common.errors import LONGEST_MESSAGE, LONGEST_VALUE, InputError, Stopped, quoted, shortened
-from checkpoints_tools.common.flag_values import Check, a_path, above, at_least, between, parser_of, problem_of
+from checkpoints_tools.common.errors import LONGEST_MESSAGE, LONGEST_VALUE, RUN_AGAIN, InputError, Stopped, shortened
+from checkpoints_tools.common.flag_values import a_path, above, at_least, between, parser_of
 from checkpoints_tools.common.gcs import storage_problem
-from checkpoints_tools.common.paths import path_problem
+from checkpoints_tools.common.options import (
+    check_config,
+    check_effects,
+    given_flags,
+    kind_of,
+    make_config,
+    option,
+    path_option,
+    required_path,
+    with_new_names,
+)
+from checkpoints_tools.common.signals import Terminated, raised
 from checkpoints_tools.common.streams import prepare_streams, say
 
 __all__ = [
     "EXIT_BAD_INPUT",
+    "RUN_AGAIN",
     "a_path",
     "above",
     "add_flags",
     "at_least",
     "between",
     "check_config",
+    "check_effects",
     "given_flags",
     "make_config",
     "make_parser",
     "option",
     "path_option",
+    "required_path",
     "run_command",
     "say",
     "with_new_names",
 ]
-from checkpoints_tools.common.signals import Terminated, raised
-
-ConfigT = TypeVar("ConfigT")
 
 EXIT_BAD_INPUT = 2
 EXIT_SIGNAL = 128
-"""Plus the signal's number, as a shell gives it."""
+"""Added to a signal's number, as shells do."""
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-SYSTEM_FAILS = {
+SYSTEM_ERRORS = {
     errno.EIO: "check the disk, or the network that it is on",
     errno.ENOMEM: "end other programs, or give less data",
     errno.EMFILE: "allow more open files (ulimit -n)",
@@ -56,42 +66,15 @@ SYSTEM_FAILS = {
     errno.EROFS: "give a folder that can be written to",
     errno.EBADF: "is stdin or stdout closed?",
 }
-"""What the system may say without naming a file, with the fix."""
-MEND_DISK = "free some space, then call the same again, a training with --resume"
+"""Errors of the operating system that may not name a file, with the fix."""
+DISK_FULL_FIX = f"free some space, then {RUN_AGAIN}"
 
-
-def option(
-    default: object,
-    text: str,
-    *,
-    kind: type = str,
-    choices: Sequence[str] | None = None,
-    check: Check | None = None,
-    several: bool = False,
-    old: str | None = None,
-) -> Any:  # noqa: ANN401
-    """A dataclass field that is also a flag.
-
-    Args:
-        default: the value without the flag.
-        text: the flag's help.
-        kind: the value's type, where the default is ``None``.
-        choices: the only strings allowed.
-        check: gives what is wrong with a value, or ``None``.
-        several: whether the flag takes several values, which make a list.
-        old: the flag's name in earlier versions, which still works.
-    """
-    about = {"help": text, "kind": kind, "choices": choices, "check": check, "several": several, "old": old}
-    return dataclasses.field(default=default, metadata=about)
-
-
-def path_option(default: str | None, text: str, old: str | None = None) -> Any:  # noqa: ANN401
-    """An `option` that names a file or folder."""
-    return option(default, text, check=path_problem, old=old)
+Explain = Callable[[Exception, str], str]
+"""Gets an exception and the line that `run_command` would print for it, and returns the line to print."""
 
 
 class _OldSpelling(argparse.Action):
-    """Stores the value under the flag's new name, and says that name once on stderr."""
+    """Stores the value under the flag's new name, and prints that name on stderr."""
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:  # noqa: ANN001 - argparse's own signature
         setattr(namespace, self.dest, values)
@@ -100,12 +83,12 @@ class _OldSpelling(argparse.Action):
 
 class _OneLineParser(argparse.ArgumentParser):
     def parse_known_args(self, args=None, namespace=None):  # noqa: ANN001, ANN202 - argparse's own signature
-        """Takes ``--fail-on-warning`` for ``--fail_on_warning``."""
+        """Accepts ``--fail-on-warning`` for ``--fail_on_warning``."""
         tokens = sys.argv[1:] if args is None else list(args)
         return super().parse_known_args([_with_underscores(token) for token in tokens], namespace)
 
     def parse_args(self, args=None, namespace=None):  # noqa: ANN001, ANN202 - argparse's own signature
-        """Names the arguments that are left over, the first of them if there are many."""
+        """Rejects unknown arguments; of many, the message names the first three."""
         arguments, rest = self.parse_known_args(args, namespace)
         if rest:
             more = f" and {len(rest) - 3:,} more" if len(rest) > 3 else ""
@@ -122,129 +105,91 @@ def _with_underscores(token: str) -> str:
     return f"--{name[2:].replace('-', '_')}{equals}{value}" if re.match(r"--[a-z][a-z-]*$", name) else token
 
 
-def make_parser(command: str, description: str) -> argparse.ArgumentParser:
-    """A parser for ``python -m <command>`` whose errors are one line."""
+def make_parser(command: str, description: str | None, arguments: str | None = None) -> argparse.ArgumentParser:
+    """Returns a parser for ``python -m <command>`` whose errors are one line.
+
+    Args:
+        command: the module.
+        description: the help's first paragraphs, line breaks included.
+        arguments: what follows the command in the help's usage line; argparse's own list of all flags if ``None``.
+    """
     return _OneLineParser(
         prog=f"python -m {command}",
-        description=description,
+        usage=None if arguments is None else f"%(prog)s {arguments}",
+        description=description and description.replace("``", ""),
+        formatter_class=_Formatter,
         allow_abbrev=False,
     )
 
 
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the description's paragraphs."""
+
+
 def add_flags(parser: argparse.ArgumentParser, config_class: type) -> None:
-    """Adds one flag a field of ``config_class``; what the user does not give is absent from the parsed result."""
-    for field in dataclasses.fields(config_class):
+    """Adds a flag for every field of ``config_class``, under the field's heading.
+
+    A flag that the user does not give is absent from the parsed result.
+    """
+    groups: dict[str, argparse._ArgumentGroup] = {}
+    for field in sorted(dataclasses.fields(config_class), key=lambda field: field.metadata["heading"].rank):
+        about = field.metadata
         shown = "" if field.default is None else f" (default: {field.default})"
-        flag: dict[str, Any] = {"help": field.metadata["help"].replace("%", "%%") + shown, "default": argparse.SUPPRESS}
-        kind, choices = _kind(field), field.metadata["choices"]
-        flag["type"] = parser_of(kind, choices)
+        flag: dict[str, Any] = {"help": about["help"].replace("%", "%%") + shown, "default": argparse.SUPPRESS}
+        kind, choices = kind_of(field), about["choices"]
+        flag["type"] = parser_of(kind, choices, words=about["words"])
         if kind is bool:
             flag |= {"nargs": "?", "const": True, "metavar": "true|false"}
         elif choices:
             flag |= {"choices": choices}
-        if field.metadata["several"]:
+        if about["several"]:
             flag |= {"nargs": "+"}
-        parser.add_argument(f"--{field.name}", **flag)
-        if field.metadata["old"]:
-            hidden = flag | {"help": argparse.SUPPRESS, "action": _OldSpelling, "dest": field.name}
-            parser.add_argument(f"--{field.metadata['old']}", **hidden)
+        if about["hidden"]:
+            parser.add_argument(f"--{field.name}", **flag | {"help": argparse.SUPPRESS})
+            continue
+        title = about["heading"].title
+        if title not in groups:
+            groups[title] = parser.add_argument_group(title)
+        groups[title].add_argument(f"--{field.name}", **flag)
+        if about["old"]:
+            old = flag | {"help": argparse.SUPPRESS, "action": _OldSpelling, "dest": field.name}
+            parser.add_argument(f"--{about['old']}", **old)
 
 
-def with_new_names(config_class: type, values: dict[str, Any]) -> dict[str, Any]:
-    """Saved values whose options have been renamed since, under the names of today."""
-    names = {field.metadata["old"]: field.name for field in dataclasses.fields(config_class) if field.metadata["old"]}
-    return {names.get(name, name): value for name, value in values.items()}
-
-
-def given_flags(config_class: type, arguments: argparse.Namespace) -> dict[str, Any]:
-    """The fields of ``config_class`` that the user gave, with their values.
-
-    Raises:
-        InputError: a value is out of range; the message names its flag.
-    """
-    given = {field: vars(arguments).get(field.name) for field in dataclasses.fields(config_class)}
-    values = {field.name: value for field, value in given.items() if field.name in arguments}
-    for field, value in given.items():
-        if field.name in values:
-            _check_field(field, value)
-    return values
-
-
-def make_config(config_class: type[ConfigT], values: dict[str, Any]) -> ConfigT:
-    """Builds and checks a configuration; fields that ``values`` lacks keep their defaults.
-
-    Raises:
-        InputError: a value is unknown or out of range.
-    """
-    unknown = values.keys() - {field.name for field in dataclasses.fields(config_class)}  # type: ignore[arg-type]
-    if unknown:
-        raise InputError(f"unknown option in the configuration: {', '.join(map(quoted, sorted(unknown)[:5]))}")
-    config = config_class(**values)
-    check_config(config)
-    return config
-
-
-def check_config(config: object) -> None:
-    """Checks every field's type and value, then what the configuration's own ``conflict`` says of them together.
-
-    Raises:
-        InputError: one cannot be used; the message names its flag.
-    """
-    for field in dataclasses.fields(config):  # type: ignore[arg-type]
-        _check_field(field, getattr(config, field.name))
-    conflict = config.conflict() if hasattr(config, "conflict") else None
-    if conflict:
-        raise InputError(conflict)
-
-
-def _check_field(field: dataclasses.Field, value: object) -> None:
-    if value is None and field.default is None:
-        return
-    about = field.metadata
-    for item in value if about["several"] and isinstance(value, (list, tuple)) else [value]:
-        problem = problem_of(item, _kind(field), about["choices"], about["check"])
-        if problem:
-            raise InputError(f"--{field.name} {quoted(item)}: {problem}")
-
-
-def _kind(field: dataclasses.Field) -> type:
-    """Of a flag's value, or of each where it has several."""
-    return field.metadata["kind"] if field.default is None else type(field.default)
+def _as_it_is(_: Exception, line: str) -> str:
+    return line
 
 
 def run_command(
-    parser: argparse.ArgumentParser, work: Callable[[argparse.Namespace], int | None], argv: list[str] | None
+    parser: argparse.ArgumentParser,
+    work: Callable[[argparse.Namespace], int | None],
+    argv: list[str] | None,
+    explain_error: Explain = _as_it_is,
 ) -> int:
-    """Parses ``argv`` and calls ``work``; gives the exit code, which is the one that ``work`` gives, if it does.
+    """Parses ``argv``, calls ``work``, and returns the command's exit code: the one of ``work``, or 0 for ``None``.
 
     What the user can fix (`InputError`, a path that cannot be read or written, too little memory) becomes one line on
-    stderr and exit code 2; anything else is our bug and keeps its traceback.
+    stderr and exit code 2. Anything else is a bug of ours and keeps its traceback.
+
+    Args:
+        parser: of `make_parser`.
+        work: the command.
+        argv: the arguments; those of the process if ``None``.
+        explain_error: may change that line, for example to add a fix that only this command offers.
     """
     prepare_streams()
     arguments = parser.parse_args(argv)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's remarks on the machine would bury ours
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up messages would bury ours
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
         with raised():
             code = work(arguments) or 0
             if sys.stdout is not None:
-                sys.stdout.flush()  # a full disk must not stay unnoticed
+                sys.stdout.flush()  # so that a full disk is noticed here
         return code
-    except InputError as error:
-        return _fail(parser, str(error))
     except BrokenPipeError:  # the reader of our output (head, less) has gone
         sys.stderr.close()
         return 0
-    except OSError as error:
-        if error.errno in DISK_FULL:
-            return _fail(parser, f"{error.filename or 'the output'}: {error.strerror}; {MEND_DISK}")
-        if error.filename is not None:
-            return _fail(parser, f"{error.filename}: {error.strerror}; give another path or fix its permissions")
-        if error.errno not in SYSTEM_FAILS:
-            raise
-        return _fail(parser, f"{error.strerror}; {SYSTEM_FAILS[error.errno]}")
-    except MemoryError:
-        return _fail(parser, "the memory does not suffice; give less data, or smaller batches")
     except Stopped as stopped:
         sys.stderr.write(f"{stopped}\n")
         return EXIT_SIGNAL + stopped.signal
@@ -253,16 +198,28 @@ def run_command(
     except Terminated as terminated:
         return EXIT_SIGNAL + terminated.signal
     except Exception as error:
-        full = re.search(rf"(\S+); {os.strerror(errno.ENOSPC)}", str(error))  # as TensorFlow says it
-        if full:
-            return _fail(parser, f"{full[1]}: {os.strerror(errno.ENOSPC)}; {MEND_DISK}")
-        problem = storage_problem(error)
-        if not problem:
+        line = _line_of(error)
+        if line is None:
             raise
-        return _fail(parser, problem)
+        line = shortened(" ".join(explain_error(error, line).split()), LONGEST_MESSAGE)
+        sys.stderr.write(f"{parser.prog}: error: {line}\n")
+        return EXIT_BAD_INPUT
 
 
-def _fail(parser: argparse.ArgumentParser, message: str) -> int:
-    line = shortened(" ".join(message.split()), LONGEST_MESSAGE)
-    sys.stderr.write(f"{parser.prog}: error: {line}\n")
-    return EXIT_BAD_INPUT
+def _line_of(error: Exception) -> str | None:
+    """Returns what is wrong and how to fix it; ``None`` if the user cannot."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "not enough memory; give less data, or smaller batches"
+    if isinstance(error, OSError):
+        if error.errno in DISK_FULL:
+            return f"{error.filename or 'the output'}: {error.strerror}; {DISK_FULL_FIX}"
+        if error.filename is not None:
+            return f"{error.filename}: {error.strerror}; give another path or fix its permissions"
+        fix = SYSTEM_ERRORS.get(error.errno or 0)
+        return fix and f"{error.strerror}; {fix}"
+    full = re.search(rf"(\S+); {os.strerror(errno.ENOSPC)}", str(error))  # TensorFlow's own wording
+    if full:
+        return f"{full[1]}: {os.strerror(errno.ENOSPC)}; {DISK_FULL_FIX}"
+    return storage_problem(error)

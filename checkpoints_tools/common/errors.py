@@ -9,6 +9,8 @@ LONGEST_VALUE = 80
 """Most characters of a value in a message; the middle of a longer one is left out."""
 LONGEST_MESSAGE = 1000
 """Most characters of a whole message."""
+RUN_AGAIN = "run the same command again"
+"""The end of a message about a problem that is not in the command."""
 
 _REPR = reprlib.Repr()
 _REPR.maxlevel, _REPR.maxstring, _REPR.maxother = 3, LONGEST_VALUE, LONGEST_VALUE

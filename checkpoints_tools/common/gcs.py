@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 
-from checkpoints_tools.common.errors import InputError
+from checkpoints_tools.common.errors import RUN_AGAIN, InputError
 from checkpoints_tools.common.files import join, list_folder, make_folder, read_bytes, remove, write_bytes
 
 OBJECT_ROLE = "roles/storage.objectAdmin"
@@ -109,4 +109,4 @@ def storage_problem(error: Exception) -> str | None:
     if code and code[1] == "404":
         return f"{where}bucket or object not found (HTTP 404); check the name, and that nothing deletes it"
     reason = f"HTTP {code[1]}" if code else text.split("error details:")[-1].split("\n")[0].strip()
-    return f"{where}Google Cloud Storage does not answer as it should ({reason}); try again, a training with --resume"
+    return f"{where}Google Cloud Storage does not answer as it should ({reason}); {RUN_AGAIN}"

@@ -1,1 +1,1 @@
-"""Checkpoint formats, a module each: TF1, TF2, Hugging Face, Keras."""
+"""Checkpoint formats, one module each: TF1, TF2, Hugging Face, Keras."""

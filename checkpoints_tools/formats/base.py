@@ -1,4 +1,4 @@
-"""A BERT's weights, whatever format they lie in: under TF1 names, in TF1 shapes, read one by one on request."""
+"""Gives access to the weights of any format by TF1 name, in TF1 shapes; variables are read one by one on request."""
 
 from __future__ import annotations
 
@@ -16,44 +16,44 @@ from checkpoints_tools.bert_config import BertConfig
 from checkpoints_tools.common.errors import InputError, quoted, shortened
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
-"""Element types that a weight may have; the float32 of them is what is used."""
+"""Element types that weights may have; they are converted to float32."""
 _INTEGERS = ("int32", "int64")
 _LISTED = 8
-_LONGEST_NAME, _LONGEST_LIST = 80, 240
-_OTHERS = (
+_LONGEST_NAME, _LONGEST_REASON, _LONGEST_LIST = 80, 200, 240
+_OTHER_MODELS = (
     (re.compile(r"encoder/transformer/group_\d+/|albert[./]"), "an ALBERT"),
     (re.compile(r"^(electra|discriminator|generator|discriminator_predictions)[./]"), "an ELECTRA"),
     (re.compile(r"^(roberta|lm_head)[./]"), "a RoBERTa"),
     (re.compile(r"^distilbert[./]|transformer\.layer\.\d+\.attention\.q_lin"), "a DistilBERT"),
     (re.compile(r"^deberta[./]|rel_embeddings"), "a DeBERTa"),
 )
-"""Relatives whose checkpoints look like BERT's and compute something else."""
+"""Other models whose checkpoints resemble BERT's, with a pattern that only their variable names match."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Variable:
-    """What is known of a variable without reading it: its TF1 shape and its element type's name."""
+    """The TF1 shape of a variable and the name of its element type, known without reading its values."""
 
     shape: tuple[int, ...]
     dtype: str
 
     @property
     def size(self) -> int:
-        """Number of elements."""
+        """The number of elements."""
         return math.prod(self.shape)
 
 
 class Weights(Mapping[str, np.ndarray]):
-    """Weights on disk: a mapping that reads a variable when it is asked for.
+    """Weights on disk: a mapping from name to array that reads each variable on access.
 
     Attributes:
-        path: what errors name: the prefix or the file.
-        kind: the format: one of `config.FORMATS`, or ``keras``.
-        variables: by TF1 name where the name map knows the variable, by the file's own name where it does not;
-            without optimizer slots.
+        path: the prefix or file, for error messages.
+        kind: the format: one of `bert_config.FORMATS`, or ``keras``.
+        variables: shape and type by TF1 name, or by the file's own name if the name map does not have the variable;
+            optimizer slots are not included.
         slots: number of optimizer slots in the file.
-        others: variables of TF2 that stand beside the encoder and are neither its own nor a head that we know.
-        known: what the format itself says of the architecture, under `BertConfig`'s names.
+        others: names of TF2 variables that belong neither to the encoder nor to a known output head.
+        known: the fields of `BertConfig` that the format itself determines.
     """
 
     path: str
@@ -65,7 +65,7 @@ class Weights(Mapping[str, np.ndarray]):
 
     @abc.abstractmethod
     def _read(self, name: str) -> np.ndarray:
-        """The variable in its TF1 shape, whatever its element type."""
+        """Reads a variable in its TF1 shape and its own element type."""
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.variables)
@@ -73,16 +73,15 @@ class Weights(Mapping[str, np.ndarray]):
     def __len__(self) -> int:
         return len(self.variables)
 
-    def __contains__(self, name: object) -> bool:  # the mixin's would read the value
+    def __contains__(self, name: object) -> bool:  # Mapping's own method would read the value
         return name in self.variables
 
     def __getitem__(self, name: str) -> np.ndarray:
-        """One variable in its TF1 shape; floating-point values as float32.
+        """Reads a variable in its TF1 shape, as float32; only the step is an integer.
 
         Raises:
             KeyError: there is no such variable.
-            InputError: it is of an element type that is no weight's, its data is damaged, cut short, or holds NaN or
-                infinity.
+            InputError: its element type is not one of `FLOATS`, or its data is damaged, truncated, NaN or infinite.
         """
         if name not in self.variables:
             raise KeyError(name)
@@ -90,72 +89,74 @@ class Weights(Mapping[str, np.ndarray]):
         if dtype in _INTEGERS and name == name_map.GLOBAL_STEP:
             return self._read(name)
         if dtype not in FLOATS:
-            raise InputError(f"{self.path}: {shown(name)} is {shown(dtype)}; weights are {', '.join(FLOATS)}")
-        with np.errstate(over="ignore"):  # becomes infinity, which is refused below
+            raise InputError(f"{self.path}: {shown(name)} is {shown(dtype)}; weights must be {', '.join(FLOATS)}")
+        with np.errstate(over="ignore"):  # the infinity is rejected below
             value = self._read(name).astype(np.float32, copy=False)
         if not np.isfinite(value).all():
-            raise InputError(f"{self.path}: {shown(name)} holds NaN or infinity; the training that wrote it had failed")
+            raise InputError(f"{self.path}: {shown(name)} holds NaN or infinity; give an earlier checkpoint")
         return value
 
     @property
     def global_step(self) -> int | None:
-        """The training step, where the file holds one.
+        """The training step; ``None`` if the file has none.
 
         Raises:
-            InputError: it is not one whole number.
+            InputError: it is not a single integer.
         """
         variable = self.variables.get(name_map.GLOBAL_STEP)
         if variable is None:
             return None
         if variable.shape or variable.dtype not in _INTEGERS:
             what = f"{shown(variable.dtype)} of shape {quoted(list(variable.shape))}"
-            raise InputError(f"{self.path}: {name_map.GLOBAL_STEP} is {what}, not one whole number")
+            raise InputError(f"{self.path}: {name_map.GLOBAL_STEP} is {what}, not a single integer")
         return int(self[name_map.GLOBAL_STEP])
 
     @property
     def has_pooler(self) -> bool:
-        """Whether any part of the pooler is there."""
+        """Whether the checkpoint has at least one variable of the pooler."""
         return any(row.tf1 in self for row in name_map.POOLER_ROWS)
 
     def fingerprint(self) -> str:
-        """A hash of the encoder's names and values, the same in every format."""
+        """Returns a hash of the encoder's names and values; it does not depend on the format."""
         digest = hashlib.sha256()
         for name in sorted(name for name in self if not name_map.is_ignored(name)):
             digest.update(name.encode())
-            digest.update(np.ascontiguousarray(self[name]))
+            digest.update(np.ascontiguousarray(self[name]).data)
         return digest.hexdigest()
 
     def heads(self) -> list[str]:
-        """The TF1 names of the variables of heads."""
+        """Returns the TF1 names of the output heads' variables."""
         return [name for name in self if name_map.is_head(name)]
 
 
 def check_is_bert(weights: Weights) -> None:
-    """Refuses the checkpoints of BERT's relatives, and what is no BERT at all.
+    """Checks that the variables are those of a BERT and not of a related model such as ALBERT.
 
     Raises:
-        InputError: says what it is.
+        InputError: they are not; the message names the model if it is known.
     """
     for name in weights:
-        for pattern, relative in _OTHERS:
+        for pattern, model in _OTHER_MODELS:
             if pattern.search(name):
                 raise InputError(
-                    f"{weights.path}: {relative}, not a BERT (it holds {shown(name)}); give a BERT's checkpoint"
+                    f"{weights.path}: {model}, not a BERT (it holds {shown(name)}); give a BERT checkpoint"
                 )
     if not any(name.startswith("bert/") for name in weights):
         found = listed(sorted(map(shown, weights))) or "nothing"
-        raise InputError(f"{weights.path}: not a BERT; it has none of a BERT's variables, but {found}")
+        raise InputError(f"{weights.path}: not a BERT; it has no variables of a BERT, but {found}")
 
 
 def check_fits(weights: Weights, config: BertConfig) -> None:
     """Checks that the weights are exactly those of the encoder that ``config`` describes.
 
-    Heads, optimizer slots and the step may be there too; the pooler may be missing as a whole.
+    Output heads, optimizer slots and the step are allowed in addition; the pooler may be missing as a whole.
 
     Raises:
-        InputError: lists the missing, unexpected and misshapen variables.
+        InputError: they are not; the message lists the missing variables, the unexpected ones and those with another
+            shape or element type.
     """
     check_is_bert(weights)
+    # Compare names and shapes with those that the config requires.
     shapes = {name: variable.shape for name, variable in weights.variables.items()}
     wanted = {entry.tf1: entry.tf1_shape for entry in name_map.entries(config)}
     if not weights.has_pooler:
@@ -163,36 +164,42 @@ def check_fits(weights: Weights, config: BertConfig) -> None:
             del wanted[row.tf1]
     missing = sorted(wanted.keys() - shapes.keys())
     unexpected = sorted(shown(name) for name in shapes.keys() - wanted.keys() if not name_map.is_ignored(name))
-    misshapen = [
-        f"{name} is {quoted(list(shapes[name]))} in the checkpoint, {list(wanted[name])} by the config"
+    other_shapes = [
+        f"{name} is {quoted(list(shapes[name]))} in the checkpoint, {list(wanted[name])} in the config"
         for name in sorted(wanted.keys() & shapes.keys())
         if shapes[name] != wanted[name]
     ]
     dtypes = {name: variable.dtype for name, variable in weights.variables.items() if not name_map.is_ignored(name)}
-    no_weights = [f"{shown(name)} is {shown(dtype)}" for name, dtype in dtypes.items() if dtype not in FLOATS]
+    other_types = [f"{shown(name)} is {shown(dtype)}" for name, dtype in dtypes.items() if dtype not in FLOATS]
+    # Describe each kind of mismatch, with the first names.
     problems = [
         f"{len(names)} {kind}: {shortened(listed(names), _LONGEST_LIST)}"
         for kind, names in (
             ("missing", missing),
             ("unexpected", unexpected),
-            ("misshapen", misshapen),
-            ("of another element type than a weight's", no_weights),
+            ("with another shape", other_shapes),
+            ("with an unsupported element type", other_types),
         )
         if names
     ]
     heads = weights.known.get("num_attention_heads", config.num_attention_heads)
     if heads != config.num_attention_heads:
-        problems.append(f"{heads} attention heads in the checkpoint, {config.num_attention_heads} by the config")
+        problems.append(f"{heads} attention heads in the checkpoint, {config.num_attention_heads} in the config")
     if problems:
-        raise InputError(f"{weights.path}: the checkpoint does not fit the BERT config; {'; '.join(problems)}")
+        raise InputError(f"{weights.path}: the checkpoint does not match the BERT config; {'; '.join(problems)}")
 
 
 def shown(name: str) -> str:
-    """A name in a file as a message shows it: as it is, unless it is long or has odd characters in it."""
+    """Returns a name for a message; long names are shortened and names with control characters are quoted."""
     return name if name.isprintable() and len(name) <= _LONGEST_NAME else quoted(name)
 
 
+def reason_of(error: Exception) -> str:
+    """Returns the text of another library's error as one short line."""
+    return shortened(" ".join(str(error).split()), _LONGEST_REASON)
+
+
 def listed(names: list[str]) -> str:
-    """The first names, and how many more there are."""
+    """Returns the first names, and how many more there are."""
     more = f", and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     return ", ".join(names[:_LISTED]) + more

@@ -1,7 +1,7 @@
-"""A Hugging Face BERT: ``config.json`` and ``model.safetensors``, in one file or in shards.
+"""Reads and writes Hugging Face BERTs: ``config.json`` and ``model.safetensors``, in one file or in shards.
 
-Names are ``BertModel``'s, or, with ``bert.`` before them, those of a BERT with a head. Needs the extra
-``huggingface`` (safetensors).
+The encoder's variables have the names of ``BertModel``; in a BERT with an output head, ``bert.`` precedes them.
+Requires the extra ``huggingface`` (safetensors).
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from checkpoints_tools import name_map
-from checkpoints_tools.common.errors import InputError, quoted, shortened
+from checkpoints_tools.common.errors import InputError, quoted
 from checkpoints_tools.common.files import join, read_json
-from checkpoints_tools.formats.base import Variable, Weights, shown
+from checkpoints_tools.formats.base import Variable, Weights, reason_of, shown
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 FILE, INDEX = "model.safetensors", "model.safetensors.index.json"
 _SCOPE = "bert."
-_ROWS = {row.huggingface: row for row in (*name_map.ENCODER_ROWS, *name_map.HEAD_ROWS)}
+_ALL_ROWS: tuple[name_map.Row | name_map.HeadRow, ...] = (*name_map.ENCODER_ROWS, *name_map.HEAD_ROWS)
+_BY_HUGGINGFACE = {row.huggingface: row for row in _ALL_ROWS}
+_BY_TF1 = {row.tf1: row for row in _ALL_ROWS}
 _OLD_LAYER_NORM = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 _NOT_LEARNED = (
     "embeddings.position_ids",
@@ -30,17 +32,16 @@ _NOT_LEARNED = (
     "cls.predictions.decoder.weight",
     "cls.predictions.decoder.bias",
 )
-"""Constants, and the word embeddings and output bias under a second name."""
-_LONGEST_REASON = 200
+"""Constants, and second names of the word embeddings and of the output bias; they are not read."""
 _DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64"}
-"""Ours by safetensors' names; `weights.FLOATS` says which of them a weight may have."""
+"""Element types by the names of safetensors. `base.FLOATS` lists those that weights may have."""
 
 
 class HuggingFaceWeights(Weights):
-    """The weights in a folder, or in one safetensors file.
+    """The weights in a folder or in one safetensors file.
 
     Args:
-        path: the folder or the file.
+        path: the folder or file.
 
     Raises:
         InputError: a file is missing or damaged, or safetensors is not installed.
@@ -49,7 +50,7 @@ class HuggingFaceWeights(Weights):
     def __init__(self, path: str) -> None:
         self.path, self.kind, self.slots, self.others, self.known = path, "huggingface", 0, [], {}
         self._places: dict[str, tuple[str, str]] = {}
-        self._files = {file: _open(file) for file in _files(path)}  # opening one parses all its names
+        self._files = {file: _open(file) for file in _files(path)}  # opened once: opening a file parses all its names
         found: dict[str, Variable] = {}
         for file, tensors in self._files.items():
             for own in tensors.keys():  # noqa: SIM118 - not a dict
@@ -59,7 +60,7 @@ class HuggingFaceWeights(Weights):
                     continue
                 if name in found:
                     raise InputError(
-                        f"{path}: {shown(own)} is there twice; keep one of {self._places[name][0]} and {file}"
+                        f"{path}: two tensors {shown(own)}; remove one of {self._places[name][0]} and {file}"
                     )
                 shape = tuple(part.get_shape())
                 dtype = part.get_dtype()
@@ -72,7 +73,7 @@ class HuggingFaceWeights(Weights):
         try:
             value = self._files[file].get_tensor(own)
         except (_safetensors().SafetensorError, OSError, TypeError, ValueError) as error:
-            raise InputError(f"{file}: {shown(own)} cannot be read; copy it again: {_reason(error)}") from None
+            raise InputError(f"{file}: {shown(own)} cannot be read; copy it again: {reason_of(error)}") from None
         return value.T if _tf1_name(own)[1] else value
 
 
@@ -81,10 +82,10 @@ def write_huggingface(path: str, arrays: Mapping[str, np.ndarray]) -> str:
 
     Args:
         path: the file.
-        arrays: by TF1 name; with heads among them, the encoder's names get ``bert.``, as in a BERT with a head.
+        arrays: the values by TF1 name. If they include an output head, the encoder's names get the prefix ``bert.``.
 
     Returns:
-        Hugging Face's class for these weights.
+        The name of Hugging Face's class for these weights.
     """
     _safetensors()
     from safetensors.numpy import save_file
@@ -97,10 +98,8 @@ def write_huggingface(path: str, arrays: Mapping[str, np.ndarray]) -> str:
     return "BertForSequenceClassification" if "output_weights" in heads else "BertForPreTraining"
 
 
-_BY_TF1 = {row.tf1: row for row in (*name_map.ENCODER_ROWS, *name_map.HEAD_ROWS)}
-
-
 def _to_huggingface(name: str, value: np.ndarray, scope: str) -> tuple[str, np.ndarray]:
+    """Returns the name and the value that Hugging Face has for a TF1 variable."""
     form, layer = name_map.split_layer(name)
     row = _BY_TF1[form]
     torch_name = row.huggingface.format(layer=layer)
@@ -109,18 +108,25 @@ def _to_huggingface(name: str, value: np.ndarray, scope: str) -> tuple[str, np.n
 
 
 def _tf1_name(own: str) -> tuple[str | None, bool]:
-    """The TF1 name and whether the value is transposed; ``None`` for what is not learned."""
+    """Returns the TF1 name, ``None`` for `_NOT_LEARNED`, and whether the value is transposed."""
     name = own.removeprefix(_SCOPE)
     for old, new in _OLD_LAYER_NORM.items():
         name = name.replace(old, new)
     if name in _NOT_LEARNED:
         return None, False
     form, layer = name_map.split_layer(name)
-    row = _ROWS.get(form)
+    row = _BY_HUGGINGFACE.get(form)
     return (row.tf1.format(layer=layer), row.transposed) if row else (own, False)
 
 
 def _files(path: str) -> list[str]:
+    """Returns the safetensors files of a folder, or ``path`` itself if it is not a folder.
+
+    The index is not trusted: it may name only files in the same folder.
+
+    Raises:
+        InputError: the index is damaged, names a file elsewhere, or a shard is missing.
+    """
     if not os.path.isdir(path):
         return [path]
     index = join(path, INDEX)
@@ -129,7 +135,7 @@ def _files(path: str) -> list[str]:
     content = read_json(index)
     weight_map = content.get("weight_map") if isinstance(content, dict) else None
     if not isinstance(weight_map, dict) or not weight_map:
-        raise InputError(f"{index}: no weight_map in it; copy the file again")
+        raise InputError(f"{index}: weight_map is missing or empty; copy the file again")
     for name in weight_map.values():
         if not isinstance(name, str) or os.path.basename(name) != name or name in ("", ".", ".."):
             raise InputError(f"{index}: weight_map names {quoted(name)}; a shard is a file in the same folder")
@@ -143,6 +149,7 @@ def _files(path: str) -> list[str]:
 
 
 def _open(file: str):  # noqa: ANN202 - safetensors' handle has no public type
+    """Opens a safetensors file."""
     module = _safetensors()
     if os.path.exists(file) and not os.path.isfile(file):
         raise InputError(f"{file}: not a file; give a Hugging Face folder with safetensors in it")
@@ -150,19 +157,16 @@ def _open(file: str):  # noqa: ANN202 - safetensors' handle has no public type
         return module.safe_open(file, framework="numpy")
     except FileNotFoundError:
         raise InputError(f"{file}: no such file; give a Hugging Face folder with safetensors in it") from None
-    except (module.SafetensorError, OSError, ValueError) as error:  # what is no file is an OSError
-        raise InputError(f"{file}: not a readable safetensors file; copy it again: {_reason(error)}") from None
-
-
-def _reason(error: Exception) -> str:
-    return shortened(" ".join(str(error).split()), _LONGEST_REASON)
+    except (module.SafetensorError, OSError, ValueError) as error:  # OSError: for example a folder
+        raise InputError(f"{file}: not a readable safetensors file; copy it again: {reason_of(error)}") from None
 
 
 def _safetensors() -> ModuleType:
+    """Imports the optional dependency."""
     try:
         import safetensors
     except ModuleNotFoundError:
         raise InputError(
-            "safetensors is not installed, which Hugging Face folders need; pip install 'keras-negaposi[huggingface]'"
+            "Hugging Face folders require the package safetensors; pip install 'keras-negaposi[huggingface]'"
         ) from None
     return safetensors

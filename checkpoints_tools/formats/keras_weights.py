@@ -1,4 +1,7 @@
-"""Keras' weight files of a ``BertEncoder``: ``.h5``, which names its variables, and ``.weights.h5``, which does not."""
+"""Reads Keras weight files of a ``BertEncoder``.
+
+A ``.h5`` file names its variables, a ``.weights.h5`` file does not.
+"""
 
 from __future__ import annotations
 
@@ -10,26 +13,25 @@ import h5py
 import numpy as np
 
 from checkpoints_tools.bert_config import BertConfig
-from checkpoints_tools.common.errors import InputError, shortened
+from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.encoder import build_encoder, encoder_to_tf1
-from checkpoints_tools.formats.base import Variable, Weights, shown
+from checkpoints_tools.formats.base import Variable, Weights, reason_of, shown
 from checkpoints_tools.formats.tf2 import EncoderVariables
 from checkpoints_tools.name_map import entries
 
-_LONGEST_REASON = 200
 _MOST_COMPRESSED = 1100
-"""Bytes of values a byte of the file: a little more than gzip, which h5 files may use, can make of zeros."""
+"""Largest compression ratio of a dataset; a little more than gzip, which h5 files may use, reaches for zeros."""
 
 
 def open_keras(path: str, config: BertConfig | None) -> Weights:
-    """Opens either kind.
+    """Opens a weight file of either kind.
 
     Args:
         path: the file.
-        config: the architecture; only a ``.weights.h5`` needs it.
+        config: the architecture; only ``.weights.h5`` needs it.
 
     Raises:
-        InputError: not a readable HDF5 file, or no file of an encoder's weights.
+        InputError: the file is not readable HDF5, or does not hold the weights of an encoder.
     """
     with _opened(path) as file:
         _check(file, path)
@@ -43,42 +45,41 @@ def open_keras(path: str, config: BertConfig | None) -> Weights:
 
 @contextmanager
 def _opened(path: str) -> Iterator[h5py.File]:
-    """The file; h5py has an error of its own for each kind of damage.
+    """Opens an HDF5 file for reading, and turns every error of h5py into one message.
 
     Raises:
-        InputError: it is damaged.
+        InputError: the file is damaged.
     """
     try:
         with h5py.File(path, "r") as file:
             yield file
     except InputError:
         raise
-    except Exception as error:
-        reason = shortened(" ".join(str(error).split()), _LONGEST_REASON)
-        raise InputError(f"{path}: not a readable Keras weight file; copy it again: {reason}") from None
+    except Exception as error:  # each kind of damage raises another type
+        raise InputError(f"{path}: not a readable Keras weight file; copy it again: {reason_of(error)}") from None
 
 
 def _check(file: h5py.File, path: str) -> None:
-    """Checks that the file holds only what Keras writes: no links, no values of other files, none made of nothing.
+    """Checks that the file has only what Keras writes: no links, no data in other files, no extreme compression.
 
     Raises:
-        InputError: names what it holds.
+        InputError: it has something else; the message names it.
     """
     size, links = file.id.get_filesize(), []
-    file.visititems_links(lambda place, link: links.append((place, link)))  # h5py garbles an error from in there
+    file.visititems_links(lambda place, link: links.append((place, link)))  # h5py hides errors raised in the callback
     for place, link in links:
         if not isinstance(link, h5py.HardLink):
             raise InputError(f"{path}: {shown(place)} is a link, which Keras does not write; save the weights again")
         item = file[place]
         if isinstance(item, h5py.Dataset):
             if item.is_virtual or item.external:
-                raise InputError(f"{path}: {shown(place)} lies in another file; save the weights again")
+                raise InputError(f"{path}: {shown(place)} is stored in another file; save the weights again")
             if item.nbytes > _MOST_COMPRESSED * size:
                 raise InputError(f"{path}: {shown(place)} is larger than the file; copy it again")
 
 
 class NamedKerasWeights(EncoderVariables):
-    """What ``encoder.save_weights("NAME.h5")`` writes."""
+    """The weights that ``encoder.save_weights("NAME.h5")`` writes, read by their names."""
 
     def __init__(self, path: str) -> None:
         self.path, self.kind, self.slots = path, "keras", 0
@@ -102,10 +103,12 @@ class NamedKerasWeights(EncoderVariables):
 
 
 class NamelessKerasWeights(Weights):
-    """What ``encoder.save_weights("NAME.weights.h5")`` writes: Keras itself must say which is which.
+    """The weights that ``encoder.save_weights("NAME.weights.h5")`` writes.
+
+    The file does not name its variables, so Keras loads them into an encoder.
 
     Raises:
-        InputError: the file is not of an encoder of this configuration.
+        InputError: the file does not match the config.
     """
 
     def __init__(self, path: str, config: BertConfig) -> None:
@@ -115,14 +118,13 @@ class NamelessKerasWeights(Weights):
         with _opened(path) as file:
             file.visititems(lambda _, item: sizes.append(item.size or 0) if isinstance(item, h5py.Dataset) else None)
         wanted = sum(math.prod(entry.tf1_shape) for entry in entries(config))
-        if wanted > sum(sizes):  # before so much is asked for
-            raise InputError(f"{path}: does not fit the BERT config: {sum(sizes):,} numbers, not {wanted:,}")
+        if wanted > sum(sizes):  # before the encoder takes that much memory
+            raise InputError(f"{path}: does not match the BERT config: {sum(sizes):,} values, not {wanted:,}")
         encoder = build_encoder(config)
         try:
             encoder.load_weights(path)
-        except Exception as error:  # Keras' and h5py's own
-            reason = shortened(" ".join(str(error).split()), _LONGEST_REASON)
-            raise InputError(f"{path}: does not fit the BERT config: {reason}") from None
+        except Exception as error:  # Keras and h5py raise many types
+            raise InputError(f"{path}: does not match the BERT config: {reason_of(error)}") from None
         self._arrays = encoder_to_tf1(encoder, config)
         self.variables = {name: Variable(value.shape, value.dtype.name) for name, value in self._arrays.items()}
 

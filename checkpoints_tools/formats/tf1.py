@@ -1,4 +1,4 @@
-"""TensorFlow checkpoints on disk: finding one from what the user typed, reading and writing TF1's variables by name."""
+"""Finds TensorFlow checkpoints on disk, reads their tensors, and reads and writes TF1 checkpoints."""
 
 from __future__ import annotations
 
@@ -10,27 +10,26 @@ import numpy as np
 import tensorflow as tf
 
 from checkpoints_tools import name_map
-from checkpoints_tools.common.errors import InputError, shortened
+from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import exists, is_remote, join, opened
-from checkpoints_tools.formats.base import Variable, Weights, shown
+from checkpoints_tools.formats.base import Variable, Weights, reason_of, shown
 from checkpoints_tools.formats.tf_bundle import Bundle
 
 logger = logging.getLogger(__name__)
 
 _PART = re.compile(r"(?P<prefix>.+)\.(?:index|meta|data-\d{5}-of-\d{5})$")
 _SHOWN = 5
-_LONGEST_REASON = 200
 
 
 def resolve_prefix(init_checkpoint: str) -> str:
-    """Turns a prefix, one of a checkpoint's files, or its folder into the prefix that TensorFlow wants.
+    """Returns the prefix of a checkpoint, given its prefix, one of its files or its folder.
 
     Args:
         init_checkpoint: ``DIR/model.ckpt-1400000``, ``DIR/model.ckpt-1400000.index`` (or ``.meta``, ``.data-...``),
-            or ``DIR``, which stands for its latest checkpoint.
+            or ``DIR``, which means its latest checkpoint.
 
     Raises:
-        InputError: no checkpoint is there; the message says what was found instead.
+        InputError: there is no checkpoint; the message lists what the folder holds instead.
     """
     path = init_checkpoint.rstrip("/") or init_checkpoint
     if tf.io.gfile.isdir(path):
@@ -39,34 +38,34 @@ def resolve_prefix(init_checkpoint: str) -> str:
         part = _PART.match(path)
         prefix = part["prefix"] if part else path
         if not tf.io.gfile.exists(prefix + ".index"):
-            raise InputError(f"{init_checkpoint}: no checkpoint there ({_found_near(path)}); give its prefix or folder")
+            raise InputError(f"{init_checkpoint}: no checkpoint ({_folder_content(path)}); give its prefix or folder")
     shards = tf.io.gfile.glob(_escape(prefix) + ".data-*")
     if not shards:
-        raise InputError(f"{prefix}: the .index file is there but no .data file; copy {prefix}.data-* next to it")
+        raise InputError(f"{prefix}: no .data file next to the .index file; copy {prefix}.data-* there")
     for file in (f"{prefix}.index", *shards):
         _check_is_file(file)
     return prefix
 
 
 def _check_is_file(path: str) -> None:
-    """Refuses a pipe or a device, which TensorFlow would wait for without end."""
+    """Rejects pipes and devices, from which TensorFlow would wait forever for data."""
     if not is_remote(path):
         with opened(path):
             pass
 
 
 def _latest_in_folder(folder: str) -> str:
-    """The checkpoint that the folder's state file names, else the one with the highest step."""
+    """Returns the checkpoint that the folder's state file names, or else the one with the highest step."""
     state = join(folder, "checkpoint")
     if exists(state):
         _check_is_file(state)
     try:
         named = tf.train.latest_checkpoint(folder)
     except (tf.errors.OpError, UnicodeDecodeError):
-        logger.warning("%s/checkpoint cannot be read: the checkpoint with the highest step is taken", folder)
+        logger.warning("%s/checkpoint cannot be read; using the checkpoint with the highest step", folder)
         named = None
     prefixes = [path.removesuffix(".index") for path in tf.io.gfile.glob(_escape(folder) + "/*.index")]
-    # The state file often names a path of the machine that wrote it: then it counts only as a hint.
+    # The state file often has a path of the machine that wrote it, which does not exist here.
     if named in prefixes:
         return named
     if not prefixes:
@@ -75,16 +74,19 @@ def _latest_in_folder(folder: str) -> str:
 
 
 def _step(prefix: str) -> tuple[int, str]:
+    """Returns a sort key: the step at the end of a prefix, then the prefix."""
     digits = re.search(r"-([0-9]{1,18})$", prefix)
     return (int(digits[1]) if digits else -1, prefix)
 
 
-def _found_near(path: str) -> str:
+def _folder_content(path: str) -> str:
+    """Describes the folder that a missing checkpoint should be in."""
     folder = path.rpartition("/")[0] or "."
     return _listing(folder) if tf.io.gfile.isdir(folder) else f"the folder {folder} does not exist"
 
 
 def _listing(folder: str) -> str:
+    """Describes the content of a folder with its first names."""
     names = sorted(name.rstrip("/") for name in tf.io.gfile.listdir(folder))
     if not names:
         return f"{folder} is empty"
@@ -93,6 +95,7 @@ def _listing(folder: str) -> str:
 
 
 def _escape(path: str) -> str:
+    """Escapes the wildcards of a path for ``tf.io.gfile.glob``."""
     return re.sub(r"([*?\[\]])", r"[\1]", path)
 
 
@@ -100,10 +103,10 @@ class Reader:
     """Reads a checkpoint's tensors one by one, on request.
 
     Args:
-        prefix: as `resolve_prefix` gives it.
+        prefix: the prefix, as returned by `resolve_prefix`.
 
     Raises:
-        InputError: the ``.index`` is damaged or no checkpoint's.
+        InputError: the ``.index`` file is damaged or does not belong to a checkpoint.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -111,15 +114,15 @@ class Reader:
         self._bundle = Bundle(prefix)
         self.variables = {name: Variable(entry.shape, entry.dtype.name) for name, entry in self._bundle.entries.items()}
         try:
-            self._reader = tf.compat.v1.train.NewCheckpointReader(prefix)  # load_checkpoint may take it for a folder
+            self._reader = tf.compat.v1.train.NewCheckpointReader(prefix)  # load_checkpoint would accept a folder
         except (tf.errors.OpError, RuntimeError, ValueError, IndexError) as error:
-            raise InputError(f"{prefix}.index: not a readable checkpoint; copy it again: {_reason(error)}") from None
+            raise InputError(f"{prefix}.index: not a readable checkpoint; copy it again: {reason_of(error)}") from None
 
     def __call__(self, name: str) -> np.ndarray:
-        """One tensor.
+        """Reads a tensor.
 
         Raises:
-            InputError: its data is damaged or cut short.
+            InputError: its data is damaged or truncated.
         """
         self._bundle.check(name)
         try:
@@ -127,25 +130,21 @@ class Reader:
         except (tf.errors.OpError, RuntimeError, ValueError, IndexError) as error:
             place = self._bundle.data_file(self._bundle.entries[name].shard)
             raise InputError(
-                f"{place}: {shown(name)} cannot be read; copy the checkpoint again: {_reason(error)}"
+                f"{place}: {shown(name)} cannot be read; copy the checkpoint again: {reason_of(error)}"
             ) from None
 
     def check(self) -> None:
-        """Checks that the data of all tensors of numbers is there, without reading it.
+        """Checks that the data of all tensors is complete, without reading it.
 
         Raises:
-            InputError: it is not.
+            InputError: a ``.data`` file is missing or truncated, or a tensor has an unsupported element type.
         """
         for name in self._bundle.entries:
             self._bundle.check(name)
 
 
-def _reason(error: Exception) -> str:
-    return shortened(" ".join(str(error).split()), _LONGEST_REASON)
-
-
 def write_checkpoint(prefix: str, variables: Mapping[str, np.ndarray]) -> None:
-    """Writes a name-based checkpoint as TF1's ``Saver`` does, with the folder's ``checkpoint`` state file."""
+    """Writes a name-based checkpoint and the state file ``checkpoint``, as TF1's ``Saver`` does."""
     names = sorted(variables)
     tf.raw_ops.SaveV2(
         prefix=prefix,
@@ -159,10 +158,13 @@ def write_checkpoint(prefix: str, variables: Mapping[str, np.ndarray]) -> None:
 
 
 class Tf1Weights(Weights):
-    """A google-research/bert checkpoint, its variables under ``bert/``, under no scope or under an outer one.
+    """A google-research/bert checkpoint, with its variables in the scope ``bert/``, ``OUTER/bert/`` or in none.
 
     Args:
-        prefix: as `resolve_prefix` gives it.
+        prefix: the prefix, as returned by `resolve_prefix`.
+
+    Raises:
+        InputError: the ``.index`` file is damaged, or two variables have the same name except for their scope.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -176,7 +178,9 @@ class Tf1Weights(Weights):
         scope = _scope(self._reader.variables)
         self._names = {_without_scope(name, scope): name for name in sorted(own)}
         if len(self._names) < len(own):
-            raise InputError(f"{prefix}.index: holds a variable within and without the scope {shown(scope)}; keep one")
+            raise InputError(
+                f"{prefix}.index: holds a variable both inside and outside of the scope {shown(scope)}; remove one"
+            )
         self.variables = {name: self._reader.variables[own] for name, own in sorted(self._names.items())}
 
     def _read(self, name: str) -> np.ndarray:
@@ -187,14 +191,15 @@ _MARK = name_map.EMBEDDING_ROWS[0].tf1.removeprefix("bert/")
 
 
 def _scope(names: Iterable[str]) -> str:
-    """What stands before ``embeddings/word_embeddings``: usually ``bert/``."""
+    """Returns the scope of ``embeddings/word_embeddings``, usually ``bert/``."""
     return next((name.removesuffix(_MARK) for name in sorted(names) if name.endswith(_MARK)), "bert/")
 
 
 def _without_scope(name: str, scope: str) -> str:
+    """Returns a variable's name in the scope ``bert/``."""
     if not scope:
         return f"bert/{name}" if name.startswith(("embeddings/", "encoder/", "pooler/")) else name
-    if not scope.endswith("bert/"):  # another model's, with names of its own
+    if not scope.endswith("bert/"):  # another model; its names are not BERT's
         return name
     outer = scope.removesuffix("bert/")
     return name.removeprefix(outer)

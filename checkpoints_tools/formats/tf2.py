@@ -1,7 +1,7 @@
-"""TF2 checkpoints of a tf-models ``BertEncoder``, alone or within a model.
+"""Reads and writes TF2 checkpoints of a tf-models ``BertEncoder``, alone or as part of a model.
 
-An object-based checkpoint keeps each variable under its path through the objects, and beside it the variable's own
-name. The name map goes by the latter, so it does not matter what object the checkpoint was written from.
+An object-based checkpoint stores each variable under its path through the objects, together with the variable's own
+name. The name map uses the latter, so any object can have written the checkpoint.
 """
 
 from __future__ import annotations
@@ -22,23 +22,27 @@ from checkpoints_tools.formats.base import Variable, Weights, shown
 from checkpoints_tools.formats.tf1 import Reader
 
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
-"""The entry that tells an object-based checkpoint from a name-based one."""
+"""The entry that only object-based checkpoints have."""
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _RANDOM_STATE = "StateVar"
-"""What tf.random.Generator calls its own: a training checkpoint has dropout's."""
+"""The variable of a tf.random.Generator; training checkpoints have those of dropout."""
 _ITERATIONS = ("optimizer/_iterations" + _VALUE, "optimizer/iter" + _VALUE)
 _MARK = name_map.EMBEDDING_ROWS[0].encoder
 _ROWS = {row.encoder: row for row in name_map.ENCODER_ROWS}
 _PARTS = tuple({row.encoder.split("/")[0] + "/" for row in name_map.ENCODER_ROWS})
 _CLASSIFIER = {"classifier/kernel": "output_weights", "classifier/bias": "output_bias"}
-"""The head of a pair classifier; a Keras kernel is ``[hidden, classes]``."""
+"""The output head of a pair classifier. A Keras kernel is ``[hidden, classes]``, the transpose of TF1's."""
 
 
 class EncoderVariables(Weights):
-    """Weights that lie under the names and in the shapes of a ``BertEncoder``'s variables."""
+    """Weights that are stored under the names and in the shapes of a ``BertEncoder``'s variables."""
 
     def _name(self, own: Mapping[str, Variable]) -> None:
-        """Fills in what `Weights` promises from the variables under their own names."""
+        """Sets the attributes of `Weights`.
+
+        Args:
+            own: the variables by their own names, in their own shapes.
+        """
         scope = next((name.removesuffix(_MARK) for name in sorted(own) if name.endswith(_MARK)), "")
         self.variables, self._own, self.others, self.known = {}, {}, [], {}
         for full_name, variable in own.items():
@@ -61,6 +65,7 @@ class EncoderVariables(Weights):
         self.variables = dict(sorted(self.variables.items()))
 
     def _learn_heads(self, row: name_map.Row, shape: tuple[int, ...]) -> None:
+        """Stores the number of attention heads if the shape has it."""
         if "heads" in row.encoder_shape:
             self.known["num_attention_heads"] = shape[row.encoder_shape.index("heads")]
 
@@ -71,11 +76,11 @@ class EncoderVariables(Weights):
 
     @abc.abstractmethod
     def _read_own(self, full_name: str) -> np.ndarray:
-        """The variable under its own name, in its own shape."""
+        """Reads a variable by its own name, in its own shape."""
 
 
 def _merged(row: name_map.Row, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The TF1 shape of an encoder's variable: heads and their size are one dimension."""
+    """Returns the TF1 shape of an encoder's variable: number and size of the heads become one dimension."""
     if "heads" not in row.encoder_shape:
         return shape
     at = row.encoder_shape.index("heads")
@@ -86,10 +91,10 @@ class Tf2Weights(EncoderVariables):
     """An object-based checkpoint.
 
     Args:
-        prefix: as `tf1.resolve_prefix` gives it.
+        prefix: the prefix, as returned by `tf1.resolve_prefix`.
 
     Raises:
-        InputError: it cannot be read, or holds two variables of one name.
+        InputError: it cannot be read, or two variables have the same name.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -107,20 +112,20 @@ class Tf2Weights(EncoderVariables):
                 self.slots += 1
                 continue
             if full_name in self._keys:
-                raise InputError(f"{prefix}: two variables are called {shown(full_name)}; save one encoder by itself")
+                raise InputError(f"{prefix}: two variables are named {shown(full_name)}; save the encoder alone")
             if key not in self._reader.variables:
-                raise InputError(f"{prefix}.index: no data of {shown(full_name)} in it; copy the checkpoint again")
+                raise InputError(f"{prefix}.index: no data for {shown(full_name)}; copy the checkpoint again")
             self._keys[full_name] = key
         self._name({name: self._reader.variables[key] for name, key in self._keys.items()})
 
     def _saved_variables(self) -> list[tuple[str, str]]:
-        """(the variable's name, its key in the checkpoint)."""
+        """Returns pairs of a variable's name and its key in the checkpoint."""
         if OBJECT_GRAPH not in self._reader.variables:
-            raise InputError(f"{self.path}.index: no object graph in it; give a checkpoint of TensorFlow 2")
+            raise InputError(f"{self.path}.index: no object graph; give a TensorFlow 2 checkpoint")
         try:
             graph = TrackableObjectGraph.FromString(self._reader(OBJECT_GRAPH))
         except (DecodeError, TypeError):
-            raise InputError(f"{self.path}: its object graph is damaged; copy the checkpoint again") from None
+            raise InputError(f"{self.path}: the object graph is damaged; copy the checkpoint again") from None
         attributes = (attribute for node in graph.nodes for attribute in node.attributes)
         return [(a.full_name.removesuffix(":0"), a.checkpoint_key) for a in attributes if a.name == "VARIABLE_VALUE"]
 
@@ -132,8 +137,8 @@ def write_tf2(prefix: str, arrays: Mapping[str, np.ndarray], config: BertConfig)
     """Writes an object-based checkpoint that ``tf.train.Checkpoint(encoder=...)`` and ``(model=...)`` restore.
 
     Args:
-        prefix: of the checkpoint.
-        arrays: by TF1 name; those of heads are kept in it as ``heads``, under these names.
+        prefix: the prefix of the checkpoint.
+        arrays: the values by TF1 name; those of output heads are saved as ``heads``, under these names.
         config: the architecture.
     """
     encoder = build_encoder(config)

@@ -1,4 +1,4 @@
-"""The files of a BERT's tokenizer, which go where its weights go."""
+"""Copies and reads the tokenizer files next to a checkpoint."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _WORD_PIECE, _FAST = "vocab.txt", "tokenizer.json"
 _PATTERNS = ("*.model", "*.vocab", _WORD_PIECE, "tokenizer*.json", "special_tokens_map.json", "added_tokens.json")
 _NEEDED = ("[CLS]", "[SEP]")
 _SCORE = re.compile(r"\t-?[0-9.]+(?:e[+-]?[0-9]+)?\r?(?:\n|$)")
-"""How a row of a ``.vocab`` ends. The piece before it may be a line break or a tab: SentencePiece escapes nothing."""
+"""The end of a row of a ``.vocab`` file. A piece may be a line break or a tab: SentencePiece escapes nothing."""
 
 
 def copy_tokenizer(folder: str, target: str) -> list[str]:
-    """Copies the tokenizer's files that lie in a folder, and gives what the user should know.
+    """Copies the tokenizer files of a folder and returns notes for the user.
 
-    A SentencePiece model without its ``.vocab`` gets one, if its ids are the BERT's own.
+    A SentencePiece model without a ``.vocab`` file gets one if it has BERT's special pieces: its ids are then BERT's.
     """
     names = {os.path.basename(path) for pattern in _PATTERNS for path in glob.glob(join(glob.escape(folder), pattern))}
     names = {name for name in names if os.path.isfile(join(folder, name))}
@@ -30,15 +30,17 @@ def copy_tokenizer(folder: str, target: str) -> list[str]:
     if models and not any(name.endswith(".vocab") for name in names):
         return [_write_vocabulary(join(target, models[0]))]
     if word_piece := find_word_piece(folder):
-        return [f"its tokenizer is WordPiece ({word_piece}); keras_negaposi trains BERTs with SentencePiece only"]
-    return [f"tokenizer: {', '.join(sorted(names))}"] if names else ["no tokenizer files lie beside it"]
+        return [
+            f"tokenizer: {', '.join(sorted(names))} (WordPiece, shown by {word_piece}; there is no SentencePiece model)"
+        ]
+    return [f"tokenizer: {', '.join(sorted(names))}"] if names else ["the checkpoint's folder has no tokenizer files"]
 
 
 def read_vocabulary(path: str) -> list[str]:
-    """The pieces of a ``.vocab`` file of SentencePiece: ``piece<TAB>score`` a row.
+    """Reads the pieces of a SentencePiece ``.vocab`` file, which has ``piece<TAB>score`` in each row.
 
     Raises:
-        InputError: it cannot be read, is empty, or a row is something else.
+        InputError: the file cannot be read or is empty, or a row has another form.
     """
     text = read_text(path)
     if not text:
@@ -50,7 +52,7 @@ def read_vocabulary(path: str) -> list[str]:
 
 
 def find_word_piece(folder: str) -> str | None:
-    """The file that shows a folder's only tokenizer to be WordPiece, if one does."""
+    """Returns the file that shows that a folder's only tokenizer is WordPiece, or ``None``."""
     if glob.glob(join(glob.escape(folder), "*.model")):
         return None
     if os.path.exists(join(folder, _WORD_PIECE)):
@@ -60,24 +62,29 @@ def find_word_piece(folder: str) -> str | None:
         return None
     try:
         content = read_json(fast)
-    except InputError:  # somebody else's file, which we need not understand
+    except InputError:  # another program's file, which may have any content
         return None
     model = content.get("model") if isinstance(content, dict) else None
     return fast if isinstance(model, dict) and model.get("type") == "WordPiece" else None
 
 
 def _write_vocabulary(model: str) -> str:
-    """Writes ``NAME.vocab`` beside a model that holds BERT's special pieces; others' ids are shifted by their code."""
+    """Writes ``NAME.vocab`` next to a SentencePiece model and returns a note.
+
+    A model without BERT's special pieces gets none: the code that used it must have shifted its ids.
+    """
     import sentencepiece
 
     name = os.path.basename(model)
     try:
         processor = sentencepiece.SentencePieceProcessor(model_file=model)
     except (RuntimeError, OSError, ValueError):
-        return f"{name} is no SentencePiece model"
+        return f"tokenizer: {name}, which is not a SentencePiece model"
     pieces = [processor.id_to_piece(number) for number in range(processor.get_piece_size())]
     if not all(piece in pieces for piece in _NEEDED):
-        return f"{name} holds no {' and '.join(_NEEDED)}: keras_negaposi cannot use it as it is"
+        return (
+            f"tokenizer: {name}, without .vocab: it has no {' and '.join(_NEEDED)}, so its ids are not the BERT's ids"
+        )
     lines = (f"{piece}\t{processor.get_score(number):g}\n" for number, piece in enumerate(pieces))
     write_text(model.removesuffix(".model") + ".vocab", "".join(lines))
-    return f"tokenizer: {name}, and the .vocab made from it"
+    return f"tokenizer: {name}, and a .vocab file created from it"

@@ -1,4 +1,4 @@
-"""What a command is told: one frozen dataclass each, whose fields are also its flags."""
+"""The configuration of each command: a frozen dataclass whose fields are also the command's flags."""
 
 from keras_negaposi.config.data import BOTH, SPLITS, BaselineConfig, DataConfig, PairsConfig
 from keras_negaposi.config.model import REQUIRED, ModelFiles, check_required, complete_model_files

@@ -1,25 +1,35 @@
-"""The user's pairs, and what they are made of."""
+"""The user's pairs, and what they are made from."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
+from typing import Literal
 
-from checkpoints_tools.common.cli import at_least, between, option, path_option
+from checkpoints_tools.common.cli import at_least, between, option, path_option, required_path
+from checkpoints_tools.common.options import Needs, without_effect
+from keras_negaposi.config.headings import DATA, MODEL, OUTPUT, SPLIT
 from keras_negaposi.config.model import ModelFiles
 
 SOURCES = ("scrapbox", "markdown", "folder", "pdf", "table", "honbun")
+PAGED_SOURCES = ("folder", "pdf")
+"""Formats whose documents always have pages of their own."""
 SPLITS, BOTH = ("random", "grouped"), "both"
+ALL = "all"
+"""As many as there are."""
 SHORTEST_PAIR = 5
 """[CLS] A [SEP] B [SEP] with one piece of either text."""
 LONGEST_INPUT = 1 << 16
-"""Pieces: no BERT has as many positions."""
+"""In pieces; no BERT has as many positions."""
 LARGEST_BATCH = 1 << 20
 SEEDS = 2**32
+_LENGTH_COUNTS = Needs(
+    lambda c: c.format not in PAGED_SOURCES, "has no effect on text files or PDF files of pages, which are not cut"
+)
 
 
 def pattern_problem(pattern: str) -> str | None:
-    """What is wrong with a ``--group_pattern``, and the fix."""
+    """Returns what is wrong with a ``--group_pattern``, and the fix; ``None`` if nothing is."""
     try:
         groups = re.compile(pattern).groups
     except (re.error, RecursionError, OverflowError) as error:
@@ -29,95 +39,163 @@ def pattern_problem(pattern: str) -> str | None:
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig(ModelFiles):
-    """The user's pairs, how they are cut, and how long they may be."""
+    """The user's pairs, their split, and their longest length."""
 
-    honbun: str | None = path_option(None, "JSON object title -> text (honbun_data.json)")
-    negaposi: str | None = path_option(None, "JSON labelled pairs of titles (negaposi.json)")
+    honbun: str = required_path("JSON object title -> text (honbun_data.json)", heading=DATA)
+    negaposi: str = required_path("JSON labelled pairs of titles (negaposi.json)", heading=DATA)
     max_seq_length: int = option(
         128,
-        "pieces of an input; longer ones are cut. An input is [CLS] A [SEP] B [SEP], or either text alone where the "
-        "head encodes them apart",
+        "longest input, in pieces; longer ones are cut. An input is [CLS] A [SEP] B [SEP], or either text alone for "
+        "heads with one input each",
         check=at_least(SHORTEST_PAIR, LONGEST_INPUT),
+        heading=MODEL,
     )
     truncate_a: str = option(
         "end",
-        "where a pair's long A is cut (a long B always at its end). end: as run_classifier.py does; "
-        "start: keeps the words that B would come next to",
+        "which end of a long A is cut (a long B always loses its end). end: as in run_classifier.py; start: keeps the "
+        "words that B would come next to",
         choices=("end", "start"),
+        heading=MODEL,
     )
-    split: str = option("random", "random: by pair; grouped: no document in both train and test", choices=SPLITS)
-    test_share: float = option(0.25, "share of the pairs to test on", check=between(0.01, 1.0))
+    split: str = option(
+        "random",
+        "random: split by pair; grouped: no document is in both train and test",
+        choices=SPLITS,
+        heading=SPLIT,
+    )
+    test_share: float = option(
+        0.25, "share of the pairs that form the test part", check=between(0.01, 1.0), heading=SPLIT
+    )
     dev_share: float = option(
-        0.0, "share of the training pairs set aside for choosing anything", check=between(0.0, 1.0)
+        0.0,
+        "share of the training pairs that form the dev part, on which probabilities are calibrated",
+        check=between(0.0, 1.0),
+        heading=SPLIT,
     )
     group_pattern: str = option(
-        r"^(.*),", "grouped split: regular expression whose group is the document in a title", check=pattern_problem
+        r"^(.*),",
+        "regular expression whose group is the document in a page's title",
+        check=pattern_problem,
+        heading=SPLIT,
     )
-    seed: int = option(0, "seed of the split, the initial weights, the order and the dropout", check=between(0, SEEDS))
-
-    split_seed: int | None = option(
-        None, "seed of the split alone (default: --seed)", kind=int, check=between(0, SEEDS)
-    )
-    next_page_pairs: int = option(
+    seed: int = option(
         0,
-        "more pairs to train on, drawn of pages that are in no pair to be tested on: positives are next pages of one "
-        "document (--group_pattern), negatives join two, most of them alike",
+        "seed of the split, of the initial weights, of the order of pairs and of the dropout",
+        check=between(0, SEEDS),
+    )
+    split_seed: int | None = option(
+        None, "seed of the split alone (default: --seed)", kind=int, check=between(0, SEEDS), heading=SPLIT
+    )
+    next_page_pairs: int | Literal["all"] = option(
+        0,
+        "adds this many self-labelled training pairs, or all that there are, from pages that appear in no dev or test "
+        "pair: positives are adjacent pages of a document (--group_pattern), negatives combine two, mostly similar, "
+        "documents",
+        words=(ALL,),
         check=at_least(0),
         old="augment_next",
+        heading=DATA,
     )
 
     @property
     def seed_of_split(self) -> int:
-        """What the split is drawn with."""
+        """The seed that the split depends on."""
         return self.seed if self.split_seed is None else self.split_seed
 
 
 @dataclasses.dataclass(frozen=True)
 class PairsConfig:
-    """``keras_negaposi.pairs``."""
+    """Options of ``keras_negaposi.pairs``."""
 
-    output: str | None = path_option(None, "folder for honbun_data.json, negaposi.json and what was counted")
-    format: str = option("auto", "of what is read; auto: told by its name and content", choices=("auto", *SOURCES))
+    output: str = required_path(
+        "new folder for honbun_data.json, negaposi.json and a README.md with the counts", heading=OUTPUT
+    )
+    format: str = option(
+        "auto",
+        "format of what is read; auto: recognized by name and content",
+        choices=("auto", *SOURCES),
+        heading=DATA,
+    )
     positive: str = option(
         "next",
-        "B is the next page of A's document, or the first page of a document that A links to (the link is masked in A)",
+        "B of a positive pair. next: the next page of A's document; link: the first page of a document that A links "
+        "to (the link is masked in A); both: either",
         choices=("next", "link", "both"),
+        heading=DATA,
     )
     negative: str = option(
         "hard",
-        "B of the negatives. random: of any document; hard: most of documents like A's; mined: most of the pages that "
-        "the model of --index ranks highest",
+        "B of a negative pair. random: a page of any other document; hard: mostly of documents similar to A's; mined: "
+        "mostly a page that the model of --index ranks high",
         choices=("random", "hard", "mined"),
+        heading=DATA,
     )
-    hard_share: float = option(2 / 3, "share of the negatives that are hard or mined", check=between(0.0, 1.01))
-    index: str | None = path_option(None, "negative mined: folder that keras_negaposi.index has written of these pages")
-    count: int | None = option(None, "pairs to draw (default: all)", kind=int, check=at_least(2))
-    length: int = option(200, "of a page, where documents have no pages of their own", check=at_least(10, 10**6))
-    unit: str = option("characters", "of --length; pieces are --model_file's", choices=("characters", "pieces"))
-    model_file: str | None = path_option(None, "SentencePiece .model, for --unit pieces")
-    min_length: int = option(1, "characters; shorter pages are dropped", check=at_least(1))
+    hard_share: float = option(
+        2 / 3,
+        "share of the negatives that are hard or mined",
+        check=between(0.0, 1.01),
+        needs=Needs(lambda c: c.negative != "random", "has no effect with --negative random"),
+    )
+    index: str | None = path_option(
+        None,
+        "for --negative mined: folder of an index of these pages, written by keras_negaposi.index",
+        needs=Needs(lambda c: c.negative == "mined", "has an effect with --negative mined only"),
+    )
+    count: int | None = option(
+        None, "number of pairs (default: as many as possible)", kind=int, check=at_least(2), heading=OUTPUT
+    )
+    length: int = option(
+        200,
+        "length of a page, where documents have no pages of their own",
+        check=at_least(10, 10**6),
+        heading=DATA,
+        needs=_LENGTH_COUNTS,
+    )
+    unit: str = option(
+        "characters",
+        "unit of --length; pieces: tokens of --model_file",
+        choices=("characters", "pieces"),
+        needs=_LENGTH_COUNTS,
+    )
+    model_file: str | None = path_option(
+        None,
+        "SentencePiece .model, for --unit pieces",
+        needs=Needs(lambda c: c.unit == "pieces", "has an effect with --unit pieces only"),
+    )
+    min_length: int = option(1, "drop pages with fewer characters", check=at_least(1))
     min_japanese: float = option(
-        0.0, "share of a page's letters that are kana or kanji; others are dropped", check=between(0.0, 1.01)
+        0.0, "drop pages of whose letters a smaller share is kana or kanji", check=between(0.0, 1.01)
     )
     keep_duplicates: bool = option(False, "keep pages whose text occurred before")
     group_pattern: str = option(
-        r"^(.*),", "regular expression whose group is the document in a title, if titles have it", check=pattern_problem
+        r"^(.*),",
+        "regular expression whose group is the document in a page's title, where pages have titles",
+        check=pattern_problem,
     )
-    seed: int = option(0, "of every draw", check=between(0, SEEDS))
+    seed: int = option(0, "seed of every random choice", check=between(0, SEEDS))
 
 
 @dataclasses.dataclass(frozen=True)
 class BaselineConfig(DataConfig):
-    """``keras_negaposi.baseline``."""
+    """Options of ``keras_negaposi.baseline``."""
 
+    truncate_a: str = without_effect(
+        DataConfig, "truncate_a", "has no effect on baselines, which see A and B separately"
+    )
     pooling: str = option(
         "first",
-        "vector of a text that is classified: the last layer's first token, or the mean of its tokens",
+        "embedding of a text: the first token of the last layer, or the mean of the last layer's tokens",
         choices=("first", "mean"),
+        heading=MODEL,
     )
-    encode_batch_size: int = option(32, "texts a step", check=at_least(1, LARGEST_BATCH))
-    precision: str = option("auto", "arithmetic of the encoder", choices=("auto", "float32", "bfloat16"))
+    encode_batch_size: int = option(32, "texts per step", check=at_least(1, LARGEST_BATCH))
+    precision: str = option(
+        "auto",
+        "arithmetic of the encoder; auto: bfloat16 where the hardware supports it, otherwise float32",
+        choices=("auto", "float32", "bfloat16"),
+        heading=MODEL,
+    )
     embedding_cache: str | None = path_option(
-        None, "file that keeps the vectors for another call (default: in --output_dir)", "vectors"
+        None, "file for the embeddings, which later calls reuse (default: in --output_dir)", old="vectors"
     )
-    output_dir: str | None = path_option(None, "folder for the figures (default: runs/baseline- and the time)")
+    output_dir: str = required_path("folder for the figures (default: runs/baseline- and the time)", heading=OUTPUT)

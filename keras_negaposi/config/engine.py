@@ -1,4 +1,4 @@
-"""Who does the work that falls into independent items."""
+"""Which program executes work that consists of independent items."""
 
 from __future__ import annotations
 
@@ -6,20 +6,32 @@ import dataclasses
 from collections.abc import Sequence
 
 from checkpoints_tools.common.cli import option, path_option
+from checkpoints_tools.common.options import Needs
+from keras_negaposi.config.headings import HARDWARE
+
+_WITH_RUNNER = Needs(lambda c: c.runner, "has no effect without --runner")
 
 
 @dataclasses.dataclass(frozen=True)
 class EngineConfig:
-    """Who: the process itself, or a runner of Apache Beam."""
+    """The process itself, or a runner of Apache Beam."""
 
     runner: str | None = option(
         None,
-        "do the work by Apache Beam (extra beam): DirectRunner, DataflowRunner, FlinkRunner, SparkRunner (default: in "
-        "this process)",
+        "Apache Beam runner that does the work (extra beam): DirectRunner, DataflowRunner, FlinkRunner, SparkRunner "
+        "(default: this process does it)",
+        heading=HARDWARE,
     )
     runner_options: Sequence[str] | None = option(
-        None, "of the runner, as it documents them: project=mine region=us-east1", several=True
+        None,
+        "options of the runner, as its documentation names them: project=mine region=us-east1",
+        several=True,
+        heading=HARDWARE,
+        needs=_WITH_RUNNER,
     )
     runner_folder: str | None = path_option(
-        None, "folder that the runner's workers see too, for what is exchanged (default: in the output folder)"
+        None,
+        "folder for intermediate files; all workers of the runner must reach it (default: in the output folder)",
+        heading=HARDWARE,
+        needs=_WITH_RUNNER,
     )

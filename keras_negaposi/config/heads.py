@@ -1,16 +1,16 @@
-"""The heads that ``--head`` chooses from, a line each; nothing heavy is imported, so that ``--help`` is quick."""
+"""The heads that ``--head`` chooses from, one line each; imports nothing heavy, so that ``--help`` is quick."""
 
 from __future__ import annotations
 
 import dataclasses
 
 JOINT, SEPARATE = "together", "apart"
-"""Input layouts: A and B in one input, or an input each. Records and configurations hold these values."""
+"""Input layouts: A and B in one input, or in one input each. Records and configurations hold these values."""
 
 
 @dataclasses.dataclass(frozen=True)
 class HeadSpec:
-    """What is known of a head before it is built.
+    """What is known about a head before it is built.
 
     Attributes:
         layout: `JOINT` or `SEPARATE`; with separate inputs, B's side can be cached.
@@ -34,5 +34,5 @@ HEADS = {
 
 
 def is_cacheable(head: str) -> bool:
-    """Whether B's side of the head can be cached."""
+    """Returns whether B's side of the head can be cached."""
     return HEADS[head].layout == SEPARATE

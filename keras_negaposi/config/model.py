@@ -1,4 +1,4 @@
-"""The pre-trained BERT, and what is filled in from beside it."""
+"""The pre-trained BERT, and its files that are found next to the checkpoint."""
 
 from __future__ import annotations
 
@@ -7,34 +7,42 @@ import glob
 import os
 
 from checkpoints_tools.bert_config import CONFIG_NAMES
-from checkpoints_tools.common.cli import at_least, option, path_option
+from checkpoints_tools.common.cli import at_least, option, path_option, required_path
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import is_remote
+from checkpoints_tools.common.options import Needs
 from checkpoints_tools.formats.tokenizer_files import find_word_piece
+from keras_negaposi.config.headings import MODEL
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelFiles:
-    """The pre-trained BERT. What is not given is looked for beside the checkpoint."""
+    """The pre-trained BERT. Files that are not given are looked for next to the checkpoint."""
 
-    init_checkpoint: str | None = path_option(
-        None,
-        "pre-trained BERT: a TF1 checkpoint's prefix (model.ckpt-1400000), one of its files, or folder; also a TF2 "
-        "checkpoint, a Hugging Face folder, a finished run",
+    init_checkpoint: str = required_path(
+        "pre-trained BERT: prefix of a TF1 checkpoint (model.ckpt-1400000), one of its files, or its folder; or a TF2 "
+        "checkpoint, a Hugging Face folder or a finished run",
+        heading=MODEL,
     )
     bert_config_file: str | None = path_option(
-        None, "bert_config.json, bert-japanese's config.ini, or Hugging Face's config.json"
+        None,
+        "bert_config.json, or config.ini of bert-japanese, or config.json of Hugging Face (default: next to "
+        "--init_checkpoint)",
     )
     num_attention_heads: int | None = option(
-        None, "of a checkpoint without a BERT config", kind=int, check=at_least(1, 1 << 16)
+        None,
+        "number of attention heads, for a checkpoint without a BERT config",
+        kind=int,
+        check=at_least(1, 1 << 16),
+        needs=Needs(lambda c: not c.bert_config_file, "has no effect with a BERT config, which tells the number"),
     )
-    model_file: str | None = path_option(None, "SentencePiece .model of the pre-training")
-    vocab_file: str | None = path_option(None, "SentencePiece .vocab of the pre-training")
+    model_file: str = required_path("SentencePiece .model of the pre-training (default: next to --init_checkpoint)")
+    vocab_file: str = required_path("SentencePiece .vocab of the pre-training (default: next to --init_checkpoint)")
     do_lower_case: bool = option(True, "lower-case the texts, as bert-japanese does")
 
 
 REQUIRED = ("honbun", "negaposi", "init_checkpoint", "model_file", "vocab_file")
-_BESIDE_CHECKPOINT = {
+_NEXT_TO_CHECKPOINT = {
     "bert_config_file": CONFIG_NAMES,
     "model_file": ("*.model",),
     "vocab_file": ("*.vocab",),
@@ -42,16 +50,16 @@ _BESIDE_CHECKPOINT = {
 
 
 def complete_model_files(values: dict[str, object]) -> dict[str, object]:
-    """Fills in the config, SentencePiece model and vocabulary that lie beside the checkpoint.
+    """Adds the config, SentencePiece model and vocabulary that lie next to the checkpoint, where they are not given.
 
     Raises:
-        InputError: a required option is neither given nor found.
+        InputError: several files match one option, or the BERT has a WordPiece tokenizer.
     """
     checkpoint = values.get("init_checkpoint")
     completed = dict(values)
     if isinstance(checkpoint, str) and not is_remote(checkpoint):
         folder = checkpoint if os.path.isdir(checkpoint) else os.path.dirname(checkpoint) or "."
-        for name, patterns in _BESIDE_CHECKPOINT.items():
+        for name, patterns in _NEXT_TO_CHECKPOINT.items():
             if completed.get(name) is None:
                 completed[name] = _only_match(folder, patterns, name)
         word_piece = find_word_piece(folder)
@@ -64,22 +72,22 @@ def complete_model_files(values: dict[str, object]) -> dict[str, object]:
 
 
 def check_required(values: dict[str, object], names: tuple[str, ...] = REQUIRED) -> None:
-    """Refuses a configuration that lacks one of ``names``.
+    """Rejects a configuration that lacks one of the options ``names``.
 
     Raises:
         InputError: names the flag.
     """
     for name in names:
         if values.get(name) is None:
-            hint = " (nothing of the kind lies beside --init_checkpoint)" if name in _BESIDE_CHECKPOINT else ""
+            hint = " (there is no such file next to --init_checkpoint)" if name in _NEXT_TO_CHECKPOINT else ""
             raise InputError(f"--{name} is missing{hint}; give its path")
 
 
 def _only_match(folder: str, patterns: tuple[str, ...], name: str) -> str | None:
     for pattern in patterns:
-        found = sorted(glob.glob(os.path.join(glob.escape(folder), pattern)))
-        if len(found) > 1:
-            raise InputError(f"{folder}: {len(found)} files match {pattern}; say which one with --{name}")
-        if found:
-            return found[0]
+        matches = sorted(glob.glob(os.path.join(glob.escape(folder), pattern)))
+        if len(matches) > 1:
+            raise InputError(f"{folder}: {len(matches)} files match {pattern}; choose one with --{name}")
+        if matches:
+            return matches[0]
     return None

@@ -1,4 +1,4 @@
-"""The configuration in a run's ``config.json``: checked, and its files found again from any working directory."""
+"""Checks the configuration in a run's ``config.json``, and locates the run's files from any working directory."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ from keras_negaposi.config.model import REQUIRED
 from keras_negaposi.config.training import TrainConfig
 
 INPUTS = ("honbun", "negaposi", "init_checkpoint", "bert_config_file", "model_file", "vocab_file")
-"""Options that name what a run reads. They may move, if their content stays."""
+"""Options that name the files a run reads. The files may move, but their content must not change."""
 CONFIG_FILE = "config.json"
 """Name of the file in a run's folder."""
 PATHS = (*INPUTS, "records", "teacher", "embedding_cache", "output_dir")
+NEVER_NULL = (*REQUIRED, "output_dir")
+"""Options annotated ``str``: where a saved configuration holds null the default stays, and `check_found` names them."""
 COPIES = {"bert_config_file": "bert_config.json", "model_file": "tokenizer.model", "vocab_file": "tokenizer.vocab"}
-"""What the run's folder has a copy of."""
+"""Files of which the run's folder has a copy, by option."""
 FIX = "restore the file from a copy, or train again"
 
 
 def absolute(values: dict[str, Any]) -> dict[str, Any]:
-    """The options with absolute local paths, which are the same files from any working directory.
+    """Returns the options with absolute local paths, which name the same files from any working directory.
 
-    What cannot be a path stays as it is.
+    Values that cannot be paths stay as they are.
     """
     paths = {name: value for name, value in values.items() if name in PATHS and value and isinstance(value, str)}
     local = {name: path for name, path in paths.items() if not (path_problem(path) or is_remote(path))}
@@ -36,16 +38,17 @@ def absolute(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def checked_config(values: object, place: str) -> TrainConfig:
-    """A saved configuration; what an older version did not have has its default.
+    """Returns a saved configuration; options that an older version lacked have their defaults.
 
     Raises:
-        InputError: an option is unknown, has a wrong type or is out of range; names ``place`` and the option.
+        InputError: an option is unknown, has a wrong type or is out of range; names ``place`` and it.
     """
     if isinstance(values, dict):
         values = with_new_names(TrainConfig, values)
         unknown = sorted(values.keys() - {field.name for field in dataclasses.fields(TrainConfig)})
         if unknown:
             raise InputError(f"{place}: unknown option {quoted(unknown[0])}; use the version that trained the run")
+        values = {name: value for name, value in values.items() if value is not None or name not in NEVER_NULL}
     config = checked(TrainConfig, values, f"{place}: config", FIX)
     for field in dataclasses.fields(TrainConfig):
         value, choices = getattr(config, field.name), field.metadata["choices"]
@@ -53,7 +56,7 @@ def checked_config(values: object, place: str) -> TrainConfig:
             if choices and text not in choices:
                 raise InputError(f"{place}: {field.name} is {quoted(text)}, not one of {', '.join(choices)}; {FIX}")
             if isinstance(text, str) and ("\0" in text or not _is_unicode(text)):
-                raise InputError(f"{place}: {field.name} is {quoted(ascii(text))}, which is no text; {FIX}")
+                raise InputError(f"{place}: {field.name} is {quoted(ascii(text))}, which is not valid text; {FIX}")
     try:
         check_config(config)
     except InputError as error:
@@ -62,9 +65,12 @@ def checked_config(values: object, place: str) -> TrainConfig:
 
 
 def found_again(config: TrainConfig, folder: str) -> TrainConfig:
-    """The configuration of the run in ``folder``, with the places where its files are now; those not found stay."""
+    """Returns the configuration of the run in ``folder`` with the current paths of its files.
+
+    Paths of files that are not found stay as they were saved.
+    """
     values = dataclasses.asdict(config)
-    places = {name: _place(name, values, folder) for name in PATHS[:-1] if values[name]}
+    places: dict[str, Any] = {name: _place(name, values, folder) for name in PATHS[:-1] if values[name]}
     cache = places.get("embedding_cache")
     if cache and not is_remote(cache) and not exists(os.path.dirname(cache)):
         places["embedding_cache"] = None  # the default, in the run's folder
@@ -72,10 +78,10 @@ def found_again(config: TrainConfig, folder: str) -> TrainConfig:
 
 
 def check_found(config: TrainConfig, folder: str) -> None:
-    """Refuses a run whose input files are gone, or were not saved.
+    """Rejects a run whose input files are gone or were not saved.
 
     Raises:
-        InputError: names the file and the flag to give.
+        InputError: the message names the file and the flag to give.
     """
     for name in INPUTS:
         value = getattr(config, name)
@@ -96,12 +102,12 @@ def _place(name: str, values: dict[str, Any], folder: str) -> str:
 
 
 def _candidates(name: str, path: str, began_in: str | None, folder: str) -> Iterator[str]:
-    """Where a file of the run may be: as saved, as it lay to the run's folder, and the copy there."""
+    """Yields the possible paths of a file: as saved, relative to the run's folder as before, and the copy there."""
     yield os.path.abspath(path)
     if is_remote(folder):
         return
     here = os.path.abspath(folder)
-    if not os.path.isabs(path):  # of an older version, which saved paths as they were given
+    if not os.path.isabs(path):  # saved by an older version, as it was given
         while True:
             yield join(here, path)
             here, before = os.path.dirname(here), here
@@ -114,7 +120,7 @@ def _candidates(name: str, path: str, began_in: str | None, folder: str) -> Iter
 
 
 def _is_there(path: str) -> bool:
-    """Whether there is a file or folder, or a checkpoint of this prefix."""
+    """Returns whether there is a file or folder of this name, or a checkpoint with this prefix."""
     return exists(path) or exists(f"{path}.index")
 
 

@@ -4,49 +4,97 @@ from __future__ import annotations
 
 import dataclasses
 
-from checkpoints_tools.common.cli import above, at_least, between, option, path_option
+from checkpoints_tools.common.cli import above, at_least, between, option, path_option, required_path
+from checkpoints_tools.common.options import Needs, without_effect
 from keras_negaposi.config.data import BOTH, LARGEST_BATCH, LONGEST_INPUT, SEEDS, SPLITS, DataConfig
 from keras_negaposi.config.engine import EngineConfig
-from keras_negaposi.config.heads import HEADS
+from keras_negaposi.config.headings import (
+    DATA,
+    DISTILLATION,
+    HARDWARE,
+    HEAD_OPTIONS,
+    MODEL,
+    OUTPUT,
+    SCRIPTS,
+    SPLIT,
+    TRAINING,
+)
+from keras_negaposi.config.heads import HEADS, SEPARATE
+from keras_negaposi.config.model import ModelFiles
 
 LARGEST_SIZE = 1 << 16
-"""Numbers of a vector: no BERT is as wide."""
+"""Dimensions of an embedding; no BERT is as wide."""
 MOST_LAYERS = 1000
 STRATEGIES = ("auto", "default", "mirrored", "multiworker", "tpu")
+LOCAL_TPU = "local"
+
+_TPU_HELP = "local: the TPU in this machine; or the name of a TPU, or its grpc:// address"
+
+_CACHEABLE_HEAD = Needs(
+    lambda c: c.layout == SEPARATE, "has no effect with --head pair or pair_means, which see A and B in one input"
+)
+_REDUCED_HEAD = Needs(lambda c: c.head == "reduced", "has an effect with --head reduced only")
+_MID_FUSION_HEAD = Needs(lambda c: c.head == "midfusion", "has an effect with --head midfusion only")
+_TEACHER = Needs(lambda c: c.teacher, "has no effect without --teacher")
+_TPU_BY_NAME = Needs(
+    lambda c: c.tpu and c.tpu != LOCAL_TPU and not c.tpu.startswith("grpc://"),
+    "has an effect only where --tpu is the name of a TPU",
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class HeadConfig:
-    """The pair model, and what some of them can be told."""
+    """The pair model, and the options of some heads."""
 
     head: str = option(
         "pair",
         "the pair model. " + "; ".join(f"{name}: {head.summary}" for name, head in HEADS.items()),
         choices=tuple(HEADS),
+        heading=MODEL,
     )
     head_size: int | None = option(
         None,
-        "numbers a vector or token that are kept of B (default: the head's own)",
+        "heads with one input each: dimensions that are stored per embedding or token of B (default: depends on the "
+        "head)",
         kind=int,
         check=at_least(1, LARGEST_SIZE),
+        heading=HEAD_OPTIONS,
+        needs=_CACHEABLE_HEAD,
     )
-    tie_projections: bool = option(False, "one projection for A and B: then only the classifier tells their roles")
-    dimension_dropout: float = option(0.3, "reduced: share of the dimensions that are dropped", check=between(0.0, 1.0))
+    tie_projections: bool = option(
+        False,
+        "heads with one input each: share one projection between A and B, so that only the classifier tells them apart",
+        heading=HEAD_OPTIONS,
+        needs=_CACHEABLE_HEAD,
+    )
+    dimension_dropout: float = option(
+        0.3,
+        "head reduced: share of the dimensions that are dropped",
+        check=between(0.0, 1.0),
+        heading=HEAD_OPTIONS,
+        needs=_REDUCED_HEAD,
+    )
     inference_masks: int = option(
-        0, "reduced: fixed masks that are averaged over in use; 0: none", check=at_least(0, 10_000)
+        0,
+        "head reduced: number of fixed masks over which inference averages; 0: no mask",
+        check=at_least(0, 10_000),
+        heading=HEAD_OPTIONS,
+        needs=_REDUCED_HEAD,
     )
     separate_layers: int | None = option(
         None,
-        "midfusion: layers that see A and B apart (default: five sixths)",
+        "head midfusion: number of layers that encode A and B separately (default: five sixths of all layers)",
         kind=int,
         check=at_least(1, MOST_LAYERS),
+        heading=HEAD_OPTIONS,
+        needs=_MID_FUSION_HEAD,
     )
-
     frozen_layers: int = option(
         0,
-        "the encoder's lowest layers that keep the checkpoint's values, and the embeddings with them: half of all "
-        "layers make a step a third faster",
+        "number of lower layers of the encoder that are not trained, and neither are the embeddings; with half of all "
+        "layers frozen, a step takes a third less time",
         check=at_least(0, MOST_LAYERS),
+        heading=TRAINING,
     )
 
     @property
@@ -55,118 +103,209 @@ class HeadConfig:
         return HEADS[self.head].layout
 
     def size_or(self, default: int) -> int:
-        """``head_size``, or the head's own."""
+        """Returns ``head_size``, or ``default`` where it is not given."""
         return self.head_size or default
+
+
+_NOT_IN_RECORDS = "has no effect on records"
 
 
 @dataclasses.dataclass(frozen=True)
 class PrepareConfig(HeadConfig, DataConfig, EngineConfig):
-    """``keras_negaposi.prepare``."""
+    """Options of ``keras_negaposi.prepare``."""
 
-    output_dir: str | None = path_option(None, "folder for the TFRecords, local or gs://")
+    init_checkpoint: str = required_path(
+        "pre-trained BERT next to which the SentencePiece files are looked for",
+        heading=MODEL,
+        needs=Needs(
+            lambda c: not (c.model_file and c.vocab_file), "has no effect where --model_file and --vocab_file are given"
+        ),
+    )
+    seed: int = option(
+        0,
+        "seed of the split",
+        check=between(0, SEEDS),
+        heading=SPLIT,
+        needs=Needs(lambda c: c.split_seed is None, "has no effect on records where --split_seed is given"),
+    )
+    output_dir: str = required_path("folder for the TFRecords, local or gs://", heading=OUTPUT)
+
+    # Options of a training that leave its records as they are.
+    bert_config_file: str | None = without_effect(ModelFiles, "bert_config_file", _NOT_IN_RECORDS)
+    num_attention_heads: int | None = without_effect(ModelFiles, "num_attention_heads", _NOT_IN_RECORDS)
+    head_size: int | None = without_effect(HeadConfig, "head_size", _NOT_IN_RECORDS)
+    tie_projections: bool = without_effect(HeadConfig, "tie_projections", _NOT_IN_RECORDS)
+    dimension_dropout: float = without_effect(HeadConfig, "dimension_dropout", _NOT_IN_RECORDS)
+    inference_masks: int = without_effect(HeadConfig, "inference_masks", _NOT_IN_RECORDS)
+    separate_layers: int | None = without_effect(HeadConfig, "separate_layers", _NOT_IN_RECORDS)
+    frozen_layers: int = without_effect(HeadConfig, "frozen_layers", _NOT_IN_RECORDS)
 
 
 @dataclasses.dataclass(frozen=True)
 class Requirements:
-    """What makes a command fail that has otherwise done its work: for scripts."""
+    """Results that make a command fail after it has done its work."""
 
-    require_accuracy: float = option(0.0, "exit code 1 if the test accuracy is below", check=between(0.0, 1.01))
-    fail_on_warning: bool = option(False, "exit code 1 if there are warnings")
+    require_accuracy: float = option(
+        0.0, "exit with code 1 if the test accuracy is lower", check=between(0.0, 1.01), heading=SCRIPTS
+    )
+    fail_on_warning: bool = option(False, "exit with code 1 if there are warnings", heading=SCRIPTS)
 
 
 @dataclasses.dataclass(frozen=True)
 class TpuConfig:
-    """Which TPU."""
+    """Which TPU to use."""
 
-    tpu: str | None = option(None, "local: in this machine; or the TPU's name, or its grpc:// address")
-    tpu_zone: str | None = option(None, "where a TPU given by its name is")
-    gcp_project: str | None = option(None, "whose a TPU given by its name is")
+    tpu: str | None = option(
+        None,
+        _TPU_HELP,
+        heading=HARDWARE,
+    )
+    tpu_zone: str | None = option(
+        None, "Google Cloud zone of the TPU named by --tpu", heading=HARDWARE, needs=_TPU_BY_NAME
+    )
+    gcp_project: str | None = option(
+        None, "Google Cloud project that owns the TPU named by --tpu", heading=HARDWARE, needs=_TPU_BY_NAME
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class StrategyConfig(TpuConfig):
-    """What it is trained on."""
+    """The devices that the model is trained on."""
+
+    tpu: str | None = option(
+        None,
+        _TPU_HELP,
+        heading=HARDWARE,
+        needs=Needs(lambda c: c.strategy in ("auto", "tpu"), "has an effect with --strategy auto or tpu only"),
+    )
 
     strategy: str = option(
         "auto",
-        "what it is trained on. default: one device; mirrored: all GPUs of this machine; multiworker: the machines "
-        "that TF_CONFIG names; tpu: --tpu; auto: what is there",
+        "devices to train on. default: one device; mirrored: all GPUs of this machine; multiworker: the machines in "
+        "TF_CONFIG; tpu: the TPU of --tpu; auto: the best of these that is available",
         choices=STRATEGIES,
+        heading=HARDWARE,
     )
     steps_per_execution: int | None = option(
-        None, "steps between two looks at the host (default: 1; on a TPU 25)", kind=int, check=at_least(1)
+        None,
+        "steps that a device runs before control returns to the host (default: 1; on a TPU 25)",
+        kind=int,
+        check=at_least(1),
+        heading=HARDWARE,
     )
-    jit_compile: bool = option(False, "compile a step by XLA; a TPU always does")
+    jit_compile: bool = option(
+        False, "compile the training step with XLA; on a TPU this is always done", heading=HARDWARE
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig(HeadConfig, DataConfig, StrategyConfig, Requirements):
-    """``keras_negaposi.train``; names and meanings of ``run_classifier.py`` where it has them."""
+    """Options of ``keras_negaposi.train``, with the names and meanings of ``run_classifier.py`` where it has them."""
 
     split: str = option(
         "random",
-        "random: by pair; grouped: no document in both train and test; both: one run each",
+        "random: split by pair; grouped: no document is in both train and test; both: one run with each split",
         choices=(*SPLITS, BOTH),
+        heading=SPLIT,
     )
-    seeds: int = option(1, "runs, each with the next --seed on the same split", check=at_least(1, 1000))
+    seeds: int = option(
+        1, "number of runs, on the same split, with seeds that count up from --seed", check=at_least(1, 1000)
+    )
     records: str | None = path_option(
-        None, "folder of TFRecords made by prepare, or to make (default: in the run's folder)"
+        None,
+        "folder of TFRecords that `prepare` wrote; if it is empty, they are written there (default: in the run's "
+        "folder)",
+        heading=DATA,
     )
-    train_batch_size: int = option(32, "pairs a step, over all devices", check=at_least(1, LARGEST_BATCH))
+    train_batch_size: int = option(
+        32, "pairs per training step, over all devices", check=at_least(1, LARGEST_BATCH), heading=TRAINING
+    )
     length_buckets: int | None = option(
         None,
-        "lengths that inputs are padded to, for steps of similar lengths; 1: steps of pairs as they come (default: 4; "
-        "on a TPU 1, for shapes that never change)",
+        "number of lengths to which inputs are padded, for batches of pairs of similar length; 1: pairs of any length "
+        "in a batch (default: 4; on a TPU 1, so that shapes never change)",
         kind=int,
         check=at_least(1, LONGEST_INPUT),
     )
     constant_tokens: bool = option(
         False,
-        "steps of as many tokens each, padding included: of short pairs they have more, of long ones fewer than "
-        "--train_batch_size, which is their mean",
+        "give all batches about the same number of tokens, padding included, instead of the same number of pairs; "
+        "--train_batch_size is then the mean number of pairs",
+        needs=Needs(lambda c: c.has_buckets, "has no effect with one length bucket (--length_buckets 1, or a TPU)"),
     )
-    eval_batch_size: int = option(32, "pairs a step in evaluation", check=at_least(1, LARGEST_BATCH))
-    learning_rate: float = option(2e-5, "peak learning rate", check=above(0.0, 100.0))
+    eval_batch_size: int = option(32, "pairs per evaluation step", check=at_least(1, LARGEST_BATCH))
+    learning_rate: float = option(2e-5, "peak learning rate", check=above(0.0, 100.0), heading=TRAINING)
     head_learning_rate: float | None = option(
         None,
-        "peak learning rate of what the checkpoint does not have (default: --learning_rate; 1e-3 where A and B are "
-        "encoded apart, a tenth of it for their projections)",
+        "peak learning rate of the variables that the checkpoint lacks (default: --learning_rate; for heads with one "
+        "input each 1e-3, and a tenth of that for their projections)",
         kind=float,
         check=above(0.0, 100.0),
     )
     num_train_epochs: float = option(
-        5.0, "passes over the training pairs; steps = int(pairs / batch * passes)", check=above(0.0, 1e6)
+        5.0,
+        "passes over the training pairs; steps = int(pairs / batch size * passes)",
+        check=above(0.0, 1e6),
+        heading=TRAINING,
     )
     warmup_proportion: float = option(
-        0.1, "share of the steps in which the learning rate rises linearly", check=between(0.0, 1.0)
+        0.1,
+        "share of the steps in which the learning rate rises linearly from 0",
+        check=between(0.0, 1.0),
+        heading=TRAINING,
     )
     precision: str = option(
         "auto",
-        "arithmetic of the training; auto: bfloat16 where the hardware has it",
+        "arithmetic of the training; auto: bfloat16 where the hardware supports it, otherwise float32",
         choices=("auto", "float32", "bfloat16"),
+        heading=TRAINING,
     )
     save_checkpoints_steps: int = option(200, "steps between two checkpoints", check=at_least(1))
     log_every_steps: int = option(25, "steps between two progress lines and TensorBoard points", check=at_least(1))
-    teacher: str | None = path_option(None, "finished run whose probabilities are aimed at beside the labels")
+    teacher: str | None = path_option(
+        None,
+        "folder of a finished run; its probabilities are training targets in addition to the labels",
+        heading=DISTILLATION,
+    )
     teacher_weight: float = option(
-        0.5, "of the teacher's probabilities; the rest is the label's", check=between(0, 1.01)
+        0.5,
+        "weight of the teacher's probabilities in the target; the label has the rest",
+        check=between(0, 1.01),
+        heading=DISTILLATION,
+        needs=_TEACHER,
     )
     distill_pairs: int = option(
         0,
-        "pairs without a label to train on too, drawn of like pages for the teacher",
+        "number of additional training pairs of similar pages, without labels, which only the teacher scores",
         check=at_least(0),
         old="augment",
+        heading=DISTILLATION,
+        needs=_TEACHER,
     )
     embedding_cache: str | None = path_option(
-        None, "file that keeps the frozen encoder's vectors (default: in the run's folder)", old="vectors"
+        None, "file for the frozen encoder's embeddings (default: in the run's folder)", old="vectors"
     )
-    rank_queries: int = option(50, "test texts A for which the true B is ranked among others", check=at_least(0))
-    rank_candidates: int = option(20, "pages a ranking, the true B among them", check=at_least(2))
-    output_dir: str | None = path_option(None, "the run's folder (default: runs/ and the time)")
-    resume: bool = option(False, "go on with the run in --output_dir; other flags may then be left out")
+    rank_queries: int = option(
+        50, "number of test texts A for which the true B is ranked among other pages; 0: none", check=at_least(0)
+    )
+    rank_candidates: int = option(
+        20,
+        "number of pages that are ranked for each of these A, including the true B",
+        check=at_least(2),
+        needs=Needs(lambda c: c.rank_queries, "has no effect with --rank_queries 0"),
+    )
+    output_dir: str = required_path("folder of the run (default: runs/ and the time)", heading=OUTPUT)
+    resume: bool = option(False, "continue the run in --output_dir; the other flags may be left out", heading=OUTPUT)
+
+    @property
+    def has_buckets(self) -> bool:
+        """Whether batches are padded to more than one length, as far as the options tell."""
+        if self.length_buckets is None:
+            return not self.tpu and self.strategy != "tpu"
+        return self.length_buckets > 1
 
     def conflict(self) -> str | None:
-        """What is wrong with two options together, and the fix."""
+        """Returns what is wrong with two options together, and the fix; ``None`` if nothing is."""
         if self.seed + self.seeds > SEEDS:
-            return f"--seed {self.seed}: --seeds {self.seeds} would count beyond {SEEDS - 1}; give a smaller one"
+            return f"--seed {self.seed}: --seeds {self.seeds} would exceed {SEEDS - 1}; give a smaller --seed"
         return None

@@ -5,81 +5,155 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from checkpoints_tools.common.cli import at_least, between, option, path_option
+from checkpoints_tools.common.cli import at_least, between, option, path_option, required_path
+from checkpoints_tools.common.options import Needs
 from keras_negaposi.config.data import LARGEST_BATCH
 from keras_negaposi.config.engine import EngineConfig
+from keras_negaposi.config.headings import DATA, MODEL, OUTPUT, QUERY, SCRIPTS
 from keras_negaposi.config.training import Requirements
+
+LINK_FORMATS = ("scrapbox", "markdown")
+"""Formats of ``suggest`` that are links to paste, without the pages that are linked already."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ArithmeticConfig:
-    """What a finished model computes in."""
+    """The arithmetic of a finished model."""
 
     precision: str = option(
         "float32",
-        "int8: weights, and what is multiplied by them, in 8 bits; quicker on a processor, figures change a bit. Made "
-        "of a run when first asked for, which takes a minute, and kept in its folder",
+        "int8: 8-bit weights and activations, faster on a CPU, with slightly different results. The int8 model is "
+        "made from the run at its first use, which takes a minute, and is kept in the run's folder",
         choices=("float32", "int8"),
+        heading=MODEL,
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateConfig(ArithmeticConfig, Requirements):
-    """``keras_negaposi.evaluate``."""
+    """Options of ``keras_negaposi.evaluate``."""
 
-    honbun: str | None = path_option(None, "JSON object title -> text")
-    negaposi: str | None = path_option(None, "JSON labelled pairs of titles; without it the run's own test pairs")
-    output_dir: str | None = path_option(None, "folder for another file's figures (default: in the run's folder)")
-    eval_batch_size: int = option(32, "pairs a step", check=at_least(1, LARGEST_BATCH))
+    honbun: str = required_path("JSON object title -> text, for the pairs of --negaposi", heading=DATA)
+    negaposi: str | None = path_option(
+        None, "JSON labelled pairs of titles (default: the test pairs of the run)", heading=DATA
+    )
+    output_dir: str | None = path_option(
+        None,
+        "folder for the figures of other pairs or another precision (default: in the run's folder)",
+        heading=OUTPUT,
+        needs=Needs(
+            lambda c: not c.is_of_run, "has no effect on the run's own figures, which are written to the run's folder"
+        ),
+    )
+    eval_batch_size: int = option(
+        32,
+        "pairs per step",
+        check=at_least(1, LARGEST_BATCH),
+        needs=Needs(lambda c: not c.is_of_run, "has no effect on the run's own figures, which use the run's value"),
+    )
+    fail_on_warning: bool = option(
+        False,
+        "exit with code 1 if there are warnings",
+        heading=SCRIPTS,
+        needs=Needs(
+            lambda c: c.is_of_run,
+            "has no effect with --negaposi or --precision int8, which give accuracy without warnings",
+        ),
+    )
+
+    @property
+    def is_of_run(self) -> bool:
+        """Whether the run's own test pairs are evaluated, with the model as it was trained."""
+        return not self.honbun and not self.negaposi and self.precision == "float32"
 
 
 @dataclasses.dataclass(frozen=True)
 class PredictConfig(ArithmeticConfig):
-    """``keras_negaposi.predict``."""
+    """Options of ``keras_negaposi.predict``."""
 
-    input: str = path_option("-", "file of pairs, one a line; - for stdin")
-    output: str = path_option("-", "file for the scores; - for stdout")
-    batch_size: int = option(32, "pairs scored at once", check=at_least(1, LARGEST_BATCH))
+    input: str = path_option("-", "file of pairs, one per line; - for stdin", heading=DATA)
+    output: str = path_option("-", "file for the scores; - for stdout", heading=OUTPUT)
+    batch_size: int = option(32, "pairs scored together", check=at_least(1, LARGEST_BATCH))
 
 
 @dataclasses.dataclass(frozen=True)
 class IndexConfig(ArithmeticConfig, EngineConfig):
-    """``keras_negaposi.index``."""
+    """Options of ``keras_negaposi.index``."""
 
-    honbun: str | None = path_option(None, "JSON object title -> text of all pages (default: the run's own)")
-    output: str | None = path_option(None, "the index's folder, local; one that is there is brought up to date")
-    dtype: str = option("float16", "how numbers are kept", choices=("float16", "float32"))
-    batch_size: int = option(32, "texts encoded at once", check=at_least(1, LARGEST_BATCH))
+    honbun: str = required_path("JSON object title -> text of all pages (default: the texts of the run)", heading=DATA)
+    output: str = required_path("folder of the index, local; an existing index is updated", heading=OUTPUT)
+    dtype: str = option("float16", "type of the numbers that are stored", choices=("float16", "float32"))
+    batch_size: int = option(32, "texts encoded together", check=at_least(1, LARGEST_BATCH))
 
 
 @dataclasses.dataclass(frozen=True)
 class SuggestConfig:
-    """``keras_negaposi.suggest``."""
+    """Options of ``keras_negaposi.suggest``."""
 
     title: Sequence[str] | None = option(
-        None, "a page of the index; or several, the last of which is to be gone on from", several=True
+        None,
+        "page of the index; with several titles, suggestions follow the last one and the others are context",
+        several=True,
+        heading=QUERY,
     )
-    text: str | None = option(None, "any text")
-    top: int = option(10, "how many pages to suggest", check=at_least(1))
-    rerank: int = option(0, "how many of the best the --reranker puts in order", check=at_least(0))
+    text: str | None = option(None, "any text, instead of --title", heading=QUERY)
+    top: int = option(10, "number of pages to suggest", check=at_least(1), heading=OUTPUT)
+    rerank: int = option(0, "number of the best pages that --reranker sorts", check=at_least(0), heading=MODEL)
     reranker: str | None = path_option(
-        None, "folder of a run that sees both texts at once (--head pair), or a SavedModel"
+        None,
+        "folder of a finished run with a cross-encoder (--head pair or pair_means), or a SavedModel",
+        heading=MODEL,
+        needs=Needs(lambda c: c.rerank, "has no effect without --rerank, the number of pages to sort"),
     )
-    approximate: bool = option(False, "head vector: search a graph of neighbours (extra ann) instead of all pages")
+    approximate: bool = option(
+        False, "head vector: search an approximate nearest-neighbour graph (extra ann) instead of all pages"
+    )
     format: str = option(
         "table",
-        "of the answer. scrapbox, markdown: links to paste, a document each, without A's own and those linked already",
-        choices=("table", "tsv", "json", "scrapbox", "markdown"),
+        "format of the answer. scrapbox, markdown: links to paste, one per document, without A's own document and "
+        "those that A links to",
+        choices=("table", "tsv", "json", *LINK_FORMATS),
+        heading=OUTPUT,
+        needs=Needs(
+            lambda c: c.has_query or c.is_links,
+            "has no effect without --title or --text: all pages are written to --html alone",
+        ),
     )
     min_probability: float | None = option(
         None,
-        "pages less likely are not suggested (default: 0; of links to paste the run's threshold)",
+        "suggest only pages of at least this probability (default: 0; for links to paste the run's threshold)",
         kind=float,
         check=between(0.0, 1.01),
+        heading=OUTPUT,
     )
-    skip_linked: bool = option(False, "leave out pages that are known to follow")
-    html: str | None = path_option(None, "file for a page to read: of --title or --text, or of all pages")
-    run: str | None = path_option(None, "the run that made the index (default: where it lay then)")
+    skip_linked: bool = option(
+        False,
+        "leave out pages that --negaposi names as next pages of A",
+        heading=OUTPUT,
+        needs=Needs(
+            lambda c: c.text is None and not c.is_links,
+            "has no effect with --text, or with links to paste, which always leave these pages out",
+        ),
+    )
+    html: str | None = path_option(
+        None, "file for a web page of the suggestions for --title or --text, or for all pages", heading=OUTPUT
+    )
+    run: str | None = path_option(None, "folder of the run that made the index (default: where it was then)")
     negaposi: str | None = path_option(
-        None, "pairs whose positives are known to follow: negaposi.json or links.json (default: the run's own)"
+        None,
+        "negaposi.json or links.json: its positive pairs are known next pages (default: the pairs of the run)",
+        needs=Needs(
+            lambda c: c.html or (c.text is None and (c.skip_linked or c.is_links)),
+            "has no effect without --html, or --title with --skip_linked or links to paste",
+        ),
     )
+
+    @property
+    def has_query(self) -> bool:
+        """Whether suggestions are asked for one page or text, not for all pages."""
+        return self.title is not None or self.text is not None
+
+    @property
+    def is_links(self) -> bool:
+        """Whether the answer is links to paste."""
+        return self.format in LINK_FORMATS

@@ -17,7 +17,7 @@ from keras_negaposi.evaluation.bootstrap import Predictions
 from keras_negaposi.evaluation.figures_json import write_figures
 from keras_negaposi.input_pipeline.datasets import eval_dataset
 from keras_negaposi.input_pipeline.feature_spec import INDEX, LABEL
-from keras_negaposi.input_pipeline.tfrecords import Records
+from keras_negaposi.input_pipeline.record_folder import Records
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.tf_functions import plain
 from keras_negaposi.serving.calibration import Calibration

@@ -1,1 +1,1 @@
-"""From texts to batches: tokenizer, packing, TFRecords, tf.data."""
+"""From texts to batches: tokenizer, input layouts, TFRecords and ``tf.data`` pipelines."""

@@ -1,62 +1,78 @@
-"""TFRecords as batches of similar length: endless and shuffled to train on, each pair once to be scored."""
+"""TFRecords as batches of pairs of similar length: endless and shuffled for training, each pair once for scoring."""
 
 from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from keras_negaposi.input_pipeline.feature_spec import INDEX, LABEL, Features
 from keras_negaposi.input_pipeline.prepared_data import UNLABELLED
-from keras_negaposi.input_pipeline.tfrecords import Records
+from keras_negaposi.input_pipeline.record_folder import Records
 from keras_negaposi.runtime.tf_functions import plain
 
 SHUFFLE_BUFFER = 100_000
-"""Pairs held in memory to be shuffled: all of them, in most users' data."""
+"""Pairs held in memory for shuffling: for most data sets, all of them."""
 EVAL_BUCKETS = 3
-"""Boundaries of lengths: few, since the last batch of each bucket is filled up."""
+"""Boundaries of lengths for scoring: few, because the last batch of each bucket is padded with empty pairs."""
 
 
-def train_dataset(
-    records: Records,
-    batch_size: int,
-    seed: int,
-    skip_steps: int = 0,
-    targets: np.ndarray | None = None,
-    length_buckets: int = 1,
-    constant_tokens: bool = False,
-    devices: int = 1,
-) -> tf.data.Dataset:
-    """Endless shuffled batches of (model inputs, labels), each pass in a new order fixed by ``seed``.
+@dataclasses.dataclass(frozen=True)
+class BatchOptions:
+    """How `train_dataset` shuffles and batches the pairs.
 
-    Args:
-        records: whose ``train`` part is read, and the `UNLABELLED` one if there is one.
+    Attributes:
         batch_size: over all devices; a batch may span two passes, so that it is always full.
         seed: of the order.
-        skip_steps: batches that a resumed run has seen already.
-        targets: ``float32 [pairs, 2]`` in the records' order, given in place of the labels.
-        length_buckets: boundaries for batches of similar length; with 1 batches are as they come.
-        constant_tokens: let batches of short pairs hold more of them and of long ones fewer; ``batch_size`` on average.
-        devices: that share a batch evenly.
+        skip_steps: number of batches that a resumed run has seen already.
+        length_buckets: number of length ranges that batches are taken from; with 1, lengths are mixed.
+        constant_tokens: batches of short pairs hold more pairs and batches of long pairs fewer; ``batch_size`` is the
+            mean.
+        devices: number of devices that share a batch evenly.
     """
+
+    batch_size: int
+    seed: int = 0
+    skip_steps: int = 0
+    length_buckets: int = 1
+    constant_tokens: bool = False
+    devices: int = 1
+
+
+def train_dataset(records: Records, options: BatchOptions, targets: np.ndarray | None = None) -> tf.data.Dataset:
+    """Returns endless shuffled batches of (model inputs, labels); ``options.seed`` determines the order of each pass.
+
+    Args:
+        records: the ``train`` part is read, and the `UNLABELLED` part if there is one.
+        options: order and size of the batches.
+        targets: ``float32 [pairs, 2]`` in the records' order, used instead of the labels.
+    """
+    # Read and shuffle the serialized pairs, which are smaller than their features.
     parts = [part for part in ("train", UNLABELLED) if part in records.counts]
     dataset = tf.data.TFRecordDataset([file for part in parts for file in records.files(part)])
     buffer = min(records.train_count, SHUFFLE_BUFFER)
-    dataset = dataset.shuffle(buffer, seed, reshuffle_each_iteration=True).repeat()
-    buckets = records.buckets(length_buckets)
-    sizes = buckets.constant_tokens(records.lengths, batch_size, devices) if constant_tokens else batch_size
+    dataset = dataset.shuffle(buffer, options.seed, reshuffle_each_iteration=True).repeat()
+
+    # Parse them and group them by length.
+    buckets = records.buckets(options.length_buckets)
+    sizes: int | Sequence[int] = options.batch_size
+    if options.constant_tokens:
+        sizes = buckets.constant_tokens(records.lengths, options.batch_size, options.devices)
     dataset = buckets.batches(dataset.map(plain(records.parse)), sizes, full=True)
 
     def split_label(features: Features) -> tuple[Features, tf.Tensor]:
         label = features[LABEL] if targets is None else tf.gather(targets, features[INDEX])
         return records.inputs(features), label
 
-    return dataset.skip(skip_steps).map(plain(split_label)).prefetch(2)
+    return dataset.skip(options.skip_steps).map(plain(split_label)).prefetch(2)
 
 
 def eval_dataset(records: Records, part: str, batch_size: int, length_buckets: int = EVAL_BUCKETS) -> tf.data.Dataset:
-    """Batches of all features, of similar length each: `INDEX` tells the order.
+    """Returns batches of all features, each of pairs of similar length; `INDEX` tells their order.
 
-    What is missing in a batch is filled up with examples of index -1, so that few shapes occur.
+    Incomplete batches are filled with empty pairs of index -1, so that only few shapes occur.
     """
     examples = tf.data.TFRecordDataset(records.files(part)).map(plain(records.parse))
     dataset = records.buckets(length_buckets).batches(examples, batch_size)

@@ -1,4 +1,4 @@
-"""Texts to the model's inputs, as graph ops: the same in the records, in evaluation and in the exported model."""
+"""Turns texts into the model's inputs, as graph ops: the same for records, evaluation and the exported model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ import numpy as np
 import tensorflow as tf
 
 from keras_negaposi.config.heads import JOINT, SEPARATE
-from keras_negaposi.input_pipeline.feature_spec import LAYOUTS, SIDES, Features, InputLayout, cut
+from keras_negaposi.input_pipeline.feature_spec import (
+    LAYOUTS,
+    MASK_INPUT,
+    SIDES,
+    TRUNCATED,
+    Features,
+    InputLayout,
+    cut,
+)
 from keras_negaposi.input_pipeline.token_spans import Parts, TokenSpans, lay_out, trim_pair
 from keras_negaposi.input_pipeline.tokenizer import PADDING_ID, Tokenizer
 from keras_negaposi.runtime.tf_functions import traced
@@ -21,13 +29,13 @@ SPECIAL_IDS_OF_SINGLE = 2  # [CLS] text [SEP]
 
 @dataclasses.dataclass(frozen=True)
 class PairPreprocessor:
-    """Makes `InputLayout.inputs` of texts.
+    """Turns pairs of texts into `InputLayout.inputs`.
 
     Args:
-        tokenizer: for both texts.
+        tokenizer: tokenizer of both texts.
         max_seq_length: length of an input in pieces.
-        truncate_a: where a long A is cut; at its ``"end"`` as in the original, or at its ``"start"``, so that the
-            pieces next to B stay. The numbers of pieces are the same. B is always cut at its end.
+        truncate_a: where a long A is truncated: at its ``"end"``, as in the original, or at its ``"start"``, which
+            keeps the pieces next to B. Both keep the same number of pieces. B is always truncated at its end.
     """
 
     tokenizer: Tokenizer
@@ -37,75 +45,75 @@ class PairPreprocessor:
     layout: ClassVar[InputLayout]
 
     def __getstate__(self) -> dict[str, object]:
-        """What another process needs."""
+        """Returns what another process needs: everything but the traced function."""
         return {name: value for name, value in self.__dict__.items() if name != "traced"}
 
     def __call__(self, text_a: tf.Tensor, text_b: tf.Tensor) -> Features:
-        """Tokenizes and packs ``string [batch]`` twice; see `pack`."""
+        """Tokenizes two ``string [batch]`` and packs them with `pack`."""
         a, b = (TokenSpans.of(self.tokenizer.tokenize(text)) for text in (text_a, text_b))
         return self.pack(a, b)
 
     def pack(self, a: TokenSpans, b: TokenSpans) -> Features:
-        """Packs the pieces' ids.
+        """Truncates the token ids and adds special ids and padding.
 
         Returns:
-            ``int32 [batch, max_seq_length]`` by input's name, and ``truncated``, ``bool [batch]``.
+            ``int32 [batch, max_seq_length]`` by name of the input, and `TRUNCATED`, ``bool [batch]``.
         """
         inputs, truncated = self.cut(a, b)
         laid_out = {prefix: _lay_out(parts, self.tokenizer, self.max_seq_length) for prefix, parts in inputs.items()}
         packed = {prefix + name: ids for prefix, features in laid_out.items() for name, ids in features.items()}
-        return packed | {"truncated": truncated}
+        return packed | {TRUNCATED: truncated}
 
     def cut(self, a: TokenSpans, b: TokenSpans) -> tuple[dict[str, Parts], tf.Tensor]:
-        """What of the pieces goes into each input, by the input's prefix; and ``truncated``, ``bool [batch]``."""
+        """Returns the truncated token spans of each input by its prefix, and `TRUNCATED`, ``bool [batch]``."""
         raise NotImplementedError
 
     @staticmethod
     def pieces_cut(lengths: np.ndarray, max_seq_length: int) -> np.ndarray:
-        """How many pieces of a pair are lost, ``int [pairs]``, by those of A and B, ``int [pairs, 2]``."""
+        """Returns how many pieces each pair loses, ``int [pairs]``, from the lengths of A and B, ``int [pairs, 2]``."""
         raise NotImplementedError
 
     @functools.cached_property
     def traced(self) -> tf.types.experimental.PolymorphicFunction:
-        """A call, traced once for batches of any size."""
+        """`__call__` as a graph, traced once for batches of any size."""
         return traced(self.__call__, [tf.TensorSpec([None], tf.string)] * 2)
 
 
 class JointPreprocessor(PairPreprocessor):
-    """Graph op: ``[CLS] A [SEP] B [SEP]``, the longer text cut until the pair fits."""
+    """Packs ``[CLS] A [SEP] B [SEP]``; the longer text is truncated until the pair fits."""
 
     layout = LAYOUTS[JOINT]
 
     def cut(self, a: TokenSpans, b: TokenSpans) -> tuple[dict[str, Parts], tf.Tensor]:
-        """See `PairPreprocessor`."""
+        """Truncates the longer text until both fit into one input; see the base class."""
         room = self.max_seq_length - SPECIAL_IDS_OF_PAIR
         size_a, size_b = trim_pair(a.sizes, b.sizes, room)
         return {"": [(0, a.cut(size_a, self.truncate_a)), (1, b.cut(size_b))]}, a.sizes + b.sizes > room
 
     @staticmethod
     def pieces_cut(lengths: np.ndarray, max_seq_length: int) -> np.ndarray:
-        """See `PairPreprocessor`."""
+        """Counts the lost pieces of pairs that share one input; see the base class."""
         return np.maximum(lengths.sum(axis=1) - (max_seq_length - SPECIAL_IDS_OF_PAIR), 0)
 
 
 class SeparatePreprocessor(PairPreprocessor):
-    """Graph op: ``[CLS] A [SEP]`` and ``[CLS] B [SEP]``, each cut to ``max_seq_length``.
+    """Packs ``[CLS] A [SEP]`` and ``[CLS] B [SEP]``, each truncated to ``max_seq_length``.
 
-    A's tokens are of type 0 and B's of type 1, as in a pair.
+    A's tokens have type 0 and B's type 1, as in the joint layout.
     """
 
     layout = LAYOUTS[SEPARATE]
 
     def cut(self, a: TokenSpans, b: TokenSpans) -> tuple[dict[str, Parts], tf.Tensor]:
-        """See `PairPreprocessor`."""
+        """Truncates each text to fit into its own input; see the base class."""
         inputs = {f"{side}_": self._cut_side(side, pieces) for side, pieces in zip(SIDES, (a, b), strict=True)}
         return inputs, (a.sizes > self._room) | (b.sizes > self._room)
 
     def side(self, side: str, text: tf.Tensor) -> Features:
-        """One text a row: ``string [batch]`` -> the encoder's inputs, and ``truncated``."""
+        """Packs one text per row, ``string [batch]``: returns the encoder's inputs, and `TRUNCATED`."""
         pieces = TokenSpans.of(self.tokenizer.tokenize(text))
         packed = _lay_out(self._cut_side(side, pieces), self.tokenizer, self.max_seq_length)
-        return packed | {"truncated": pieces.sizes > self._room}
+        return packed | {TRUNCATED: pieces.sizes > self._room}
 
     @property
     def _room(self) -> int:
@@ -117,7 +125,7 @@ class SeparatePreprocessor(PairPreprocessor):
 
     @staticmethod
     def pieces_cut(lengths: np.ndarray, max_seq_length: int) -> np.ndarray:
-        """See `PairPreprocessor`."""
+        """Counts the lost pieces of texts that have an input each; see the base class."""
         return np.maximum(lengths - (max_seq_length - SPECIAL_IDS_OF_SINGLE), 0).sum(axis=1)
 
 
@@ -125,14 +133,14 @@ PREPROCESSORS = {preprocessor.layout.name: preprocessor for preprocessor in (Joi
 
 
 def trim(packed: Features) -> Features:
-    """Cuts the padding that no row of the batch needs: ``[batch, seq]`` of either text to its longest row."""
-    masks = {name: mask for name, mask in packed.items() if name.endswith("input_mask")}
-    longest = {name.removesuffix("input_mask"): tf.reduce_max(tf.reduce_sum(mask, 1)) for name, mask in masks.items()}
+    """Removes padding that no row needs: cuts the inputs ``[batch, seq]`` of either text to the longest row."""
+    masks = {name: mask for name, mask in packed.items() if name.endswith(MASK_INPUT)}
+    longest = {name.removesuffix(MASK_INPUT): tf.reduce_max(tf.reduce_sum(mask, 1)) for name, mask in masks.items()}
     return cut(packed, longest)
 
 
 def pack_singles(tokenizer: Tokenizer, texts: tf.Tensor, max_seq_length: int) -> Features:
-    """Graph op: ``[CLS] text [SEP]``; ``string [batch]`` -> ``int32 [batch, seq]`` by encoder input."""
+    """Packs ``[CLS] text [SEP]`` as a graph op: ``string [batch]`` -> ``int32 [batch, seq]`` by encoder input."""
     pieces = TokenSpans.of(tokenizer.tokenize(texts))
     kept = pieces.cut(tf.minimum(pieces.sizes, max_seq_length - SPECIAL_IDS_OF_SINGLE))
     return _lay_out([(0, kept)], tokenizer, max_seq_length)

@@ -1,4 +1,4 @@
-"""What is trained and tested on: the pairs, read, checked and split; nothing is written yet."""
+"""The data of a run: pairs read, checked and split; nothing is written yet."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import read_digest
 from keras_negaposi.config import DataConfig, TrainConfig
+from keras_negaposi.config.data import ALL
 from keras_negaposi.data.adjacency import adjacency, page_of
 from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.next_page_pairs import sample_next_pages
@@ -19,15 +20,15 @@ from keras_negaposi.input_pipeline.packing import PREPROCESSORS, PairPreprocesso
 from keras_negaposi.input_pipeline.tokenizer import Tokenizer
 
 UNLABELLED = "unlabelled"
-"""Part of pairs that only a teacher labels; trained on after those of ``train``, whose numbers its own continue."""
+"""The part whose pairs only a teacher labels. Training uses it too; its indexes continue those of ``train``."""
 FORMAT = 3
-"""Part of the fingerprint: raise it when the same texts are written otherwise."""
+"""Part of the fingerprint: increase it when the same texts give other records."""
 NEXT_PAGES = 2
-"""The same for ``next_page_pairs``: raise it when other pairs are chosen."""
+"""Part of the fingerprint with ``next_page_pairs``: increase it when other pairs are chosen."""
 LAYOUT = "layout"
-"""Stands for the input layout, which is an option of the head and not of the data."""
+"""Represents the input layout in `FINGERPRINTED`; it depends on the head and is not an option of the data."""
 NEIGHBOURS_CHOSEN = 2
-"""Part of the fingerprint: raise it when other pairs are chosen for a teacher alone."""
+"""Part of the fingerprint with ``distill_pairs``: increase it when other pairs are chosen for the teacher."""
 FINGERPRINTED = (
     "do_lower_case",
     "max_seq_length",
@@ -40,11 +41,20 @@ FINGERPRINTED = (
     "seed_of_split",
     "next_page_pairs",
 )
+"""Options that the fingerprint covers, in the order in which it hashes them."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Inputs:
-    """Everything that the records depend on, read and checked, nothing written yet."""
+    """Everything that the records depend on, read and checked.
+
+    Attributes:
+        config: options of the data.
+        data: texts and labelled pairs.
+        split: the pairs by part.
+        preprocessor: turns texts into the model's inputs.
+        fingerprint: hash of all of these.
+    """
 
     config: DataConfig
     data: PairData
@@ -54,10 +64,15 @@ class Inputs:
 
 
 def read_inputs(config: DataConfig, tokenizer: Tokenizer, layout: str) -> Inputs:
-    """Reads and checks the pairs and splits them.
+    """Reads, checks and splits the pairs.
+
+    Args:
+        config: options of the data.
+        tokenizer: tokenizer of the texts.
+        layout: name of the input layout.
 
     Raises:
-        InputError: whatever is wrong with them.
+        InputError: the pairs are invalid or cannot be split.
     """
     data = read_pairs(config.honbun, config.negaposi)
     split = split_pairs(
@@ -71,8 +86,14 @@ def read_inputs(config: DataConfig, tokenizer: Tokenizer, layout: str) -> Inputs
 
 
 def _add_next_pages(split: Split, data: PairData, config: DataConfig) -> Split:
-    """Adds ``config.next_page_pairs`` self-labelled pairs to ``train``."""
-    if not config.next_page_pairs:
+    """Adds ``config.next_page_pairs`` self-labelled pairs to ``train``, or as many as there are.
+
+    Raises:
+        InputError: there are none.
+    """
+    asked = config.next_page_pairs
+    count = None if asked == ALL else int(asked)
+    if count == 0:
         return split
     document = Documents(config.group_pattern)
     found = adjacency(sorted(data.texts), document)
@@ -82,25 +103,34 @@ def _add_next_pages(split: Split, data: PairData, config: DataConfig) -> Split:
         found.pairs,
         document,
         known={(page_of(pair.a), page_of(pair.b)) for pair in data.pairs},
-        count=config.next_page_pairs,
+        count=count,
         seed=config.seed_of_split,
     )
     left_out = found.describe()
-    if len(drawn) < config.next_page_pairs - 1:
+    pages = f"the {len(free):,} pages that appear in no dev or test pair"
+    if not drawn:
         raise InputError(
-            f"--next_page_pairs {config.next_page_pairs}: the {len(free):,} pages that are in no pair to be tested on "
-            f"make {len(drawn):,} pairs; give at most that, or a --group_pattern that finds the document in a title"
-            + (f" ({left_out})" if left_out else "")
+            f"--next_page_pairs {asked}: {pages} give no pair; leave it out, or give a --group_pattern that finds the "
+            "document in a title" + (f" ({left_out})" if left_out else "")
         )
-    say(
-        f"{len(drawn):,} more pairs to train on, chosen from {len(free):,} pages that are in no pair to be tested on"
-        + (f"; {left_out}" if left_out else "")
-    )
+    if count is not None and len(drawn) < count - 1:  # an odd number is rounded down to as many positives as negatives
+        say(f"--next_page_pairs {asked}: {pages} give only {len(drawn):,} pairs; all of them are used")
+    say(f"{len(drawn):,} self-labelled training pairs from {pages}" + (f"; {left_out}" if left_out else ""))
     return dataclasses.replace(split, parts=split.parts | {"train": Pairs.of([*split.parts["train"], *drawn])})
 
 
 def fingerprint(config: DataConfig, layout: str, version: int = FORMAT, choice: int = NEXT_PAGES) -> str:
-    """A hash of the data, the tokenizer and every option that shapes the records, as of a `FORMAT` and `NEXT_PAGES`."""
+    """Returns a hash of the data, the tokenizer and every option that the records depend on.
+
+    The number of ``next_page_pairs`` is hashed as it was given: with the data, it determines which pairs are used, also
+    where fewer exist.
+
+    Args:
+        config: options of the data.
+        layout: name of the input layout.
+        version: `FORMAT` at the time of the records.
+        choice: `NEXT_PAGES` at that time.
+    """
     digest = hashlib.sha256()
     for path in (config.honbun, config.negaposi, config.model_file, config.vocab_file):
         digest.update(read_digest(path))
@@ -111,7 +141,13 @@ def fingerprint(config: DataConfig, layout: str, version: int = FORMAT, choice: 
 
 
 def fingerprint_of_run(fingerprint: str, config: TrainConfig, choice: int = NEIGHBOURS_CHOSEN) -> str:
-    """The fingerprint of a run's records: the inputs' one, and the pairs for the teacher alone if there are any."""
+    """Returns the fingerprint of a run's records, which also covers pairs that only the teacher labels.
+
+    Args:
+        fingerprint: fingerprint of the inputs.
+        config: options of the run.
+        choice: `NEIGHBOURS_CHOSEN` at the time of the run.
+    """
     if not config.distill_pairs:
         return fingerprint
     chosen = f" {choice}" if choice > 1 else ""

@@ -1,4 +1,4 @@
-"""One shard of records, written by itself: in a thread, or by a worker on another machine."""
+"""Writes one shard of the records: in a thread of this process, or in a worker on another machine."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ import numpy as np
 import tensorflow as tf
 
 from checkpoints_tools.common.files import replaced
-from keras_negaposi.input_pipeline.feature_spec import INDEX, LABEL
+from keras_negaposi.input_pipeline.feature_spec import INDEX, LABEL, TRUNCATED, serialize
 from keras_negaposi.input_pipeline.packing import PairPreprocessor
-from keras_negaposi.input_pipeline.pieces import Pieces
-from keras_negaposi.input_pipeline.serialization import Varints, lay_out, serialize
-from keras_negaposi.input_pipeline.token_spans import Parts, TokenSpans
+from keras_negaposi.input_pipeline.token_spans import TokenSpans
+from keras_negaposi.input_pipeline.tokenizer import Pieces
 
 BATCH = 1024
 
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """Pairs that go into one file.
+    """The pairs of one file.
 
     Attributes:
-        path: of the file.
-        pieces: of the texts that are in these pairs.
-        a: each pair's A among them, as ``b``, ``labels`` and ``indexes`` (the position in the part) ``int32 [pairs]``.
+        path: the file.
+        pieces: token ids of the texts in these pairs.
+        a: index of each pair's A in ``pieces``, ``int32 [pairs]``.
+        b: index of each pair's B in ``pieces``, ``int32 [pairs]``.
+        labels: ``int32 [pairs]``.
+        indexes: position of each pair in its part, ``int32 [pairs]``.
     """
 
     path: str
@@ -40,7 +42,13 @@ class Shard:
 
 @dataclasses.dataclass(frozen=True)
 class ShardStats:
-    """Of a shard: its truncated pairs, and its inputs by their length in pieces, from 0 to ``max_seq_length``."""
+    """Counts of a written shard.
+
+    Attributes:
+        pairs: number of pairs.
+        truncated: number of pairs that were truncated.
+        lengths: number of inputs by their length in pieces, ``int64 [max_seq_length + 1]``.
+    """
 
     pairs: int
     truncated: int
@@ -48,42 +56,32 @@ class ShardStats:
 
 
 EXCHANGED = {"Shard": Shard, "ShardStats": ShardStats}
-"""What goes to other machines and comes back, by name."""
+"""Classes that are sent to workers on other machines and back, by name."""
 
 
 class ShardWriter:
-    """Packs, serializes and writes; several threads may call it at once.
+    """Packs, serializes and writes pairs; several threads may call it at once.
 
     Args:
-        preprocessor: makes the inputs.
+        preprocessor: makes the model's inputs.
     """
 
     def __init__(self, preprocessor: PairPreprocessor) -> None:
         self._preprocessor = preprocessor
 
     def __call__(self, shard: Shard) -> ShardStats:
-        """Writes the file, which is there when it is whole."""
+        """Writes the file, which appears under its name when it is complete."""
         truncated, lengths = 0, np.zeros(self._preprocessor.max_seq_length + 1, np.int64)
         sizes = np.array([len(ids) for ids in shard.pieces], np.int32)
-        ids = np.concatenate(shard.pieces)
-        pieces, varints = TokenSpans(ids, np.cumsum(sizes, dtype=np.int32) - sizes, sizes), Varints.of(ids)
+        texts = TokenSpans(np.concatenate(shard.pieces), np.cumsum(sizes, dtype=np.int32) - sizes, sizes)
         with replaced(shard.path) as temporary, tf.io.TFRecordWriter(temporary) as writer:
             for start in range(0, len(shard), BATCH):
                 batch = slice(start, start + BATCH)
-                inputs, cut = self._preprocessor.cut(pieces.take(shard.a[batch]), pieces.take(shard.b[batch]))
-                columns = {
-                    LABEL: Varints.of(shard.labels[batch]).each(),
-                    INDEX: Varints.of(shard.indexes[batch]).each(),
-                }
-                for prefix, parts in inputs.items():
-                    features, found = self._lay_out(varints, parts)
-                    columns |= {prefix + name: rows for name, rows in features.items()}
-                    lengths += np.bincount(found, minlength=len(lengths))
-                for example in serialize(columns):
+                packed = self._preprocessor.pack(texts.take(shard.a[batch]), texts.take(shard.b[batch]))
+                features = {name: values.numpy() for name, values in packed.items()}
+                truncated += int(np.count_nonzero(features.pop(TRUNCATED)))
+                for mask in self._preprocessor.layout.masks:
+                    lengths += np.bincount(features[mask].sum(axis=1), minlength=len(lengths))
+                for example in serialize(features | {LABEL: shard.labels[batch], INDEX: shard.indexes[batch]}):
                     writer.write(example)
-                truncated += int(np.count_nonzero(cut))
         return ShardStats(len(shard), truncated, lengths)
-
-    def _lay_out(self, ids: Varints, parts: Parts) -> tuple[dict[str, list[bytes]], np.ndarray]:
-        tokenizer = self._preprocessor.tokenizer
-        return lay_out(ids, parts, tokenizer.cls_id, tokenizer.sep_id, self._preprocessor.max_seq_length)

@@ -1,1 +1,1 @@
-"""The encoder, the heads, and the arithmetic they run in."""
+"""The BERT encoder, the heads, and their numerical precision."""

@@ -1,4 +1,4 @@
-"""What every pair model has: an encoder, and a classifier of two classes at its end."""
+"""What all pair models share: the encoder's settings, the classifier, dropout, and a float32 copy."""
 
 from __future__ import annotations
 
@@ -14,15 +14,19 @@ from keras_negaposi.modeling.precision import precision
 CLASSES = 2
 HEAD_DROPOUT = 0.1
 
-Head = Callable[[tf.Tensor, BertConfig], tf.Tensor]
-"""What classifies a vector of the pair: ``[batch, dim]`` to probabilities, ``float32 [batch, 2]``."""
+Classifier = Callable[[tf.Tensor, BertConfig], tf.Tensor]
+"""Classifies one vector per pair: ``[batch, dim]`` -> probabilities, ``float32 [batch, 2]``."""
 
 
-def pair_head(pooled: tf.Tensor, config: BertConfig) -> tf.Tensor:
-    """run_classifier.py's head: dropout, one dense layer, softmax.
+def pair_classifier(pooled: tf.Tensor, config: BertConfig) -> tf.Tensor:
+    """Classifies as run_classifier.py does: dropout, one dense layer, softmax.
 
-    Inputs: ``[batch, hidden]``. Output: ``float32 [batch, 2]``, the probabilities of "B does not come next" and "B
-    comes next".
+    Args:
+        pooled: one vector per pair, ``[batch, hidden]``.
+        config: architecture of the encoder.
+
+    Returns:
+        Probabilities of "B does not come next" and "B comes next", ``float32 [batch, 2]``.
     """
     dropped = tf_keras.layers.Dropout(HEAD_DROPOUT, name="head_dropout")(pooled)
     logits = tf_keras.layers.Dense(
@@ -32,22 +36,22 @@ def pair_head(pooled: tf.Tensor, config: BertConfig) -> tf.Tensor:
 
 
 def initializer(config: BertConfig) -> tf_keras.initializers.Initializer:
-    """BERT's, for layers that the checkpoint does not have."""
+    """Returns BERT's initializer, for layers that the checkpoint does not contain."""
     return tf_keras.initializers.TruncatedNormal(stddev=config.initializer_range)
 
 
 def encoder_of(model: tf_keras.Model) -> tf_keras.Model:
-    """The encoder within a pair model."""
+    """Returns the encoder inside a pair model."""
     return next(layer for layer in model.layers if isinstance(layer, tf_keras.Model))
 
 
 def leave_pooler_out(encoder: tf_keras.Model) -> None:
-    """Takes the encoder's pooler out of the training of a model that does not use it."""
+    """Excludes the encoder's pooler from training, for a model that does not use it."""
     encoder.get_layer("pooler_transform").trainable = False
 
 
 def freeze(encoder: tf_keras.Model, layers: int) -> None:
-    """Keeps the embeddings and the lowest ``layers`` from being trained; with 0 everything is trained."""
+    """Excludes the embeddings and the lowest ``layers`` layers from training; with 0, everything is trained."""
     if layers:
         for name in ("word_embeddings", "position_embedding", "type_embeddings", "embeddings/layer_norm"):
             encoder.get_layer(name).trainable = False
@@ -57,7 +61,7 @@ def freeze(encoder: tf_keras.Model, layers: int) -> None:
 
 @contextmanager
 def resumable_dropout() -> Iterator[None]:
-    """Models built in it draw their dropout from generators whose states can be kept in a checkpoint."""
+    """Lets the models built within use random generators for dropout whose states a checkpoint can store."""
     before = tf_keras.backend.experimental.is_tf_random_generator_enabled()
     tf_keras.backend.experimental.enable_tf_random_generator()
     try:
@@ -68,16 +72,19 @@ def resumable_dropout() -> Iterator[None]:
 
 
 def random_generators(model: tf_keras.Model) -> list[tf.random.Generator]:
-    """Of the model's dropout layers. Keras leaves them out of checkpoints: a resumed run would draw the same again."""
-    drawn = [layer._random_generator for layer in model.submodules if hasattr(layer, "_random_generator")]
-    generators = [getattr(random, "_generator", None) for random in drawn]
+    """Returns the random generators of the model's dropout layers.
+
+    Keras omits them from checkpoints, so a resumed run would repeat the same dropout masks.
+    """
+    sources = [layer._random_generator for layer in model.submodules if hasattr(layer, "_random_generator")]
+    generators = [getattr(source, "_generator", None) for source in sources]
     return [generator for generator in generators if generator is not None]
 
 
 def float32_copy(model: tf_keras.Model, build: Callable[[], tf_keras.Model]) -> tf_keras.Model:
-    """The same weights in a float32 model: what is evaluated and exported, whatever the training's precision.
+    """Returns a float32 model with the same weights, for evaluation and export.
 
-    A bfloat16 graph is some thirty times slower on a processor that lacks the instructions.
+    A bfloat16 graph is about thirty times slower on a processor without bfloat16 instructions.
     """
     with precision("float32"):
         copy = build()

@@ -1,10 +1,10 @@
-"""The encoder's layers, doing the same by operations that TensorFlow runs quickly.
+"""Makes the encoder's layers faster, with the same results.
 
-tf-models writes every product as an einsum. A plain product of two matrices takes its bias along in one pass, and where
-nothing is trained its gelu too (oneDNN); and the axes of attention's einsums have to be turned around each. On a
-processor what a training does between the products is compiled (`one_pass`).
+tf-models computes every product by an einsum. A plain matrix product is faster: oneDNN fuses it with the bias, and in
+inference also with the gelu, and attention needs fewer transpositions. In training on a CPU, the operations between the
+matrix products are compiled by XLA (`xla_ops`).
 
-Layers stay tf-models' own, with their variables, names and configurations; only what they call is another.
+The layers remain tf-models' own, with their variables, names and configurations; only their computation is replaced.
 """
 
 from __future__ import annotations
@@ -29,8 +29,7 @@ Activation = Callable[[tf.Tensor], tf.Tensor]
 logger = logging.getLogger(__name__)
 
 COMPILED_FROM = 128
-"""Hidden size from which compiled passes save more than compiling them takes."""
-
+"""Hidden size from which XLA saves more time than compiling takes."""
 
 _BLOCK_MEMBERS = ("_attention_layer", "_intermediate_activation_layer", "_intermediate_dense", "_output_dense")
 _DENSE_MEMBERS = ("_query_dense", "_key_dense", "_value_dense", "_output_dense")
@@ -40,8 +39,8 @@ _ATTENTION_MEMBERS = (*_DENSE_MEMBERS, "_compute_attention", "_masked_softmax", 
 def accelerate(encoder: tf_keras.Model) -> tf_keras.Model:
     """Makes the layers of a new ``BertEncoder`` faster; their results stay the same up to rounding.
 
-    This replaces private members of tf-models' and Keras' layers. Where a release lacks one of them, the encoder stays
-    as it is, and one warning says so.
+    This replaces private members of tf-models' and Keras' layers. If a release lacks one of them, the encoder stays
+    unchanged and one warning is logged.
 
     Returns:
         The encoder itself.
@@ -70,7 +69,7 @@ def accelerate(encoder: tf_keras.Model) -> tf_keras.Model:
 
 
 def _missing_member(encoder: tf_keras.Model) -> str:
-    """The first private member that `accelerate` needs and a layer lacks, or an empty string."""
+    """Returns the first private member that `accelerate` needs and a layer lacks, or an empty string."""
     if _call_context is None:
         return "tf_keras.src.engine.base_layer_utils.call_context"
     for block in encoder.transformer_layers:
@@ -87,9 +86,10 @@ def _unchanged(inputs: tf.Tensor) -> tf.Tensor:
 
 
 def _dense(layer: tf_keras.layers.EinsumDense, activation: Activation = _unchanged) -> Activation:
-    """`EinsumDense.call` with a kernel ``[*contracted, *new]``: ``[*rows, *contracted]`` -> ``[*rows, *new]``.
+    """Returns a replacement of `EinsumDense.call` for a kernel ``[*contracted, *new]``.
 
-    Keras saves the arguments of what it finds there with a model: there is only the one.
+    It maps ``[*rows, *contracted]`` to ``[*rows, *new]``. It takes one argument only, because Keras saves a model with
+    the arguments of ``call``.
     """
     new = layer.bias.shape
     size, contracted = math.prod(new), layer.kernel.shape.rank - new.rank
@@ -112,18 +112,31 @@ def _attention(
     attention_mask: tf.Tensor | None = None,
     training: bool | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """`MultiHeadAttention._compute_attention`: of ``[batch, seq, heads, size]`` each; values' means, and weights."""
+    """Replaces `MultiHeadAttention._compute_attention`.
+
+    Args:
+        width: hidden size of the encoder.
+        layer: the attention layer.
+        query: ``[batch, seq, heads, size]``, like ``key`` and ``value``.
+        key: see ``query``.
+        value: see ``query``.
+        attention_mask: ``[batch, seq, seq]``, 1 where a token may attend to another.
+        training: whether to apply dropout.
+
+    Returns:
+        Weighted means of the values, ``[batch, seq, heads, size]``, and the weights, ``[batch, heads, seq, seq]``.
+    """
     query, key, value = (tf.transpose(states, [0, 2, 1, 3]) for states in (query, key, value))
     scores = tf.matmul(query * layer._key_dim**-0.5, key, transpose_b=True)
     softmax = functools.partial(layer._masked_softmax, attention_mask=attention_mask)
     drop = functools.partial(layer._dropout_layer, training=training)
-    weights = softmax(scores)  # in a compiled training the graph leaves them out unless someone asks
-    left = xla_ops.softmax_with_dropout(softmax, drop, scores) if _compiles(width) else drop(weights)
-    return tf.transpose(tf.matmul(left, value), [0, 2, 1, 3]), weights
+    weights = softmax(scores)  # TensorFlow prunes this from the graph if only `dropped` is used
+    dropped = xla_ops.softmax_with_dropout(softmax, drop, scores) if _compiles(width) else drop(weights)
+    return tf.transpose(tf.matmul(dropped, value), [0, 2, 1, 3]), weights
 
 
 def _activate(width: int, layer: tf_keras.layers.Activation, inputs: tf.Tensor) -> tf.Tensor:
-    """In the layer's own precision, which under bfloat16 is float32."""
+    """Replaces `Activation.call`; computes in the layer's own precision, which is float32 also under bfloat16."""
     inputs = tf.cast(inputs, layer.compute_dtype)
     activation = xla_ops.activation(layer.activation) if _compiles(width) else layer.activation
     return activation(inputs)
@@ -132,7 +145,7 @@ def _activate(width: int, layer: tf_keras.layers.Activation, inputs: tf.Tensor) 
 def _normalize(
     width: int, layer: tf_keras.layers.LayerNormalization, unchanged: Activation, inputs: tf.Tensor
 ) -> tf.Tensor:
-    """`LayerNormalization.call` over the last axis."""
+    """Replaces `LayerNormalization.call` over the last axis; other axes use the ``unchanged`` method."""
     if layer.axis != [inputs.shape.rank - 1] or not _compiles(width):
         return unchanged(inputs)
     outputs = xla_ops.layer_normalization(tf.cast(inputs, tf.float32), layer.gamma, layer.beta, layer.epsilon)
@@ -147,7 +160,10 @@ def _dropout(
     rate: float,
     noise_shape: tf.Tensor | None = None,
 ) -> tf.Tensor:
-    """Draws only a key; not where Keras draws from the process's generator, or without one."""
+    """Replaces `RandomGenerator.dropout`: draws one key instead of a random number per element.
+
+    The ``unchanged`` method is used where Keras has no stateful generator of the layer's own.
+    """
     random._maybe_init()
     if random._rng_type != random.RNG_STATEFUL or noise_shape is not None or not _compiles(width):
         return unchanged(inputs, rate, noise_shape)
@@ -155,7 +171,10 @@ def _dropout(
 
 
 def _compiles(width: int) -> bool:
-    """Whether a layer of this width is being trained on what it was measured on: neither GPU nor TPU, nor several."""
+    """Returns whether to use XLA: in the training of a wide layer on a CPU without a distribution strategy.
+
+    Its benefit was measured only there.
+    """
     accelerators = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("TPU")
-    alone = not accelerators and not tf.distribute.has_strategy()
-    return width >= COMPILED_FROM and bool(_call_context().training) and alone
+    plain_cpu = not accelerators and not tf.distribute.has_strategy()
+    return width >= COMPILED_FROM and bool(_call_context().training) and plain_cpu

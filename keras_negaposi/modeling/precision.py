@@ -1,4 +1,4 @@
-"""The arithmetic of a model: chosen by the hardware, or by the user."""
+"""Numerical precision of a model: chosen by the user, or for the hardware."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tf_keras
 
 @contextmanager
 def precision(name: str) -> Iterator[None]:
-    """Layers made within compute in ``float32`` or ``bfloat16``; variables stay float32."""
+    """Lets layers created within compute in ``float32`` or ``bfloat16``; variables stay float32."""
     before = tf_keras.mixed_precision.global_policy()
     tf_keras.mixed_precision.set_global_policy("mixed_bfloat16" if name == "bfloat16" else name)
     try:
@@ -21,7 +21,7 @@ def precision(name: str) -> Iterator[None]:
 
 
 def choose_precision(wanted: str) -> str:
-    """``bfloat16`` or ``float32``; ``auto`` is bfloat16 where this machine computes with it natively."""
+    """Returns ``bfloat16`` or ``float32``; ``auto`` chooses bfloat16 if this machine supports it natively."""
     if wanted != "auto":
         return wanted
     if tf.config.list_logical_devices("TPU"):

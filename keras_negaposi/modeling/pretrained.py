@@ -1,4 +1,4 @@
-"""The pre-trained BERT that a command starts from: configuration, checkpoint and tokenizer, checked together."""
+"""Reads a pre-trained BERT: configuration, checkpoint and tokenizer, checked against each other."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from keras_negaposi.modeling.fast_layers import accelerate
 
 @dataclasses.dataclass(frozen=True)
 class Pretrained:
-    """A checkpoint that fits its configuration and its tokenizer."""
+    """A checkpoint that matches its configuration and its tokenizer."""
 
     source: Source
     tokenizer: Tokenizer
 
     @property
     def bert_config(self) -> BertConfig:
-        """The encoder's architecture."""
+        """Architecture of the encoder."""
         return self.source.config
 
     def encoder(self) -> tf_keras.Model:
-        """The encoder with the checkpoint's weights, in the precision in force."""
+        """Builds the encoder with the checkpoint's weights, in the current precision."""
         return accelerate(self.source.encoder())
 
 
 def read_pretrained(config: DataConfig) -> Pretrained:
-    """Reads and checks the four files, every value of the checkpoint too; nothing is built yet.
+    """Reads and checks the four files, including every value of the checkpoint; builds nothing.
 
     Raises:
-        InputError: one of them cannot be used, they do not belong together, or texts would be longer than the BERT
-            has positions.
+        InputError: a file is invalid, the files do not belong together, or ``max_seq_length`` exceeds the positions
+            of the BERT.
     """
     source = open_source(config.init_checkpoint, config.bert_config_file, config.num_attention_heads)
     bert_config = source.config
@@ -51,6 +51,6 @@ def read_pretrained(config: DataConfig) -> Pretrained:
             f"--max_seq_length {config.max_seq_length}: this BERT has {bert_config.max_position_embeddings} positions "
             f"({source.config_file or config.init_checkpoint}); give at most that"
         )
-    for name in source.weights:  # a file cut short must be found before anything is written
+    for name in source.weights:  # detects a file that is cut short before anything is written
         source.weights[name]
     return Pretrained(source, tokenizer)

@@ -1,8 +1,8 @@
-"""What a training does between its matrix products, each compiled into one pass over memory.
+"""Operations between the matrix products of a training, each compiled by XLA into one pass over memory.
 
-On a processor TensorFlow runs each operation by itself, so a gelu, a dropout or a normalization, with its gradient,
-reads and writes the same numbers a dozen times. Here the gradients are written out, and computed from what is at hand
-instead of from what would have to be kept.
+On a CPU, TensorFlow runs every operation separately, so a gelu, a dropout or a normalization with its gradient reads
+and writes the same numbers a dozen times. Here the gradients are written out, and recompute values instead of storing
+them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ compiled = functools.partial(tf.function, autograph=False, jit_compile=True)
 
 @functools.cache
 def activation(function: Function) -> Function:
-    """The same function; its gradient computes it again."""
+    """Returns the function compiled, with a gradient that recomputes the function instead of storing results."""
 
     def gradient(inputs: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
@@ -37,12 +37,13 @@ def activation(function: Function) -> Function:
 
 
 def dropout(inputs: tf.Tensor, rate: float, key: tf.Tensor) -> tf.Tensor:
-    """Sets a share ``rate`` of the numbers to 0 and divides the others by what is left of 1.
+    """Sets a share ``rate`` of the elements to 0 and divides the others by ``1 - rate``.
 
     Args:
-        inputs: of any shape and floating type.
+        inputs: tensor of any shape and floating type.
         rate: from 0 to 1, exclusive.
-        key: ``int32 [2]``, drawn anew each time. The same key drops the same numbers, which the gradient makes use of.
+        key: random ``int32 [2]``, different in each call. The same key drops the same elements, so the gradient needs
+            only the key.
     """
 
     @tf.custom_gradient
@@ -54,10 +55,10 @@ def dropout(inputs: tf.Tensor, rate: float, key: tf.Tensor) -> tf.Tensor:
 
 @compiled
 def _dropped(inputs: tf.Tensor, rate: float, key: tf.Tensor) -> tf.Tensor:
-    """Each number's random bits are a hash of its position: MurmurHash3's finalizer, of a progression by ``key``."""
+    """Drops elements by a hash of their position: MurmurHash3's finalizer of an arithmetic progression from ``key``."""
     shape, (step, bits) = tf.shape(inputs), tf.unstack(tf.bitcast(key, tf.uint32))
     position = tf.bitcast(tf.reshape(tf.range(tf.size(inputs)), shape), tf.uint32)
-    bits += position * (step | 1)  # odd: all are different
+    bits += position * (step | 1)  # an odd step makes all values different
     for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
         bits = (bits ^ tf.bitwise.right_shift(bits, tf.constant(shift, tf.uint32))) * tf.constant(factor, tf.uint32)
     bits ^= tf.bitwise.right_shift(bits, tf.constant(16, tf.uint32))
@@ -67,31 +68,38 @@ def _dropped(inputs: tf.Tensor, rate: float, key: tf.Tensor) -> tf.Tensor:
 
 
 def softmax_with_dropout(softmax: Function, drop: Function, scores: tf.Tensor) -> tf.Tensor:
-    """``drop(softmax(scores))``, whose gradient needs only what the product with it and this have kept anyway.
+    """Returns ``drop(softmax(scores))`` with a gradient that needs only the weights before and after dropout.
 
-    With weights w, of which k are left, and upstream u, it is ``k u - w sum(k u)``: k is w times what dropout
-    multiplied it by.
+    With softmax weights w, weights k after dropout and upstream gradient u, the gradient is ``k u - w sum(k u)``,
+    because k is w times dropout's factor.
     """
 
     @tf.custom_gradient
     def called(scores: tf.Tensor) -> tuple[tf.Tensor, Function]:
         weights = softmax(scores)
-        left = drop(weights)
-        return left, lambda upstream: _softmax_gradient(weights, left, upstream)
+        dropped = drop(weights)
+        return dropped, lambda upstream: _softmax_gradient(weights, dropped, upstream)
 
     return called(scores)
 
 
 @compiled
-def _softmax_gradient(weights: tf.Tensor, left: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
-    kind = upstream.dtype
-    weights, left, upstream = (tf.cast(values, tf.float32) for values in (weights, left, upstream))
-    passed = left * upstream
-    return tf.cast(passed - weights * tf.reduce_sum(passed, -1, keepdims=True), kind)
+def _softmax_gradient(weights: tf.Tensor, dropped: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
+    dtype = upstream.dtype
+    weights, dropped, upstream = (tf.cast(values, tf.float32) for values in (weights, dropped, upstream))
+    passed = dropped * upstream
+    return tf.cast(passed - weights * tf.reduce_sum(passed, -1, keepdims=True), dtype)
 
 
 def layer_normalization(inputs: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor, epsilon: float) -> tf.Tensor:
-    """Over the last axis (Ba et al., 2016): ``float32 [..., size]``, with ``float32 [size]`` of scale and of offset."""
+    """Normalizes over the last axis (Ba et al., 2016).
+
+    Args:
+        inputs: ``float32 [..., size]``.
+        scale: ``float32 [size]``.
+        offset: ``float32 [size]``.
+        epsilon: added to the variance.
+    """
 
     @tf.custom_gradient
     def called(inputs: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor) -> tuple[tf.Tensor, Callable]:
@@ -105,12 +113,12 @@ def layer_normalization(inputs: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor, 
 
 
 def _sum_of_rows(values: tf.Tensor) -> tf.Tensor:
-    """``[..., size]`` -> ``[size]``: what is quickest at it is the gradient of a bias."""
+    """Sums ``[..., size]`` to ``[size]``; the op for a bias's gradient is the fastest way."""
     return tf.raw_ops.BiasAddGrad(out_backprop=values)
 
 
 def _standardized(inputs: tf.Tensor, epsilon: float) -> tuple[tf.Tensor, tf.Tensor]:
-    """Of mean 0 and variance 1; and what it was multiplied by."""
+    """Returns the inputs with mean 0 and variance 1 over the last axis, and the factor by which they were scaled."""
     centred = inputs - tf.reduce_mean(inputs, -1, keepdims=True)
     factor = tf.math.rsqrt(tf.reduce_mean(tf.square(centred), -1, keepdims=True) + epsilon)
     return centred * factor, factor
@@ -125,7 +133,7 @@ def _normalized(inputs: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor, epsilon:
 def _normalized_gradient(
     inputs: tf.Tensor, scale: tf.Tensor, upstream: tf.Tensor, epsilon: float
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Of the inputs; and of the scale, not yet summed."""
+    """Returns the gradient of the inputs, and the scale's gradient before it is summed over the rows."""
     standard, factor = _standardized(inputs, epsilon)
     passed = upstream * scale
     along = tf.reduce_mean(passed * standard, -1, keepdims=True)

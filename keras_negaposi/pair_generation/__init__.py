@@ -1,1 +1,1 @@
-"""Drawing labelled pairs from pages that nobody has labelled."""
+"""Generates labelled pairs from pages that nobody has labelled."""

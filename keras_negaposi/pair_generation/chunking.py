@@ -1,4 +1,4 @@
-"""Documents as pages of a wanted length, cut at the ends of lines and sentences."""
+"""Cuts documents into pages of a given length, at the ends of lines and sentences."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SENTENCE_END = re.compile(r"(?<=[。．！？])(?![」』）])|(?<=[。．！�
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-    """One page: a text with its links, under a title."""
+    """A page: a text with a title and links."""
 
     title: str
     document: str
@@ -23,13 +23,13 @@ class Page:
 
 
 def cut_document(document: Document, length: int, measure: Callable[[str], int] = len) -> list[Page]:
-    """The document's pages in their order, empty ones too.
+    """Returns the pages of a document in order, including empty ones.
 
     Args:
-        document: one with page titles keeps its pages; of another, lines are put together as long as they fit.
-        length: of a page; a single line that is longer is cut at the ends of sentences, and where a sentence does not
-            fit either, anywhere.
-        measure: length of a text.
+        document: if it has page titles, its pages stay as they are; otherwise lines are joined as long as they fit.
+        length: maximum length of a page. A line that is longer is cut at the ends of sentences; a sentence that is
+            longer is cut anywhere.
+        measure: returns the length of a text.
     """
     if document.page_titles is not None:
         named = zip(document.page_titles, document.pages, strict=True)
@@ -40,7 +40,7 @@ def cut_document(document: Document, length: int, measure: Callable[[str], int] 
 
 
 def _fill(lines: Iterator[Line], length: int, measure: Callable[[str], int]) -> Iterator[list[Line]]:
-    """Puts lines together, as many as fit."""
+    """Joins as many consecutive lines as fit into a page."""
     chunk: list[Line] = []
     filled = 0
     for line in lines:
@@ -55,7 +55,7 @@ def _fill(lines: Iterator[Line], length: int, measure: Callable[[str], int]) -> 
 
 
 def _cut_line(line: Line, length: int, measure: Callable[[str], int]) -> Iterator[Line]:
-    """The line in parts that fit; a link across a cut is lost."""
+    """Cuts a line into parts that fit; a link across a cut is lost."""
     start = first = 0
     for end in _ends(line.text, length, measure):
         last = first
@@ -70,8 +70,8 @@ def _cut_line(line: Line, length: int, measure: Callable[[str], int]) -> Iterato
 
 
 def _ends(text: str, length: int, measure: Callable[[str], int]) -> Iterator[int]:
-    """Where the parts end: after as many sentences as fit, or within one that is too long by itself."""
-    stops = [found.end() for found in _SENTENCE_END.finditer(text)]
+    """Yields the ends of the parts: after as many sentences as fit, or within a sentence that is too long."""
+    stops = [match.end() for match in _SENTENCE_END.finditer(text)]
     start = 0
     while start < len(text):
         end = start + _fitting(text, start, length, measure)
@@ -83,9 +83,10 @@ def _ends(text: str, length: int, measure: Callable[[str], int]) -> Iterator[int
 
 
 def _fitting(text: str, start: int, length: int, measure: Callable[[str], int]) -> int:
-    """How many characters from ``start`` fit, one at least; looks at no more than about twice as many."""
+    """Returns how many characters from ``start`` fit, at least one; measures at most about twice as many."""
     most = len(text) - start
     low, high = 0, min(length, most)
+    # Double the length until it no longer fits, then bisect.
     while measure(text[start : start + high]) <= length:
         if high == most:
             return high
@@ -97,6 +98,7 @@ def _fitting(text: str, start: int, length: int, measure: Callable[[str], int]) 
 
 
 def _page(title: str, document: str, lines: Sequence[Line]) -> Page:
+    """Joins lines to a page, and moves their links to the new positions."""
     links: list[Link] = []
     length = 0
     for line in lines:

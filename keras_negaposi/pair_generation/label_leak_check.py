@@ -1,4 +1,4 @@
-"""Whether one side of the pairs gives the label away: the trivial baselines on what was drawn."""
+"""Checks for label leaks: whether one side of the pairs, or the lengths alone, predict the label."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from keras_negaposi.evaluation.text_baselines import TRIVIAL, labels_of
 SIDES = ("A only", "B only", "lengths only")
 SHOWN = (*SIDES, "TF-IDF cosine")
 MOST_PAIRS = 8_000
-"""More would take minutes and tell little more."""
+"""More pairs would take minutes and hardly narrow the intervals."""
 TEST_SHARE = 0.25
 
 
-def leaks(
+def measure_leaks(
     pairs: Sequence[Pair], text_of: Callable[[str], str], group_pattern: str, seed: int
 ) -> dict[str, Interval] | None:
-    """Accuracy of each of `SHOWN` on a random quarter of the pairs, learnt from the others; ``None`` if too few."""
+    """Returns the accuracy of each of the `SHOWN` baselines, or ``None`` if there are too few pairs.
+
+    The baselines are trained on a random three quarters of the pairs and tested on the rest.
+    """
     some = list(pairs[:MOST_PAIRS])
     try:
         split = split_pairs(some, "random", TEST_SHARE, 0.0, group_pattern, seed)
@@ -34,15 +37,16 @@ def leaks(
     return {name: interval(Predictions(labels, TRIVIAL[name](texts, train, test)), weights, accuracy) for name in SHOWN}
 
 
-def tell_leaks(found: dict[str, Interval] | None) -> list[str]:
-    """A line on all of them, and a warning where one side alone is beyond chance."""
-    if found is None:
-        return ["Too few pairs to find out whether one side gives the label away."]
-    lines = ["What tells the label: " + ", ".join(f"{name} {value.percent()}" for name, value in found.items()) + "."]
+def describe_leaks(leaks: dict[str, Interval] | None) -> list[str]:
+    """Returns a line with all accuracies, and a warning for each side that alone is better than chance."""
+    if leaks is None:
+        return ["Too few pairs to check whether one side gives away the label."]
+    shown = ", ".join(f"{name} {value.percent()}" for name, value in leaks.items())
+    lines = [f"Label leak check, accuracy by baseline: {shown}."]
     for name in SIDES:
-        if found[name].low > 0.5:
+        if leaks[name].low > 0.5:
             lines.append(
-                f"WARNING: {name} tells the label in {found[name].percent()} of the pairs: a model need not compare "
-                "anything. Draw others."
+                f"WARNING: {name} predicts the label of {leaks[name].percent()} of the pairs, so a model need not "
+                "compare A with B. Choose other pairs."
             )
     return lines

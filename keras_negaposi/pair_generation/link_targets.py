@@ -1,4 +1,4 @@
-"""Which document a link leads to."""
+"""Resolves links: finds the document that a link leads to."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ from keras_negaposi.readers.document import Document, composed
 
 _SUFFIX = re.compile(r"\.(md|markdown)$", re.IGNORECASE)
 _FOLDER_NOTES = ("index", "readme")
-"""A link to a folder leads to its note of such a name."""
+"""A link to a folder leads to the note of one of these names in it."""
 _SEPARATOR = "\n"
-"""Between the parts of a path that are made comparable: it is in none of them."""
+"""Separates the parts of a normalised path; none of them contains it."""
 
 
 def normalise(title: str) -> str:
-    """What makes two spellings of a title one: Unicode form and width, case, spaces for underscores."""
+    """Normalises a title: Unicode form and width, case, and underscores as spaces."""
     return "_".join(unicodedata.normalize("NFKC", title).casefold().replace("_", " ").split())
 
 
 class LinkTargets:
-    """Finds documents by how links spell them.
+    """Finds documents by the spelling of a link.
 
-    A title is found as it is, then by the only one that is the same to `normalise`. A title that is a path is found as
-    Obsidian and Foam do: relative to the note or from the folder of all notes, then by its end, then by an alias. Where
-    several paths have that end, notes below the note's own folder come first, then the shortest path.
+    A link matches the identical title, or the only title that is equal after `normalise`. Titles that are paths are
+    resolved as in Obsidian and Foam: relative to the note or to the root folder, then by the end of the path, then by
+    an alias. If several paths have the same end, notes below the note's own folder are preferred, then the shortest
+    path.
 
     Attributes:
-        dangling: links that led nowhere.
-        ambiguous: links that led to one of several titles that are not paths.
-        nearest: links that led to one of several paths by Obsidian's order.
+        dangling: number of links without a target.
+        ambiguous: number of links that match several titles which are not paths.
+        nearest: number of links that match several paths, resolved by Obsidian's order.
     """
 
     def __init__(self) -> None:
@@ -44,7 +45,7 @@ class LinkTargets:
         self._aliases = _Ends()
 
     def add(self, document: Document) -> None:
-        """Makes a document known."""
+        """Adds a document that links may lead to."""
         title = document.title
         if not document.is_path:
             self._names[title] = [title]
@@ -61,11 +62,11 @@ class LinkTargets:
             self._aliases.add(folder, title)
 
     def names(self, title: str) -> list[str]:
-        """What a document is called."""
+        """Returns all names of a document: its title, file name and aliases."""
         return self._names[title]
 
     def find(self, target: str, source: str) -> str | None:
-        """The title of the document that a link in the document ``source`` leads to, or ``None``."""
+        """Returns the title of the document that a link in the document ``source`` leads to, or ``None``."""
         target = composed(target.strip())
         if source in self._paths:
             found, several = self._find_path(_SUFFIX.sub("", target), posixpath.dirname(source))
@@ -78,7 +79,8 @@ class LinkTargets:
         return found
 
     def _find_path(self, path: str, folder: str) -> tuple[str | None, bool]:
-        """A title, and whether there were several that it could be."""
+        """Returns a title, and whether several titles match."""
+        # 1. As a whole path: from the root folder or relative to the note, depending on how the link starts.
         relative = posixpath.normpath(posixpath.join(folder, path))
         whole = {"/": [path.lstrip("/")], "./": [relative, path[2:]], "../": [relative]}
         start = next((start for start in whole if path.startswith(start)), "")
@@ -87,6 +89,7 @@ class LinkTargets:
             same = [spelled] if spelled in self._names else self._by_key.get(_key(spelled), [])
             if same:
                 return min(same, key=_nearness), len(same) > 1
+        # 2. By the end of a path, then by an alias.
         for ends in (self._ends, self._aliases) if start in ("", "./") else ():
             found, several = ends.find(path.removeprefix("./"), folder)
             if found:
@@ -95,7 +98,7 @@ class LinkTargets:
 
 
 class _Ends:
-    """Finds titles by the ends of paths."""
+    """Finds titles by the end of their path."""
 
     def __init__(self) -> None:
         self._titles: dict[str, list[tuple[str, str]]] = defaultdict(list)
@@ -103,14 +106,14 @@ class _Ends:
         self._sorted: set[str] = set()
 
     def add(self, path: str, title: str, whole: bool = False) -> None:
-        """Makes a title known by a path and, unless only the ``whole`` counts, by each of its ends."""
+        """Adds a title under a path and, unless it must match as a ``whole``, under each end of the path."""
         entry = _key(title), title
         parts = _key(path).split(_SEPARATOR)
         for start in range(1 if whole else len(parts)):
             self._titles[_SEPARATOR.join(parts[start:])].append(entry)
 
     def find(self, end: str, folder: str) -> tuple[str | None, bool]:
-        """The nearest title whose path ends so, and whether there are several."""
+        """Returns the nearest title whose path has this end, and whether there are several."""
         end = _key(end)
         if end not in self._titles:
             return None, False
@@ -118,6 +121,7 @@ class _Ends:
         if end not in self._sorted:
             titles.sort()
             self._sorted.add(end)
+        # Titles below the folder are consecutive in the sorted list; without any, all titles are candidates.
         below = _key(folder) + _SEPARATOR if folder else ""
         first, last = bisect_left(titles, (below,)), bisect_left(titles, (below[:-1] + chr(ord(_SEPARATOR) + 1),))
         if not below or first == last:
@@ -128,9 +132,10 @@ class _Ends:
 
 
 def _key(path: str) -> str:
-    """`normalise` of each part of a path."""
+    """Normalises each part of a path."""
     return _SEPARATOR.join(map(normalise, path.split("/")))
 
 
 def _nearness(title: str) -> tuple[int, str]:
+    """Returns the sort key that puts the shortest path first."""
     return len(title), title

@@ -1,4 +1,4 @@
-"""Hiding what A calls the page that it links to."""
+"""Masks, in the text of A, the names of the page that A links to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from keras_negaposi.data.adjacency import MASK
 from keras_negaposi.readers.document import Link
 
 SHORTEST_NAME = 2
-"""Characters of a title that is masked wherever it occurs, not only in the link."""
+"""Shorter names, in characters, are masked only in the link itself."""
 
 _WRITTEN_TOGETHER = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff"
 _TOGETHER = re.compile(rf"[{_WRITTEN_TOGETHER}\U00020000-\U0003ffff]")
@@ -22,9 +22,9 @@ _SPACES = re.compile(r"[\s_]+")
 
 
 def mask_links(text: str, hidden: Sequence[Link], names: Iterable[str]) -> str:
-    """The text with `MASK` for the links, and wherever else one of the names occurs in any width, case or form.
+    """Replaces the links by `MASK`, and all other occurrences of the names in any width, case and Unicode form.
 
-    A name within a longer word is none of it: `_is_whole` says where words end.
+    A name within a longer word stays: `_is_whole` determines the word boundaries.
     """
     text = _masked(text, ((link.start, link.end) for link in hidden))
     folded = _Folded(text)
@@ -32,7 +32,7 @@ def mask_links(text: str, hidden: Sequence[Link], names: Iterable[str]) -> str:
 
 
 def _masked(text: str, spans: Iterable[tuple[int, int]]) -> str:
-    """The text with `MASK` for every span; those that overlap are one."""
+    """Replaces every span by `MASK`; overlapping spans get one mask."""
     parts, done = [], 0
     for start, end in sorted(spans):
         if end <= done:
@@ -44,12 +44,13 @@ def _masked(text: str, spans: Iterable[tuple[int, int]]) -> str:
 
 
 class _Folded:
-    """A text in the form that names are compared in, with where each of its characters comes from.
+    """A text normalised for comparison with names, with the original position of each character.
 
     Attributes:
-        text: in NFKC, without case.
-        kinds: of its characters: ``w`` of a word between spaces, ``k`` katakana, ``h`` hiragana, ``c`` kanji, or ``-``.
-        kanji: how many kanji stand before each of its characters, without a number's unit (年 in 2020年).
+        text: in NFKC, case-folded.
+        kinds: kind of each character: ``w`` letter or digit of a script with spaces, ``k`` katakana, ``h`` hiragana,
+            ``c`` kanji, ``-`` other.
+        kanji: number of consecutive kanji before each character, not counting the unit of a number (年 in 2020年).
     """
 
     def __init__(self, text: str) -> None:
@@ -69,12 +70,12 @@ class _Folded:
             number = character.isdigit()
 
     def original(self, start: int, end: int) -> tuple[int, int]:
-        """The span of the original text that holds a span of this one."""
+        """Returns the span of the original text that contains a span of this one."""
         return self._spans[start][0], self._spans[end - 1][1]
 
 
 def _characters(text: str) -> Iterator[tuple[int, int]]:
-    """Spans of the characters that a reader sees: each with the marks that belong to it."""
+    """Yields the spans of the characters that a reader sees: each with its combining marks."""
     start = 0
     for position in range(1, len(text) + 1):
         if position == len(text) or not _belongs(text[position]):
@@ -83,7 +84,7 @@ def _characters(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _belongs(character: str) -> bool:
-    """Whether a character is a part of the one before it."""
+    """Returns whether a character combines with the one before it."""
     if character.isascii():
         return False
     first = unicodedata.normalize("NFKC", character)[:1]
@@ -91,6 +92,7 @@ def _belongs(character: str) -> bool:
 
 
 def _kind(character: str) -> str:
+    """Returns the kind of a character, as in `_Folded.kinds`."""
     for kind, pattern in (("k", _KATAKANA), ("h", _HIRAGANA), ("c", _KANJI)):
         if pattern.match(character):
             return kind
@@ -98,22 +100,23 @@ def _kind(character: str) -> str:
 
 
 def _occurrences(text: _Folded, name: str) -> Iterator[tuple[int, int]]:
-    """Where a name stands by itself."""
+    """Yields the spans where a name is a whole word."""
     words = _SPACES.split(_Folded(name).text.strip(" _"))
     if sum(map(len, words)) < SHORTEST_NAME:
         return
     pattern = re.compile(f"(?=({'[ _]+'.join(map(re.escape, words))}))")
-    for found in pattern.finditer(text.text):
-        if _is_whole(text, *found.span(1)):
-            yield found.span(1)
+    for match in pattern.finditer(text.text):
+        if _is_whole(text, *match.span(1)):
+            yield match.span(1)
 
 
 def _is_whole(text: _Folded, start: int, end: int) -> bool:
-    """Whether a span is one or more whole words.
+    """Returns whether a span consists of one or more whole words.
 
-    A word of letters and digits ends where they do, one of katakana where katakana does; hiragana of two characters
-    is only a word by itself. Kanji are written together, in words of two as a rule: a span of them may begin after an
-    even number of kanji, and what follows does not matter (庭園 in 日本庭園 and 庭園史, but not 京都 in 東京都).
+    A word of letters and digits ends where they end, and a katakana word where katakana ends. Two hiragana are a word
+    only without hiragana next to them. Kanji words are written without spaces and usually have two characters:
+    therefore a span of kanji must begin after an even number of kanji, and may end anywhere (庭園 in 日本庭園 and
+    庭園史, but not 京都 in 東京都).
     """
     kinds = text.kinds
     before, first, last, after = kinds[max(start - 1, 0) : start], kinds[start], kinds[end - 1], kinds[end : end + 1]

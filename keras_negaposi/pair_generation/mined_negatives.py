@@ -1,4 +1,4 @@
-"""Likely wrong answers: pages that a trained model takes for the next."""
+"""Mined hard negatives: pages that a trained model ranks high as the next page."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from checkpoints_tools.common.progress import Ticker
 from keras_negaposi.data.negative_sampling import Near
 
 MINED = 50
-"""So many pages that a model ranks highest are tried."""
+"""Number of top-ranked pages that are candidates for the B of a negative."""
 
 
 def mined_pages(index_path: str, text_of: Callable[[str], str]) -> Near:
-    """Names the pages that an index's model ranks highest for A's text; a B's pool is itself.
+    """Returns a function that lists, for each A, the pages that an index's model ranks highest.
+
+    The pool of a B is the page itself.
 
     Raises:
         InputError: the index or its model cannot be used.
@@ -23,7 +25,7 @@ def mined_pages(index_path: str, text_of: Callable[[str], str]) -> Near:
 
     def near(queries: Sequence[str], _: Sequence[str]) -> dict[str, list[str]]:
         each = index.suggest_each([[text_of(a)] for a in queries], MINED, [[a] for a in queries])
-        ticker = Ticker("the model names likely pages", len(queries))
-        return {queries[i]: [page.title for page in found] for i, found in ticker.watch(each)}
+        ticker = Ticker("mining hard negatives", len(queries))
+        return {queries[i]: [page.title for page in pages] for i, pages in ticker.watch(each)}
 
     return near

@@ -1,4 +1,4 @@
-"""Pages on disk while pairs are drawn of them: memory holds their titles at most."""
+"""Stores the pages on disk while pairs are chosen from them; at most the titles are in memory."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ FIX = "free some space, or set TMPDIR to a folder on another disk"
 
 @contextlib.contextmanager
 def temporary_store() -> Iterator[PageStore]:
-    """An empty store that is deleted at the end.
+    """Yields an empty store, and deletes it afterwards.
 
     Raises:
-        InputError: there is no folder for it.
+        InputError: no temporary folder can be created.
     """
     try:
         folder = tempfile.TemporaryDirectory()
@@ -29,7 +29,7 @@ def temporary_store() -> Iterator[PageStore]:
 
 
 class PageStore(Mapping[str, str]):
-    """title -> text in a temporary SQLite file, in the order of adding."""
+    """A mapping title -> text in a temporary SQLite file, in the order in which pages were added."""
 
     def __init__(self, path: str) -> None:
         self._folder = os.path.dirname(path)
@@ -44,7 +44,7 @@ class PageStore(Mapping[str, str]):
         """Adds a page.
 
         Raises:
-            InputError: there is one of this title already, or the disk is full.
+            InputError: the store has a page of this title already, or the disk is full.
         """
         with self._explained():
             try:
@@ -58,7 +58,7 @@ class PageStore(Mapping[str, str]):
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
-        """Names the folder where the pages cannot be stored."""
+        """Turns SQLite's errors into a message that names the folder."""
         try:
             yield
         except sqlite3.Error as error:
@@ -66,10 +66,10 @@ class PageStore(Mapping[str, str]):
 
     def __getitem__(self, title: str) -> str:
         with self._explained():
-            found = self._database.execute("SELECT text FROM pages WHERE title = ?", (title,)).fetchone()
-        if found is None:
+            row = self._database.execute("SELECT text FROM pages WHERE title = ?", (title,)).fetchone()
+        if row is None:
             raise KeyError(title)
-        return found[0]
+        return row[0]
 
     def __iter__(self) -> Iterator[str]:
         return (title for (title,) in self._database.execute("SELECT title FROM pages ORDER BY rowid"))
@@ -78,5 +78,5 @@ class PageStore(Mapping[str, str]):
         return self._database.execute("SELECT count(*) FROM pages").fetchone()[0]
 
     def rows(self) -> Iterator[tuple[str, str]]:
-        """(title, text) in order."""
+        """Yields (title, text) in the order in which pages were added."""
         yield from self._database.execute("SELECT title, text FROM pages ORDER BY rowid")

@@ -1,4 +1,4 @@
-"""A source's pages: read, cut, sifted and kept, with what may be a positive among them."""
+"""Reads the documents of a source, cuts and filters their pages, and finds candidates for positive pairs."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _JAPANESE = re.compile(r"[\u3041-\u30ff\u3400-\u9fff\uff66-\uff9f々]")
 
 @dataclasses.dataclass(frozen=True)
 class PageFilter:
-    """What a page must be to be kept."""
+    """Decides which pages are kept."""
 
     min_length: int = 1
     min_japanese: float = 0.0
     keep_duplicates: bool = False
 
     def fault(self, text: str, seen: set[bytes]) -> str | None:
-        """Why the page is dropped, or ``None``; ``seen`` is told of its text."""
+        """Returns why a page is dropped, or ``None``; adds the digest of its text to ``seen``."""
         if len(text) < self.min_length:
             return "too short"
         letters = len(_LETTER.findall(text))
@@ -48,15 +48,16 @@ class Pages:
     """The pages of a source.
 
     Attributes:
-        texts: of the pages kept.
-        documents: how many there were.
-        dropped: pages that were not kept, by reason.
-        next: candidates of two pages that follow each other.
-        files: of the documents whose title does not name their file (``.markdown`` instead of ``.md``).
-        adjacency: of the pages that have titles of their own.
+        texts: of the pages that were kept.
+        documents: number of documents.
+        dropped: number of dropped pages by reason.
+        next: candidates from adjacent pages.
+        files: by document, the file names that do not follow from the title (``.markdown`` instead of ``.md``).
+        adjacency: of the pages with titles of their own.
+        targets: documents that links may lead to.
     """
 
-    def __init__(self, texts: PageStore, sieve: PageFilter) -> None:
+    def __init__(self, texts: PageStore, page_filter: PageFilter) -> None:
         self.texts = texts
         self.documents = 0
         self.dropped: Counter[str] = Counter()
@@ -64,15 +65,15 @@ class Pages:
         self.files: dict[str, str] = {}
         self.adjacency = Adjacency([])
         self.targets = LinkTargets()
-        self._page_filter = sieve
+        self._page_filter = page_filter
         self._seen: set[bytes] = set()
         self._document: dict[str, str] = {}
         self._first: dict[str, str] = {}
         self._linking: list[tuple[str, tuple[Link, ...]]] = []
 
     def read(self, documents: Iterable[Document], length: int, measure: Callable[[str], int] = len) -> None:
-        """Takes in all documents, one at a time."""
-        titled: dict[str, str] = {}  # page title -> document, also of the pages that are dropped
+        """Reads all documents, one at a time."""
+        titled: dict[str, str] = {}  # page title -> document, including dropped pages
         progress = Ticker("reading documents", None)
         for document in documents:
             self.documents += 1
@@ -81,7 +82,7 @@ class Pages:
                 self.files[document.title] = document.file
             pages = cut_document(document, length, measure)
             kept = [page.title if self._take(page) else None for page in pages]
-            if document.page_titles is None:  # cut by us, in order
+            if document.page_titles is None:  # `cut_document` has cut it; the pages are in order
                 self.next += [Candidate(a, b) for a, b in pairwise(kept) if a is not None and b is not None]
             else:
                 titled.update({page.title: document.title for page in pages if page.title})
@@ -90,12 +91,12 @@ class Pages:
         self.next += [Candidate(a, b) for a, b in self.adjacency.pairs if a in self._document and b in self._document]
 
     def document(self, title: str) -> str:
-        """The document of a page kept."""
+        """Returns the document of a page that was kept."""
         return self._document[title]
 
     def linked(self) -> list[Candidate]:
-        """Candidates of a page and the first page of a document that it links to."""
-        found = []
+        """Returns candidates from a page and the first page of each document that it links to."""
+        candidates = []
         for title, links in self._linking:
             own = self._document[title]
             by_target: dict[str, list[Link]] = {}
@@ -105,14 +106,14 @@ class Pages:
                     by_target.setdefault(target, []).append(link)
             for target, hidden in by_target.items():
                 names = dict.fromkeys([*self.targets.names(target), *(link.target for link in hidden)])
-                found.append(Candidate(title, self._first[target], tuple(hidden), tuple(names)))
-        return found
+                candidates.append(Candidate(title, self._first[target], tuple(hidden), tuple(names)))
+        return candidates
 
     def _take(self, page: Page) -> bool:
-        """Keeps a page or not; tells which."""
+        """Stores a page unless it is dropped; returns whether it was stored."""
         fault = self._page_filter.fault(page.text, self._seen)
         if fault:
-            if page.title:  # else it only stands where pages are missing
+            if page.title:  # a page without a title only marks a gap
                 self.dropped[fault] += 1
             return False
         self.texts.add(page.title, page.text)

@@ -1,4 +1,4 @@
-"""What may be a positive: the next page of a document, and the page that a link leads to."""
+"""Candidates for positive pairs: a page and the next one, or a page and the document that it links to."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from keras_negaposi.readers.document import Link
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """Titles of A and of the B that comes next after it.
+    """A possible positive pair.
 
     Attributes:
         a: title of the page that is A.
         b: title of the next page, or of the first page of the document that A links to.
-        hidden: A's links to B's document; none where B is the next page.
-        names: what that document is called.
+        hidden: A's links to B's document, which are masked; empty if B is the next page.
+        names: all names of B's document, which are masked too.
     """
 
     a: str
@@ -30,16 +30,16 @@ class Candidate:
 
     @property
     def a_title(self) -> str:
-        """A's title among the texts: a masked text is not the page's. Its document can be found in it all the same."""
+        """Returns A's title in the output: a masked copy gets its own title, which still contains the document's."""
         return f"{self.a} {MASK}" if self.hidden else self.a
 
     def a_text(self, text: str) -> str:
-        """What is A, given the page's text: nothing in it names B's document."""
+        """Returns the text of A: the page's text without the links and names of B's document."""
         return mask_links(text, self.hidden, self.names)
 
 
 def match_once(candidates: Sequence[Candidate], seed: int) -> list[Candidate]:
-    """Some of the candidates, drawn so that every page is A at most once and B at most once."""
+    """Chooses candidates at random so that every page is A at most once and B at most once."""
     order = np.random.default_rng(seed).permutation(len(candidates))
     used_a: set[str] = set()
     used_b: set[str] = set()

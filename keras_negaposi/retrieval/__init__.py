@@ -1,4 +1,4 @@
-"""What the model keeps of every page, on disk, and ranking all pages for one with it.
+"""Retrieval: an index stores every page as the model has encoded it, and ranks all pages as the next page of a text.
 
 ::
 

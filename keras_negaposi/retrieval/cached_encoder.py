@@ -1,4 +1,4 @@
-"""A finished run whose B can be kept, loaded from its SavedModel: encodes either side, and scores what is kept."""
+"""Uses the SavedModel of a bi-encoder: encodes A and B separately, and scores the encoded sides."""
 
 from __future__ import annotations
 
@@ -13,27 +13,40 @@ from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import read_bytes, read_digest
 from checkpoints_tools.saved_model import find_signature, load_saved_model
 from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS
+from keras_negaposi.input_pipeline.packing import SeparatePreprocessor
 from keras_negaposi.modeling.heads import HEADS, is_cacheable
-from keras_negaposi.retrieval.segment import Rows
+from keras_negaposi.retrieval.segment import MASK, Rows
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import read_saved, saved_config
 from keras_negaposi.runtime.tf_functions import traced
 from keras_negaposi.serving.calibration import saved_calibration
-from keras_negaposi.serving.export import ENCODE, ENCODE_IDS, SCORE, SCORE_HALF
+from keras_negaposi.serving.signatures import (
+    ENCODE_IDS,
+    ENCODE_TEXTS,
+    PROBABILITIES,
+    SCORE_SIDES,
+    SCORE_SIDES_HALF,
+    TEXT,
+    join_sides,
+)
 
-SCORERS = {"float32": SCORE, "float16": SCORE_HALF}
-IN_FINGERPRINT = ("head", "max_seq_length", "truncate_a", "do_lower_case")
+SCORE_SIGNATURES = {"float32": SCORE_SIDES, "float16": SCORE_SIDES_HALF}
+"""By the type in which B's side is stored."""
+OPTIONS_IN_FINGERPRINT = ("head", "max_seq_length", "truncate_a", "do_lower_case")
+
+EncodeSide = Callable[[tf.Tensor], Rows]
+"""Maps texts, ``string [texts]``, to their tensors."""
 
 
 class CachedScorer:
-    """Encodes texts and scores kept sides.
+    """Encodes texts and scores encoded sides.
 
     Args:
-        run: a finished run's folder.
-        precision: ``float32``, or ``int8`` for `encode`.
+        run: folder of a finished run.
+        precision: arithmetic of `encode`: ``float32`` or ``int8``.
 
     Raises:
-        InputError: it is none, or nothing of its head's B can be kept.
+        InputError: ``run`` is not the folder of a finished run, or its head does not encode B separately.
     """
 
     def __init__(self, run: str, precision: str = "float32") -> None:
@@ -43,11 +56,11 @@ class CachedScorer:
         if not is_cacheable(self.head):
             heads = ", ".join(name for name in HEADS if is_cacheable(name))
             raise InputError(
-                f"{run}: its head is {self.head}, of whose B nothing can be kept; train with --head, one of {heads}"
+                f"{run}: its head {self.head} does not encode B separately; train with --head and one of {heads}"
             )
         self.threshold = saved_calibration(RunFolder(run)).threshold
         self._precision = precision
-        self._encoders: dict[str, Callable[[tf.Tensor], Rows]] = {}
+        self._encoders: dict[str, EncodeSide] = {}
 
     @functools.cached_property
     def _loaded(self) -> tf.Module:
@@ -56,56 +69,62 @@ class CachedScorer:
     def _signature(self, name: str) -> Callable[..., dict[str, tf.Tensor]]:
         return find_signature(self._loaded, name, RunFolder(self._run).saved_model)
 
-    def prepare(self, side: str) -> Callable[[tf.Tensor], Rows]:
-        """Loads what encodes a side, once.
+    def prepare(self, side: str) -> EncodeSide:
+        """Loads the function that encodes a side; later calls return the same function.
 
         Raises:
             InputError: it cannot be loaded.
         """
         if side not in self._encoders:
-            self._encoders[side] = _in_int8(self._run, side) if self._precision == "int8" else self._in_float32(side)
+            in_int8 = self._precision == "int8"
+            self._encoders[side] = _load_in_int8(self._run, side) if in_int8 else self._load_in_float32(side)
         return self._encoders[side]
 
-    def _in_float32(self, side: str) -> Callable[[tf.Tensor], Rows]:
-        signature = self._signature(ENCODE[side])
-        return lambda text: {name: value.numpy() for name, value in signature(text=text).items()}
+    def _load_in_float32(self, side: str) -> EncodeSide:
+        signature = self._signature(ENCODE_TEXTS[side])
+        return lambda text: {name: value.numpy() for name, value in signature(**{TEXT: text}).items()}
 
     def fingerprint(self, dtype: str, precision: str = "float32") -> dict[str, str]:
-        """What an index of this model depends on, by the name to give when it differs."""
+        """Returns everything on which the tensors in an index depend, by the name to print where it differs."""
         folder = RunFolder(self._run)
         tokenizer = read_bytes(folder.sentencepiece_model) + read_bytes(folder.vocabulary)
-        saved = read_saved(self._run).config  # without the defaults of what an older version did not have
-        options = {name: str(saved.get(name)) for name in IN_FINGERPRINT}
-        found = {
+        # Options that the run's version did not have yet count as None, not as today's defaults.
+        saved = read_saved(self._run).config
+        options = {name: str(saved.get(name)) for name in OPTIONS_IN_FINGERPRINT}
+        return {
             "weights": read_digest(folder.weights).hex()[:16],
             "tokenizer": hashlib.sha256(tokenizer).hexdigest()[:16],
             "dtype": dtype,
-        }
-        return found | {"precision": precision} | options
+            "precision": precision,
+        } | options
 
     def encode(self, side: str, texts: Sequence[str]) -> Rows:
-        """Side ``"a"`` or ``"b"`` of texts: what `heads.cacheable.CacheableModel` keeps, as arrays."""
+        """Returns the tensors of texts as side ``"a"`` or ``"b"``, which depend on the head (see `bi_encoder_base`)."""
         return self.prepare(side)(tf.constant(list(texts)))
 
     def score(self, a: Rows, b: Rows) -> np.ndarray:
-        """Probability that B comes next, ``float32 [rows of b]``; ``a`` has one row, or as many.
+        """Returns the probability that B comes next, ``float32 [rows of b]``.
 
-        ``b`` may be kept in float16.
+        Args:
+            a: A's tensors, with one row for all B or with as many rows as ``b``.
+            b: B's tensors, in float32 or float16.
         """
-        dtype = next(value.dtype.name for name, value in b.items() if name != "mask")
-        sides = {f"a_{name}": tf.constant(value) for name, value in a.items()}
-        sides |= {f"b_{name}": tf.constant(value) for name, value in b.items()}
-        return self._signature(SCORERS[dtype])(**sides)["probabilities"].numpy()[:, 1]
+        dtype = next(value.dtype.name for name, value in b.items() if name != MASK)
+        sides = {name: tf.constant(value) for name, value in join_sides({"a": a, "b": b}).items()}
+        return self._signature(SCORE_SIGNATURES[dtype])(**sides)[PROBABILITIES].numpy()[:, 1]
 
 
-def _in_int8(run: str, side: str) -> Callable[[tf.Tensor], Rows]:
+def _load_in_int8(run: str, side: str) -> EncodeSide:
     from keras_negaposi.serving.int8 import Quantized, run_preprocessor
 
-    preprocessor, encode = run_preprocessor(run), Quantized(run, ENCODE_IDS[side])
-    pack = traced(lambda text: preprocessor.side(side, text), [tf.TensorSpec([None], tf.string)])
+    preprocessor, encode_ids = run_preprocessor(run), Quantized(run, ENCODE_IDS[side])
+    if not isinstance(preprocessor, SeparatePreprocessor):
+        raise TypeError(f"a bi-encoder needs a {SeparatePreprocessor.__name__}")
+    pack_side = preprocessor.side
+    pack = traced(lambda text: pack_side(side, text), [tf.TensorSpec([None], tf.string)])
 
-    def encode_texts(text: tf.Tensor) -> Rows:
+    def encode(text: tf.Tensor) -> Rows:
         packed = pack(text)
-        return encode({name: packed[name] for name in ENCODER_INPUTS})
+        return encode_ids({name: packed[name] for name in ENCODER_INPUTS})
 
-    return encode_texts
+    return encode

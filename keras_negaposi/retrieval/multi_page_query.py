@@ -1,6 +1,6 @@
-"""Several pages as the query: the page to go on from attends to all that led to it, itself among them.
+"""Several pages as one query: suggestions follow the last page, and the pages before it are context.
 
-What a page is about is often said in the pages before it.
+What a page is about is often stated on the pages before it.
 """
 
 from __future__ import annotations
@@ -11,32 +11,41 @@ import numpy as np
 
 from keras_negaposi.retrieval.segment import Rows, is_by_token
 
+_TINY = np.finfo(np.float32).tiny
+
 
 def attend(pages: Sequence[Rows]) -> Rows:
-    """A's side of several pages, from the first to the last, as the side of one.
+    """Combines the encoded pages of a query, so that they can be used like one encoded page A.
 
-    Of a vector of A: self-attention of the last page's, with the softmax of the cosines as weights, at the pages' own
-    length. Of A's tokens: those of all pages, for the head's own attention.
+    - A tensor with one row per token: the tokens of all pages, one page after the other. The head's own attention
+      chooses among them.
+    - A tensor with one vector per page: the last page's vector attends to the vectors of all pages, its own included.
+      This is dot-product attention (Luong et al. 2015, arXiv 1508.04025) without learned parameters.
 
     Args:
-        pages: of `CachedScorer.encode`, one row each: ``[1, dim]``, or ``[1, seq, dim]`` and a ``mask``.
+        pages: of `CachedScorer.encode`, from the first page to the last, one row each: ``[1, dim]``, or
+            ``[1, seq, dim]`` with a ``mask``.
     """
     if len(pages) == 1:
         return pages[0]
-    return {name: _attend(name, [page[name] for page in pages]) for name in pages[0]}
+    return {name: _combine(name, [page[name] for page in pages]) for name in pages[0]}
 
 
-def _attend(name: str, tensors: Sequence[np.ndarray]) -> np.ndarray:
+def _combine(name: str, tensors: Sequence[np.ndarray]) -> np.ndarray:
     if is_by_token(name, tensors[0]):
         return np.concatenate(tensors, axis=1)
-    return _self_attention(np.concatenate(tensors))
+    return _attend_from_last(np.concatenate(tensors))
 
 
-def _self_attention(vectors: np.ndarray) -> np.ndarray:
-    """``[pages, dim]`` -> ``[1, dim]``: what the last vector attends to."""
-    lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+def _attend_from_last(vectors: np.ndarray) -> np.ndarray:
+    """Returns the attention output of the last vector: ``[pages, dim]`` -> ``[1, dim]``.
+
+    The weights are the softmax of the cosines between the last vector and each vector. A weighted mean of vectors is
+    shorter than the vectors themselves; the result is therefore scaled to the weighted mean of their lengths.
+    """
+    lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), _TINY)
     directions = vectors / lengths
     weights = np.exp(directions @ directions[-1])
     weights /= weights.sum()
     attended = weights @ vectors
-    return (attended * (weights @ lengths / max(np.linalg.norm(attended), np.finfo(np.float32).tiny)))[np.newaxis]
+    return (attended * (weights @ lengths / max(np.linalg.norm(attended), _TINY)))[np.newaxis]

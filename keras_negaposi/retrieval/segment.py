@@ -1,46 +1,47 @@
-"""A segment of an index: texts that were encoded together, with their keys and arrays, checked against checksums."""
+"""A segment of an index: a folder with the keys and tensors of texts that were encoded together. It never changes.
+
+``keys.json`` lists the texts' keys. Each tensor is a ``.npy`` file, which is memory-mapped, so that an index may be
+larger than the memory. It has one row per text, or one row per token. The latter are stored one text after the other
+without padding, and ``lengths.npy`` has the number of tokens of each text.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import json
-import re
-import threading
-import zlib
+import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from checkpoints_tools.common import outputs, temporary
 from checkpoints_tools.common.errors import InputError
-from checkpoints_tools.common.files import read_bytes
-from checkpoints_tools.common.json_text import parse_json
-from checkpoints_tools.common.schema import checked
+from checkpoints_tools.common.files import read_bytes, write_json
+from keras_negaposi.retrieval.checked_files import FIX, check_array, checksum, map_array, read_json
 
 KEYS, LENGTHS, MASK = "keys.json", "lengths.npy", "mask"
 DTYPES = ("float16", "float32")
-HALF = re.compile(r"\\u[dD][89a-fA-F]")
-"""How JSON writes half a surrogate pair, which is no text; we write none."""
-FIX = "build the index again in another folder"
-HEADERS = threading.Lock()
-"""Held while NumPy evaluates a header by ``ast``: Python 3.11 counts its depth for all threads together (gh-106905)."""
 
 Rows = dict[str, np.ndarray]
-"""Tensors of some texts by name: ``[rows, dim]``, or ``[rows, seq, dim]`` and then with a ``mask``, ``[rows, seq]``."""
+"""Tensors of some texts by name: ``[texts, dim]``, or ``[texts, seq, dim]`` with a ``mask``, ``[texts, seq]``."""
 
 
 def is_by_token(name: str, array: np.ndarray) -> bool:
-    """Whether a tensor of `Rows` has a row a token, so that it can be padded; or else a row a text."""
+    """Returns whether a tensor of `Rows` has one row per token (and may be padded), not one per text."""
     return name == MASK or array.ndim == 3
 
 
 @dataclasses.dataclass(frozen=True)
 class Segment:
-    """``keys`` of the texts in order, and a memory-mapped array a tensor.
+    """The content of a segment.
 
-    An array has a row a text, or a row a token, of which every text has its two special ones at least. ``checksums``
-    are those of the files by name; empty if an older version wrote the segment.
+    Attributes:
+        path: its folder.
+        keys: of the texts, in the order of the rows.
+        arrays: the tensors by name, ``[texts, dim]`` or ``[tokens, dim]``.
+        lengths: number of tokens of each text, ``int [texts]``; ``None`` if no tensor has one row per token.
+        checksums: by file name; empty if an older version wrote the segment.
     """
 
     path: Path
@@ -51,35 +52,39 @@ class Segment:
 
     @classmethod
     def read(cls, path: Path, checksums: dict[str, int]) -> Segment:
-        """Opens a segment. Its arrays are compared with their checksums when `rows` first reads them.
+        """Opens a segment. The arrays' checksums are compared later, when `rows` first reads the arrays.
 
         Raises:
-            InputError: something in it is missing or damaged.
+            InputError: a file is missing or damaged.
         """
         names = checksums or [file.name for file in path.glob("*.npy")]
-        keys = read_checked(list[str], path / KEYS, checksums.get(KEYS))
+        keys = read_json(list[str], path / KEYS, checksums.get(KEYS))
+
+        # The lengths are small and needed at once, so they are loaded and compared here.
         lengths = None
         if LENGTHS in names:
-            lengths = np.array(_mapped(path / LENGTHS))
-            _check_sum(path / LENGTHS, lengths, checksums)
+            lengths = np.array(map_array(path / LENGTHS))
+            check_array(path / LENGTHS, lengths, checksums)
             if lengths.dtype.kind not in "iu" or lengths.shape != (len(keys),) or lengths.min(initial=1) < 1:
                 raise InputError(f"{path / LENGTHS}: not a number of tokens for each of the {len(keys):,} keys; {FIX}")
-        arrays = {name[:-4]: _mapped(path / name) for name in sorted(names) if name not in (KEYS, LENGTHS)}
+
+        # An array's rows must be the segment's texts or its tokens.
+        arrays = {name[:-4]: map_array(path / name) for name in sorted(names) if name not in (KEYS, LENGTHS)}
         rows = {len(keys)} if lengths is None else {len(keys), int(lengths.sum())}
         for name, array in arrays.items():
             if array.dtype.name not in DTYPES or not array.dtype.isnative or array.ndim != 2 or len(array) not in rows:
                 raise InputError(
-                    f"{path / name}.npy: has {array.dtype} {list(array.shape)}, not the rows of its keys; {FIX}"
+                    f"{path / name}.npy: {array.dtype} {list(array.shape)} does not fit the segment's keys; {FIX}"
                 )
         if not arrays:
-            raise InputError(f"{path}: no array in it; {FIX}")
+            raise InputError(f"{path}: contains no array; {FIX}")
         return cls(path, keys, arrays, lengths, checksums)
 
     def rows(self, start: int, stop: int) -> Rows:
-        """The rows from ``start`` to ``stop``, padded to the longest of them.
+        """Returns the tensors of the texts from ``start`` to ``stop``, padded to the longest of these texts.
 
         Raises:
-            InputError: the segment is damaged.
+            InputError: an array is damaged.
         """
         arrays = self._checked_arrays
         if self.lengths is None:
@@ -88,7 +93,7 @@ class Segment:
         mask = np.arange(lengths.max(initial=0)) < lengths[:, np.newaxis]
         padded = {}
         for name, array in arrays.items():
-            if len(array) == len(self.keys):
+            if len(array) == len(self.keys):  # Every text has two tokens at least, so these are never tokens.
                 padded[name] = array[start:stop]
                 continue
             padded[name] = np.zeros((*mask.shape, array.shape[1]), array.dtype)
@@ -97,72 +102,67 @@ class Segment:
 
     @functools.cached_property
     def _ends(self) -> np.ndarray:
-        return np.concatenate([[0], np.cumsum(self.lengths)])
+        """Where each text's tokens begin, and the last text's end, ``int [texts + 1]``."""
+        return np.concatenate([[0], np.cumsum(() if self.lengths is None else self.lengths)])
 
     @functools.cached_property
     def _checked_arrays(self) -> dict[str, np.ndarray]:
         for name, array in self.arrays.items():
             file = self.path / f"{name}.npy"
             if self.checksums:
-                _check_sum(file, array, self.checksums)
+                check_array(file, array, self.checksums)
             elif not np.isfinite(array).all():
-                raise InputError(f"{file}: has numbers that are not finite; {FIX}")
+                raise InputError(f"{file}: contains values that are not finite; {FIX}")
         return self.arrays
 
     def sums(self) -> dict[str, int]:
-        """Checksums of the files by name, computed if there were none."""
+        """Returns the checksums by file name; computes them if an older version wrote the segment without any."""
         if self.checksums:
             return self.checksums
-        found = {f"{name}.npy": checksum(array) for name, array in self.arrays.items()}
-        found |= {} if self.lengths is None else {LENGTHS: checksum(self.lengths)}
-        return found | {KEYS: checksum(read_bytes(str(self.path / KEYS)))}
+        arrays = self.arrays | ({} if self.lengths is None else {Path(LENGTHS).stem: self.lengths})
+        return _checksums(arrays, read_bytes(str(self.path / KEYS)))
 
     def layout(self) -> dict[str, tuple[str, int]]:
-        """Type and width of each array."""
+        """Returns the type and width of each array; they are the same in all segments of an index."""
         return {name: (array.dtype.name, array.shape[1]) for name, array in self.arrays.items()}
 
     def bytes(self) -> int:
-        """Size of the arrays."""
+        """Returns the size of the arrays."""
         return sum(array.nbytes for array in self.arrays.values())
 
 
-def checksum(content: bytes | np.ndarray) -> int:
-    """CRC-32 of a file's content, or of an array's numbers."""
-    return zlib.crc32(content if isinstance(content, bytes) else np.ascontiguousarray(content))
+def write_segment(path: Path, keys: Sequence[str], arrays: Rows) -> Segment:
+    """Writes a segment; its folder appears only when it is complete.
 
-
-def read_checked(schema: Any, path: Path, expected: int | None) -> Any:  # noqa: ANN401
-    """A JSON file as ``schema``.
-
-    Raises:
-        InputError: it cannot be read, does not have the ``expected`` checksum, or is something else.
+    Args:
+        path: of the new folder.
+        keys: of the texts.
+        arrays: of `unpadded`.
     """
-    content = read_bytes(str(path))
-    if expected is not None and checksum(content) != expected:
-        raise InputError(f"{path}: its checksum is not the one in the manifest; {FIX}")
-    try:
-        text = content.decode()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 at byte {error.start}; {FIX}") from None
-    value = parse_json(text, str(path))
-    if HALF.search(text):
-        try:
-            json.dumps(value, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            raise InputError(f"{path}: half a surrogate pair in it; {FIX}") from None
-    return checked(schema, value, str(path), FIX)
+    with temporary.folder(str(path.parent)) as staging:
+        for name, array in arrays.items():
+            np.save(os.path.join(staging, f"{name}.npy"), array)
+        write_json(os.path.join(staging, KEYS), list(keys))
+        outputs.open_to_others(staging)
+        os.rename(staging, path)
+    return Segment.read(path, _checksums(arrays, (path / KEYS).read_bytes()))
 
 
-def _mapped(file: Path) -> np.ndarray:
-    try:
-        with HEADERS:
-            return np.lib.format.open_memmap(file, mode="r")
-    except FileNotFoundError:
-        raise InputError(f"{file}: no such file; {FIX}") from None
-    except Exception as error:  # NumPy evaluates a header that may hold anything
-        raise InputError(f"{file}: not an array ({str(error):.80}); {FIX}") from None
+def _checksums(arrays: Rows, keys: bytes) -> dict[str, int]:
+    return {f"{name}.npy": checksum(array) for name, array in arrays.items()} | {KEYS: checksum(keys)}
 
 
-def _check_sum(file: Path, array: np.ndarray, checksums: dict[str, int]) -> None:
-    if checksums and checksum(array) != checksums.get(file.name):
-        raise InputError(f"{file}: its checksum is not the one in the manifest; {FIX}")
+def unpadded(batches: Sequence[Rows]) -> Rows:
+    """Returns the arrays of a segment's files: tokens without padding, and the texts' lengths if there are tokens.
+
+    Args:
+        batches: the texts' tensors in order; each batch may be padded to another length.
+    """
+    flat = [
+        {name: array[batch[MASK] > 0] if is_by_token(name, array) else array for name, array in batch.items()}
+        for batch in batches
+    ]
+    arrays = {name: np.concatenate([batch[name] for batch in flat]) for name in flat[0] if name != MASK}
+    masks = [batch[MASK] for batch in batches if MASK in batch]
+    lengths = {Path(LENGTHS).stem: np.concatenate([mask.sum(axis=1) for mask in masks])} if masks else {}
+    return arrays | lengths

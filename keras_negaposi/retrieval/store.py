@@ -1,7 +1,6 @@
-"""An index on disk: what the model keeps of each text, memory-mapped, in segments that are never changed.
+"""An index on disk: the pages, and what the model has computed for each text, in segments that never change.
 
-``manifest.json`` names everything that counts, with checksums, and is replaced in one step; so whatever kills a writer
-leaves the index as it was before or after. It also names what is begun or no longer counts, and only that is removed.
+Writers follow the rules in `manifest`: whatever kills one, the index stays valid, and files of other programs stay.
 """
 
 from __future__ import annotations
@@ -9,78 +8,43 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
 
-import msgspec
 import numpy as np
 
-from checkpoints_tools.common import outputs, temporary
 from checkpoints_tools.common.errors import InputError, quoted
-from checkpoints_tools.common.files import is_remote, list_folder, read_text, remove_tree, write_json
-from checkpoints_tools.common.json_text import parse_json
-from checkpoints_tools.common.schema import checked
-from keras_negaposi.retrieval.segment import (
-    FIX,
-    KEYS,
-    LENGTHS,
-    MASK,
-    Rows,
-    Segment,
-    checksum,
-    is_by_token,
-    read_checked,
+from checkpoints_tools.common.files import is_remote, list_folder, remove_tree, write_json
+from keras_negaposi.retrieval.checked_files import FIX, checksum, read_json
+from keras_negaposi.retrieval.manifest import (
+    MANIFEST,
+    PAGES,
+    PAGES_END,
+    SCHEMA,
+    SEGMENT,
+    Manifest,
+    read_manifest,
+    write_manifest,
 )
+from keras_negaposi.retrieval.segment import KEYS, Rows, Segment, unpadded, write_segment
 from keras_negaposi.runtime import folder_lock
 
-SCHEMA = 1
-MANIFEST = "manifest.json"
-SEGMENT, PAGES, PAGES_END = "segment-", "pages-", ".json"
 LEAST_LIVE = 0.5
-"""A segment is written again without its dead rows when fewer than this share are alive."""
-MOST_READS = 20
-"""How often a reader begins again, because a writer has replaced the manifest in between."""
-
-PagesFile = Annotated[str, msgspec.Meta(pattern=rf"^({PAGES}[0-9]{{6,12}}\.json)?\Z")]
-SegmentFolder = Annotated[str, msgspec.Meta(pattern=rf"^{SEGMENT}[0-9]{{6,12}}\Z")]
-Ours = Annotated[str, msgspec.Meta(pattern=rf"^({SEGMENT}[0-9]{{6,12}}|{PAGES}[0-9]{{6,12}}\.json)\Z")]
-
-
-class Manifest(msgspec.Struct):
-    """What `MANIFEST` holds.
-
-    Attributes:
-        schema: `SCHEMA`.
-        model: see `Store`.
-        about: see `Store`.
-        pages: file of the pages; empty until it is written for the first time.
-        segments: folders, in order.
-        checksums: CRC-32 by path in the index; ``None`` in what an older version wrote.
-        begun: what is being written, or is to be removed.
-    """
-
-    schema: Literal[1]
-    model: dict[str, str]
-    about: dict[str, Any]
-    pages: PagesFile
-    segments: list[SegmentFolder]
-    checksums: dict[str, int] | None = None
-    begun: list[Ours] = []
+"""A segment is rewritten without unused rows when less than this share of its rows is still used."""
 
 
 class Store:
     """The index in a folder.
 
     Args:
-        path: a local folder, since it is memory-mapped.
+        path: a local folder, since the arrays are memory-mapped.
 
     Attributes:
-        model: what the vectors depend on, by its name in a message.
+        model: properties of the model on which the stored tensors depend, such as its weights' digest.
         pages: title -> text.
-        about: what else was written with the index.
-        segments: by name.
+        about: further information for readers of the index, such as the run's folder.
+        segments: by folder name.
 
     Raises:
-        InputError: the folder holds something that is no index, or another version's.
+        InputError: the folder contains something that is not an index, an index of another version, or a damaged one.
     """
 
     def __init__(self, path: str) -> None:
@@ -95,18 +59,18 @@ class Store:
         self._next_pages: tuple[str, int, dict[str, str]] | None = None
         self._begun: list[str] = []
         if (self.path / MANIFEST).exists():
-            self._read()
+            read_manifest(self.path, self._open)
         elif others := [name for name in list_folder(path) if not folder_lock.is_leftover(name)]:
             raise InputError(
-                f"{path}: not an index (it has no {MANIFEST}, and holds {quoted(others[0])}); give a new folder"
+                f"{path}: not an index (it has no {MANIFEST} and contains {quoted(others[0])}); give a new folder"
             )
 
     def exists(self) -> bool:
-        """Whether there is an index."""
+        """Returns whether the folder contains an index."""
         return bool(self._pages_file)
 
     def named(self, group: str, key: str) -> str:
-        """A value of ``model`` or ``about``.
+        """Returns a value of ``model`` or ``about``.
 
         Raises:
             InputError: the manifest lacks it.
@@ -117,83 +81,15 @@ class Store:
         return value
 
     def keys(self) -> set[str]:
-        """Of all texts that are kept."""
+        """Returns the keys of all stored texts."""
         return {key for segment in self.segments.values() for key in segment.keys}
 
     def bytes(self) -> int:
-        """Size of all arrays."""
+        """Returns the size of all arrays."""
         return sum(segment.bytes() for segment in self.segments.values())
 
-    def begin(self, model: Mapping[str, str], about: Mapping[str, object], pages: Mapping[str, str]) -> None:
-        """Begins to write.
-
-        The pages of a new index are ``pages`` from now on, and their rows may come later. An index that exists keeps
-        its own for its readers until `finish`.
-        """
-        self.path.mkdir(parents=True, exist_ok=True)
-        self.model, self.about = dict(model), dict(about)
-        self._remove_begun()
-        if self.exists() and self.pages == pages:
-            self._write_manifest()
-            return
-        name = self._free(PAGES, [self._pages_file], PAGES_END)
-        self._begin_file(name)
-        write_json(str(self.path / name), dict(pages))
-        self._next_pages = name, checksum((self.path / name).read_bytes()), dict(pages)
-        if not self.exists():
-            self._take_pages()
-            self._write_manifest()
-
-    def add(self, keys: Sequence[str], batches: Sequence[Rows]) -> None:
-        """Adds a segment: the index holds it when this returns, and nothing of it when this is interrupted.
-
-        Args:
-            keys: of the texts.
-            batches: their rows, in order; each may be padded to a length of its own.
-
-        Raises:
-            InputError: a number is not finite.
-        """
-        arrays = _joined(batches)
-        for tensor, array in arrays.items():
-            if not np.isfinite(array).all():
-                raise InputError(f"{self.path}: the model's {tensor} has numbers that are not finite in {array.dtype}")
-        name = self._free(SEGMENT, self.segments)
-        self._begin_file(name)
-        with temporary.folder(str(self.path)) as staging:
-            for tensor, array in arrays.items():
-                np.save(os.path.join(staging, f"{tensor}.npy"), array)
-            write_json(os.path.join(staging, KEYS), list(keys))
-            outputs.open_to_others(staging)
-            os.rename(staging, self.path / name)
-        sums = {f"{tensor}.npy": checksum(array) for tensor, array in arrays.items()}
-        sums[KEYS] = checksum((self.path / name / KEYS).read_bytes())
-        self.segments[name] = Segment.read(self.path / name, sums)
-        self._begun.remove(name)
-        self._write_manifest()
-
-    def finish(self, wanted: set[str]) -> None:
-        """Makes the pages of `begin` count, and drops the rows of other texts where they are many enough to matter."""
-        gone = []
-        for name, segment in list(self.segments.items()):
-            live = [row for row, key in enumerate(segment.keys) if key in wanted]
-            if len(live) >= LEAST_LIVE * len(segment.keys) and live:
-                continue
-            if live:
-                rows = segment.rows(0, len(segment.keys))
-                self.add([segment.keys[row] for row in live], [{name: array[live] for name, array in rows.items()}])
-            gone.append(name)
-        for name in gone:
-            del self.segments[name]
-        self._begun += gone
-        self._take_pages()
-        self._write_manifest()
-        if self._begun:
-            self._remove_begun()
-            self._write_manifest()
-
     def chunks(self, size: int, wanted: Collection[str] | None = None) -> Iterator[tuple[list[str], Rows]]:
-        """All rows, or those of the ``wanted`` keys, ``size`` at a time at most, with their texts' keys."""
+        """Yields the keys and tensors of all texts, or of the ``wanted`` keys; at most ``size`` texts at a time."""
         for segment in self.segments.values():
             for start in range(0, len(segment.keys), size):
                 stop = min(start + size, len(segment.keys))
@@ -204,59 +100,109 @@ class Store:
                     rows = segment.rows(start, stop)
                     yield [keys[row] for row in chosen], {name: array[chosen] for name, array in rows.items()}
 
-    def _read(self) -> None:
-        """Reads what the manifest names; again, if a writer has replaced the manifest and removed something since."""
-        path = str(self.path / MANIFEST)
-        for _ in range(MOST_READS):
-            text = read_text(path)
-            content = parse_json(text, path)
-            if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-                raise InputError(f"{path}: not the manifest of this version's index; give a new folder")
-            try:
-                return self._take(checked(Manifest, content, path, FIX))
-            except InputError as error:
-                problem = error
-                if read_text(path) == text:
-                    break
-        raise InputError(f"{self.path}: the index is damaged: {problem}")
+    def begin(self, model: Mapping[str, str], about: Mapping[str, object], pages: Mapping[str, str]) -> None:
+        """Starts an update.
 
-    def _take(self, manifest: Manifest) -> None:
-        sums, pages = manifest.checksums, {}
+        A new index has the ``pages`` from now on, although their tensors are added later. In an existing index, readers
+        see the old pages until `finish`.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.model, self.about = dict(model), dict(about)
+        self._remove_begun()
+        if self.exists() and self.pages == pages:
+            self._write_manifest()
+            return
+        name = self._unused_name(PAGES, [self._pages_file], PAGES_END)
+        self._begin_file(name)
+        write_json(str(self.path / name), dict(pages))
+        self._next_pages = name, checksum((self.path / name).read_bytes()), dict(pages)
+        if not self.exists():
+            self._switch_pages()
+            self._write_manifest()
+
+    def add(self, keys: Sequence[str], batches: Sequence[Rows]) -> None:
+        """Adds a segment. When this returns, the index contains it; when this is interrupted, nothing of it.
+
+        Args:
+            keys: of the texts.
+            batches: the texts' tensors in order; each batch may be padded to another length.
+
+        Raises:
+            InputError: a value is not finite.
+        """
+        arrays = unpadded(batches)
+        for tensor, array in arrays.items():
+            if not np.isfinite(array).all():
+                raise InputError(f"{self.path}: the model's {tensor} has values that are not finite in {array.dtype}")
+        name = self._unused_name(SEGMENT, self.segments)
+        self._begin_file(name)
+        self.segments[name] = write_segment(self.path / name, keys, arrays)
+        self._begun.remove(name)
+        self._write_manifest()
+
+    def finish(self, wanted: set[str]) -> None:
+        """Finishes an update: switches to the pages of `begin` and removes unused rows.
+
+        Args:
+            wanted: keys of the texts that are still used. A segment with few of them is rewritten (`LEAST_LIVE`).
+        """
+        # Copy what is still used out of the segments that are mostly unused.
+        removed = []
+        for name, segment in list(self.segments.items()):
+            live = [row for row, key in enumerate(segment.keys) if key in wanted]
+            if len(live) >= LEAST_LIVE * len(segment.keys) and live:
+                continue
+            if live:
+                rows = segment.rows(0, len(segment.keys))
+                self.add([segment.keys[row] for row in live], [{name: array[live] for name, array in rows.items()}])
+            removed.append(name)
+
+        # Name only the new files in the manifest, and remove the old ones after that.
+        for name in removed:
+            del self.segments[name]
+        self._begun += removed
+        self._switch_pages()
+        self._write_manifest()
+        if self._begun:
+            self._remove_begun()
+            self._write_manifest()
+
+    def _open(self, manifest: Manifest) -> None:
+        """Opens the files that a manifest names.
+
+        Raises:
+            InputError: one is missing or damaged, or its arrays differ from the others in type or width.
+        """
+        pages = {}
         if manifest.pages:
-            pages = read_checked(dict[str, str], self.path / manifest.pages, _sum_of(sums, manifest.pages, self.path))
+            file = self.path / manifest.pages
+            pages = read_json(dict[str, str], file, manifest.checksum_of(manifest.pages, self.path))
         segments = {}
         for name in manifest.segments:
-            own = {path.partition("/")[2]: value for path, value in (sums or {}).items() if path.startswith(f"{name}/")}
-            if sums is not None and KEYS not in own:
-                raise InputError(f"{self.path / MANIFEST}: checksums: none of {name}; {FIX}")
-            segments[name] = Segment.read(self.path / name, own)
+            manifest.checksum_of(f"{name}/{KEYS}", self.path)  # Without it the segment would seem an older version's.
+            segments[name] = Segment.read(self.path / name, manifest.checksums_in(name))
         layouts = [segment.layout() for segment in segments.values()]
         for name, layout in zip(segments, layouts, strict=True):
             if layout != layouts[0] or any(dtype != manifest.model.get("dtype", dtype) for dtype, _ in layout.values()):
-                raise InputError(f"{self.path / name}: its arrays are of another type or width than the others; {FIX}")
+                raise InputError(f"{self.path / name}: its arrays differ in type or width from the others; {FIX}")
         self.model, self.about, self.pages, self.segments = manifest.model, manifest.about, pages, segments
-        self._pages_file, self._begun = manifest.pages, manifest.begun
-        self._pages_sum = (sums or {}).get(manifest.pages) or _sum_of_file(self.path, manifest.pages)
+        self._pages_file, self._begun = manifest.pages, list(manifest.begun)
+        self._pages_sum = (manifest.checksums or {}).get(manifest.pages) or self._sum_of_file(manifest.pages)
 
     def _write_manifest(self) -> None:
         checksums = {f"{name}/{file}": crc for name, seg in self.segments.items() for file, crc in seg.sums().items()}
         if self._pages_file:
             checksums[self._pages_file] = self._pages_sum
-        manifest = {
-            "schema": SCHEMA,
-            "model": self.model,
-            "about": self.about,
-            "pages": self._pages_file,
-            "segments": list(self.segments),
-            "checksums": dict(sorted(checksums.items())),
-        }
-        write_json(str(self.path / MANIFEST), manifest | ({"begun": self._begun} if self._begun else {}))
+        segments = list(self.segments)
+        manifest = Manifest(SCHEMA, self.model, self.about, self._pages_file, segments, checksums, list(self._begun))
+        write_manifest(self.path, manifest)
 
     def _begin_file(self, name: str) -> None:
+        """Records that a file or folder is being written, so that it is removed if this process is killed."""
         self._begun.append(name)
         self._write_manifest()
 
-    def _take_pages(self) -> None:
+    def _switch_pages(self) -> None:
         if self._next_pages:
             self._begun += [self._pages_file] if self._pages_file else []
             self._pages_file, self._pages_sum, self.pages = self._next_pages
@@ -268,41 +214,17 @@ class Store:
             remove_tree(str(self.path / name))
         self._begun = []
 
-    def _free(self, prefix: str, used: Iterable[str], end: str = "") -> str:
-        """The name after those used, skipping files in the folder that are not ours."""
+    def _unused_name(self, prefix: str, used: Iterable[str], end: str = "") -> str:
+        """Returns the name after those used; names of other programs' files in the folder are skipped."""
         number = 1 + max([_number(name, prefix) for name in used], default=0)
         while os.path.lexists(self.path / f"{prefix}{number:06d}{end}"):
             number += 1
         return f"{prefix}{number:06d}{end}"
 
-
-def _joined(batches: Sequence[Rows]) -> Rows:
-    """The arrays of a segment's files: rows of tokens without what pads them, and the texts' lengths then."""
-    flat = [
-        {n: array[batch[MASK] > 0] if is_by_token(n, array) else array for n, array in batch.items()}
-        for batch in batches
-    ]
-    arrays = {name: np.concatenate([batch[name] for batch in flat]) for name in flat[0] if name != MASK}
-    masks = [batch[MASK] for batch in batches if MASK in batch]
-    lengths = {Path(LENGTHS).stem: np.concatenate([mask.sum(axis=1) for mask in masks])} if masks else {}
-    return arrays | lengths
-
-
-def _sum_of(checksums: Mapping[str, int] | None, name: str, path: Path) -> int | None:
-    if checksums is not None and name not in checksums:
-        raise InputError(f"{path / MANIFEST}: checksums: none of {name}; {FIX}")
-    return checksums[name] if checksums else None
-
-
-def _sum_of_file(path: Path, name: str) -> int:
-    return checksum((path / name).read_bytes()) if name else 0
+    def _sum_of_file(self, name: str) -> int:
+        return checksum((self.path / name).read_bytes()) if name else 0
 
 
 def _number(name: str, prefix: str) -> int:
     digits = name.removeprefix(prefix).split(".")[0]
     return int(digits) if digits.isdigit() else 0
-
-
-def in_order(keys: Iterable[str], lengths: Mapping[str, int]) -> list[str]:
-    """Keys by the length of their texts, so that similar lengths are encoded and kept together."""
-    return sorted(keys, key=lambda key: (lengths[key], key))

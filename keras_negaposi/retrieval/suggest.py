@@ -1,11 +1,11 @@
-"""Suggestions as text for a terminal or a program, and as a page for a person."""
+"""Suggests pages of an index: resolves the request, ranks, filters, and renders the answer as text and as HTML."""
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import logging
-import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 
 from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import InputError
@@ -17,98 +17,160 @@ from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.pairs import read_links
 from keras_negaposi.data.texts import check_text
 from keras_negaposi.retrieval.html_page import render_page
-from keras_negaposi.retrieval.link_formats import ALL, LINKS, first_of_documents, linked_pages, one_line
+from keras_negaposi.retrieval.link_formats import LINKS
 from keras_negaposi.retrieval.search import Index, Suggestion
+from keras_negaposi.retrieval.text_formats import FORMATS
 from keras_negaposi.serving.scorer import Scorer
 
 logger = logging.getLogger(__name__)
 
-EXCERPT = 60
-_UNPRINTABLE = re.compile(r"[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-"""What JSON allows as it is, but breaks a line or cannot be written."""
+PAGES_FOR_LINKS = 1000
+"""Pages that are ranked to find enough different documents for links."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Query:
+    """What pages are suggested for.
+
+    Attributes:
+        name: the last page's title, or the text itself if it is not a page.
+        titles: of the pages; the others are context of the last one. Empty for a text that is not a page.
+        texts: of the pages, or the text.
+    """
+
+    name: str
+    titles: tuple[str, ...]
+    texts: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """The options, with everything that they name found and loaded.
+
+    Attributes:
+        queries: one, or one for each page of the index.
+        links: (a, b) where B is known to come next after A.
+        documents: finds the document in a title.
+        least: pages that are less probable are not suggested.
+        reranker: sorts the best pages; ``None`` if they stay in the index's order.
+    """
+
+    queries: list[Query]
+    links: set[tuple[str, str]]
+    documents: Documents
+    least: float
+    reranker: Scorer | None
 
 
 def suggest(path: str, config: SuggestConfig) -> str:
-    """Ranks for the page or text that is named and gives the answer as text; writes ``--html`` if it is wanted.
+    """Suggests pages for ``--title`` or ``--text`` and returns them as text; writes the file of ``--html``.
 
     Raises:
-        InputError: the index, its model, the title or the text cannot be used.
+        InputError: the index, its model, a title or the text cannot be used.
     """
     index = Index(path, config.run, config.approximate)
-    reranker = Scorer(config.reranker) if config.rerank else None
+    request = resolve(index, config)
+    ranked = compute(index, request, config)
+    kept = {position: filter_ranked(suggestions, request, config) for position, suggestions in ranked}
+    return render(index, request, [kept[position] for position in sorted(kept)], config)
+
+
+def resolve(index: Index, config: SuggestConfig) -> Request:
+    """Finds the pages, links and models that the options name.
+
+    Raises:
+        InputError: one of them cannot be used.
+    """
+    reranker = Scorer(config.reranker) if config.rerank and config.reranker else None
     links = _links(index, config)
-    to_paste = config.format in LINKS
     documents = Documents(str(index.scorer.config["group_pattern"]))
-
-    linked: dict[str, set[str]] = {}
-    for a, b in links if config.skip_linked or to_paste else ():
-        linked.setdefault(a, set()).add(b)
-
-    def skipped(titles: Sequence[str]) -> set[str]:
-        skip = {*titles, *(b for title in titles[-1:] for b in linked.get(title, ()))}
-        return skip | linked_pages(titles[-1:], index.store.pages, links, documents) if to_paste else skip
-
-    def kept(found: list[Suggestion]) -> list[Suggestion]:
-        found = [suggestion for suggestion in found if suggestion.score >= least]
-        return first_of_documents(found, documents)[: config.top] if to_paste else found
-
     least = config.min_probability
     if least is None:
-        least = index.scorer.threshold if to_paste else 0.0
+        least = index.scorer.threshold if config.format in LINKS else 0.0
+    return Request(_queries(index, config), links, documents, least, reranker)
+
+
+def compute(index: Index, request: Request, config: SuggestConfig) -> Iterator[tuple[int, list[Suggestion]]]:
+    """Yields the position of each query and its most probable pages, without those that are not to be suggested."""
+    linked: dict[str, set[str]] = defaultdict(set)
+    if config.skip_linked:
+        for a, b in request.links:
+            linked[a].add(b)
+
+    def skipped(query: Query) -> set[str]:
+        if config.format in LINKS:
+            return {*query.titles} | _pages_of_linked_documents(query.titles[-1:], index.store.pages, request)
+        return {*query.titles}.union(*(linked.get(title, ()) for title in query.titles[-1:]))
+
+    texts, skips = [query.texts for query in request.queries], [skipped(query) for query in request.queries]
+    top = PAGES_FOR_LINKS if config.format in LINKS else config.top
+    each = index.suggest_each(texts, top, skips, config.rerank, request.reranker)
+    return Ticker("ranking pages", len(texts)).watch(each)
+
+
+def filter_ranked(suggestions: Sequence[Suggestion], request: Request, config: SuggestConfig) -> list[Suggestion]:
+    """Returns the suggestions that are probable enough; for links only the best page of each document."""
+    probable = [suggestion for suggestion in suggestions if suggestion.score >= request.least]
+    if config.format not in LINKS:
+        return probable
+    best: dict[str, Suggestion] = {}
+    for suggestion in probable:
+        best.setdefault(request.documents(suggestion.title), suggestion)
+    return list(best.values())[: config.top]
+
+
+def render(index: Index, request: Request, kept: Sequence[Sequence[Suggestion]], config: SuggestConfig) -> str:
+    """Writes the HTML page, if there is to be one, and returns the suggestions as text; nothing for all pages."""
+    queries = request.queries
+    if config.html:
+        texts = index.store.pages | {query.name: "\n".join(query.texts) for query in queries}
+        suggested = {query.name: suggestions for query, suggestions in zip(queries, kept, strict=True)}
+        write_text(config.html, render_page(texts, suggested, request.links))
+        say(f"suggestions for {len(suggested):,} pages written to {config.html}")
+    if config.title is None and config.text is None:
+        return ""
+    (query,), (best,) = queries, kept
+    if not best and request.least:
+        logger.warning("no page is probable enough (--min_probability %.3g)", request.least)
+    if config.format in FORMATS:
+        return FORMATS[config.format](best)
+    about = index.store.about.get("files", {})
+    files = checked(dict[str, str], about, str(index.store.path), "build the index again")
+    return LINKS[config.format](best, request.documents, query.titles[-1] if query.titles else None, files)
+
+
+def _queries(index: Index, config: SuggestConfig) -> list[Query]:
+    """Returns the query of ``--text`` or ``--title``, or one for each page of the index if neither is given."""
     if config.text is not None:
         check_text(config.text, "--text")
-        titles, queries = [[]], {config.text: [config.text]}
-    else:
-        titles = [list(map(index.title, config.title))] if config.title else [[title] for title in index.store.pages]
-        queries = {led[-1]: list(map(index.text, led)) for led in titles}
-    top = config.top if not to_paste else ALL
-    each = index.suggest_each(list(queries.values()), top, list(map(skipped, titles)), config.rerank, reranker)
-    ranked = {i: kept(best) for i, best in Ticker("ranking for", len(queries)).watch(each)}
-    found = {name: ranked[i] for i, name in enumerate(queries)}
-    if config.html:
-        texts = index.store.pages | {name: "\n".join(query) for name, query in queries.items()}
-        write_text(config.html, render_page(texts, found, links))
-        say(f"suggestions for {len(found):,} pages in {config.html}")
-    if config.title is None and config.text is None:  # all pages: they are in the file
-        return ""
-    (best,) = found.values()
-    if not best and least:
-        logger.warning("no page is likely enough (--min_probability %.3g)", least)
-    if to_paste:
-        files = checked(dict[str, str], index.store.about.get("files", {}), path, "make the index again")
-        return LINKS[config.format](best, documents, titles[0][-1] if config.title else None, files)
-    return FORMATS[config.format](best)
-
-
-def as_table(suggestions: Sequence[Suggestion]) -> str:
-    """One line a page, its text cut."""
-    return "\n".join(f"{s.score:.3f}  {one_line(s.title)}  {one_line(s.text)[:EXCERPT]}" for s in suggestions)
-
-
-def as_tsv(suggestions: Sequence[Suggestion]) -> str:
-    """Probability, title and text, tab-separated."""
-    return "\n".join(f"{s.score:.6f}\t{one_line(s.title)}\t{one_line(s.text)}" for s in suggestions)
-
-
-def as_json(suggestions: Sequence[Suggestion]) -> str:
-    """A list of objects."""
-    rows = [{"title": s.title, "score": round(s.score, 6), "text": s.text} for s in suggestions]
-    text = json.dumps(rows, ensure_ascii=False, indent=1)
-    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
-FORMATS = {"table": as_table, "tsv": as_tsv, "json": as_json}
+        return [Query(config.text, (), (config.text,))]
+    if config.title:
+        titles = tuple(index.title(title) for title in config.title)
+        return [Query(titles[-1], titles, tuple(index.text(title) for title in titles))]
+    return [Query(title, (title,), (text,)) for title, text in index.store.pages.items()]
 
 
 def _links(index: Index, config: SuggestConfig) -> set[tuple[str, str]]:
-    """Pairs known to follow each other: of the file given, or of the one that the model was trained on."""
+    """Returns the pairs (a, b) of ``--negaposi`` where B comes next, or else of the file that the run was trained on.
+
+    Raises:
+        InputError: the run's file no longer exists, and ``--skip_linked`` needs it.
+    """
     if config.negaposi:
         return read_links(config.negaposi)
     trained_on = index.scorer.config.get("negaposi")
     if trained_on and exists(trained_on):
         return read_links(trained_on)
     if config.skip_linked:
-        raise InputError(f"--skip_linked: {trained_on}: no such file any more; give the pairs as --negaposi")
+        raise InputError(f"--skip_linked: {trained_on}: file not found; give the pairs as --negaposi")
     if config.html or config.format in LINKS:
-        logger.warning("%s: no such file any more, so no link is known; give the pairs as --negaposi", trained_on)
+        logger.warning("%s: file not found, so that no link is known; give the pairs as --negaposi", trained_on)
     return set()
+
+
+def _pages_of_linked_documents(titles: Sequence[str], pages: Iterable[str], request: Request) -> set[str]:
+    """Returns the pages of A's own document, and of every document to which one of its pages is known to link."""
+    documents = request.documents
+    own = {documents(title) for title in titles}
+    linked = own | {documents(b) for a, b in request.links if documents(a) in own}
+    return {page for page in pages if documents(page) in linked}

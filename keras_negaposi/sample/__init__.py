@@ -1,6 +1,6 @@
-"""The small sample that ships with the package: a generated slide corpus and a tiny BERT pre-trained on its like."""
+"""The package's sample: generated slide decks with labelled pairs, and a tiny BERT pre-trained on similar decks."""
 
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "data"
-"""Holds ``honbun_data.json``, ``negaposi.json`` and a TF1 BERT with its tokenizer."""
+"""Contains ``honbun_data.json``, ``negaposi.json``, and a TF1 BERT with its tokenizer."""

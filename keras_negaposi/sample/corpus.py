@@ -1,8 +1,8 @@
 """Generates the sample's slide decks from the phrase book, and labelled pairs of slides from the decks.
 
-A deck walks through the aspects of one topic. Each slide says at which place it stands, says something about its own
-aspect and announces the next one, in sentences that share no words with each other. So what comes next cannot be told
-from letters: a model has to know which sentences belong to one topic, and to count.
+A deck presents the aspects of one topic. Each slide gives its place in the deck, makes a statement about its own aspect
+and announces the next one, in sentences that share no words. So shared characters do not reveal which slide comes next:
+a model has to know which sentences belong to one topic, and to count.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from keras_negaposi.data.pairs import Pair
 
 DECKS_A_SHELF = 12
 TOPICS_A_SHELF = 3
-"""Negatives are drawn within a shelf of decks, so that a cut between shelves crosses no pair."""
+"""Negative pairs stay within a shelf of decks, so that a split between shelves separates no pair."""
 
 _ANNOUNCEMENTS = (
     "次は{}",
@@ -38,7 +38,7 @@ _ORDINALS = (
     ("五つ目は", "五番目に", "第五に"),
     ("六つ目は", "六番目に", "第六に"),
 )
-"""How the slides at places 1 to 6 begin."""
+"""Beginnings of the slides at places 1 to 6."""
 _WELCOMES = ("{}の話", "{}入門", "{}メモ", "はじめての{}", "{}の勉強会より")
 _CLOSINGS = tuple(
     thanks + end
@@ -65,20 +65,20 @@ class Deck:
 
 
 def make_decks(shelves: int, seed: int, taken: frozenset[str] = frozenset()) -> list[Deck]:
-    """Generates ``shelves * DECKS_A_SHELF`` decks, those of a shelf side by side.
+    """Generates ``shelves * DECKS_A_SHELF`` decks, shelf by shelf; no two slides have the same text.
 
     Args:
-        shelves: how many groups of decks.
-        seed: of every draw.
-        taken: texts that no slide may have, beside those of the slides generated before it.
+        shelves: number of groups of decks.
+        seed: seed of the random numbers.
+        taken: further texts that no slide may have.
 
     Raises:
-        InputError: the phrase book is exhausted.
+        InputError: the phrase book is too small for so many decks.
     """
     book = read_phrases()
     rng = random.Random(seed)
     used = set(taken)
-    decks = []
+    decks: list[Deck] = []
     for _ in range(shelves):
         topics = rng.sample(sorted(book), TOPICS_A_SHELF)
         for place in range(DECKS_A_SHELF):
@@ -90,20 +90,21 @@ def make_decks(shelves: int, seed: int, taken: frozenset[str] = frozenset()) -> 
 
 
 def read_phrases() -> dict[str, dict[str, dict[str, list[str]]]]:
-    """The phrase book: topic -> aspect -> ``cues`` and ``answers``."""
+    """Reads the phrase book: topic -> aspect -> ``cues`` and ``answers``."""
     return tomllib.loads(resources.files("keras_negaposi.sample").joinpath("phrases.toml").read_text(encoding="utf-8"))
 
 
-def draw_pairs(decks: Sequence[Deck], seed: int) -> list[Pair]:
-    """Labelled pairs, as many of either class, shuffled.
+def make_pairs(decks: Sequence[Deck], seed: int) -> list[Pair]:
+    """Makes labelled pairs, equally many of both classes, in random order.
 
-    Every slide that announces something is A once at most; half of them keep the slide that follows as B, the others
-    are given one that follows an A of another deck of their shelf, on another topic or at another place. So every B is
-    used once, and neither A nor B alone tells the label.
+    Every slide that announces another is A at most once. Half of them have the next slide as B; the others have the
+    slide after an A of another deck of their shelf, on another topic or at another place. So every B is used once, and
+    neither A nor B alone reveals the label.
     """
     rng = random.Random(seed)
-    pairs = []
+    pairs: list[Pair] = []
     for start in range(0, len(decks), DECKS_A_SHELF):
+        # Every two adjacent slides of the shelf; half of them exchange their B.
         steps = [
             (number, a, b)
             for number, deck in enumerate(decks[start : start + DECKS_A_SHELF])
@@ -124,6 +125,11 @@ def draw_pairs(decks: Sequence[Deck], seed: int) -> list[Pair]:
 def _make_deck(
     topic: str, aspects: dict[str, dict[str, list[str]]], name: str, rng: random.Random, used: set[str]
 ) -> Deck:
+    """Generates a deck: a title slide, one slide for each aspect in random order, and a closing.
+
+    Raises:
+        InputError: the phrase book is too small for so many decks.
+    """
     order = rng.sample(sorted(aspects), len(aspects))
     slides = []
     for place, (aspect, announced) in enumerate(zip([None, *order], [*order, None], strict=True)):
@@ -132,7 +138,7 @@ def _make_deck(
             if text not in used:
                 break
         else:
-            raise InputError(f"more decks than the phrase book has slides on {topic}; make fewer shelves")
+            raise InputError(f"the phrase book has no more slides on {topic}; make fewer shelves")
         slides.append(Slide(f"{name},{place:03d}", text, place))
     return Deck(topic, tuple(slides))
 
@@ -145,6 +151,7 @@ def _slide_text(
     announced: str | None,
     rng: random.Random,
 ) -> str:
+    """Generates a slide's text: its own aspect (``None``: the title slide) and the next (``None``: the closing)."""
     if aspect is None:
         body = rng.choice(_WELCOMES).format(topic)
     else:
@@ -155,7 +162,7 @@ def _slide_text(
 
 
 def _mismatch(steps: list[tuple[int, Slide, Slide]], topics: list[str], rng: random.Random) -> list[Pair]:
-    """Gives each A a B of another deck: at the right place but on another topic, or on its topic at another place."""
+    """Pairs each A with a B of another deck: on another topic at the next place, or on its topic at another place."""
     free = [(number, b) for number, _, b in steps]
     pairs = []
     for number, a, _ in steps:

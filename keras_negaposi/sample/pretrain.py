@@ -19,14 +19,33 @@ from keras_negaposi.training.optimizer import CLIP_NORM, WEIGHT_DECAY, warmup_th
 
 MASKED_SHARE = 0.15
 PREDICTIONS = 10
-"""Most pieces masked in one pair."""
+"""Maximum number of masked pieces per pair."""
 WORD_BEGINS = "\u2581"
-"""SentencePiece's mark of a space, which begins a word."""
+"""SentencePiece's symbol for a space, with which a word begins."""
 MASKED_WEIGHT = 0.3
-"""Of the masked pieces' loss beside the next sentence's, which would be drowned."""
+"""Weight of the masked pieces' loss; with a larger one it would dominate the next-sentence loss."""
 WARMUP = 0.1
+EPOCHS = 20
+"""Number of times that the training reports its losses."""
 
 Batch = tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """How to pre-train.
+
+    Attributes:
+        steps: number of optimizer steps.
+        batch_size: pairs per step.
+        learning_rate: peak learning rate.
+        seed: seed of masks and weights.
+    """
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+    seed: int
 
 
 def pretrain(
@@ -34,38 +53,36 @@ def pretrain(
     tokenizer: Tokenizer,
     vectors: np.ndarray,
     packed: Iterable[dict[str, np.ndarray]],
-    steps: int,
-    batch_size: int,
-    learning_rate: float,
-    seed: int,
+    schedule: Schedule,
 ) -> dict[str, np.ndarray]:
-    """Trains from random weights and the given word vectors.
+    """Pre-trains a BERT from random weights and the given word vectors.
 
-    From random word vectors, too, a network of this size stays at chance in the next-sentence task: its gradients
-    are those of a parity until pieces that belong together look alike.
+    If the word vectors are random as well, a network of this size stays at chance in the next-sentence task: until
+    related pieces have similar vectors, the task is as hard to learn as a parity function.
 
     Args:
-        config: the architecture.
-        tokenizer: says which ids are never masked, and which one masks.
-        vectors: ``float32 [vocab, hidden]``, the word embeddings at the start; see `word_vectors`.
-        packed: endless chunks of features, `batch_size` pairs or more each; the label is "B comes next".
-        steps: optimizer updates.
-        batch_size: pairs an update.
-        learning_rate: the highest one.
-        seed: of masks, weights and dropout.
+        config: architecture of the BERT.
+        tokenizer: gives the ids of special pieces.
+        vectors: initial word embeddings, ``float32 [vocab, hidden]``; see `word_vectors`.
+        packed: endless chunks of features with at least ``batch_size`` pairs each; label 1 means "B comes next".
+        schedule: length and size of the training.
 
     Returns:
-        Every variable, pre-training heads included, under its TF1 name.
+        All variables, including those of the pre-training outputs, under their TF1 names.
     """
-    tf_keras.utils.set_random_seed(seed)
-    # A tiny network on endless data overfits nothing; dropout only hides the faint next-sentence signal.
+    tf_keras.utils.set_random_seed(schedule.seed)
+
+    # A tiny network does not overfit endless data; dropout would only hide the weak next-sentence signal.
     undropped = dataclasses.replace(config, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     encoder = accelerate(build_encoder(undropped))
     encoder.get_embedding_table().assign(vectors)
-    model = _with_heads(encoder, config)
+    model = _with_outputs(encoder, config)
     model.compile(
         optimizer=tf_keras.optimizers.AdamW(
-            warmup_then_linear(learning_rate, steps, WARMUP), WEIGHT_DECAY, epsilon=1e-6, global_clipnorm=CLIP_NORM
+            warmup_then_linear(schedule.learning_rate, schedule.steps, WARMUP),
+            WEIGHT_DECAY,
+            epsilon=1e-6,
+            global_clipnorm=CLIP_NORM,
         ),
         loss_weights={"masked": MASKED_WEIGHT, "next": 1.0},
         loss={name: tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True) for name in ("masked", "next")},
@@ -73,40 +90,46 @@ def pretrain(
             name: [tf_keras.metrics.SparseCategoricalAccuracy("accuracy")] for name in ("masked", "next")
         },
     )
-    batches = _masked_batches(packed, tokenizer, batch_size, np.random.default_rng(seed))
+
+    # The first batch only gives the shapes; the others are trained on.
+    batches = _masked_batches(packed, tokenizer, schedule.batch_size, np.random.default_rng(schedule.seed))
     first = next(batches)
     signature = tf.nest.map_structure(lambda value: tf.TensorSpec(value.shape, value.dtype), first)
     dataset = tf.data.Dataset.from_generator(lambda: batches, output_signature=signature).prefetch(4)
-    epochs = 20
-    model.fit(dataset, epochs=epochs, steps_per_epoch=max(1, steps // epochs), verbose=2)
-    return encoder_to_tf1(encoder, config) | _heads_to_tf1(model)
+    model.fit(dataset, epochs=EPOCHS, steps_per_epoch=max(1, schedule.steps // EPOCHS), verbose=2)
+    return encoder_to_tf1(encoder, config) | _outputs_to_tf1(model)
 
 
 def word_vectors(
     neighbours: Iterable[tuple[list[int], list[int]]], vocab_size: int, width: int, scale: float
 ) -> np.ndarray:
-    """Word vectors from which pieces occur on slides side by side: SVD of their positive mutual information.
+    """Computes word vectors from the pieces of adjacent slides: SVD of their positive pointwise mutual information.
 
-    The explicit form of what word2vec learns (Levy and Goldberg, 2014).
+    This is what word2vec learns implicitly (Levy and Goldberg, 2014).
 
     Args:
-        neighbours: piece ids of two slides that follow each other, for every such two.
+        neighbours: token ids of the two slides, for every two adjacent slides.
         vocab_size: number of pieces.
-        width: of a vector.
+        width: size of a vector.
         scale: standard deviation of its elements.
 
     Returns:
         ``float32 [vocab_size, width]``.
     """
+    # Count the slide pairs in which two pieces occur together.
     counts = np.zeros((vocab_size, vocab_size))
     for first, second in neighbours:
         pieces = np.unique(first + second)
         counts[np.ix_(pieces, pieces)] += 1
+
+    # Factorize the positive pointwise mutual information.
     totals = np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
     ratio = counts * counts.sum() / (totals * totals.T)
     information = np.log(np.maximum(ratio, 1.0))
     left, values, _ = np.linalg.svd(information)
     vectors = left[:, :width] * np.sqrt(values[:width])
+
+    # Give all vectors the same length, and pieces that never occur a little noise.
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     noise = np.random.default_rng(0).normal(0.0, scale / 16, vectors.shape)
     return (vectors / np.maximum(lengths, 1e-6) * np.sqrt(width) * scale + noise).astype(np.float32)
@@ -120,34 +143,39 @@ def mask_pieces(
     vocab_size: int,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Hides pieces as BERT does: of those drawn, 80 % become ``[MASK]``, 10 % a random piece, 10 % stay.
+    """Masks pieces as BERT does: of the selected ones, 80 % become ``[MASK]``, 10 % a random piece, 10 % stay.
 
-    In half of the rows whole words are drawn (as in google-research/bert's whole word masking), which in these texts
-    are whole sentences: what stood there can then be told from the other sentences only, those of the other slide
-    among them.
+    In half of the rows whole words are selected, as in google-research/bert's whole word masking. In these texts words
+    are whole sentences, so the model can predict them only from the other sentences, including those of the other
+    slide.
 
     Args:
-        word_ids: ``int32 [batch, seq]``.
-        maskable: ``bool [batch, seq]``, which pieces may be drawn.
-        begins: ``bool [batch, seq]``, which pieces begin a word.
-        mask_id: of ``[MASK]``.
-        vocab_size: for the random pieces.
-        rng: of every draw.
+        word_ids: token ids, ``int32 [batch, seq]``.
+        maskable: which pieces may be masked, ``bool [batch, seq]``.
+        begins: which pieces begin a word, ``bool [batch, seq]``.
+        mask_id: id of ``[MASK]``.
+        vocab_size: number of pieces to choose random pieces from.
+        rng: source of the random numbers.
 
     Returns:
-        The changed ``int32 [batch, seq]``, and positions, original ids (both ``int32 [batch, PREDICTIONS]``) and
-        weights (``float32``, 0 where fewer were drawn).
+        The changed token ids, ``int32 [batch, seq]``; the positions and original ids of the selected pieces, ``int32
+        [batch, PREDICTIONS]`` each; and their weights, ``float32 [batch, PREDICTIONS]``, 0 where fewer were selected.
     """
+    # Rank the pieces at random; the pieces of a word share their rank in half of the rows.
     words = np.cumsum(begins, axis=1)
     by_word = np.take_along_axis(rng.random(word_ids.shape), np.minimum(words, word_ids.shape[1] - 1), axis=1)
     whole = rng.random((len(word_ids), 1)) < 0.5
     rank = np.where(whole, by_word, rng.random(word_ids.shape))
+
+    # Select the lowest ranks.
     order = np.argsort(np.where(maskable, rank, 2.0), axis=1, kind="stable")
     positions = order[:, :PREDICTIONS].astype(np.int32)
     wanted = np.clip(np.round(maskable.sum(axis=1) * MASKED_SHARE), 1, PREDICTIONS)
     weights = (np.arange(PREDICTIONS) < wanted[:, np.newaxis]).astype(np.float32)
     weights *= np.take_along_axis(maskable, positions, axis=1)
     targets = np.take_along_axis(word_ids, positions, axis=1)
+
+    # Replace the selected pieces.
     draw = rng.random(positions.shape)
     replacement = np.where(
         draw < 0.8, mask_id, np.where(draw < 0.9, rng.integers(vocab_size, size=draw.shape), targets)
@@ -160,6 +188,7 @@ def mask_pieces(
 def _masked_batches(
     packed: Iterable[dict[str, np.ndarray]], tokenizer: Tokenizer, batch_size: int, rng: np.random.Generator
 ) -> Iterator[Batch]:
+    """Yields endless batches of inputs, labels and weights, with masked pieces."""
     mask_id = tokenizer.vocabulary["[MASK]"]
     begins = np.array([piece.startswith(WORD_BEGINS) for piece in tokenizer.vocabulary])
     for chunk in packed:
@@ -181,8 +210,8 @@ def _masked_batches(
             )
 
 
-def _with_heads(encoder: networks.BertEncoder, config: BertConfig) -> tf_keras.Model:
-    """The encoder with both pre-training heads; outputs are logits."""
+def _with_outputs(encoder: networks.BertEncoder, config: BertConfig) -> tf_keras.Model:
+    """Adds both pre-training outputs to the encoder: logits of masked pieces and of "B comes next"."""
     inputs = {name: tf_keras.Input([None], dtype=tf.int32, name=name) for name in ENCODER_INPUTS}
     positions = tf_keras.Input([PREDICTIONS], dtype=tf.int32, name="masked_positions")
     states = encoder(inputs)
@@ -196,7 +225,8 @@ def _with_heads(encoder: networks.BertEncoder, config: BertConfig) -> tf_keras.M
     return tf_keras.Model({**inputs, "masked_positions": positions}, outputs)
 
 
-def _heads_to_tf1(model: tf_keras.Model) -> dict[str, np.ndarray]:
+def _outputs_to_tf1(model: tf_keras.Model) -> dict[str, np.ndarray]:
+    """Returns the variables of the pre-training outputs under their TF1 names."""
     masked, following = model.get_layer("masked"), model.get_layer("next")
     kernel, bias = following.get_weights()
     transform = "cls/predictions/transform"

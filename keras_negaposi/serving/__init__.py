@@ -1,1 +1,1 @@
-"""A trained model in use: export, calibration, scoring, int8."""
+"""Serving a trained model: calibration, SavedModel export, scoring, int8 quantization."""

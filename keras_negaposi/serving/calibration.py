@@ -1,4 +1,4 @@
-"""Temperature and decision threshold, chosen on the dev part and nowhere else."""
+"""Temperature and decision threshold, chosen on the dev part only."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from checkpoints_tools.common.schema import read_as
 from keras_negaposi.runtime.run_folder import RunFolder
 
 SMALLEST = 1e-7
-"""Probabilities are held away from 0 and 1 by this before their logarithm is taken."""
+"""Probabilities are clipped to this distance from 0 and 1 before the logarithm is taken."""
 _LOG_RANGE = (-3.0, 3.0)
+"""Range of the logarithm of the temperature."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Calibration:
-    """How a model's probabilities become the ones told, and which are a yes.
+    """Turns a model's probabilities into calibrated ones and decides which of them mean "B comes next".
 
     Attributes:
-        temperature: logits are divided by it (Guo et al. 2017, arXiv 1706.04599).
-        threshold: above it, after the temperature, B is held to come next.
-        chosen_on: the part it was chosen on; ``None`` for the defaults.
+        temperature: divides the logits (temperature scaling; Guo et al. 2017, arXiv 1706.04599).
+        threshold: B is predicted to come next where the calibrated probability is above it.
+        chosen_on: the part on which both were chosen; ``None`` for the defaults.
     """
 
     temperature: float = 1.0
@@ -33,7 +34,7 @@ class Calibration:
     chosen_on: str | None = None
 
     def apply(self, probabilities: np.ndarray) -> np.ndarray:
-        """Probabilities after the temperature, ``float32`` as they came."""
+        """Returns the probabilities after temperature scaling, ``float32 [pairs]``."""
         if self.temperature == 1.0:
             return probabilities
         return (1 / (1 + np.exp(-_logits(probabilities) / self.temperature))).astype(np.float32)
@@ -49,7 +50,7 @@ class _Saved:
 
 
 def saved_calibration(folder: RunFolder) -> Calibration:
-    """What a run was finished with; the defaults for a run older than calibration.
+    """Returns a finished run's calibration; the defaults for a run that is older than calibration.
 
     Raises:
         InputError: the file is damaged.
@@ -61,14 +62,15 @@ def saved_calibration(folder: RunFolder) -> Calibration:
 
 
 def calibrate(labels: np.ndarray, probabilities: np.ndarray) -> Calibration:
-    """Chooses both on the dev part.
+    """Chooses temperature and threshold on the dev part.
 
-    The temperature has the least cross-entropy. The threshold has the highest accuracy; between equally good ones it
-    is the nearest to one half, and it lies between two scores, so that no tie is broken by it.
+    The temperature minimizes the cross-entropy. The threshold maximizes the accuracy; of equally good thresholds, the
+    one nearest to 0.5 is chosen. Candidates lie halfway between two adjacent probabilities, so that no probability
+    equals the threshold.
 
     Args:
         labels: ``int [pairs]`` of the dev part.
-        probabilities: ``float [pairs]``, the model's own.
+        probabilities: ``float [pairs]``, as the model returns them.
     """
     logits = _logits(probabilities)
 
@@ -76,17 +78,17 @@ def calibrate(labels: np.ndarray, probabilities: np.ndarray) -> Calibration:
         signed = np.where(labels == 1, -1.0, 1.0) * logits / np.exp(log_temperature)
         return float(np.logaddexp(0.0, signed).mean())
 
-    found = minimize_scalar(loss, bounds=_LOG_RANGE, method="bounded")
-    temperature = float(np.exp(found.x)) if loss(found.x) < loss(0.0) else 1.0
+    best = minimize_scalar(loss, bounds=_LOG_RANGE, method="bounded")
+    temperature = float(np.exp(best.x)) if loss(best.x) < loss(0.0) else 1.0
     calibrated = Calibration(temperature).apply(probabilities)
-    return Calibration(temperature, _threshold(labels, calibrated), "dev")
+    return Calibration(temperature, _best_threshold(labels, calibrated), "dev")
 
 
-def _threshold(labels: np.ndarray, probabilities: np.ndarray) -> float:
+def _best_threshold(labels: np.ndarray, probabilities: np.ndarray) -> float:
     scores = np.unique(probabilities.astype(np.float64))
     candidates = np.append((scores[1:] + scores[:-1]) / 2, 0.5)
-    right = [((probabilities > candidate) == (labels == 1)).mean() for candidate in candidates]
-    best = candidates[np.array(right) == np.max(right)]
+    accuracies = np.array([((probabilities > candidate) == (labels == 1)).mean() for candidate in candidates])
+    best = candidates[accuracies == accuracies.max()]
     return float(best[np.abs(best - 0.5).argmin()])
 
 

@@ -1,6 +1,6 @@
-"""The SavedModel: one signature takes text and holds the tokenizer, one takes ids and needs no custom op.
+"""Writes the SavedModel: a signature that takes texts and contains the tokenizer, and one that takes token ids.
 
-Where B's side can be kept, three more take the work apart: ``encode_a``, ``encode_b`` and ``score``.
+A bi-encoder's SavedModel has further signatures that encode A and B separately and score encoded sides.
 """
 
 from __future__ import annotations
@@ -12,21 +12,31 @@ import tf_keras
 
 from checkpoints_tools.common.files import staged_tree
 from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS, SIDES, Features
-from keras_negaposi.input_pipeline.packing import PairPreprocessor, trim
+from keras_negaposi.input_pipeline.packing import PairPreprocessor, SeparatePreprocessor, trim
 from keras_negaposi.modeling.heads.bi_encoder_base import CacheableModel, Side
 from keras_negaposi.runtime.tf_functions import traced
 from keras_negaposi.serving.calibration import SMALLEST, Calibration
-
-SERVING, IDS, SCORE, SCORE_HALF = "serving_default", "ids", "score", "score_half"
-ENCODE = {side: f"encode_{side}" for side in SIDES}
-ENCODE_IDS = {side: f"encode_{side}_ids" for side in SIDES}
+from keras_negaposi.serving.signatures import (
+    ENCODE_IDS,
+    ENCODE_TEXTS,
+    LABEL,
+    PAIR_OF_TEXTS,
+    PROBABILITIES,
+    SCORE_IDS,
+    SCORE_SIDES,
+    SCORE_SIDES_HALF,
+    SCORE_TEXTS,
+    TEXT,
+    join_sides,
+    split_sides,
+)
 
 
 class PairScorer(tf.Module):
-    """A pair model with its tokenizer, as it is exported.
+    """A pair model with its tokenizer and calibration, ready for export.
 
-    What is saved are the signatures with the variables that they use. A Keras model as an attribute would be saved with
-    functions of every layer, which makes writing and loading twice as slow.
+    Only the signatures and the variables that they use are saved. A Keras model as an attribute would be saved with the
+    functions of every layer, which doubles the time for writing and loading.
     """
 
     def __init__(self, model: tf_keras.Model, preprocessor: PairPreprocessor, calibration: Calibration) -> None:
@@ -35,18 +45,19 @@ class PairScorer(tf.Module):
         self.weights = list(model.variables)
         self._preprocessor = preprocessor
         self._calibration = calibration
-        text = [tf.TensorSpec([None], tf.string, name) for name in ("text_a", "text_b")]
+        texts = [tf.TensorSpec([None], tf.string, name) for name in PAIR_OF_TEXTS]
+        # The attributes are named as the signatures are.
         self.ids = traced(self._score_ids, [preprocessor.layout.signature()])
-        self.serving_default = traced(self._score_texts, text)
+        self.serving_default = traced(self._score_texts, texts)
 
     @property
     def model(self) -> tf_keras.Model:
-        """What gives the probabilities."""
+        """The model that computes the probabilities."""
         return self._untracked.model
 
     def signatures(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
-        """By the name that they are exported under."""
-        return {SERVING: self.serving_default, IDS: self.ids}
+        """Returns the functions by the names of their signatures."""
+        return {name: getattr(self, name) for name in (SCORE_TEXTS, SCORE_IDS)}
 
     def _score_texts(self, text_a: tf.Tensor, text_b: tf.Tensor) -> Features:
         names = self._preprocessor.layout.inputs
@@ -55,62 +66,72 @@ class PairScorer(tf.Module):
             packed = trim(self._preprocessor(text_a, text_b))
             return tuple(packed[name] for name in names)
 
-        # A branch (always taken) is looked into only when it runs. So a program without tensorflow_text, such as
-        # saved_model_cli, can load this SavedModel and run the other signature.
+        # TensorFlow resolves the operations in a branch only when the branch runs. This branch always runs, but being
+        # a branch it lets a program without tensorflow_text, such as saved_model_cli, load the SavedModel and run the
+        # signature for token ids.
         packed = tf.switch_case(tf.rank(text_a) - 1, [tokenize])
         return self.ids(dict(zip(names, packed, strict=True)))
 
     def _score_ids(self, inputs: Features) -> Features:
-        return self._judge(self.model(inputs, training=False))
+        return self._calibrated(self.model(inputs, training=False))
 
-    def _judge(self, probabilities: tf.Tensor) -> Features:
-        """Lays temperature and threshold on the model's probabilities."""
+    def _calibrated(self, probabilities: tf.Tensor) -> Features:
+        """Applies temperature and threshold to the model's probabilities, ``float32 [batch, 2]``."""
         if self._calibration.temperature != 1.0:
             logits = tf.math.log(tf.maximum(probabilities, SMALLEST))
             probabilities = tf.nn.softmax(logits / self._calibration.temperature)
         label = tf.cast(probabilities[:, 1] > self._calibration.threshold, tf.int32)
-        return {"probabilities": probabilities, "label": label}
+        return {PROBABILITIES: probabilities, LABEL: label}
 
 
 class CacheableScorer(PairScorer):
-    """The same where B's side can be kept."""
+    """A bi-encoder with its tokenizer and calibration: it also encodes the sides separately and scores them."""
 
-    def __init__(self, model: CacheableModel, preprocessor: PairPreprocessor, calibration: Calibration) -> None:
+    def __init__(self, model: CacheableModel, preprocessor: SeparatePreprocessor, calibration: Calibration) -> None:
         super().__init__(model, preprocessor, calibration)
-        text = tf.TensorSpec([None], tf.string, "text")
+        self._pack_side = preprocessor.side
+
+        # Encode one side, from token ids or from texts.
         ids = [{name: tf.TensorSpec([None, None], tf.int32, name) for name in ENCODER_INPUTS}]
+        text = tf.TensorSpec([None], tf.string, TEXT)
         self.encode_a_ids = traced(model.encode_a, ids)
         self.encode_b_ids = traced(model.encode_b, ids)
         self.encode_a = traced(lambda text: self._encode("a", text), [text])
         self.encode_b = traced(lambda text: self._encode("b", text), [text])
-        sides = {
-            f"{side}_{name}": tf.TensorSpec([None, *spec.shape[1:]], spec.dtype, f"{side}_{name}")
-            for side in SIDES
-            for name, spec in getattr(self, ENCODE[side]).get_concrete_function().structured_outputs.items()
+
+        # Score two encoded sides. Their tensors depend on the head, so their shapes are read from the functions above.
+        encoded = {side: getattr(self, ENCODE_TEXTS[side]).get_concrete_function().structured_outputs for side in SIDES}
+        specs = {
+            name: tf.TensorSpec([None, *spec.shape[1:]], spec.dtype, name) for name, spec in join_sides(encoded).items()
         }
-        halves = {name: _half(spec) if name.startswith("b_") else spec for name, spec in sides.items()}
-        self.score = traced(self._score, [sides])
-        self.score_half = traced(self._score, [halves])
+        half = {name: _half(spec) if name.startswith("b_") else spec for name, spec in specs.items()}
+        self.score = traced(self._score, [specs])
+        self.score_half = traced(self._score, [half])
 
     def signatures(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
-        """By the name that they are exported under."""
-        names = (SCORE, SCORE_HALF, *ENCODE.values(), *ENCODE_IDS.values())
+        """Returns the functions by the names of their signatures."""
+        names = (SCORE_SIDES, SCORE_SIDES_HALF, *ENCODE_TEXTS.values(), *ENCODE_IDS.values())
         return super().signatures() | {name: getattr(self, name) for name in names}
 
     def _encode(self, side: str, text: tf.Tensor) -> Side:
         def tokenize() -> tuple[tf.Tensor, ...]:
-            packed = trim(self._preprocessor.side(side, text))
+            packed = trim(self._pack_side(side, text))
             return tuple(packed[name] for name in ENCODER_INPUTS)
 
-        packed = tf.switch_case(tf.rank(text) - 1, [tokenize])  # as in `_score_texts`
+        packed = tf.switch_case(tf.rank(text) - 1, [tokenize])  # a branch for the reason given in `_score_texts`
         return getattr(self, ENCODE_IDS[side])(dict(zip(ENCODER_INPUTS, packed, strict=True)))
 
-    def _score(self, sides: Features) -> Features:
-        a, b = (
-            {name.removeprefix(f"{side}_"): value for name, value in sides.items() if name.startswith(f"{side}_")}
-            for side in SIDES
-        )
-        return self._judge(self.model.score(a, b))
+    def _score(self, tensors: Features) -> Features:
+        sides = split_sides(tensors)
+        return self._calibrated(self.model.score(sides["a"], sides["b"]))
+
+
+def _scorer(model: tf_keras.Model, preprocessor: PairPreprocessor, calibration: Calibration) -> PairScorer:
+    if not isinstance(model, CacheableModel):
+        return PairScorer(model, preprocessor, calibration)
+    if not isinstance(preprocessor, SeparatePreprocessor):
+        raise TypeError(f"a bi-encoder needs a {SeparatePreprocessor.__name__}")
+    return CacheableScorer(model, preprocessor, calibration)
 
 
 def _half(spec: tf.TensorSpec) -> tf.TensorSpec:
@@ -118,17 +139,22 @@ def _half(spec: tf.TensorSpec) -> tf.TensorSpec:
 
 
 def export(model: tf_keras.Model, preprocessor: PairPreprocessor, calibration: Calibration, path: str) -> None:
-    """Writes a SavedModel.
+    """Writes a SavedModel with these signatures.
 
-    ``serving_default``: ``text_a``, ``text_b``, ``string [batch]`` each (the program must have imported
-    tensorflow_text). ``ids``: the packing's inputs, ``int32 [batch, seq]`` each. Both give ``probabilities``,
-    ``float32 [batch, 2]``, and ``label``, ``int32 [batch]``.
+    - ``serving_default`` takes ``text_a`` and ``text_b``, ``string [batch]`` each. A program that loads the SavedModel
+      must import tensorflow_text.
+    - ``ids`` takes the inputs of the preprocessor's layout, ``int32 [batch, seq]`` each.
 
-    Of a cacheable model also ``encode_a`` and ``encode_b``: ``text``, ``string [batch]``, gives that side;
-    ``encode_a_ids`` and ``encode_b_ids``: `features.ENCODER_INPUTS` do; and ``score``: both sides, named with ``a_``
-    and ``b_`` before, give what the first two give. A single A there is compared with every B. ``score_half`` is the
-    same with B's side in float16.
+    Both return ``probabilities``, ``float32 [batch, 2]``, and ``label``, ``int32 [batch]``.
+
+    A bi-encoder has six more:
+
+    - ``encode_a`` and ``encode_b`` take ``text``, ``string [batch]``, and return that side's tensors.
+    - ``encode_a_ids`` and ``encode_b_ids`` do the same for `feature_spec.ENCODER_INPUTS`, ``int32 [batch, seq]`` each.
+    - ``score`` takes the tensors of both sides, with ``a_`` and ``b_`` before their names, and returns the same as
+      ``serving_default``. A single row of A is compared with every row of B.
+    - ``score_half`` is ``score`` with B's side in float16.
     """
-    scorer = (CacheableScorer if isinstance(model, CacheableModel) else PairScorer)(model, preprocessor, calibration)
+    scorer = _scorer(model, preprocessor, calibration)
     with staged_tree(path) as staging:
         tf.saved_model.save(scorer, staging, signatures=scorer.signatures())

@@ -1,7 +1,8 @@
-"""A finished run's model in 8 bits: about twice as quick on a processor, and a little less exact.
+"""Scores with a finished run's model in 8 bits: about twice as fast on a CPU, and slightly less exact.
 
-Weights are rounded to int8 when the model is made, what is multiplied by them as it comes: "dynamic range" quantization
-(LiteRT, formerly TensorFlow Lite), which needs no texts to calibrate on. Attention, softmax and norms stay float32.
+"Dynamic range" quantization of LiteRT (formerly TensorFlow Lite): weights are rounded to int8 when the model is
+converted, activations when they are multiplied by weights. It needs no texts for calibration. Attention, softmax and
+normalization stay in float32.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from checkpoints_tools.common.files import (
     remove,
     write_bytes,
 )
-from checkpoints_tools.saved_model import check_saved_model
+from checkpoints_tools.saved_model import PROGRAM, check_saved_model
 from keras_negaposi.input_pipeline.feature_spec import Features, cut
 from keras_negaposi.input_pipeline.packing import PREPROCESSORS, PairPreprocessor
 from keras_negaposi.input_pipeline.tokenizer import Tokenizer
@@ -35,99 +36,114 @@ from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import saved_config
 
 _LONGEST_REASON = 200
-_TENSORFLOW = "Flex"
-"""How LiteRT calls TensorFlow's operations: some reach files, and none of ours needs one."""
-LENGTHS = 16
-"""Inputs are padded to a multiple of it: another shape has to be prepared for."""
-MOST_PARTS = 4
-"""Each part of a batch is worked on with a copy of the weights."""
+_TENSORFLOW_OP = "Flex"
+"""Prefix of TensorFlow's own operations in LiteRT. They could access files, and our models need none of them."""
+_PAD_TO = 16
+"""Inputs are padded to a multiple of this length, because LiteRT has to prepare for every new shape."""
+_MOST_WORKERS = 4
+"""Limits the memory: every worker has its own copy of the weights."""
 
 
 class Quantized:
-    """One signature of a run's SavedModel, which takes ids and has no tokenizer in it.
+    """One signature of a run's SavedModel in 8 bits; the signature takes token ids and contains no tokenizer.
 
-    Rows do not need each other, so parts of a batch go to different processors; all of them at one operation would
-    wait for each other after each.
+    A batch is divided among several interpreters, each with its share of the processors. Since rows are independent of
+    each other, this is faster than one interpreter whose threads synchronize after every operation.
 
     Args:
         run: the folder of a finished run.
         signature: its name.
 
     Raises:
-        InputError: the run has no such signature.
+        InputError: ``run`` is not the folder of a finished run, its SavedModel lacks the signature, or the converted
+            model is damaged.
     """
 
     def __init__(self, run: str, signature: str) -> None:
-        content, processors = _made(run, signature), os.cpu_count() or 1
-        parts = min(processors, MOST_PARTS)
-        threads = processors // parts
+        content, processors = _converted(run, signature), os.cpu_count() or 1
+        workers = min(processors, _MOST_WORKERS)
+        threads = processors // workers
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # that LiteRT will be a package of its own
-                interpreters = [tf.lite.Interpreter(model_content=content, num_threads=threads) for _ in range(parts)]
-            if any(part["op_name"].startswith(_TENSORFLOW) for part in interpreters[0]._get_ops_details()):
-                raise ValueError("it holds operations of TensorFlow")
+                warnings.simplefilter("ignore")  # LiteRT announces that it will become a package of its own.
+                interpreters = [tf.lite.Interpreter(model_content=content, num_threads=threads) for _ in range(workers)]
+            if any(op["op_name"].startswith(_TENSORFLOW_OP) for op in interpreters[0]._get_ops_details()):
+                raise ValueError("it contains operations of TensorFlow")
             self._runners = [interpreter.get_signature_runner(signature) for interpreter in interpreters]
         except (ValueError, RuntimeError) as error:
             reason = shortened(" ".join(str(error).split()), _LONGEST_REASON)
-            raise InputError(f"{RunFolder(run).int8}: not what --precision int8 made; remove it: {reason}") from None
-        self._pool = ThreadPoolExecutor(parts)
+            raise InputError(
+                f"{RunFolder(run).int8}: not a model that --precision int8 wrote ({reason}); remove the folder"
+            ) from None
+        self._pool = ThreadPoolExecutor(workers)
 
     def __call__(self, packed: Features) -> dict[str, np.ndarray]:
-        """What the signature gives for its inputs, ``int32 [batch, seq]`` each and padded to any length."""
+        """Returns the signature's outputs.
+
+        Args:
+            packed: the signature's inputs, ``int32 [batch, seq]`` each, padded to any length.
+        """
+        # Cut the padding, so that each text (A and B, where they are separate) has the length of its longest row.
         lengths = {
-            name.removesuffix("input_mask"): _rounded(int(tf.reduce_max(tf.reduce_sum(mask, 1))), mask.shape[1])
+            name.removesuffix("input_mask"): _rounded_up(int(tf.reduce_max(tf.reduce_sum(mask, 1))), mask.shape[1])
             for name, mask in packed.items()
             if name.endswith("input_mask")
         }
         inputs = {name: value.numpy() for name, value in cut(packed, lengths).items()}
+
+        # Divide the rows among the workers.
         rows = len(next(iter(inputs.values())))
         shares = np.array_split(np.arange(rows), max(1, min(rows, len(self._runners))))
-        parts = [{name: value[share] for name, value in inputs.items()} for share in shares]
-        found = list(self._pool.map(lambda runner, part: runner(**part), self._runners, parts))
-        return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+        batches = [{name: value[share] for name, value in inputs.items()} for share in shares]
+        outputs = list(self._pool.map(lambda runner, batch: runner(**batch), self._runners, batches))
+        return {name: np.concatenate([output[name] for output in outputs]) for name in outputs[0]}
 
 
-def _rounded(length: int, longest: int) -> int:
-    return min(longest, -(-length // LENGTHS) * LENGTHS)
+def _rounded_up(length: int, longest: int) -> int:
+    return min(longest, -(-length // _PAD_TO) * _PAD_TO)
 
 
-def _made(run: str, signature: str) -> bytes:
-    """The signature in LiteRT's format, which is kept in the run's folder."""
+def _converted(run: str, signature: str) -> bytes:
+    """Returns the signature in LiteRT's format; converts it on first use and stores it in the run's folder."""
     folder = RunFolder(run)
-    if not exists(join(folder.saved_model, "saved_model.pb")):
-        raise InputError(f"{run}: not the folder of a finished run, which --precision int8 needs")
-    parts = (join(folder.saved_model, "saved_model.pb"), folder.weights)
-    digest = hashlib.sha256(b"".join(map(read_digest, parts))).hexdigest()
+    program = join(folder.saved_model, PROGRAM)
+    if not exists(program):
+        raise InputError(f"{run}: not the folder of a finished run; --precision int8 needs one")
+
+    # The file name contains a digest of the SavedModel, so that another model's file is never used.
+    digest = hashlib.sha256(b"".join(map(read_digest, (program, folder.weights)))).hexdigest()
     path = join(folder.int8, f"{signature}-{digest[:16]}.tflite")
     if exists(path):
         return read_bytes(path)
+
     check_saved_model(folder.saved_model)
-    say(f"making {path} of the run's SavedModel, once")
+    say(f"converting the run's SavedModel to int8 (only once): {path}")
     try:
         converter = tf.lite.TFLiteConverter.from_saved_model(folder.saved_model, signature_keys=[signature])
     except ValueError:
         raise InputError(
-            f"{folder.saved_model}: has no signature {signature}, since an older version wrote it; train again"
+            f"{folder.saved_model}: no signature {signature}, because an older version wrote it; train again"
         ) from None
-    except Exception as error:  # TensorFlow has one of its own for each kind of damage
+    except Exception as error:  # TensorFlow raises different exceptions for different kinds of damage.
         reason = shortened(" ".join(str(error).split()), _LONGEST_REASON)
-        raise InputError(f"{folder.saved_model}: the SavedModel cannot be loaded; copy it again: {reason}") from None
+        raise InputError(f"{folder.saved_model}: the SavedModel cannot be loaded ({reason}); copy it again") from None
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     content = converter.convert()
+
+    # Replace the file of earlier weights.
     make_folder(folder.int8)
     for name in list_folder(folder.int8):
-        if name.startswith(f"{signature}-"):  # of weights that are no more
+        if name.startswith(f"{signature}-"):
             remove(join(folder.int8, name))
     write_bytes(path, content)
     return content
 
 
 def run_preprocessor(run: str) -> PairPreprocessor:
-    """The tokenizer and the packing that a run was trained with.
+    """Returns the tokenizer and input layout that a run was trained with.
 
     Raises:
-        InputError: it is no run's folder.
+        InputError: ``run`` is not the folder of a run.
     """
     config, folder = saved_config(run), RunFolder(run)
     tokenizer = Tokenizer(folder.sentencepiece_model, folder.vocabulary, config["do_lower_case"])

@@ -1,4 +1,4 @@
-"""A finished model that scores texts: a run's SavedModel, loaded."""
+"""Scores pairs of texts with the SavedModel of a finished run."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from checkpoints_tools.common.errors import InputError, quoted
 from checkpoints_tools.common.files import exists, join
 from checkpoints_tools.saved_model import PROGRAM, find_signature, load_saved_model
 from keras_negaposi.runtime.run_folder import RunFolder
+from keras_negaposi.serving.signatures import LABEL, PAIR_OF_TEXTS, PROBABILITIES, SCORE_IDS, SCORE_TEXTS
 
-SIGNATURE = "serving_default"
 WINDOW = 16
 Score = Callable[[tf.Tensor, tf.Tensor], dict[str, np.ndarray]]
-"""Texts, ``string [pairs]`` twice, to ``probabilities``, ``float32 [pairs, 2]``, and ``label``, ``int32 [pairs]``."""
+"""Maps texts A and B, ``string [pairs]`` each, to ``probabilities``, ``float32 [pairs, 2]``, and ``label``, ``int32
+[pairs]``."""
+_FIX = "give one that train has written"
 
 
 class Scorer:
@@ -25,53 +27,60 @@ class Scorer:
 
     Args:
         path: a run's folder, or a SavedModel that `export` wrote.
-        precision: ``float32``, or ``int8`` of a run.
+        precision: ``float32`` or ``int8``; ``int8`` needs a run's folder.
 
     Raises:
-        InputError: neither is there, or the SavedModel is another's.
+        InputError: ``path`` is neither of these, or the SavedModel does not score pairs of texts.
     """
 
     def __init__(self, path: str, precision: str = "float32") -> None:
-        self._score = _in_int8(path) if precision == "int8" else self._load(path)
+        self._score = _score_in_int8(path) if precision == "int8" else self._score_in_float32(path)
 
-    def _load(self, path: str) -> Score:
+    def _score_in_float32(self, path: str) -> Score:
         folder = next((p for p in (path, RunFolder(path).saved_model) if exists(join(p, PROGRAM))), None)
         if folder is None:
             raise InputError(f"{path}: neither a run's folder nor a SavedModel (no {PROGRAM} in it)")
         loaded = load_saved_model(folder)
-        signature = find_signature(loaded, SIGNATURE, folder, ("probabilities", "label"))
-        given = signature.structured_outputs["probabilities"]
-        if given.dtype != tf.float32 or not given.shape.is_compatible_with([None, 2]):
-            found = f"{given.dtype.name} {given.shape}"
-            raise InputError(f"{folder}: gives {found} as probabilities; give one that train has written")
-        names = set(signature.structured_input_signature[1])
-        if names != {"text_a", "text_b"}:
+        signature = find_signature(loaded, SCORE_TEXTS, folder, (PROBABILITIES, LABEL))
+
+        # Check that the signature takes and returns what ours does.
+        output = signature.structured_outputs[PROBABILITIES]
+        if output.dtype != tf.float32 or not output.shape.is_compatible_with([None, 2]):
             raise InputError(
-                f"{folder}: takes {quoted(sorted(names))}, not text_a and text_b; give one that train has written"
+                f"{folder}: returns {output.dtype.name} {output.shape} as {PROBABILITIES}, not float32 (None, 2); "
+                f"{_FIX}"
             )
-        self._loaded = loaded  # or its variables would go
-        return lambda a, b: {name: value.numpy() for name, value in signature(text_a=a, text_b=b).items()}
+        inputs = set(signature.structured_input_signature[1])
+        if inputs != set(PAIR_OF_TEXTS):
+            raise InputError(f"{folder}: takes {quoted(sorted(inputs))}, not {' and '.join(PAIR_OF_TEXTS)}; {_FIX}")
+
+        self._loaded = loaded  # A signature alone does not keep its variables alive.
+        return lambda a, b: {
+            name: value.numpy() for name, value in signature(**dict(zip(PAIR_OF_TEXTS, (a, b), strict=True))).items()
+        }
 
     def score(self, text_a: Sequence[str], text_b: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Probability that B comes next, ``float32 [pairs]``, and label, ``int32 [pairs]``."""
+        """Returns the probability that B comes next, ``float32 [pairs]``, and the label, ``int32 [pairs]``."""
         result = self._score(tf.constant(list(text_a)), tf.constant(list(text_b)))
-        return result["probabilities"][:, 1], result["label"]
+        return result[PROBABILITIES][:, 1], result[LABEL]
 
     def stream(
         self, pairs: Iterable[tuple[str, str]], batch_size: int, window: int = WINDOW
     ) -> Iterator[tuple[float, int]]:
-        """Scores pairs, ``batch_size`` at a time, and gives (probability, label) in their order.
+        """Scores pairs in batches and yields (probability, label) in the order of the pairs.
 
         Args:
-            pairs: of texts.
-            batch_size: pairs; a batch is padded to its longest.
-            window: batches that are read, and sorted by length, before one is scored; 1 if somebody waits for answers.
+            pairs: (A, B).
+            batch_size: pairs in a batch; each batch is padded to its longest pair.
+            window: batches that are read and sorted by length before the first of them is scored. Use 1 where someone
+                waits for each score.
         """
         iterator = iter(pairs)
-        while some := list(islice(iterator, window * batch_size)):
-            yield from self._score_sorted(some, batch_size)
+        while chunk := list(islice(iterator, window * batch_size)):
+            yield from self._score_sorted(chunk, batch_size)
 
     def _score_sorted(self, pairs: list[tuple[str, str]], batch_size: int) -> list[tuple[float, int]]:
+        """Scores pairs of similar length together, so that little padding is computed."""
         order = sorted(range(len(pairs)), key=lambda i: len(pairs[i][0]) + len(pairs[i][1]))
         scored: dict[int, tuple[float, int]] = {}
         for start in range(0, len(order), batch_size):
@@ -81,13 +90,13 @@ class Scorer:
         return [scored[i] for i in range(len(pairs))]
 
 
-def _in_int8(run: str) -> Score:
+def _score_in_int8(run: str) -> Score:
     from keras_negaposi.serving.int8 import Quantized, run_preprocessor
 
-    preprocessor, ids = run_preprocessor(run), Quantized(run, "ids")
+    preprocessor, score_ids = run_preprocessor(run), Quantized(run, SCORE_IDS)
 
     def score(text_a: tf.Tensor, text_b: tf.Tensor) -> dict[str, np.ndarray]:
         packed = preprocessor.traced(text_a, text_b)
-        return ids({name: packed[name] for name in preprocessor.layout.inputs})
+        return score_ids({name: packed[name] for name in preprocessor.layout.inputs})
 
     return score

@@ -1,1 +1,1 @@
-"""Training a run: optimizer, strategies, callbacks, distillation."""
+"""Training runs: devices, optimizer, callbacks, checkpoints, distillation, several runs."""

@@ -1,4 +1,4 @@
-"""What happens between the steps of ``model.fit`` and ``model.predict``."""
+"""Keras callbacks that save checkpoints and report progress during ``model.fit``."""
 
 from __future__ import annotations
 
@@ -11,12 +11,46 @@ import tf_keras
 
 from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import InputError
+from checkpoints_tools.common.files import join
 from checkpoints_tools.common.progress import duration
 from keras_negaposi.evaluation.figures_json import read_history, write_figures
+from keras_negaposi.training.multi_worker import is_chief
+from keras_negaposi.training.stopping import StopOnSignal
+from keras_negaposi.training.training_setup import TrainingSetup
+
+
+def choose_callbacks(
+    setup: TrainingSetup,
+    stop: StopOnSignal,
+    manager: tf.train.CheckpointManager,
+    options: tf.train.CheckpointOptions | None,
+) -> list[tf_keras.callbacks.Callback]:
+    """Returns the callbacks of this process: every worker stops on a signal, but only the chief writes files.
+
+    Args:
+        setup: of the run.
+        stop: reports afterwards whether a signal ended the training.
+        manager: saves the checkpoints.
+        options: for writing them.
+    """
+    if not is_chief(setup.strategy):
+        return [stop]
+    config, folder = setup.config, setup.folder
+    progress = Progress(
+        setup.total_steps,
+        config.train_batch_size,
+        config.log_every_steps,
+        setup.chance_loss,
+        join(folder.tensorboard, "train"),
+        folder.history,
+    )
+    save = SaveCheckpoint(manager, config.save_checkpoints_steps, options)
+    tensorboard = tf_keras.callbacks.TensorBoard(folder.tensorboard, write_graph=True, profile_batch=0)
+    return [stop, progress, save, tensorboard]
 
 
 class SaveCheckpoint(tf_keras.callbacks.Callback):
-    """Saves weights, moments and step every so many steps, and at the end."""
+    """Saves weights, moments and step every ``every`` steps, and at the end."""
 
     def __init__(
         self, manager: tf.train.CheckpointManager, every: int, options: tf.train.CheckpointOptions | None = None
@@ -27,17 +61,17 @@ class SaveCheckpoint(tf_keras.callbacks.Callback):
         self._options = options
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        """Begins to count."""
+        """Remembers the step from which the training starts."""
         self._saved = int(self.model.optimizer.iterations.numpy())
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Saves when it is time: of several steps at once after the one that is due."""
+        """Saves when a multiple of ``every`` steps was reached or, with several steps per execution, passed."""
         step = int(self.model.optimizer.iterations.numpy())
         if step // self._every > self._saved // self._every:
             self._save(step)
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        """Saves the finished weights, if the last step has not been saved already."""
+        """Saves the final weights, unless the last step is saved already."""
         step = int(self.model.optimizer.iterations.numpy())
         if step > self._saved:
             self._save(step)
@@ -48,9 +82,10 @@ class SaveCheckpoint(tf_keras.callbacks.Callback):
 
 
 class Progress(tf_keras.callbacks.Callback):
-    """A line and a TensorBoard point every so many steps: loss and accuracy since the last one, rate, learning rate.
+    """Writes a line, a TensorBoard point and a history entry every ``every`` steps.
 
-    A run that is no better than ``chance_loss`` (nats) after a quarter of its steps is told so, once.
+    They contain the loss and accuracy since the last report, the learning rate, and the pairs per second. A hint is
+    printed once if the loss is still at ``chance_loss`` (nats) after a quarter of the steps.
     """
 
     STILL_AT_CHANCE = 0.01
@@ -60,7 +95,7 @@ class Progress(tf_keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self._chance_loss = chance_loss
-        self._judged = False
+        self._compared_with_chance = False
         self._total = total_steps
         self._batch_size = batch_size
         self._every = every
@@ -68,7 +103,7 @@ class Progress(tf_keras.callbacks.Callback):
         self._history_file = history_file
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        """Opens the event file and starts the clock."""
+        """Opens the event file, reads the history of a resumed run, and starts the clock."""
         self._writer = tf.summary.create_file_writer(self._log_dir)
         self._since = time.perf_counter()
         self._step = int(self.model.optimizer.iterations.numpy())
@@ -79,46 +114,55 @@ class Progress(tf_keras.callbacks.Callback):
         self._begun = False
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Reports when it is time."""
+        """Reports the first step, then every ``every`` steps."""
         step, now = int(self.model.optimizer.iterations.numpy()), time.perf_counter()
         due = step // self._every != self._step // self._every or step >= self._total
         if not self._begun:
             self._begun = True
             say(f"first step done after {duration(now - self._since)}")
-            if not due:  # making the graph is not counted as a step's time
+            if not due:  # the speed does not include tracing the graph
                 self._since, self._step = now, step
         if logs is None or not due:
             return
+        point = self._measure(step, now, batch + 1, logs)
+        self._report(step, point)
+        self._check_loss(step, point["loss"])
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        """Closes the event file."""
+        self._writer.close()
+
+    def _measure(self, step: int, now: float, batches: int, logs: dict[str, float]) -> dict[str, float]:
+        """Returns the values since the last report, and starts the next interval."""
         pairs_per_second = (step - self._step) * self._batch_size / (now - self._since)
-        # The logs are means since the training began; their differences give the means since the last line.
-        batches = batch + 1
+        # The logs are means since the training began; differences of their sums give the means since the last report.
         sums = {name: logs[name] * batches for name in self._sums}
         point = {name: (sums[name] - self._sums[name]) / (batches - self._batches) for name in sums}
-        point |= {
-            "learning_rate": float(self.model.optimizer.learning_rate.numpy()),
-            "pairs_per_second": pairs_per_second,
-        }
         self._since, self._step, self._sums, self._batches = now, step, sums, batches
+        learning_rate = float(self.model.optimizer.learning_rate.numpy())
+        return point | {"learning_rate": learning_rate, "pairs_per_second": pairs_per_second}
+
+    def _report(self, step: int, point: dict[str, float]) -> None:
+        """Writes the history and the TensorBoard point, and prints the line."""
         self._history.append({"step": step} | point)
         write_figures(self._history_file, self._history)
         with self._writer.as_default(step=step):
             for name, value in point.items():
                 tf.summary.scalar(name, value)
-        left = (self._total - step) * self._batch_size / pairs_per_second
+        left = (self._total - step) * self._batch_size / point["pairs_per_second"]
         say(
             f"step {step:,}/{self._total:,}  loss {point['loss']:.4f}  accuracy {point['accuracy']:.3f}  "
-            f"{pairs_per_second:.1f} pairs/s  {duration(left)} left"
+            f"{point['pairs_per_second']:.1f} pairs/s  {duration(left)} left"
         )
-        if not math.isfinite(point["loss"]):
+
+    def _check_loss(self, step: int, loss: float) -> None:
+        """Stops a diverged training, and gives a hint if nothing has been learned."""
+        if not math.isfinite(loss):
             raise InputError(
-                f"step {step:,}: the loss is {point['loss']}: the training has diverged; begin a new run with a lower "
+                f"step {step:,}: the loss is {loss}: the training has diverged; start a new run with a lower "
                 "--learning_rate"
             )
-        if not self._judged and step >= self._total / 4:
-            self._judged = True
-            if point["loss"] > self._chance_loss - self.STILL_AT_CHANCE:
+        if not self._compared_with_chance and step >= self._total / 4:
+            self._compared_with_chance = True
+            if loss > self._chance_loss - self.STILL_AT_CHANCE:
                 say(f"still at chance (loss {self._chance_loss:.4f}); if it stays there, halve --learning_rate")
-
-    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        """Closes the event file."""
-        self._writer.close()

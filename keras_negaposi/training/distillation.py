@@ -1,7 +1,7 @@
-"""A finished run teaches another head: its probabilities beside the labels, and on pairs that nobody has labelled.
+"""Distillation: a finished run predicts probabilities for the labelled pairs and for additional unlabelled pairs.
 
-Knowledge distillation (Hinton et al. 2015, arXiv 1503.02531) and Augmented SBERT (Thakur et al. 2020, 2010.08240): a
-model that sees both texts at once scores pairs for one that does not.
+Knowledge distillation (Hinton et al. 2015, arXiv 1503.02531) and Augmented SBERT (Thakur et al. 2020, arXiv
+2010.08240): a cross-encoder, which sees both texts at once, scores pairs to train a bi-encoder.
 """
 
 from __future__ import annotations
@@ -27,15 +27,16 @@ from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import check_finished
 from keras_negaposi.serving.scorer import Scorer
 
+FREE_PAGES = "that are in no dev or test pair"
 NEIGHBOURS = 20
-"""The B of an unlabelled pair is one of so many pages most like A."""
+"""The B of an unlabelled pair is chosen from this many pages most similar to A."""
 
 
 def check_teacher(inputs: Inputs, config: TrainConfig) -> None:
-    """Refuses a teacher that knows the answers of the test.
+    """Checks that the teacher was not trained on dev or test pairs of this run.
 
     Raises:
-        InputError: it is no finished run, or was trained on pairs that are to be tested on.
+        InputError: it was, or the folder is not a finished run.
     """
     if not config.teacher:
         return
@@ -45,110 +46,117 @@ def check_teacher(inputs: Inputs, config: TrainConfig) -> None:
     known = sum((pair.a, pair.b) in taught for pair in held_out)
     if known:
         raise InputError(
-            f"--teacher {config.teacher}: trained on {known:,} of the {len(held_out):,} pairs to be tested on; train "
-            "it with the same --split, --seed and shares"
+            f"--teacher {config.teacher}: trained on {known:,} of the {len(held_out):,} dev and test pairs; "
+            "train the teacher with the same --split, --seed and shares"
         )
 
 
 def add_unlabelled(inputs: Inputs, config: TrainConfig) -> Inputs:
-    """Adds ``config.distill_pairs`` pairs for the teacher alone to the inputs, as the part `inputs.UNLABELLED`.
+    """Adds ``config.distill_pairs`` unlabelled pairs to the inputs, as the part `prepared_data.UNLABELLED`.
 
-    No page of a pair to be tested on is in them, and with a grouped split none of such a page's document.
+    They contain no page of a dev or test pair; with a grouped split, no page of such a page's document.
 
     Raises:
-        InputError: there is no teacher, or too few pages are left.
+        InputError: there is no teacher, or no pair is left.
     """
     if not config.distill_pairs:
         return inputs
     if not config.teacher:
         raise InputError(
-            f"--distill_pairs {config.distill_pairs}: nobody would label these pairs; give a finished run as --teacher"
+            f"--distill_pairs {config.distill_pairs}: needs a teacher to score these pairs; give a finished run as "
+            "--teacher"
         )
     texts = inputs.data.texts
     pages = {title: texts[title] for title in inputs.split.free_titles(texts, config.split, config.group_pattern)}
     labelled = [*inputs.data.pairs, *inputs.split.parts["train"]]
     known = {(page_of(pair.a), page_of(pair.b)) for pair in labelled}
     pairs = draw_neighbours(pages, known, config.distill_pairs, config.seed)
-    free = f"{len(pages):,} pages that are in no pair to be tested on"
-    say(f"{len(pairs):,} pairs for the teacher alone, chosen from {free}")
+    say(f"{len(pairs):,} unlabelled pairs for the teacher, chosen from {len(pages):,} pages {FREE_PAGES}")
     split = dataclasses.replace(inputs.split, parts=inputs.split.parts | {UNLABELLED: Pairs.of(pairs)})
     return dataclasses.replace(inputs, split=split, fingerprint=fingerprint_of_run(inputs.fingerprint, config))
 
 
 def draw_neighbours(pages: Mapping[str, str], known: set[tuple[str, str]], count: int, seed: int) -> list[Pair]:
-    """Pairs of an A chosen at random and a B among the pages most like it (TF-IDF), label 0, none of them ``known``.
+    """Returns pairs of a random A and a B from the pages most similar to it (TF-IDF), with label 0; none is ``known``.
 
-    A page is A once before any is A twice.
+    No page is the A of two pairs before every page is the A of one.
 
     Raises:
-        InputError: there are not so many.
+        InputError: there are none.
     """
     titles = sorted(pages)
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(titles))
     index = TfidfIndex((pages[title] for title in titles), len(titles))
+    # 1. One pair for each A, until there are enough.
     pairs: list[tuple[str, str]] = []
     waiting: list[list[tuple[str, str]]] = []
     for row, (others, _) in zip(order, index.nearest(order, "choosing pairs for the teacher"), strict=True):
         if len(pairs) == count:
             break
-        found = [(titles[row], titles[other]) for other in rng.permutation(others[:NEIGHBOURS])]
-        found = [pair for pair in found if pair not in known]
-        pairs += found[:1]
-        waiting.append(found[1:])
+        candidates = [(titles[row], titles[other]) for other in rng.permutation(others[:NEIGHBOURS])]
+        new = [pair for pair in candidates if pair not in known]
+        pairs += new[:1]
+        waiting.append(new[1:])
+    # 2. Further rounds: a second pair for each A, then a third one, and so on.
     rounds = (pair for pairs_of_round in zip_longest(*waiting) for pair in pairs_of_round if pair)
     pairs += islice(rounds, count - len(pairs))
     if len(pairs) < count:
-        raise InputError(
-            f"--distill_pairs {count}: the {len(titles):,} pages that are in no pair to be tested on make "
-            f"{len(pairs):,} pairs with the {NEIGHBOURS} pages most like each; give at most that"
+        few = (
+            f"--distill_pairs {count}: the {len(titles):,} pages {FREE_PAGES} make {len(pairs):,} pairs with their "
+            f"{NEIGHBOURS} most similar pages"
         )
+        if not pairs:
+            raise InputError(f"{few}; leave it out")
+        say(f"{few}; all of them are used")
     return [Pair(a, b, 0) for a, b in pairs]
 
 
 def soft_targets(inputs: Inputs, config: TrainConfig, path: str) -> np.ndarray | None:
-    """What the training aims at, ``float32 [pairs, 2]``, in the order of the records; ``None`` without a teacher.
+    """Returns the training targets, ``float32 [pairs, 2]`` in the order of the records; ``None`` without a teacher.
 
-    The label has the weight ``1 - config.teacher_weight``, the teacher's probabilities the rest; of an unlabelled pair
-    they have all. Cross-entropy is linear in the target, so this is the weighted sum of both losses.
+    The target is the label, weighted by ``1 - config.teacher_weight``, plus the teacher's probabilities, weighted by
+    ``config.teacher_weight``; for an unlabelled pair it is the teacher's probabilities alone. Cross-entropy is linear
+    in the target, so this equals the weighted sum of both losses.
 
     Args:
-        inputs: whose ``train`` and `inputs.UNLABELLED` parts are taught.
+        inputs: contain the parts ``train`` and `prepared_data.UNLABELLED`.
         config: names the teacher.
-        path: where the teacher's probabilities are kept for a resumed run.
+        path: file that stores the teacher's probabilities for a resumed run.
 
     Raises:
         InputError: the teacher cannot be used.
     """
     if not config.teacher:
         return None
-    labelled, unlabelled = (inputs.split.parts.get(part, []) for part in ("train", UNLABELLED))
-    predicted = _teacher_says(inputs, config, [*labelled, *unlabelled], path)
+    labelled: Sequence[Pair] = inputs.split.parts.get("train", [])
+    unlabelled: Sequence[Pair] = inputs.split.parts.get(UNLABELLED, [])
+    predicted = _predict(inputs, config.teacher, [*labelled, *unlabelled], config.eval_batch_size, path)
     weight = np.r_[np.full(len(labelled), config.teacher_weight), np.ones(len(unlabelled))]
     labels = np.array([pair.label for pair in [*labelled, *unlabelled]])
     positive = (1.0 - weight) * labels + weight * predicted
     return np.stack([1.0 - positive, positive], axis=1).astype(np.float32)
 
 
-def _teacher_says(inputs: Inputs, config: TrainConfig, pairs: Sequence[Pair], path: str) -> np.ndarray:
-    """Probability that B comes next, ``float64 [pairs]``."""
+def _predict(inputs: Inputs, teacher: str, pairs: Sequence[Pair], batch_size: int, path: str) -> np.ndarray:
+    """Returns the teacher's probabilities that B comes next, ``float64 [pairs]``; reads them from ``path`` if valid."""
     if exists(path):
         predicted = read_predicted(path)
         if predicted is not None and len(predicted) == len(pairs):
             return predicted
-        say(f"{path}: damaged, or of other pairs; rebuilt")
-    say(f"the teacher {config.teacher} scores {len(pairs):,} pairs")
+        say(f"{path}: damaged, or written for other pairs; scoring the pairs again")
+    say(f"the teacher {teacher} scores {len(pairs):,} pairs")
     texts = inputs.data.texts
     tick = Ticker("the teacher scores", len(pairs))
     texts_of_pairs = ((texts[pair.a], texts[pair.b]) for pair in pairs)
-    streamed = Scorer(config.teacher).stream(texts_of_pairs, config.eval_batch_size)
+    streamed = Scorer(teacher).stream(texts_of_pairs, batch_size)
     predicted = np.array([probability for probability, _ in tick.watch(streamed)])
     write_text(path, write_rows([f"{probability:.9g}"] for probability in predicted))
     return predicted
 
 
 def read_predicted(path: str) -> np.ndarray | None:
-    """The probabilities in a ``teacher.txt``, ``float64 [pairs]``; ``None`` if the file is damaged."""
+    """Reads the probabilities in a ``teacher.txt``, ``float64 [pairs]``; returns ``None`` if the file is damaged."""
     try:
         text = read_text(path)
         predicted = np.array([float(cell) for (cell,) in read_rows(text)])

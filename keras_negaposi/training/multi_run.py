@@ -1,9 +1,10 @@
-"""Several runs from one command: every seed on one split, and either split."""
+"""Several runs from one command: several seeds on one split, or both kinds of split."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -17,24 +18,38 @@ from keras_negaposi.evaluation.figures_json import write_figures
 from keras_negaposi.evaluation.html_report import RunEvaluation
 from keras_negaposi.evaluation.verdict import COSINE
 from keras_negaposi.runtime.run_folder import RunFolder
-from keras_negaposi.training.run import read_run_inputs, run
-from keras_negaposi.training.strategies import choose_strategy, is_chief
+from keras_negaposi.training.multi_worker import is_chief
+from keras_negaposi.training.run import run
+from keras_negaposi.training.run_inputs import read_run_inputs
+from keras_negaposi.training.strategies import choose_strategy
 
 SUMMARY = "summary.json"
 SEED_LIMIT = 2**32
-"""NumPy's seeds are below it."""
+"""NumPy accepts only smaller seeds."""
+
+
+class SplitSummary(TypedDict):
+    """Figures over all runs with one kind of split, as written to ``summary.json``."""
+
+    runs: list[str]
+    accuracy: list[float]
+    mean: float
+    standard_deviation: float | None
+    interval_of_first: dict[str, Any]
+    tfidf_cosine: float | None
+    documents_seen: float
 
 
 def are_several(config: TrainConfig) -> bool:
-    """Whether a configuration asks for more than one run."""
+    """Returns whether the options ask for more than one run."""
     return config.split == BOTH or config.seeds > 1
 
 
 def variants(config: TrainConfig) -> dict[str, TrainConfig]:
-    """The single runs by folder name: ``random-seed0``, ``grouped-seed1``. All seeds share the split of the first.
+    """Returns the options of each run by folder name, such as ``random-seed0``; all seeds share the first one's split.
 
     Raises:
-        InputError: a seed would be too large.
+        InputError: the last seed would be too large.
     """
     last = config.seed + config.seeds - 1
     if last >= SEED_LIMIT:
@@ -59,50 +74,57 @@ def variants(config: TrainConfig) -> dict[str, TrainConfig]:
 
 
 def run_several(config: TrainConfig, command: str = "") -> list[RunEvaluation | None]:
-    """Runs every variant, or resumes those that are not finished; then reports what they have in common.
+    """Runs all variants, or the rest of them if some are finished, and summarizes them.
 
-    As `training.run` it gives nothing in all of several workers but the first.
+    Like `training.run.run`, it returns the evaluations only in the chief, and ``[None]`` in the other workers.
 
     Args:
-        config: with ``split`` ``both`` or several ``seeds``.
-        command: the command line, kept with the runs.
+        config: with ``split`` ``both``, or with several ``seeds``.
+        command: the command line, saved with the runs.
     """
-    runs = variants(config)
+    configs = variants(config)
     chief = is_chief(choose_strategy(config))
+    # 1. Check the inputs of each split, then write the common folder.
     if chief:
-        if not exists(RunFolder(config.output_dir).config):  # what is wrong shows before anything is written
-            for variant in {variant.split: variant for variant in runs.values()}.values():
-                read_run_inputs(variant)
-        make_folder(config.output_dir)
-        saved = absolute(dataclasses.asdict(config)) | {"resume": False}
-        write_json(RunFolder(config.output_dir).config, {"config": saved})
-    judged = {}
-    for name, variant in runs.items():
+        _begin_folder(config, configs)
+    # 2. Run, resume or evaluate each variant.
+    evaluations: dict[str, RunEvaluation | None] = {}
+    for name, variant in configs.items():
         folder = RunFolder(variant.output_dir)
         say(f"\n== {name}")
-        finished = exists(folder.report)
-        started = exists(folder.config)
-        if not finished:
-            judged[name] = run(dataclasses.replace(variant, resume=started), command)
+        if not exists(folder.report):
+            resume = exists(folder.config)
+            evaluations[name] = run(dataclasses.replace(variant, resume=resume), command)
         elif chief:
-            judged[name] = evaluate_finished_run(folder.path)
+            evaluations[name] = evaluate_finished_run(folder.path)
     if not chief:
         return [None]
-    summary = summarize(list(judged.values()))
+    # 3. Summarize the runs.
+    summary = summarize([evaluation for evaluation in evaluations.values() if evaluation])
     write_figures(join(config.output_dir, SUMMARY), summary)
-    say(f"\n{tell(summary)}")
-    return list(judged.values())
+    say(f"\n{describe(summary)}")
+    return list(evaluations.values())
 
 
-def summarize(judged: Sequence[RunEvaluation]) -> dict[str, dict[str, object]]:
-    """By split: accuracy of every run, mean and (with two runs or more) standard deviation, beside the cosine's."""
-    summary = {}
-    for split in dict.fromkeys(found.assessment.split for found in judged):
-        runs = [found for found in judged if found.assessment.split == split]
+def _begin_folder(config: TrainConfig, configs: Mapping[str, TrainConfig]) -> None:
+    """Writes the common folder; for a new one, checks the inputs of each split first."""
+    folder = RunFolder(config.output_dir)
+    if not exists(folder.config):
+        for variant in {variant.split: variant for variant in configs.values()}.values():
+            read_run_inputs(variant)
+    make_folder(folder.path)
+    write_json(folder.config, {"config": absolute(dataclasses.asdict(config)) | {"resume": False}})
+
+
+def summarize(evaluations: Sequence[RunEvaluation]) -> dict[str, SplitSummary]:
+    """Returns, by split, the accuracies, their mean and standard deviation (of two runs or more), and the cosine's."""
+    summary: dict[str, SplitSummary] = {}
+    for split in dict.fromkeys(each.assessment.split for each in evaluations):
+        runs = [each for each in evaluations if each.assessment.split == split]
         cosine = runs[0].assessment.baselines.get(COSINE)
-        accuracies = [found.evaluation.eval_accuracy for found in runs]
+        accuracies = [each.evaluation.eval_accuracy for each in runs]
         summary[split] = {
-            "runs": [found.run.folder.path for found in runs],
+            "runs": [each.run.folder.path for each in runs],
             "accuracy": accuracies,
             "mean": float(np.mean(accuracies)),
             "standard_deviation": float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else None,
@@ -113,18 +135,18 @@ def summarize(judged: Sequence[RunEvaluation]) -> dict[str, dict[str, object]]:
     return summary
 
 
-def tell(summary: dict[str, dict[str, object]]) -> str:
-    """A line a split, and what a difference between the splits means."""
+def describe(summary: Mapping[str, SplitSummary]) -> str:
+    """Returns one line for each split, and what a difference between the splits means."""
     lines = []
-    for split, found in summary.items():
-        deviation = found["standard_deviation"]
+    for split, figures in summary.items():
+        deviation = figures["standard_deviation"]
         spread = f", standard deviation {deviation:.2%}" if deviation is not None else ""
-        lines.append(f"{split:<8} {found['mean']:.2%} over {len(found['accuracy'])} runs{spread}")
+        lines.append(f"{split:<8} {figures['mean']:.2%} over {len(figures['accuracy'])} runs{spread}")
     if len(summary) > 1:
         random, grouped = (summary[split] for split in SPLITS)
         lines.append(
-            f"On documents never seen it is {grouped['mean'] - random['mean']:+.2%} against the random split, where "
-            f"{random['documents_seen']:.1%} of the test pairs share a document with training: that much of the random "
-            "split's figure is owed to having seen the documents (or to chance, within the intervals)."
+            f"On unseen documents the accuracy is {grouped['mean'] - random['mean']:+.2%} compared with the random "
+            f"split, where {random['documents_seen']:.1%} of the test pairs share a document with training. The "
+            "difference comes from having seen the documents, or from chance if it lies within the intervals."
         )
     return "\n".join(lines)

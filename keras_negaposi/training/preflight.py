@@ -1,4 +1,4 @@
-"""What a training needs of the place where it is to run: packages that fit, devices, disk space, usable locations."""
+"""Checks, before a training, the installed packages, the devices, the disk space and the output folders."""
 
 from __future__ import annotations
 
@@ -20,24 +20,29 @@ from keras_negaposi.runtime.packages import TENSORFLOWS, installed
 
 DISTRIBUTION = "keras_negaposi"
 LIBTPU = "libtpu>=0.0.17,<0.0.37"
-"""What tensorflow-tpu 2.20 can be imported with: newer ones abort it."""
+"""Versions that work with tensorflow-tpu 2.20; with a newer one, importing it aborts the process."""
 LITTLE_DISK = 5 * 10**9
-"""Bytes: a checkpoint of a BERT base with Adam's two moments is 1.3 GB, and two may be there with the export."""
+"""Bytes: a checkpoint of BERT base with Adam's two moments is 1.3 GB, and a run stores two of them and the export."""
 
 
 class Finding(NamedTuple):
-    """``problem`` says whether it has to be mended; ``line`` then ends with how."""
+    """One result of the checks.
+
+    Attributes:
+        problem: whether it must be fixed.
+        line: describes it; for a problem, it ends with the fix.
+    """
 
     problem: bool
     line: str
 
 
 def examine(locations: Iterable[str], config: TpuConfig) -> Iterator[Finding]:
-    """Everything, the quick things first.
+    """Runs all checks, the quick ones first.
 
     Args:
-        locations: folders to be written to, local or ``gs://``; those that are missing are made.
-        config: names the TPU whose machines have to read what is in the ``gs://`` ones.
+        locations: output folders, local or ``gs://``; missing ones are created.
+        config: names the TPU; its machines must be able to read the ``gs://`` folders.
     """
     yield Finding(False, f"python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} processors")
     yield from examine_packages(_requirements(), installed)
@@ -51,39 +56,43 @@ def examine(locations: Iterable[str], config: TpuConfig) -> Iterator[Finding]:
 
 
 def examine_packages(requirements: Iterable[str], version_of: Callable[[str], str | None]) -> Iterator[Finding]:
-    """Whether each requirement (``name==2.20.*``) is met by what is installed under that name."""
-    there = [name for name in TENSORFLOWS if version_of(name)]
-    if len(there) > 1:
-        yield Finding(True, f"{' and '.join(there)} overwrite each other; pip uninstall all, and install one")
-    wanted = [*requirements, LIBTPU] if "tensorflow-tpu" in there else requirements
+    """Checks that each requirement (``name==2.20.*``) is met by the installed version of that package."""
+    tensorflows = [name for name in TENSORFLOWS if version_of(name)]
+    if len(tensorflows) > 1:
+        yield Finding(
+            True, f"{' and '.join(tensorflows)} overwrite each other's files; pip uninstall all, then install one"
+        )
+    wanted = [*requirements, LIBTPU] if "tensorflow-tpu" in tensorflows else requirements
     for requirement in map(Requirement, wanted):
         if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
             continue
-        name = there[0] if requirement.name == TENSORFLOWS[0] and there else requirement.name
-        found = version_of(name)
-        if found and requirement.specifier.contains(found, prereleases=True):
-            yield Finding(False, f"{name} {found}")
+        name = tensorflows[0] if requirement.name == TENSORFLOWS[0] and tensorflows else requirement.name
+        version = version_of(name)
+        if version and requirement.specifier.contains(version, prereleases=True):
+            yield Finding(False, f"{name} {version}")
         else:
-            mend = f"pip install '{name}{requirement.specifier}'"
-            yield Finding(True, f"{name} {found or 'is missing'}: {DISTRIBUTION} needs {requirement.specifier}; {mend}")
+            fix = f"pip install '{name}{requirement.specifier}'"
+            yield Finding(
+                True, f"{name} {version or 'is missing'}: {DISTRIBUTION} needs {requirement.specifier}; {fix}"
+            )
 
 
 def examine_devices() -> Iterator[Finding]:
-    """What TensorFlow sees."""
+    """Checks that TensorFlow can be imported, lists its devices, and reports a GPU that it cannot use."""
     try:
         import tensorflow as tf
     except ImportError as error:
-        yield Finding(True, f"tensorflow cannot be imported: {error}; mend the packages first")
+        yield Finding(True, f"tensorflow cannot be imported: {error}; fix the packages first")
         return
     names = [device.name.removeprefix("/physical_device:") for device in tf.config.list_physical_devices()]
     yield Finding(False, f"devices {', '.join(names)}")
     if os.path.exists("/dev/nvidia0") and not tf.config.list_physical_devices("GPU"):
-        mend = f"pip install 'tensorflow[and-cuda]=={tf.__version__}'"
-        yield Finding(True, f"there is a GPU that TensorFlow cannot use; {mend}")
+        fix = f"pip install 'tensorflow[and-cuda]=={tf.__version__}'"
+        yield Finding(True, f"this machine has a GPU that TensorFlow cannot use; {fix}")
 
 
 def examine_tpu(config: TpuConfig) -> tuple[Finding, list[str]]:
-    """Connects to it; gives its machines too, unless it is this one."""
+    """Connects to the TPU; also returns TensorFlow's names for its machines, unless it is in this machine."""
     from keras_negaposi.training.strategies import choose_strategy, worker_machines
 
     try:
@@ -94,11 +103,11 @@ def examine_tpu(config: TpuConfig) -> tuple[Finding, list[str]]:
 
 
 def examine_location(location: str, readers: Sequence[str] = ()) -> Finding:
-    """Makes it, writes, lists, reads and deletes a file there, and looks at the space that is left.
+    """Creates the folder; writes, lists, reads and deletes a file in it; and checks the free disk space.
 
     Args:
         location: a folder, local or ``gs://``.
-        readers: devices whose machines list and read the file too, if it is not local.
+        readers: devices whose machines must list and read the file too, if the folder is remote.
     """
     remote = is_remote(location)
     try:
@@ -113,11 +122,14 @@ def examine_location(location: str, readers: Sequence[str] = ()) -> Finding:
     free = shutil.disk_usage(location).free
     line = f"{line}; {free / 1e9:,.1f} GB free"
     little = free < LITTLE_DISK
-    return Finding(little, f"{line}, a run of a BERT base wants {LITTLE_DISK / 1e9:.0f}; make room" if little else line)
+    if little:
+        line += f", but a run with BERT base needs {LITTLE_DISK / 1e9:.0f} GB; free some space"
+    return Finding(little, line)
 
 
 def _requirements() -> list[str]:
+    """Returns the installed package's own requirements."""
     try:
         return requires(DISTRIBUTION) or []
     except PackageNotFoundError:
-        raise InputError(f"{DISTRIBUTION} is not installed; pip install -e . in its folder") from None
+        raise InputError(f"{DISTRIBUTION} is not installed; run pip install -e . in its folder") from None

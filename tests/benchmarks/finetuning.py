@@ -40,10 +40,13 @@ def ours(arguments, folder, **options):
 
     from keras_negaposi.config import TrainConfig, complete_model_files
     from keras_negaposi.evaluation.metrics import chance_loss
-    from keras_negaposi.input_pipeline.tfrecords import find_records, prepare
+    from keras_negaposi.input_pipeline.record_folder import find_records
+    from keras_negaposi.input_pipeline.tfrecords import prepare
     from keras_negaposi.modeling import heads
     from keras_negaposi.runtime.run_folder import RunFolder
-    from keras_negaposi.training import fit, run
+    from keras_negaposi.training import fit
+    from keras_negaposi.training.run_inputs import read_run_inputs
+    from keras_negaposi.training.training_setup import TrainingSetup
 
     share = 0.25
     rows, _ = read(arguments.data, int(arguments.pairs / (1 - share)))
@@ -62,7 +65,7 @@ def ours(arguments, folder, **options):
         num_train_epochs=2,
         log_every_steps=steps,
     )
-    found = run.read_run_inputs(config)
+    found = read_run_inputs(config)
     run = RunFolder(str(folder / "run"))
     prepare(found.inputs, run.records)
     records = find_records(run.records, found.inputs.fingerprint)
@@ -70,10 +73,11 @@ def ours(arguments, folder, **options):
     bert = found.pretrained.bert_config
     model = fit.build_for_training(config, found.pretrained, 2 * steps, lambda: heads.build(config, bert), strategy)
     chance = chance_loss(found.inputs.split.parts["train"])
-    fit.fit(model, config, records, None, run, 2 * steps, chance, strategy)
+    fit.fit(model, TrainingSetup(config, records, run, 2 * steps, chance, strategy))
     speed = json.loads(Path(run.history).read_text())[-1]["pairs_per_second"]
     seconds = arguments.pairs / speed
-    batches = fit.train_dataset(records, BATCH, config.seed, steps, None, config.length_buckets or fit.LENGTH_BUCKETS)
+    options = fit.BatchOptions(BATCH, config.seed, steps, config.length_buckets or fit.LENGTH_BUCKETS)
+    batches = fit.train_dataset(records, options)
     shapes = [features["input_word_ids"].shape for features, _ in batches.take(steps)]
     precision = fit.choose_precision(config.precision)
     report(seconds, sum(operations(*shape, bert) for shape in shapes) / seconds / peak(precision))

@@ -47,7 +47,9 @@ def ours(arguments, texts, pairs, output):
         data=SimpleNamespace(texts=texts),
         split=Split({"train": Pairs.of(Pair(*pair) for pair in pairs)}),
         preprocessor=JointPreprocessor(tokenizer, MAX_SEQ_LENGTH),
-        config=SimpleNamespace(max_seq_length=MAX_SEQ_LENGTH),
+        config=SimpleNamespace(
+            max_seq_length=MAX_SEQ_LENGTH, honbun=None, negaposi=None, model_file=None, vocab_file=None
+        ),
         fingerprint="",
     )
     return lambda: prepare(inputs, output)

@@ -25,12 +25,12 @@ def dump(arguments, flags):
 
     from checkpoints_tools.common.cli import make_parser
     from keras_negaposi import train
-    from keras_negaposi.input_pipeline.datasets import train_dataset
+    from keras_negaposi.input_pipeline.datasets import BatchOptions, train_dataset
     from keras_negaposi.input_pipeline.tfrecords import prepare
     from keras_negaposi.modeling import fast_layers
     from keras_negaposi.modeling.heads import build
     from keras_negaposi.training.fit import build_for_training
-    from keras_negaposi.training.run import read_run_inputs
+    from keras_negaposi.training.run_inputs import read_run_inputs
 
     fast_layers._on_one_processor = lambda: False  # what is only for processors is not in a TPU's step
     parser = make_parser("tpu_compile", __doc__)
@@ -44,7 +44,8 @@ def dump(arguments, flags):
         build_model = functools.partial(build, config, pretrained.bert_config)
         steps = run_inputs.total_steps
         model = build_for_training(config, pretrained, steps, build_model, tf.distribute.get_strategy())
-        batches = train_dataset(records, config.train_batch_size, 0, length_buckets=config.length_buckets or 1)
+        options = BatchOptions(config.train_batch_size, length_buckets=config.length_buckets or 1)
+        batches = train_dataset(records, options)
         arguments.folder.mkdir(parents=True, exist_ok=True)
         seen = {}
         for features, labels in batches.take(50):

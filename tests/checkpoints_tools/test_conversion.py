@@ -1,4 +1,4 @@
-"""``convert --force`` replaces what an earlier conversion wrote, all of it or nothing, and nothing else."""
+"""``convert --force`` replaces all files of an earlier conversion or none, and no other file."""
 
 import os
 import shutil
@@ -53,15 +53,15 @@ def test_a_conversion_that_fails_leaves_the_old_one(source, tmp_path, monkeypatc
     assert content(out) == before and sorted(os.listdir(tmp_path)) == ["a", "out"]
 
 
-def test_files_of_others_are_not_touched(source, tmp_path):
+def test_other_files_are_not_touched(source, tmp_path):
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     convert(source, str(ours), "tf1")
     (ours / "mine.txt").write_text("mine")
     theirs.mkdir()
     (theirs / "bert_config.json").write_text("theirs")
-    for folder, said in ((ours, "holds mine.txt, which convert has not written"), (theirs, f"there is no {LIST}")):
+    for folder, message in ((ours, "holds mine.txt, which convert did not write"), (theirs, f"there is no {LIST}")):
         before = content(folder)
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             convert(source, str(folder), "huggingface", force=True)
         assert content(folder) == before
 
@@ -83,7 +83,7 @@ def test_the_input_is_never_replaced(source, tmp_path, capsys):
     assert content(out) == before
 
 
-def test_an_empty_name_is_no_folder(source):
+def test_an_empty_folder_name_is_rejected(source):
     with pytest.raises(InputError, match="--output_dir is empty"):
         convert(source, "", "tf1")
 
@@ -98,7 +98,7 @@ def test_a_damaged_list(source, tmp_path):
 
 @pytest.mark.parametrize("failing", [1, 2])
 def test_a_folder_that_cannot_be_renamed_stays(source, tmp_path, monkeypatch, failing):
-    """The first renaming fails at a mount point; the second should not, and is undone."""
+    """The first rename fails at a mount point; if the second one fails, the first is undone."""
     out = tmp_path / "out"
     convert(source, str(out), "tf1")
     before, rename, calls = content(out), os.rename, []

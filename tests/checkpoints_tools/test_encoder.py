@@ -1,4 +1,4 @@
-"""TF1 checkpoint to BertEncoder: numerics, names, and what is refused."""
+"""Loading TF1 checkpoints into a BertEncoder: numerics, names and rejected checkpoints."""
 
 import dataclasses
 import json
@@ -78,7 +78,7 @@ def test_padding_changes_nothing(tmp_path):
     inputs = random_inputs(config, length=9)
     inputs["input_mask"][:] = 1
     padded = {name: np.pad(value, [(0, 0), (0, 4)]) for name, value in inputs.items()}
-    padded["input_word_ids"][:, 9:] = 3  # whatever stands under the mask
+    padded["input_word_ids"][:, 9:] = 3  # any id, as the mask hides it
     short, long = encoder(inputs), encoder(padded)
     np.testing.assert_allclose(short["sequence_output"], long["sequence_output"][:, :9], rtol=0, atol=1e-6)
     np.testing.assert_allclose(short["pooled_output"], long["pooled_output"], rtol=0, atol=1e-6)
@@ -113,7 +113,7 @@ def test_a_checkpoint_is_found_from_any_of_its_names(tmp_path, form):
     assert resolve_prefix(given) == str(tmp_path / "model.ckpt-3")
 
 
-def test_a_folder_means_its_latest_also_without_a_state_file(tmp_path):
+def test_a_folder_means_its_latest_checkpoint_also_without_a_state_file(tmp_path):
     for step in (9, 100, 20):
         write_checkpoint(str(tmp_path / f"model.ckpt-{step}"), {"x": np.zeros(2, np.float32)})
     (tmp_path / "checkpoint").unlink()
@@ -124,7 +124,7 @@ def test_a_folder_means_its_latest_also_without_a_state_file(tmp_path):
     assert resolve_prefix(str(tmp_path)).endswith("model.ckpt-100")
 
 
-def test_what_was_found_is_said(tmp_path):
+def test_the_message_lists_the_content_of_the_folder(tmp_path):
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(InputError, match="notes.txt"):
         resolve_prefix(str(tmp_path))
@@ -134,7 +134,7 @@ def test_what_was_found_is_said(tmp_path):
         resolve_prefix(str(tmp_path / "nowhere/model.ckpt-5"))
 
 
-def test_every_missing_unexpected_and_misshapen_variable_is_named(tmp_path):
+def test_missing_unexpected_and_reshaped_variables_are_named(tmp_path):
     variables = random_tf1_variables(BertConfig(**TINY))
     del variables["bert/encoder/layer_1/output/dense/bias"]
     variables["bert/encoder/layer_2/output/dense/bias"] = np.zeros(12, np.float32)
@@ -144,18 +144,18 @@ def test_every_missing_unexpected_and_misshapen_variable_is_named(tmp_path):
     message = str(caught.value)
     assert "1 missing: bert/encoder/layer_1/output/dense/bias" in message
     assert "1 unexpected: bert/encoder/layer_2/output/dense/bias" in message
-    assert "position_embeddings is [41, 12] in the checkpoint, [40, 12] by the config" in message
+    assert "position_embeddings is [41, 12] in the checkpoint, [40, 12] in the config" in message
 
 
 @pytest.mark.parametrize("name", ["bert/pooler/dense/bias", "bert/embeddings/word_embeddings"])
-def test_half_a_pooler_is_refused(tmp_path, name):
+def test_an_incomplete_checkpoint_is_rejected(tmp_path, name):
     variables = random_tf1_variables(BertConfig(**TINY))
     del variables[name]
     with pytest.raises(InputError, match=f"1 missing: {name}"):
         load_encoder(*save(tmp_path, TINY, variables))
 
 
-def test_without_a_pooler_it_is_fresh_and_said(tmp_path, caplog):
+def test_a_missing_pooler_is_initialised_with_a_warning(tmp_path, caplog):
     config = BertConfig(**TINY)
     variables = random_tf1_variables(config)
     bare = {name: value for name, value in variables.items() if "pooler" not in name}
@@ -166,14 +166,14 @@ def test_without_a_pooler_it_is_fresh_and_said(tmp_path, caplog):
     assert 0 < np.abs(kernel).max() < 0.05  # truncated normal, 0.02
 
 
-def test_a_lost_data_file_is_said(tmp_path):
+def test_a_missing_data_file_is_named(tmp_path):
     config_file, folder = save(tmp_path, TINY, random_tf1_variables(BertConfig(**TINY)))
     (tmp_path / "model.ckpt-3.data-00000-of-00001").unlink()
     with pytest.raises(InputError, match="no .data file"):
         load_encoder(config_file, folder)
 
 
-def test_the_config_counts_not_the_checkpoint(tmp_path):
+def test_the_given_config_takes_precedence(tmp_path):
     values = dataclasses.asdict(BertConfig(**TINY))
     config_file, folder = save(tmp_path, values, random_tf1_variables(BertConfig(**TINY)))
     shutil.copy(config_file, tmp_path / "other.json")

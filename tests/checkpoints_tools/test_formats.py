@@ -1,4 +1,4 @@
-"""Checkpoints of every format: round trips bit by bit, what is found in odd ones, and what is refused."""
+"""Checkpoints of every format: bit-exact round trips, files of other programs, and rejected files."""
 
 import dataclasses
 import itertools
@@ -48,7 +48,7 @@ def encoder_with(variables):
 
 
 def write_v2(folder, variables):
-    """tf-models' newer encoder class, saved as its users do."""
+    """Saves tf-models' newer encoder class with tf.train.Checkpoint."""
     import tensorflow as tf
     from official.nlp.modeling import networks
 
@@ -68,7 +68,7 @@ def write_v2(folder, variables):
 
 
 def write_with_tf_models_converter(folder, variables):
-    """tf-models' own way from TF1 to TF2."""
+    """Converts from TF1 to TF2 with tf-models' own converter."""
     from official.legacy.bert.configs import BertConfig as TheirConfig
     from official.nlp.tools.tf2_bert_encoder_checkpoint_converter import convert_checkpoint
 
@@ -107,11 +107,11 @@ def test_a_nameless_keras_file_needs_a_config(tmp_path):
     path = write_nameless_h5(tmp_path, all_variables())
     with pytest.raises(InputError, match="give --bert_config_file"):
         open_source(path)
-    with pytest.raises(InputError, match="does not fit"):
+    with pytest.raises(InputError, match="does not match"):
         open_source(path, str(write_config(tmp_path, intermediate_size=21)))
 
 
-def test_the_config_is_worked_out_from_shapes(tmp_path):
+def test_the_config_is_inferred_from_shapes(tmp_path):
     path = save_tf1(tmp_path / "bare", all_variables())
     os.remove(tmp_path / "bare/bert_config.json")
     with pytest.raises(InputError, match="give --bert_config_file, or --num_attention_heads"):
@@ -120,10 +120,10 @@ def test_the_config_is_worked_out_from_shapes(tmp_path):
     assert inferred == CONFIG
     convert(open_source(path, num_attention_heads=3), str(tmp_path / "tf2"), "tf2")
     os.remove(tmp_path / "tf2/bert_config.json")
-    assert infer_config(open_weights(str(tmp_path / "tf2"))) == CONFIG  # the split kernels tell the heads
+    assert infer_config(open_weights(str(tmp_path / "tf2"))) == CONFIG  # the kernels' shapes have the number of heads
 
 
-def test_exact_gelu_and_epsilon_come_along(tmp_path):
+def test_exact_gelu_and_epsilon_are_converted(tmp_path):
     config = dataclasses.replace(CONFIG, gelu_approximate=False, layer_norm_eps=1e-3)
     path = save_tf1(tmp_path / "a", all_variables(), config)
     for to in (*FORMATS, "tf1"):
@@ -168,7 +168,7 @@ def test_half_precision_and_shards(tmp_path):
 
 
 def test_a_run_goes_back_to_tf1_with_its_head(tiny, tmp_path):
-    """The names and the layout that run_classifier.py restores, and the same probabilities from them."""
+    """The TF1 checkpoint has the names and layout that run_classifier.py restores, and gives the same probabilities."""
     import tensorflow as tf
 
     from keras_negaposi.config import TrainConfig
@@ -200,7 +200,7 @@ def test_a_run_goes_back_to_tf1_with_its_head(tiny, tmp_path):
 
 
 def test_the_training_checkpoints_of_a_run(tiny, tmp_path):
-    """The optimizer's moments are slots, its iterations the step."""
+    """The optimizer's moments are counted as slots, and its iterations are the step."""
     from keras_negaposi.config import TrainConfig
     from keras_negaposi.training.run import run
 
@@ -224,7 +224,7 @@ def test_nothing_is_overwritten_without_force(tmp_path):
     assert os.listdir(tmp_path / "out") == ["mine.txt"]
 
 
-def test_a_kill_leaves_no_half_folder(tmp_path):
+def test_a_killed_process_leaves_no_incomplete_folder(tmp_path):
     code = (
         "import os, sys\n"
         "from checkpoints_tools.common.files import staged_folder\n"
@@ -254,9 +254,9 @@ def test_a_sentencepiece_model_gets_its_vocabulary(tiny, tmp_path):
     vocabulary = (tmp_path / "hf/wiki-ja.vocab").read_text(encoding="utf-8")
     os.remove(tmp_path / "hf/wiki-ja.vocab")
     notes = convert(open_source(str(tmp_path / "hf")), str(tmp_path / "tf1"), "tf1").notes
-    assert notes == ["tokenizer: wiki-ja.model, and the .vocab made from it"]
-    made = (tmp_path / "tf1/wiki-ja.vocab").read_text(encoding="utf-8")
-    assert [line.split("\t")[0] for line in made.splitlines()] == [
+    assert notes == ["tokenizer: wiki-ja.model, and a .vocab file created from it"]
+    created = (tmp_path / "tf1/wiki-ja.vocab").read_text(encoding="utf-8")
+    assert [line.split("\t")[0] for line in created.splitlines()] == [
         line.split("\t")[0] for line in vocabulary.splitlines()
     ]
     os.remove(tmp_path / "hf/wiki-ja.model")
@@ -267,7 +267,7 @@ def test_a_sentencepiece_model_gets_its_vocabulary(tiny, tmp_path):
 
 @pytest.mark.parametrize("to", ["tf2", "huggingface"])
 def test_commands_take_every_format(tiny, tmp_path, to):
-    """The frozen baseline's vectors are the same bits, so the vectors of one format serve the other."""
+    """Every format gives bit-identical embeddings, so a cache of one format serves the others."""
     from keras_negaposi.config import BaselineConfig, complete_model_files
     from keras_negaposi.evaluation.frozen_encoder import text_vectors
     from keras_negaposi.modeling.pretrained import read_pretrained
@@ -285,7 +285,7 @@ def test_commands_take_every_format(tiny, tmp_path, to):
         np.testing.assert_array_equal(vector, vectors[1][name])
 
 
-def test_arrays_of_the_encoder_are_those_of_the_weights(tmp_path):
+def test_the_encoder_has_the_values_of_the_checkpoint(tmp_path):
     variables = all_variables()
     source = open_source(save_tf1(tmp_path / "a", variables))
     for name, value in encoder_to_tf1(source.encoder(), source.config).items():

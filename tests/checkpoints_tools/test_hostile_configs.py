@@ -1,4 +1,4 @@
-"""``bert_config.json``, ``config.ini`` and Hugging Face's ``config.json`` that nobody can mean: one line each, soon."""
+"""Invalid ``bert_config.json``, ``config.ini`` and Hugging Face ``config.json``: rejected quickly, in one line."""
 
 import json
 
@@ -35,14 +35,14 @@ from tests.helpers.properties import bounded, json_mutations, mutations, succeed
         "[" * 50_000,
     ],
 )
-def test_impossible_configs(tmp_path, text):
+def test_invalid_configs(tmp_path, text):
     path = tmp_path / "bert_config.json"
     path.write_text(text)
     error = succeeds_or_explains(lambda: BertConfig.from_file(str(path)), bound_s=2)
     assert isinstance(error, InputError) and str(path) in str(error)
 
 
-def test_an_ini_with_a_banner(tmp_path):
+def test_an_ini_with_a_comment_banner(tmp_path):
     path = tmp_path / "config.ini"
     path.write_text("# # # # # # # # # # # # # # # # # #\n; x\n\n[BERT-CONFIG]\nvocab_size: 7\nhidden_size = 12\n")
     config = succeeds_or_explains(lambda: BertConfig.from_file(str(path)))

@@ -1,4 +1,4 @@
-"""Against the real thing: Hugging Face's ``BertModel`` on PyTorch, and a published BERT. Needs the extra ``peers``."""
+"""Comparison with Hugging Face's ``BertModel`` on PyTorch, and with a published BERT. Needs the extra ``peers``."""
 
 import json
 import shutil
@@ -32,7 +32,7 @@ def huggingface_outputs(model, inputs):
 
 
 def assert_agree(encoder, model, config, longest=40):
-    """Every layer and the pooled output, wherever a token is not masked."""
+    """Compares every layer and the pooled output."""
     for inputs in make_inputs(config, longest):
         ours = encoder(inputs)
         theirs, pooled = huggingface_outputs(model, inputs)
@@ -56,7 +56,7 @@ def test_from_transformers(tmp_path, act, kind):
     assert source.config.gelu_approximate == (act == "gelu_new")
     base = model if kind == "BertModel" else model.bert
     if base.pooler is None:
-        pytest.fail("transformers made a model without a pooler")
+        pytest.fail("transformers created a model without a pooler")
     assert_agree(source.encoder(), base, source.config)
     if kind == "BertForPreTraining":
         assert len(source.weights.heads()) == 7
@@ -79,19 +79,19 @@ def test_to_transformers(tmp_path, heads):
 
 
 def test_to_transformers_and_back_through_it(tmp_path):
-    """What transformers saves again is bit by bit what we gave it."""
+    """Weights that transformers loads and saves again stay bit-identical."""
     import transformers
 
     path = save_tf1(tmp_path / "tf1", random_tf1_variables(CONFIG))
     convert(open_source(path), str(tmp_path / "hf"), "huggingface")
     transformers.BertModel.from_pretrained(tmp_path / "hf").save_pretrained(tmp_path / "again")
     result = verify(open_source(path), open_source(str(tmp_path / "again")), tolerance=0.0)
-    assert result.departs is None
+    assert result.first_difference is None
 
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
-    """all-MiniLM-L6-v2, as its package ships it."""
+    """all-MiniLM-L6-v2 from its package."""
     import all_minilm_l6_v2
 
     folder = tmp_path_factory.mktemp("published")
@@ -116,7 +116,7 @@ def test_a_published_bert(published, tmp_path, capsys):
 @pytest.mark.slow
 @pytest.mark.shared
 def test_the_real_checkpoint_in_transformers(shared, tmp_path):
-    """The outputs of the original TF1 code, from PyTorch, through our conversion."""
+    """After conversion, PyTorch gives the outputs of the original TF1 code."""
     import transformers
 
     convert(open_source(str(shared / "checkpoints/ja-e5-small")), str(tmp_path / "hf"), "huggingface")

@@ -1,4 +1,4 @@
-"""SavedModels that are damaged, of another kind, or that would reach files: refused in one line before they run."""
+"""SavedModels that are damaged, of another kind or that reach files: rejected in one line before they run."""
 
 import shutil
 
@@ -16,12 +16,12 @@ from tests.helpers.properties import EXAMPLES, bounded, mutations, succeeds_or_e
 TEXTS = [tf.TensorSpec([None], tf.string, name) for name in ("text_a", "text_b")]
 
 
-def judge(weight, a):
+def classify(weight, a):
     share = tf.sigmoid(weight * tf.cast(tf.strings.length(a), tf.float32))
     return {"probabilities": tf.stack([1 - share, share], 1), "label": tf.cast(share > 0.5, tf.int32)}
 
 
-def save(folder, compute=judge, signature=TEXTS, name="serving_default", **attributes):
+def save(folder, compute=classify, signature=TEXTS, name="serving_default", **attributes):
     """Saves a module whose signature computes from a variable and text A."""
     module = tf.Module()
     module.weight = tf.Variable(0.1)
@@ -43,18 +43,18 @@ def copied(good, tmp_path):
     return shutil.copytree(good, tmp_path / "copied")
 
 
-def test_a_small_one_scores(good):
+def test_a_valid_model_scores(good):
     probabilities, labels = Scorer(str(good)).score(["aa", ""], ["b", "b"])
     assert probabilities.tolist() == pytest.approx([0.55, 0.5], abs=1e-3) and labels.tolist() == [1, 0]
 
 
-def refused(folder, said):
+def assert_rejected(folder, message):
     error = succeeds_or_explains(lambda: Scorer(str(folder)))
-    assert isinstance(error, InputError) and said in str(error) and str(folder) in str(error)
+    assert isinstance(error, InputError) and message in str(error) and str(folder) in str(error)
 
 
 def without_probabilities(weight, a):
-    return {"label": judge(weight, a)["label"]}
+    return {"label": classify(weight, a)["label"]}
 
 
 def of_three_classes(weight, a):
@@ -66,17 +66,17 @@ def of_integers(weight, a):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
-        ({"compute": without_probabilities}, "serving_default does not give probabilities"),
+        ({"compute": without_probabilities}, "serving_default has no output probabilities"),
         ({"compute": of_three_classes}, "as probabilities"),
         ({"compute": of_integers}, "as probabilities"),
         ({"name": "other"}, "has no signature serving_default"),
         ({"signature": [*TEXTS, tf.TensorSpec([None], tf.string, "text_c")]}, "not text_a and text_b"),
     ],
 )
-def test_other_signatures(tmp_path, options, said):
-    refused(save(tmp_path / "other", **options), said)
+def test_other_signatures(tmp_path, options, message):
+    assert_rejected(save(tmp_path / "other", **options), message)
 
 
 @pytest.mark.parametrize("name", ["variables.index", "variables.data-00000-of-00001"])
@@ -86,21 +86,21 @@ def test_missing_and_truncated_variables(copied, name, content):
     path.unlink()
     if content is not None:
         path.write_bytes(content)
-    refused(copied, name)
+    assert_rejected(copied, name)
 
 
 def test_a_garbage_program(copied):
     program = (copied / "saved_model.pb").read_bytes()
     for content in (b"", b"\xff" * 100, program[:200], program[:-100]):
         (copied / "saved_model.pb").write_bytes(content)
-        refused(copied, "")
+        assert_rejected(copied, "")
 
 
 def test_a_saved_model_of_tensorflow_1(tmp_path):
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         a = tf.compat.v1.placeholder(tf.string, [None], "text_a")
         tf.compat.v1.saved_model.simple_save(session, str(tmp_path / "old"), {"text_a": a}, {"label": tf.identity(a)})
-    refused(tmp_path / "old", "not a SavedModel of TensorFlow 2")
+    assert_rejected(tmp_path / "old", "not a SavedModel of TensorFlow 2")
 
 
 class WritesWhenLoaded(tf.Module):
@@ -123,55 +123,55 @@ class WritesWhenLoaded(tf.Module):
 def harmful(path):
     def write(weight, a):
         tf.io.write_file(path, "evil")
-        return judge(weight, a)
+        return classify(weight, a)
 
     def write_sometimes(weight, a):
         tf.cond(weight > 0, lambda: tf.io.write_file(path, "evil"), lambda: tf.no_op())
-        return judge(weight, a)
+        return classify(weight, a)
 
     def read(weight, a):
-        return judge(weight, tf.io.read_file("/etc/hostname") + a)
+        return classify(weight, tf.io.read_file("/etc/hostname") + a)
 
     def call_python(weight, a):
-        return judge(weight, tf.ensure_shape(tf.py_function(lambda x: x, [a], tf.string), [None]))
+        return classify(weight, tf.ensure_shape(tf.py_function(lambda x: x, [a], tf.string), [None]))
 
     def save_tensors(weight, a):
         tf.raw_ops.SaveV2(prefix=path, tensor_names=["a"], shape_and_slices=[""], tensors=[a])
-        return judge(weight, a)
+        return classify(weight, a)
 
     def dump(weight, a):
         tf.print(a, output_stream=f"file://{path}")
-        return judge(weight, a)
+        return classify(weight, a)
 
     def iterate(weight, a):
-        return judge(weight, tf.data.TextLineDataset("/etc/hostname").reduce(a, lambda found, _: found))
+        return classify(weight, tf.data.TextLineDataset("/etc/hostname").reduce(a, lambda found, _: found))
 
     def map_memory(weight, a):
         size = tf.raw_ops.ImmutableConst(dtype=tf.float32, shape=[1], memory_region_name=path)
-        return judge(weight + size[0], a)
+        return classify(weight + size[0], a)
 
     return [write, write_sometimes, read, call_python, save_tensors, dump, iterate, map_memory]
 
 
 @pytest.mark.parametrize("number", range(8))
-def test_operations_that_reach_files_are_refused(tmp_path, number):
+def test_operations_that_reach_files_are_rejected(tmp_path, number):
     target = tmp_path / "written"
     compute = harmful(str(target))[number]
     folder = save(tmp_path / "evil", compute=compute)
     target.unlink(missing_ok=True)
-    refused(folder, "holds the operation")
+    assert_rejected(folder, "holds the operation")
     assert not list(tmp_path.glob("written*"))
 
 
-def test_what_would_write_while_it_is_loaded_is_refused(tmp_path):
+def test_a_model_that_writes_while_it_is_loaded_is_rejected(tmp_path):
     target = tmp_path / "written"
     folder = save(tmp_path / "evil", module=WritesWhenLoaded(str(target)))
     target.unlink(missing_ok=True)
-    refused(folder, "holds the operation WriteFile")
+    assert_rejected(folder, "holds the operation WriteFile")
     assert not target.exists()
 
 
-def test_functions_that_are_named_within_attributes_are_found(good, copied):
+def test_functions_named_in_nested_attributes_are_checked(good, copied):
     """A call can hide the function's name in an attribute of an attribute."""
     saved = SavedModel.FromString((copied / "saved_model.pb").read_bytes())
     functions = saved.meta_graphs[0].graph_def.library.function
@@ -181,14 +181,14 @@ def test_functions_that_are_named_within_attributes_are_found(good, copied):
     called = next(f for f in functions if "signature_wrapper" in f.signature.name)
     called.node_def[0].attr["f"].func.attr["g"].func.name = "hidden"
     (copied / "saved_model.pb").write_bytes(saved.SerializeToString())
-    refused(copied, "holds the operation WriteFile")
+    assert_rejected(copied, "holds the operation WriteFile")
     check_saved_model(str(good))
 
 
 @pytest.mark.parametrize(
     "command", ["predict", "evaluate", "index", "suggest", "train", "baseline", "checkpoints_tools"]
 )
-def test_help_warns_of_what_others_made(command, capsys):
+def test_help_warns_of_models_from_others(command, capsys):
     import importlib
 
     name = f"{command}.__main__" if command == "checkpoints_tools" else f"keras_negaposi.{command}"
@@ -201,7 +201,7 @@ def test_help_warns_of_what_others_made(command, capsys):
 @bounded
 @given(data=st.data())
 def test_property_of_programs(good, tmp_path_factory, data):
-    """Without loading it: that takes long."""
+    """Checks without loading, because loading is slow."""
     folder = tmp_path_factory.getbasetemp() / "program"
     shutil.copytree(good, folder, dirs_exist_ok=True)
     path = folder / data.draw(st.sampled_from(("saved_model.pb", "variables/variables.index")))

@@ -1,4 +1,4 @@
-"""What Beam's workers exchange: equal when read back, never run, and named when damaged."""
+"""Values that Beam's workers exchange: equal after decoding, never executed, and rejected if damaged."""
 
 import dataclasses
 import os
@@ -33,20 +33,20 @@ VALUES = {
 }
 
 
-def same(found, expected):
+def same(actual, expected):
     if dataclasses.is_dataclass(expected):
-        return type(found) is type(expected) and same(vars(found), vars(expected))
+        return type(actual) is type(expected) and same(vars(actual), vars(expected))
     if isinstance(expected, dict):
-        return found.keys() == expected.keys() and all(same(found[key], expected[key]) for key in expected)
+        return actual.keys() == expected.keys() and all(same(actual[key], expected[key]) for key in expected)
     if isinstance(expected, list):
-        return len(found) == len(expected) and all(map(same, found, expected))
+        return len(actual) == len(expected) and all(map(same, actual, expected))
     if isinstance(expected, np.ndarray):
-        return found.dtype == expected.dtype and np.array_equal(found, expected) and found.shape == expected.shape
-    return type(found) is type(expected) and found == expected
+        return actual.dtype == expected.dtype and np.array_equal(actual, expected) and actual.shape == expected.shape
+    return type(actual) is type(expected) and actual == expected
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_what_is_written_is_read(name):
+def test_decoding_restores_the_value(name):
     assert same(decode(encode(VALUES[name], CLASSES), "file", CLASSES), VALUES[name])
 
 
@@ -55,7 +55,7 @@ class Evil:
         return os.mkdir, ("evil",)
 
 
-def test_nothing_that_is_read_is_run(tmp_path, monkeypatch):
+def test_decoding_executes_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     np.save("evil.npy", np.array([Evil()]), allow_pickle=True)
     np.savez("evil.npz", tree=np.array([Evil()], dtype=object))
@@ -74,6 +74,6 @@ def test_nothing_that_is_read_is_run(tmp_path, monkeypatch):
 @given(
     mutations(encode(SHARD, CLASSES), fragments=[b'{"class": "Evil"}', b'{"array": 7}', b"PK\x01\x02", b"\x93NUMPY"])
 )
-def test_property_of_what_is_exchanged(content):
+def test_property_of_damaged_values(content):
     found = succeeds_or_explains(lambda: decode(content, "item-1", CLASSES))
     assert "item-1" in str(found) if isinstance(found, InputError) else isinstance(found, Shard)

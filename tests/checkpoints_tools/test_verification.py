@@ -1,4 +1,4 @@
-"""inspect, convert and verify as commands, and planted faults that verify must name."""
+"""The commands inspect, convert and verify, and faults that verify must name."""
 
 import dataclasses
 import json
@@ -29,14 +29,14 @@ def other(tmp_path, variables=None, **config):
     )
 
 
-def test_the_same_is_the_same(original, tmp_path):
+def test_equal_checkpoints(original, tmp_path):
     result = verify(original, other(tmp_path))
-    assert result.departs is None and not result.culprits
+    assert result.first_difference is None and not result.likely_causes
     assert [d.output for d in result.differences] == ["embeddings", "layer 0", "layer 1", "pooled output"]
 
 
 @pytest.mark.parametrize(
-    ("change", "departs", "said"),
+    ("change", "output", "message"),
     [
         (
             {"gelu_approximate": False},
@@ -47,15 +47,15 @@ def test_the_same_is_the_same(original, tmp_path):
         ({"num_attention_heads": 4}, "layer 0", "number of attention heads: 3 and 4"),
     ],
 )
-def test_faults_of_the_config_are_named(original, tmp_path, change, departs, said):
+def test_faults_of_the_config_are_named(original, tmp_path, change, output, message):
     result = verify(original, other(tmp_path, **change))
-    assert result.departs.output == departs
-    assert result.culprits == [said]
+    assert result.first_difference.output == output
+    assert result.likely_causes == [message]
 
 
-def test_two_faults_at_once_are_both_named_and_neither_alone(original, tmp_path):
+def test_two_faults_are_both_named(original, tmp_path):
     result = verify(original, other(tmp_path, num_attention_heads=4, layer_norm_eps=1e-3))
-    assert len(result.culprits) == 2 and all(culprit.endswith("but not that alone") for culprit in result.culprits)
+    assert len(result.likely_causes) == 2 and all(cause.endswith("but not alone") for cause in result.likely_causes)
 
 
 def test_a_transposed_kernel_is_named(original, tmp_path):
@@ -63,8 +63,8 @@ def test_a_transposed_kernel_is_named(original, tmp_path):
     name = "bert/encoder/layer_1/attention/self/key/kernel"
     variables[name] = variables[name].T.copy()
     result = verify(original, other(tmp_path, variables))
-    assert result.departs.output == "layer 1"
-    assert result.culprits == [f"transposed kernels: {name}"]
+    assert result.first_difference.output == "layer 1"
+    assert result.likely_causes == [f"transposed kernels: {name}"]
 
 
 def test_another_value_is_named(original, tmp_path):
@@ -72,25 +72,27 @@ def test_another_value_is_named(original, tmp_path):
     name = "bert/encoder/layer_0/output/dense/bias"
     variables[name] = variables[name] + np.arange(12, dtype=np.float32)
     result = verify(original, other(tmp_path, variables))
-    assert result.departs.output == "layer 0"
-    assert "other values in 1 of" in result.culprits[0] and "layer_0/output/dense/bias" in result.culprits[0]
+    assert result.first_difference.output == "layer 0"
+    assert (
+        "different values in 1 of" in result.likely_causes[0] and "layer_0/output/dense/bias" in result.likely_causes[0]
+    )
 
 
 def test_a_missing_pooler_is_named(original, tmp_path):
     variables = {name: value for name, value in all_variables().items() if "pooler" not in name}
     result = verify(original, other(tmp_path, variables))
-    assert result.departs.output == "pooled output"
-    assert "has no pooler" in result.culprits[0]
+    assert result.first_difference.output == "pooled output"
+    assert "has no pooler" in result.likely_causes[0]
 
 
-def test_nothing_to_compare(original, tmp_path):
+def test_other_sizes_cannot_be_compared(original, tmp_path):
     config = BertConfig(**TINY | {"num_hidden_layers": 1})
     one_layer = open_source(save_tf1(tmp_path / "other", random_tf1_variables(config), config))
-    with pytest.raises(InputError, match="num_hidden_layers is 2 in one and 1 in the other"):
+    with pytest.raises(InputError, match="num_hidden_layers is 2 and 1"):
         verify(original, one_layer)
 
 
-def test_inputs_are_what_they_say():
+def test_inputs_cover_lengths_masks_and_types():
     inputs = list(make_inputs(CONFIG, 40))
     assert [batch["input_word_ids"].shape[1] for batch in inputs] == [8, 8, 40, 40]
     assert any((batch["input_mask"] == 0).any() for batch in inputs)
@@ -99,7 +101,7 @@ def test_inputs_are_what_they_say():
     assert all((a["input_word_ids"] == b["input_word_ids"]).all() for a, b in zip(inputs, again, strict=True))
 
 
-def test_inspect_tells_what_is_there(tmp_path):
+def test_inspect_reports_the_content(tmp_path):
     variables = all_variables()
     result = inspect(save_tf1(tmp_path / "a", variables))
     weights = {name: value for name, value in variables.items() if "adam" not in name}
@@ -125,7 +127,7 @@ def test_inspect_tells_what_is_there(tmp_path):
 
 
 def test_inspect_without_a_config(tmp_path):
-    """Shapes tell everything but the heads, and TF2's shapes tell those too."""
+    """Only TF2's shapes have the number of attention heads."""
     path = save_tf1(tmp_path / "a", all_variables())
     convert(open_source(path), str(tmp_path / "tf2"), "tf2")
     for folder, heads in ((path, None), (str(tmp_path / "tf2"), 3)):
@@ -133,11 +135,11 @@ def test_inspect_without_a_config(tmp_path):
         result = inspect(folder)
         assert result.architecture["num_attention_heads"] == heads
         assert not result.problems and result.config_file is None
-        assert ("not told by shapes" in result.table()) == (heads is None)
+        assert ("unknown" in result.table()) == (heads is None)
     assert inspect(path, num_attention_heads=5).problems  # 12 is not a multiple of it
 
 
-def test_inspect_tells_what_does_not_fit(tmp_path, capsys):
+def test_inspect_reports_mismatches(tmp_path, capsys):
     path = save_tf1(tmp_path / "a", all_variables(), dataclasses.replace(CONFIG, num_hidden_layers=3))
     (tmp_path / "x.vocab").write_text("a\t0\nb\t0\n")
     assert main(["inspect", path, "--vocab_file", str(tmp_path / "x.vocab"), "--json"]) == 1
@@ -146,7 +148,7 @@ def test_inspect_tells_what_does_not_fit(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("tolerance", ["nan", "inf", "-1"])
-def test_a_tolerance_is_a_number(original, tolerance, capsys):
+def test_an_invalid_tolerance_is_rejected(original, tolerance, capsys):
     with pytest.raises(SystemExit) as ended:
         main(["verify", original.path, original.path, f"--tolerance={tolerance}"])
     assert ended.value.code == 2
@@ -162,7 +164,7 @@ def test_the_commands(tmp_path, capsys):
     (tmp_path / "other.json").write_text(json.dumps(changed.to_google()))
     flags = ["--bert_config_file_b", str(tmp_path / "other.json")]
     assert main(["verify", path, str(tmp_path / "hf"), *flags]) == 1
-    assert "they part at embeddings" in capsys.readouterr().out
+    assert "the first difference is in: embeddings" in capsys.readouterr().out
     assert main(["verify", path, str(tmp_path / "hf"), *flags, "--tolerance", "100"]) == 0
     capsys.readouterr()
     for command in (

@@ -10,12 +10,12 @@ import pytest
 from keras_negaposi import baseline, evaluate, predict, prepare, train
 from tests.helpers.folders import snapshot
 
-# name: (what is changed in a good set of files and flags, words that the line must hold)
+# name: (function that makes valid files and flags invalid, words that the error line must contain)
 CASES = {}
 
 
 def case(*words):
-    """Registers a function that spoils a `Setup`."""
+    """Registers a function that makes a `Setup` invalid."""
 
     def register(function):
         CASES[function.__name__] = (function, words)
@@ -25,7 +25,7 @@ def case(*words):
 
 
 class Setup:
-    """Copies of good files, to be spoiled, and the flags that name them."""
+    """Copies of valid files, which a case makes invalid, and the flags that name them."""
 
     def __init__(self, tiny, folder):
         self.folder = folder
@@ -288,6 +288,8 @@ def test_the_other_commands_refuse_likewise(main, name, tiny, tmp_path, capsys):
     spoil, words = CASES[name]
     setup = Setup(tiny, tmp_path)
     spoil(setup)
+    if main is prepare.main:  # these have no effect on records
+        del setup.flags["init_checkpoint"], setup.flags["bert_config_file"]
     before = snapshot(tmp_path)
     check(main, [*(f"--{n}={v}" for n, v in setup.flags.items()), f"--output_dir={tmp_path}/out"], words, capsys)
     assert snapshot(tmp_path) == before
@@ -348,7 +350,7 @@ def test_predict_refuses_another_saved_model(tmp_path, capsys):
 
 
 def test_as_a_process_too(tiny):
-    """stderr of the real thing: TensorFlow's own chatter must not bury the line."""
+    """Checks stderr of a real process: TensorFlow's messages must not bury the line."""
     command = [sys.executable, "-m", "keras_negaposi.train", "--honbun", "absent.json", "--negaposi", "absent.json"]
     result = subprocess.run(
         [*command, "--init_checkpoint", str(tiny.folder), "--max_seq_length", "20"],

@@ -1,4 +1,4 @@
-"""A disk that is full or may only be read: one line, and when that is mended the job goes on to the same end."""
+"""A full or read-only disk: one line of error, and once that is fixed the job continues to the same result."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ RESULTS = ("metrics.json", "scores_test.tsv", "eval_results.txt")
 
 
 class Disk:
-    """A file system in memory, whose size and rights can be changed."""
+    """A file system in memory whose size and permissions can be changed."""
 
     def __init__(self, path, size):
         self.path = path
@@ -37,7 +37,7 @@ def disk(tmp_path):
 
 
 def call(module, arguments):
-    """(exit code, stderr's lines that are ours)."""
+    """Returns (exit code, our lines of stderr)."""
     command = [sys.executable, "-m", f"keras_negaposi.{module}", *arguments]
     found = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert "Traceback" not in found.stderr, found.stderr
@@ -64,7 +64,7 @@ def test_a_training_on_a_full_disk(run, tiny, disk, size, file):
     folder = small.path / "run"
     code, error = call("train", flags(tiny, folder))
     assert code == 2 and len(error) == 1 and file in error[0], error
-    assert "No space left on device; free some space, then call the same again, a training with --resume" in error[0]
+    assert "No space left on device; free some space, then run the same command again, with --resume" in error[0]
     small.change("size=50m")
     assert call("train", ["--resume", f"--output_dir={folder}"]) == (0, [])
     for name in RESULTS:

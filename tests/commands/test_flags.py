@@ -1,7 +1,6 @@
 """Every flag of every command with hostile values: one short line that names the flag, at once, exit code 2."""
 
 import dataclasses
-import time
 
 import pytest
 from hypothesis import given
@@ -9,26 +8,13 @@ from hypothesis import strategies as st
 
 from checkpoints_tools import __main__ as checkpoints
 from checkpoints_tools.common.cli import check_config, make_config
-from checkpoints_tools.common.errors import LONGEST_MESSAGE, InputError, shortened
+from checkpoints_tools.common.errors import InputError, shortened
 from checkpoints_tools.common.paths import path_problem
-from keras_negaposi import baseline, config, doctor, evaluate, index, pairs, predict, prepare, suggest, train
-from keras_negaposi.config.training import TpuConfig
+from keras_negaposi import config, train
 from keras_negaposi.data.documents import Documents
-from keras_negaposi.sample import make
+from tests.helpers.commands import COMMANDS, refusal
 from tests.helpers.properties import bounded, succeeds_or_explains
 
-COMMANDS = {
-    "train": (train.main, [], config.TrainConfig),
-    "prepare": (prepare.main, [], config.PrepareConfig),
-    "baseline": (baseline.main, [], config.BaselineConfig),
-    "evaluate": (evaluate.main, ["run"], config.EvaluateConfig),
-    "predict": (predict.main, ["run"], config.PredictConfig),
-    "index": (index.main, ["run"], config.IndexConfig),
-    "suggest": (suggest.main, ["index"], config.SuggestConfig),
-    "pairs": (pairs.main, ["source"], config.PairsConfig),
-    "doctor": (doctor.main, [], TpuConfig),
-    "make": (make.main, [], make.MakeConfig),
-}
 LONG = "x" * 100_000
 EMPTY = ("", " ", "\0")
 NUMBERS = (*EMPTY, "nan", "inf", "-inf", "-1", "1e308", str(10**12), "9" * 5000, "x", LONG)
@@ -46,20 +32,6 @@ def hostile(field):
     if field.metadata["check"] is path_problem:
         return PATHS
     return EMPTY
-
-
-def refusal(main, arguments, capsys):
-    """The line of a command that has to refuse."""
-    started = time.perf_counter()
-    try:
-        code = main(arguments)
-    except SystemExit as stop:
-        code = stop.code
-    output = capsys.readouterr()
-    assert time.perf_counter() - started < 2
-    assert code == 2 and not output.out
-    assert output.err.count("\n") == 1 and len(output.err) < LONGEST_MESSAGE + 100, output.err[:300]
-    return output.err
 
 
 @pytest.mark.parametrize("command, field", FLAGS, ids=[f"{command}-{field.name}" for command, field in FLAGS])
@@ -103,7 +75,7 @@ def test_checkpoints_tools_refuses_likewise(arguments, capsys):
         (["--head_size=1000000000"], "at most 65,536"),
         (["--seeds=100000000"], "at most 1,000"),
         (["--num_train_epochs=1e308"], "at most 1,000,000"),
-        (["--seed=4294967295", "--seeds=2"], "beyond 4294967295"),
+        (["--seed=4294967295", "--seeds=2"], "exceed 4294967295"),
         (["--output_dir="], "is empty"),
         (["--honbun=s3://bucket/x"], "give a local path or gs://"),
         (["--group_pattern=" + "(" * 50_000], "not a regular expression"),

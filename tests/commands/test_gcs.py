@@ -11,7 +11,7 @@ from checkpoints_tools.common.gcs import probe
 from tests.helpers.gcs import Fault, emulated_gcs
 from tests.helpers.ports import free_ports
 
-TRY_AGAIN = "; try again, a training with --resume"
+TRY_AGAIN = "; run the same command again"
 ACCOUNT = "service-7@cloud-tpu.iam.gserviceaccount.com"
 
 
@@ -23,14 +23,14 @@ def gcs(tmp_path_factory):
 
 
 def start(gcs, module, *arguments):
-    """A process of its own, which alone sees the emulator."""
+    """Starts a separate process; only it sees the emulator."""
     command = [sys.executable, "-m", f"keras_negaposi.{module}", *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(command, env=os.environ | gcs.environment, **pipes)
 
 
 def finish(process, module):
-    """(exit code, stdout, its errors)."""
+    """Returns (exit code, stdout, error lines)."""
     output, errors = process.communicate(timeout=300)
     ours = f"python -m keras_negaposi.{module}: error"
     return process.returncode, output, [line for line in errors.splitlines() if line.startswith(ours)]
@@ -47,7 +47,7 @@ def flags(tiny, folder, **more):
 
 @pytest.fixture(scope="module")
 def remote(gcs, tiny):
-    """The inputs, and their flags, on gs://."""
+    """Puts the inputs on gs:// and returns their flags."""
     for path in tiny.folder.iterdir():
         gcs.write("bucket", f"inputs/{path.name}", path.read_bytes())
     return {name: f"gs://bucket/inputs/{path.rpartition('/')[2]}" for name, path in tiny.flags.items()}
@@ -65,7 +65,7 @@ def test_a_run_on_gs_that_is_broken_off_twice_ends_as_one_on_this_disk(gcs, tiny
     code, output, error = call(gcs, "prepare", *(f for f in flags(tiny, records, **remote) if f.startswith(wanted)))
     assert code == 0 and f"records in {records}: train 180 pairs" in output, error
 
-    gcs.faults[:] = [Fault("POST /upload", 503, "busy", count=2)]  # are tried again
+    gcs.faults[:] = [Fault("POST /upload", 503, "busy", count=2)]  # TensorFlow tries these again
     process = start(gcs, "train", *flags(tiny, there, **more, **remote, records=records, log_every_steps=2))
     assert f"reused: records in {records}" in after(process, "step 10/30")
     assert gcs.faults[0].count == 0
@@ -91,7 +91,7 @@ def test_a_run_on_gs_that_is_broken_off_twice_ends_as_one_on_this_disk(gcs, tiny
 
 
 def after(process, beginning):
-    """What it has said when a line begins so."""
+    """Returns the output up to a line that begins with this text."""
     said = []
     for line in process.stdout:
         said.append(line)
@@ -149,7 +149,7 @@ def test_the_doctor_tries_a_bucket_and_waits_for_slow_answers(gcs):
     assert code == 2 and not error and unused == [0, 0]
     good, bad, end = output.splitlines()[-3:]
     assert good == "ok   gs://bucket/new: written, listed, read, deleted"
-    assert bad.startswith("mend gs://gone/new: bucket gs://gone not found") and end == "1 to mend"
+    assert bad.startswith("fix  gs://gone/new: bucket gs://gone not found") and end == "1 problem found"
 
 
 WORKER = """
@@ -178,7 +178,7 @@ print(tf.io.gfile.listdir("gs://bucket/new"))
 @pytest.mark.slow
 @pytest.mark.parametrize("reachable", [True, False])
 def test_another_machine_has_to_read_too(gcs, reachable):
-    """A TPU's own machine is such a worker: it has another account and another way to the bucket."""
+    """The machine of a TPU is such a worker: it has another account and another route to the bucket."""
     address = f"127.0.0.1:{free_ports(1)[0]}"
     way = {} if reachable else {"https_proxy": f"http://127.0.0.1:{free_ports(1)[0]}"}
     worker = subprocess.Popen([sys.executable, "-c", WORKER, address], env=os.environ | gcs.environment | way)

@@ -1,10 +1,13 @@
-"""``--help`` of every command is quick, because TensorFlow is imported only when work starts."""
+"""``--help`` of every command is quick, and lists what a newcomer needs first."""
 
 import subprocess
 import sys
 import time
 
 import pytest
+
+from checkpoints_tools.common.cli import add_flags, make_parser
+from tests.helpers.commands import COMMANDS as CONFIGS
 
 COMMANDS = (
     *(
@@ -35,3 +38,35 @@ def test_help_is_quick_and_imports_no_tensorflow(command):
         assert result.returncode == 0, result.stderr
     assert "usage" in result.stdout and ("(default: " in result.stdout or "COMMAND" in result.stdout)
     assert min(seconds) < 1.0
+
+
+HEADINGS = {
+    "train": [
+        *("data", "model", "training", "output", "train/test split", "options of some heads"),
+        *("distillation from another run", "exit code, for scripts", "devices and workers", "advanced options"),
+    ],
+    "prepare": ["data", "model", "output", "train/test split", "devices and workers", "advanced options"],
+    "baseline": ["data", "model", "output", "train/test split", "advanced options"],
+    "evaluate": ["data", "model", "output", "exit code, for scripts", "advanced options"],
+    "predict": ["data", "model", "output", "advanced options"],
+    "index": ["data", "model", "output", "devices and workers", "advanced options"],
+    "suggest": ["query", "model", "output", "advanced options"],
+    "pairs": ["data", "output", "advanced options"],
+    "doctor": ["devices and workers"],
+    "make": ["output", "advanced options"],
+}
+FIRST = {"train": "honbun", "prepare": "honbun", "baseline": "honbun", "suggest": "title", "pairs": "format"}
+
+
+@pytest.mark.parametrize("command", CONFIGS)
+def test_help_has_headings_in_order(command):
+    parser = make_parser("x", "")
+    add_flags(parser, CONFIGS[command][2])
+    lines = parser.format_help().splitlines()
+    headings = [line[:-1] for line in lines if line and line[0] != " " and line.endswith(":")]
+    assert headings == ["options", *HEADINGS[command]]
+    flags = [line.split()[0] for line in lines if line.startswith("  --")]
+    assert flags[0] == f"--{FIRST.get(command, flags[0][2:])}"
+    assert set(flags) == {
+        f"--{field.name}" for field in CONFIGS[command][2].__dataclass_fields__.values() if not field.metadata["hidden"]
+    }

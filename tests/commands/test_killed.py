@@ -57,7 +57,7 @@ def start(module, arguments):
 
 
 def finish(module, arguments):
-    """How long it took, in seconds."""
+    """Returns the duration in seconds."""
     began = time.perf_counter()
     process = start(module, arguments)
     _, errors = process.communicate()
@@ -67,7 +67,7 @@ def finish(module, arguments):
 
 @pytest.fixture(scope="module")
 def whole(tiny, tmp_path_factory):
-    """An uninterrupted run, and how long it took."""
+    """Returns an uninterrupted run and its duration."""
     folder = tmp_path_factory.mktemp("whole") / "run"
     return folder, finish("train", flags(tiny, folder))
 
@@ -194,7 +194,7 @@ def test_a_signal_ends_it_after_a_step_that_is_kept(whole, tiny, tmp_path, capsy
     assert process.returncode == 128 + number
     command = f"python -m keras_negaposi.train --resume --output_dir {folder}"
     told, step = errors.strip().splitlines()[-1], json.loads((folder / "history.json").read_text())[-1]["step"]
-    assert told.startswith("stopped at step ") and told.endswith(f", which is kept; continue with: {command}")
+    assert told.startswith("stopped at step ") and told.endswith(f", checkpoint saved; continue with: {command}")
     assert step <= int(told.split()[3].rstrip(",")) < STEPS
     assert main(["--resume", "--output_dir", str(folder)]) == 0
     assert f"resumed at step {told.split()[3].rstrip(',')}" in capsys.readouterr().out

@@ -21,7 +21,8 @@ from keras_negaposi.data.json_stream import first_character, stream_members
 from keras_negaposi.data.texts import read_texts
 from keras_negaposi.input_pipeline.tokenizer import Tokenizer
 from keras_negaposi.readers import table
-from keras_negaposi.training import strategies
+from keras_negaposi.serving import score_file
+from keras_negaposi.training import multi_worker, strategies
 from tests.helpers.properties import bounded, succeeds_or_explains
 
 READERS = {
@@ -40,7 +41,7 @@ DATA_FLAGS = ("honbun", "negaposi", "bert_config_file", "model_file", "vocab_fil
 
 @contextlib.contextmanager
 def at_most(seconds):
-    """Ends what waits for a pipe without end."""
+    """Fails a test that would wait for a pipe forever."""
 
     def stop(*_):
         raise AssertionError(f"takes more than {seconds} s")
@@ -99,12 +100,12 @@ def test_pairs_wait_for_no_pipe(kind, tmp_path, capsys):
 
 
 def read_pairs(path):
-    with predict._open_input(str(path)) as file:
+    with score_file.open_input(str(path)) as file:
         return list(table.read_pairs(file, str(path), str(path))[1])
 
 
 def test_predict_reads_a_pipe(tmp_path):
-    """As ``predict --input <(zcat pairs.tsv.gz)`` gives it."""
+    """Like ``predict --input <(zcat pairs.tsv.gz)``."""
     reading, writing = os.pipe()
     os.mkfifo(tmp_path / "named")
 
@@ -199,7 +200,7 @@ def test_a_path_that_leads_nowhere_is_refused(path, words, tmp_path, monkeypatch
         (OSError(errno.ENAMETOOLONG, "File name too long", "x" * 10**6), "File name too long"),
         (PermissionError(errno.EACCES, "Permission denied", "/x"), "/x: Permission denied; give another path"),
         (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/x/y"), "/x/y: Not a directory"),
-        (MemoryError(), "the memory does not suffice"),
+        (MemoryError(), "not enough memory"),
         (InputError("x" * 10**6), "xxx"),
     ],
 )
@@ -212,7 +213,7 @@ def test_what_the_system_refuses_is_one_short_line(error, words, capsys):
     assert words in line and line.count("\n") == 1 and len(line) < 1100
 
 
-# What a shell does to the streams.
+# Streams that the shell closed, or that do not take Japanese.
 
 
 @pytest.fixture
@@ -280,7 +281,7 @@ def cluster(**changes):
         (cluster(cluster=[]), "cluster: expected object"),
         (cluster(cluster={"worker": "a:1"}), "expected array, got str"),
         (cluster(cluster={"worker": [1, 2]}), "expected str, got int"),
-        (cluster(cluster={"worker": ["a", "b:2"]}), '"a" is no host:port'),
+        (cluster(cluster={"worker": ["a", "b:2"]}), '"a" is not a host:port'),
         (cluster(task="worker"), "task: expected object"),
         (cluster(task={"type": "worker"}), "missing required field index"),
         (cluster(task={"type": ["worker"], "index": 0}), "task.type: expected str"),
@@ -294,22 +295,22 @@ def test_a_tf_config_of_other_types_is_refused(value, words, monkeypatch):
     text = value if isinstance(value, str) else json.dumps(value)
     if len(text) < 100_000:
         monkeypatch.setenv("TF_CONFIG", text)
-    else:  # more than the system takes
+    else:  # longer than the system allows
         monkeypatch.setattr(os, "environ", {"TF_CONFIG": text})
-    found = succeeds_or_explains(strategies._cluster)
+    found = succeeds_or_explains(multi_worker.read_cluster)
     assert isinstance(found, InputError) and words in str(found) and "TF_CONFIG: " in str(found)
 
 
 def test_a_tf_config_that_names_its_index_as_text_is_read(monkeypatch):
     monkeypatch.setenv("TF_CONFIG", json.dumps(cluster(task={"type": "worker", "index": "1"}, environment="cloud")))
-    assert strategies._cluster() == (["a:1", "b:2"], 1)
+    assert multi_worker.read_cluster() == (["a:1", "b:2"], 1)
     monkeypatch.setenv("TF_CONFIG", " ")
-    assert strategies._cluster() == ([], 0)
+    assert multi_worker.read_cluster() == ([], 0)
 
 
 @pytest.mark.parametrize("address", ["grpc://[x", "grpc://h:99999999", "grpc://h:x", "grpc://", "grpc://" + "x" * 300])
 def test_an_address_that_is_none_is_refused(address):
-    with at_most(20), pytest.raises(InputError, match="nothing answers there"):
+    with at_most(20), pytest.raises(InputError, match="nothing answers at this address"):
         strategies._check_tpu(address)
 
 

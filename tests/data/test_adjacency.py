@@ -192,3 +192,12 @@ def test_records_with_other_next_pages_have_another_fingerprint(tmp_path):
     plain, added = ({fingerprint(c, "together", choice=choice) for choice in (1, 2, 99)} for c in (config, more))
     assert len(plain) == 1 and len(added) == 3
     assert fingerprint(more, "together") == fingerprint(more, "together", choice=NEXT_PAGES)
+    assert fingerprint(dataclasses.replace(config, next_page_pairs="all"), "together") not in plain | added
+
+
+@pytest.mark.parametrize("count, start", [(0, "21fa52adb0b8"), (2, "eaf19d80211b"), (18000, "ef493160e34b")])
+def test_records_of_earlier_versions_keep_their_fingerprint(tmp_path, count, start):
+    file = tmp_path / "x"
+    file.write_text("x")
+    files = dict.fromkeys(("honbun", "negaposi", "model_file", "vocab_file"), str(file))
+    assert fingerprint(DataConfig(**files, next_page_pairs=count), "together").startswith(start)

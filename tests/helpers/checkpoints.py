@@ -6,6 +6,7 @@ import numpy as np
 
 from checkpoints_tools.bert_config import BertConfig
 from checkpoints_tools.formats.tf1 import write_checkpoint
+from checkpoints_tools.source import open_source
 from tests.helpers.tiny_bert import TINY, random_tf1_variables
 
 CONFIG = BertConfig(**TINY)
@@ -53,3 +54,11 @@ def write_config(folder, **changes):
     path = folder / "bert_config.json"
     path.write_text(json.dumps(CONFIG.to_google() | changes))
     return path
+
+
+def read_all(path, config=None):
+    """Opens a checkpoint and reads every variable."""
+    source = open_source(str(path), config)
+    for name in source.weights:
+        source.weights[name]
+    return source

@@ -1,6 +1,6 @@
-"""Trains on as many processors as are asked for, without dropout, so that any number of them must learn the same.
+"""Trains without dropout on a given number of logical CPUs; the result must not depend on their number.
 
-python tests/train_without_dropout.py PROCESSORS OPTIONS_AS_JSON
+python tests/helpers/train_without_dropout.py PROCESSORS OPTIONS_AS_JSON
 """
 
 import json

@@ -1,4 +1,4 @@
-"""SentencePiece as bert-japanese does it, and pairs packed as run_classifier.py does it."""
+"""The tokenizer agrees with bert-japanese, and packed pairs with run_classifier.py."""
 
 import io
 import json
@@ -35,7 +35,7 @@ def reference(folder, texts, lower=True):
 
 
 def truncate_seq_pair(a, b, room):
-    """google-research/bert, run_classifier.py."""
+    """Truncates as run_classifier.py of google-research/bert does."""
     a, b = list(a), list(b)
     while len(a) + len(b) > room:
         (a if len(a) > len(b) else b).pop()
@@ -55,7 +55,7 @@ def test_tiny_model_agrees_with_python_sentencepiece(tiny, corpus, lower):
     special = {tokenizer.vocabulary[piece] for piece in ("[CLS]", "[SEP]", "[PAD]")}
     for text, ours, theirs in zip(texts, tokenizer.encode(texts), expected, strict=True):
         if "[CLS]" in text:
-            assert not special & set(ours)  # what a text spells out stays text
+            assert not special & set(ours)  # a special piece in a text is ordinary text
         else:
             assert ours == theirs, text
 
@@ -108,25 +108,25 @@ def test_lower_casing_equals_pythons_up_to_unicode_13(shared):
     assert tokenizer.encode(upper) == tokenizer.encode([c.lower() for c in upper])
 
 
-def test_encode_of_nothing(tokenizer):
+def test_empty_input(tokenizer):
     assert tokenizer.encode([]) == []
     assert tokenizer.encode([""]) == [[]]
 
 
 @pytest.mark.parametrize("truncate_a", ["end", "start"])
 @pytest.mark.parametrize("max_seq_length", [5, 6, 16, 23])
-def test_packing_is_the_originals(tokenizer, corpus, max_seq_length, truncate_a):
+def test_packing_agrees_with_the_original(tokenizer, corpus, max_seq_length, truncate_a):
     rng = random.Random(max_seq_length)
     texts = [*corpus.values(), "", "りんご", *ODD_TEXTS]
     pairs = [(rng.choice(texts), rng.choice(texts)) for _ in range(300)]
-    pairs += [(text, text) for text in texts]  # equal lengths: the tie
+    pairs += [(text, text) for text in texts]  # equal lengths
     packed = JointPreprocessor(tokenizer, max_seq_length, truncate_a)(
         *(tf.constant(side) for side in zip(*pairs, strict=True))
     )
     ids = dict(zip(texts, tokenizer.encode(texts), strict=True))
     for row, (text_a, text_b) in enumerate(pairs):
         a, b = truncate_seq_pair(ids[text_a], ids[text_b], max_seq_length - 3)
-        if truncate_a == "start":  # as many pieces as the original keeps, from the other end
+        if truncate_a == "start":  # the same number of pieces, from the other end
             a = ids[text_a][len(ids[text_a]) - len(a) :]
         word_ids = [tokenizer.cls_id, *a, tokenizer.sep_id, *b, tokenizer.sep_id]
         padding = [0] * (max_seq_length - len(word_ids))
@@ -143,7 +143,7 @@ def test_unknown_pieces_are_not_masked(tokenizer):
     assert packed["input_word_ids"][0, length - 1] == tokenizer.sep_id
 
 
-def test_singles_are_cut(tokenizer, corpus):
+def test_single_texts_are_truncated(tokenizer, corpus):
     text = max(corpus.values(), key=len)
     packed = pack_singles(tokenizer, tf.constant([text]), 8)
     expected = [tokenizer.cls_id, *tokenizer.encode([text])[0][:6], tokenizer.sep_id]

@@ -1,4 +1,4 @@
-"""A ``.vocab`` must be its ``.model``'s, row by row; what SentencePiece really writes is read, whatever its pieces."""
+"""A ``.vocab`` must match its ``.model`` row by row; every vocabulary that SentencePiece writes can be read."""
 
 import io
 
@@ -27,7 +27,7 @@ TEXTS = ["りんごを買う。", "a\u3000b\xa0c\u2028d\x85e\x0bf", "一\n二\n\
 
 
 def train(folder, corpus, **options):
-    """A pair as SentencePiece writes it."""
+    """Trains a model; returns the two files that SentencePiece writes."""
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter([text.lower() for text in corpus.values()]),
         model_prefix=str(folder / "x"),
@@ -41,7 +41,7 @@ def train(folder, corpus, **options):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_sentencepiece_writes_is_read(kind, tmp_path, corpus):
+def test_files_of_sentencepiece_can_be_read(kind, tmp_path, corpus):
     model_file, vocab_file = train(tmp_path, corpus, **KINDS[kind])
     processor = sentencepiece.SentencePieceProcessor(model_file=model_file)
     pieces = [processor.id_to_piece(number) for number in range(processor.get_piece_size())]
@@ -58,7 +58,7 @@ def lines(tiny):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda rows: rows[:1] + rows[:0:-1], 'row 2 is ".*but piece 2 of .*wiki-ja.model is "<s>"'),
         (lambda rows: [*rows[:50], rows[51], rows[50], *rows[52:]], "row 51 is "),
@@ -73,10 +73,10 @@ def lines(tiny):
         (lambda rows: [], "row 1 is not piece<TAB>score"),
     ],
 )
-def test_the_vocab_of_another_model_is_refused(tiny, lines, tmp_path, change, said):
+def test_the_vocab_of_another_model_is_rejected(tiny, lines, tmp_path, change, message):
     path = tmp_path / "x.vocab"
     path.write_text("\n".join(change(lines)) + "\n", encoding="utf-8")
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         raise succeeds_or_explains(lambda: Tokenizer(tiny.flags["model_file"], str(path)))
 
 
@@ -89,7 +89,7 @@ def test_line_ends_do_not_matter(tiny, lines, tmp_path, line_break, end):
 
 
 def test_a_bert_has_a_row_for_each_piece(tiny, tmp_path):
-    """More rows are padding, which some trainings add; fewer belong to another vocabulary."""
+    """Additional rows are padding, which some trainings add; fewer rows belong to another vocabulary."""
     import dataclasses
 
     from keras_negaposi.config import BaselineConfig, complete_model_files
@@ -129,7 +129,7 @@ def test_property_of_vocabularies(tiny, tmp_path_factory, data):
 
 @pytest.fixture(scope="module")
 def small_model(corpus):
-    """Without a normalization table, which would take most of the mutations."""
+    """A model without a normalization table, in which most mutations would fall."""
     file = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(corpus.values()),

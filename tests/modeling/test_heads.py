@@ -1,4 +1,4 @@
-"""The heads whose B can be kept: what is kept gives the score of the whole, and each attention is what it says."""
+"""Cacheable heads: a cached B gives the score of the whole pair, and each attention agrees with its formula."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from keras_negaposi.modeling.common import encoder_of
 from keras_negaposi.modeling.heads import HEADS, build, is_cacheable
 from keras_negaposi.modeling.heads.layers import CosineLogits
 from keras_negaposi.retrieval.store import Store
-from keras_negaposi.training.fit import learning_rate_factors
+from keras_negaposi.training.optimizer import learning_rate_factors
 from tests.helpers.numpy_bert import bert
 from tests.helpers.tiny_bert import random_tf1_variables
 
@@ -25,7 +25,7 @@ ROOM = 20
 
 
 def make(tiny, head, **options):
-    """A model with the tiny checkpoint's weights; its own layers are drawn large enough to matter."""
+    """Builds a model with the tiny checkpoint's weights; the head's own weights are large enough to have an effect."""
     config = BertConfig(**tiny.config)
     tf.keras.utils.set_random_seed(0)
     model = build(HeadConfig(head=head, **OPTIONS.get(head, {}) | options), config)
@@ -55,7 +55,7 @@ def arrays(side):
 
 
 def kept(model, sides, folder, dtype, size):
-    """B's side of every text through an index on disk, ``size`` rows at a time."""
+    """Writes B's side of every text to an index and reads it, ``size`` rows at a time."""
     rows = {name: value if name == "mask" else value.astype(dtype) for name, value in arrays(sides).items()}
     Store(str(folder)).begin({}, {}, {})
     Store(str(folder)).add([str(i) for i in range(len(next(iter(rows.values()))))], [rows])
@@ -64,14 +64,14 @@ def kept(model, sides, folder, dtype, size):
 
 @pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-5), ("float16", 1e-2)])
 @pytest.mark.parametrize("head", CACHEABLE)
-def test_a_kept_b_scores_as_the_pair_does(tiny, preprocessor, texts, tmp_path, head, dtype, tolerance):
-    check_kept(make(tiny, head), preprocessor, texts, tmp_path, dtype, tolerance)
+def test_a_cached_b_scores_as_the_pair_does(tiny, preprocessor, texts, tmp_path, head, dtype, tolerance):
+    check_cached(make(tiny, head), preprocessor, texts, tmp_path, dtype, tolerance)
 
 
 @pytest.mark.shared
 @pytest.mark.slow
 @pytest.mark.parametrize("head", CACHEABLE)
-def test_a_kept_b_scores_as_the_pair_does_on_real_pairs(shared, tmp_path, head):
+def test_a_cached_b_scores_as_the_pair_does_on_real_pairs(shared, tmp_path, head):
     from checkpoints_tools.source import open_source
     from keras_negaposi.data.pairs import read_pairs
 
@@ -82,12 +82,12 @@ def test_a_kept_b_scores_as_the_pair_does_on_real_pairs(shared, tmp_path, head):
     real = SeparatePreprocessor(Tokenizer(str(files / "wiki-ja.model"), str(files / "wiki-ja.vocab")), 128)
     data = read_pairs(str(shared / "data/slides/honbun_data.json"), str(shared / "data/slides/negaposi.json"))
     texts = [data.texts[title] for pair in data.pairs[:6] for title in (pair.a, pair.b)]
-    check_kept(model, real, texts, tmp_path / "32", "float32", 1e-5)
-    check_kept(model, real, texts, tmp_path / "16", "float16", 1e-2)
+    check_cached(model, real, texts, tmp_path / "32", "float32", 1e-5)
+    check_cached(model, real, texts, tmp_path / "16", "float16", 1e-2)
 
 
-def check_kept(model, preprocessor, texts, folder, dtype, tolerance):
-    """One A against every B, kept in another order and in other batches, and each pair as a whole."""
+def check_cached(model, preprocessor, texts, folder, dtype, tolerance):
+    """Compares the scores of one A and cached Bs, in another order and other batches, with those of whole pairs."""
     packed = preprocessor(tf.constant([texts[0]] * len(texts)), tf.constant(texts))
     whole = model(packed).numpy()
     order = np.random.default_rng(0).permutation(len(texts))
@@ -98,7 +98,7 @@ def check_kept(model, preprocessor, texts, folder, dtype, tolerance):
             scores = model.score(a, rows).numpy()
             expected = whole[[order[int(key)] for key in keys]]
             np.testing.assert_allclose(scores, expected, atol=tolerance)
-    assert np.ptp(whole[:, 1]) > 0  # or the test could not fail
+    assert np.ptp(whole[:, 1]) > 0  # otherwise the test could not fail
 
 
 @pytest.mark.parametrize("head", CACHEABLE)
@@ -107,7 +107,7 @@ def test_padding_changes_nothing(tiny, preprocessor, texts, head):
     packed = preprocessor(tf.constant(texts), tf.constant(texts[::-1]))
     longer = {name: tf.pad(packed[name], [[0, 0], [0, 7]], constant_values=0) for name in preprocessor.layout.inputs}
     garbage = dict(longer)
-    for side in "ab":  # what is under the padding must not matter
+    for side in "ab":  # ids at padded positions must have no effect
         padding = 1 - longer[f"{side}_input_mask"]
         garbage[f"{side}_input_word_ids"] += padding * 3
     np.testing.assert_allclose(model(garbage).numpy(), model(packed).numpy(), atol=1e-5)
@@ -134,7 +134,7 @@ def softmax(x):
 
 
 def orthogonal(size, tokens):
-    """A query along one axis and keys along axes of their own: the second key is the query's."""
+    """Returns a query and orthogonal keys; the second key has the direction of the query."""
     keys = np.eye(size, dtype=np.float32)[None, :tokens] * 4.0
     return 2.0 * keys[:, 1], keys, np.ones((1, tokens), np.int32)
 
@@ -160,7 +160,7 @@ def test_additive_attention_by_hand(tiny):
     assert np.ptp(expected) > 0.1
 
 
-def test_reduced_attention_lays_one_mask_on_query_and_keys(tiny):
+def test_reduced_attention_applies_one_mask_to_query_and_keys(tiny):
     rng = np.random.default_rng(1)
     query, keys = rng.normal(size=(2, 6)).astype(np.float32), rng.normal(size=(2, 3, 6)).astype(np.float32)
     mask = np.ones((2, 3), np.int32)
@@ -181,7 +181,7 @@ def test_reduced_attention_lays_one_mask_on_query_and_keys(tiny):
 
 
 def by_hand(model, query, attended):
-    """Query, attended value, product and difference compared, and their cosine, in numpy."""
+    """Classifies query, attended value, product and difference, and their cosine, in NumPy."""
     x = np.concatenate([query, attended, query * attended, query - attended], axis=1)
     x = standardized(model.standardize, x)
     x = x * model.standardize.gamma.numpy() + model.standardize.beta.numpy()
@@ -195,7 +195,7 @@ def standardized(layer, x):
     return (x - layer.moving_mean.numpy()) / np.sqrt(layer.moving_variance.numpy() + layer.epsilon)
 
 
-def test_reduced_attention_draws_a_fresh_mask_a_pair_in_training(tiny):
+def test_reduced_attention_has_a_new_mask_per_pair_in_training(tiny):
     model = make(tiny, "reduced", head_size=6)
     seen = []
     model.classify = lambda query, keys, mask: seen.append((query.numpy(), keys.numpy())) or query[:, :2]
@@ -203,7 +203,7 @@ def test_reduced_attention_draws_a_fresh_mask_a_pair_in_training(tiny):
     model.probabilities(*ones, training=True)
     (query, keys), *_ = seen
     assert np.array_equal(np.repeat(query[:, None], 3, axis=1), keys)  # one mask for both
-    assert len(np.unique(query, axis=0)) > 10  # another a pair
+    assert len(np.unique(query, axis=0)) > 10  # a different one for each pair
     assert 0.6 < (query > 0).mean() < 0.8
 
 
@@ -228,7 +228,7 @@ def test_the_threshold_is_between_the_classes_before_any_gradient():
 
 
 @pytest.mark.parametrize("head", ["dot", "additive"])
-def test_keys_are_centred_as_the_queries_are(tiny, preprocessor, texts, head):
+def test_keys_are_centred_like_queries(tiny, preprocessor, texts, head):
     model = make(tiny, head, head_size=12)
     one_token = {
         name: value[:1, :1] for name, value in preprocessor.side("a", tf.constant(texts[:1])).items() if "input" in name
@@ -255,10 +255,10 @@ def test_midfusion_attends_to_b(tiny, preprocessor, texts):
     packed = preprocessor(tf.constant([texts[0]] * 2), tf.constant(texts[1:3]))
     a, b = (getattr(model, f"encode_{side}")(side_of(packed, side)) for side in "ab")
     first, second = model.fused(a, b).numpy()
-    assert np.abs(first - second).max() > 1e-3  # the same A, read beside another B
+    assert np.abs(first - second).max() > 1e-3  # the same A with different Bs
 
 
-def test_midfusion_adds_to_what_vector_says(tiny, preprocessor, texts):
+def test_midfusion_adds_to_the_logits_of_vector(tiny, preprocessor, texts):
     vector, midfusion = make(tiny, "vector"), make(tiny, "midfusion")
     packed = preprocessor(tf.constant(texts[:4]), tf.constant(texts[4:8]))
     assert np.abs(midfusion(packed).numpy() - vector(packed).numpy()).max() > 1e-3
@@ -272,13 +272,13 @@ def test_midfusion_needs_a_layer_to_fuse_in(tiny):
 
 
 @pytest.mark.parametrize("head", CACHEABLE)
-def test_query_and_key_begin_equal(tiny, head):
+def test_query_and_key_projections_start_equal(tiny, head):
     model = make(tiny, head)
     np.testing.assert_array_equal(model.query_projection.kernel.numpy(), model.key_projection.kernel.numpy())
     assert model.query_projection is not model.key_projection
 
 
-def test_what_the_checkpoint_lacks_learns_faster(tiny):
+def test_layers_that_the_checkpoint_lacks_learn_faster(tiny):
     def factors(head, **options):
         config = TrainConfig(head=head, learning_rate=1e-5, **options)
         return {name: round(value) for name, value in learning_rate_factors(config, make(tiny, head)).items()}
@@ -291,7 +291,7 @@ def test_what_the_checkpoint_lacks_learns_faster(tiny):
     assert not names & found.keys()
 
 
-def test_a_is_cut_at_its_start_and_b_at_its_end(tiny, texts):
+def test_a_is_truncated_at_its_start_and_b_at_its_end(tiny, texts):
     tokenizer = Tokenizer(tiny.flags["model_file"], tiny.flags["vocab_file"])
     text = max(texts, key=len)
     (ids,) = tokenizer.encode([text])

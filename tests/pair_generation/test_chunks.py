@@ -1,4 +1,4 @@
-"""Cutting long lines: the same pages as ever, in time that grows with the text."""
+"""Cutting long lines into pages: no text is lost, and the time is linear in the length of the text."""
 
 import random
 
@@ -16,7 +16,7 @@ def pages(text, length, measure=len, links=()):
 
 
 def pieces(text):
-    """Lengths as a tokenizer has them: some characters weigh 3, some nothing, and a text is at least 1."""
+    """Imitates a tokenizer: a character counts 0, 1 or 3, and a text at least 1."""
     return max(1, sum({"重": 3, "軽": 0}.get(character, 1) for character in text))
 
 
@@ -32,7 +32,7 @@ LONG = {
 
 @pytest.mark.parametrize("measure", [len, pieces])
 @pytest.mark.parametrize("case", LONG)
-def test_twice_the_line_takes_twice_the_time(case, measure):
+def test_the_time_is_linear_in_the_length_of_a_line(case, measure):
     seconds = []
     for size in (20_000, 80_000):
         text = LONG[case] * (size // len(LONG[case]))
@@ -46,7 +46,7 @@ def test_twice_the_line_takes_twice_the_time(case, measure):
 
 @bounded
 @given(seed=st.integers(0, 2**32), length=st.integers(10, 60), measure=st.sampled_from([len, pieces]))
-def test_pages_hold_all_the_text_and_fit_property(seed, length, measure):
+def test_property_pages_contain_all_text_and_fit(seed, length, measure):
     rng = random.Random(seed)
     text = " ".join("".join(rng.choices("庭石重軽a。！?」. ", k=rng.randrange(300))).split())
     links = [Link(start, start + 2, f"{start}") for start in range(0, len(text) - 1, 7)]

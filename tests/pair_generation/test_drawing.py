@@ -1,4 +1,4 @@
-"""Pairs drawn of pages: cutting, matching, masking, and the whole command."""
+"""Pair generation: cutting pages, matching negatives, masking links, and the whole command."""
 
 import json
 import random
@@ -15,7 +15,7 @@ from keras_negaposi.data.negative_sampling import match_negatives
 from keras_negaposi.data.pairs import Pair, read_pairs
 from keras_negaposi.pair_generation.chunking import cut_document
 from keras_negaposi.pair_generation.generate import make_pairs
-from keras_negaposi.pair_generation.label_leak_check import leaks, tell_leaks
+from keras_negaposi.pair_generation.label_leak_check import describe_leaks, measure_leaks
 from keras_negaposi.pair_generation.page_store import PageStore
 from keras_negaposi.pair_generation.pages import PageFilter, Pages
 from keras_negaposi.pair_generation.positives import MASK, mask_links
@@ -26,7 +26,7 @@ from keras_negaposi.readers.folder import read_folder
 BY_COMMA = Documents(r"^(.*),")
 
 
-def test_lines_are_put_together_as_long_as_they_fit():
+def test_lines_are_joined_as_long_as_they_fit():
     lines = [Line("あ" * 4), Line("い" * 3), Line("う" * 4, (Link(1, 3, "庭"),)), Line("え" * 6)]
     pages = cut_document(Document("話", [lines]), 8)
     assert [page.text for page in pages] == ["ああああ いいい", "うううう", "ええええええ"]
@@ -99,7 +99,7 @@ def test_like_documents_share_words():
 
 
 def wiki(tmp_path, documents=40):
-    """A Scrapbox export: documents that link to the next ones in a circle, and some links to nowhere."""
+    """Writes a Scrapbox export: each document links to the next one, in a circle, and to a missing one."""
     rng = random.Random(2)
     names = [f"Topic{number}の話" for number in range(documents)]
     pages = []
@@ -121,7 +121,7 @@ def test_a_wiki_becomes_pairs(positive, tmp_path, capsys):
     path, names = wiki(tmp_path)
     out = tmp_path / "out"
     assert main([str(path), "--output", str(out), "--positive", positive]) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     texts = json.loads((out / "honbun_data.json").read_text(encoding="utf-8"))
     data = read_pairs(str(out / "honbun_data.json"), str(out / "negaposi.json"))
     negative, positive_count = data.class_counts
@@ -145,17 +145,17 @@ def test_a_wiki_becomes_pairs(positive, tmp_path, capsys):
         assert not masked and not (out / "pages.json").exists()
     else:
         assert masked and list(json.loads((out / "pages.json").read_text(encoding="utf-8"))) == pages
-        assert "40 to no document" in said
-    assert "What tells the label: A only" in said and "keras_negaposi.train --honbun" in said
+        assert "40 to no document" in output
+    assert "Label leak check, accuracy by baseline: A only" in output and "keras_negaposi.train --honbun" in output
 
 
-def test_the_same_seed_draws_the_same_pairs(tmp_path):
+def test_the_same_seed_chooses_the_same_pairs(tmp_path):
     path, _ = wiki(tmp_path)
-    drawn = {}
+    chosen = {}
     for name, seed in (("one", 0), ("two", 0), ("three", 1)):
         make_pairs(str(path), PairsConfig(output=str(tmp_path / name), positive="both", seed=seed))
-        drawn[name] = [(tmp_path / name / file).read_bytes() for file in ("honbun_data.json", "negaposi.json")]
-    assert drawn["one"] == drawn["two"] != drawn["three"]
+        chosen[name] = [(tmp_path / name / file).read_bytes() for file in ("honbun_data.json", "negaposi.json")]
+    assert chosen["one"] == chosen["two"] != chosen["three"]
 
 
 def test_labelled_rows_stay_as_they_are(tmp_path):
@@ -172,7 +172,7 @@ def test_labelled_rows_stay_as_they_are(tmp_path):
     assert not (tmp_path / "other").exists()
 
 
-def test_pages_are_sifted_and_a_dropped_one_breaks_the_chain(tmp_path):
+def test_a_dropped_page_has_no_next_page(tmp_path):
     folder = tmp_path / "notes"
     folder.mkdir()
     texts = {
@@ -199,19 +199,19 @@ def test_pages_are_sifted_and_a_dropped_one_breaks_the_chain(tmp_path):
     assert list(pages.texts) == kept
 
 
-def test_one_side_that_tells_the_label_is_warned_of():
+def test_one_side_that_predicts_the_label_gives_a_warning():
     rng = random.Random(3)
     texts = {
         f"t{i}": "".join(rng.choices("あいうえおかき", k=20)) + ("。続く" if i < 200 else "。") for i in range(800)
     }
     pairs = [Pair(f"t{i}", f"t{i + 400}", int(i < 200)) for i in range(400)]
-    lines = tell_leaks(leaks(pairs, texts.__getitem__, r"^(.*),", 0))
-    assert any(line.startswith("WARNING: A only tells the label") for line in lines)
+    lines = describe_leaks(measure_leaks(pairs, texts.__getitem__, r"^(.*),", 0))
+    assert any(line.startswith("WARNING: A only predicts the label") for line in lines)
     assert not any(line.startswith("WARNING: B only") for line in lines)
 
 
 @pytest.mark.shared
-def test_pages_of_real_notes_do_not_tell_the_label(shared, tmp_path):
+def test_pairs_of_real_notes_do_not_leak_the_label(shared, tmp_path):
     texts = json.loads((shared / "data" / "slides" / "honbun_data.json").read_text(encoding="utf-8"))
     folder = tmp_path / "notes"
     folder.mkdir()
@@ -219,5 +219,5 @@ def test_pages_of_real_notes_do_not_tell_the_label(shared, tmp_path):
         (folder / f"{title}.txt").write_text(texts[title], encoding="utf-8")
     make_pairs(str(folder), PairsConfig(output=str(tmp_path / "out")))
     notes = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
-    assert "What tells the label: A only" in notes and "WARNING" not in notes
+    assert "Label leak check, accuracy by baseline: A only" in notes and "WARNING" not in notes
     shutil.rmtree(folder)

@@ -1,4 +1,4 @@
-"""Which document a link leads to: in a vault as Obsidian and Foam have it, and among titles that are no paths."""
+"""Link targets: in a vault as in Obsidian and Foam, and among titles that are not paths."""
 
 import json
 import unicodedata
@@ -34,7 +34,7 @@ def targets(titles, is_path=True):
 @pytest.mark.parametrize(
     ("source", "target", "found"),
     [
-        # from the vault's root, with and without what may be left out
+        # from the vault's root, in full and abbreviated
         ("森/池", "庭/水/池", "庭/水/池"),
         ("森/池", "/庭/水/池", "庭/水/池"),
         ("森/池", "庭/水/池.md", "庭/水/池"),
@@ -52,7 +52,7 @@ def targets(titles, is_path=True):
         ("入口", "石", "庭/石"),
         ("入口", "水/池", "庭/水/池"),
         ("森/池", "奥/池", "森/深い/奥/池"),
-        # several: below the note's folder, then the shortest
+        # several candidates: below the note's folder, then the shortest path
         ("庭/石", "池", "庭/水/池"),
         ("森/深い/奥/池", "池", "森/深い/奥/池"),
         ("入口", "池", "森/池"),
@@ -62,7 +62,7 @@ def targets(titles, is_path=True):
         ("入口", "ＢＩＧ_GARDEN", "Big Garden"),
         ("入口", "ｶﾞｰﾃﾞﾝ", "ガーデン"),
         ("入口", unicodedata.normalize("NFD", "ガーデン"), "ガーデン"),
-        # by an alias; by a folder that has an index
+        # by an alias; by a folder with an index note
         ("入口", "ストーン", "庭/石"),
         ("入口", "ため池", "庭/水/池"),
         ("入口", "i/o", "庭/石"),
@@ -70,7 +70,7 @@ def targets(titles, is_path=True):
         ("入口", "./森", "森/README"),
         ("庭/石", "../森", "森/README"),
         ("森/池", "庭/水", "庭/水/index"),
-        # nowhere
+        # no target
         ("庭/石", "./森/池", "森/池"),
         ("庭/石", "../池", None),
         ("入口", "../入口", None),
@@ -91,7 +91,7 @@ def test_links_of_a_vault(source, target, found):
     assert (vault.dangling, vault.ambiguous) == (found is None, 0)
 
 
-def test_the_root_comes_before_the_notes_own_folder_unless_the_link_is_relative():
+def test_the_root_takes_precedence_over_the_notes_folder_unless_the_link_is_relative():
     vault = targets({"池": (), "庭/池": (), "庭/石": ()})
     assert [vault.find(target, "庭/石") for target in ("池", "/池", "./池.md", "../池")] == ["池", "池", "庭/池", "池"]
     assert vault.nearest == 0
@@ -103,24 +103,24 @@ def test_links_to_one_of_several_notes_are_counted():
     assert (vault.nearest, vault.dangling, vault.ambiguous) == (2, 0, 0)
 
 
-def test_titles_that_are_no_paths_are_found_by_title_then_form():
+def test_titles_that_are_not_paths_match_exactly_or_normalised():
     project = targets(dict.fromkeys(["ガーデン", "Garden", "TCP/IP", "a b", "A B", "池"]), is_path=False)
-    spelt = {
+    spellings = {
         "Garden": "Garden",
         "ｇａｒｄｅｎ": "Garden",
         "ガーデン": "ガーデン",
         "ｶﾞｰﾃﾞﾝ": "ガーデン",
         "tcp/ip": "TCP/IP",
     }
-    spelt |= {"a b": "a b", unicodedata.normalize("NFD", "ガーデン"): "ガーデン"}
-    assert {target: project.find(target, "池") for target in spelt} == spelt
+    spellings |= {"a b": "a b", unicodedata.normalize("NFD", "ガーデン"): "ガーデン"}
+    assert {target: project.find(target, "池") for target in spellings} == spellings
     assert (project.dangling, project.ambiguous) == (0, 0)
     assert [project.find(target, "池") for target in ("IP", "./池", "無い", "a_b")] == [None] * 4
     assert (project.dangling, project.ambiguous, project.nearest) == (3, 1, 0)
     assert project.names("TCP/IP") == ["TCP/IP"]
 
 
-def test_a_document_is_called_by_its_name_and_its_aliases():
+def test_names_of_a_document_include_its_aliases():
     assert targets(VAULT).names("庭/石") == ["庭/石", "石", "ストーン", "石ころ", "I/O"]
 
 
@@ -132,7 +132,7 @@ def find_all(titles):
 
 
 @pytest.mark.parametrize("form", ["d{0}/README", "a/{0}/b", "x/x/x/x/x/x/x/x/{0}"])
-def test_twice_the_notes_take_twice_the_time(form):
+def test_the_time_is_linear_in_the_number_of_notes(form):
     seconds = []
     for count in (1500, 6000):
         titles = {form.format(number): () for number in range(count)}
@@ -148,7 +148,7 @@ def notes(folder, text):
     return str(folder)
 
 
-def test_pairs_reports_links_to_no_document_when_there_are_none_left(tmp_path, capsys):
+def test_pairs_reports_dangling_links_when_no_link_has_a_target(tmp_path, capsys):
     from keras_negaposi.pairs import main
 
     source = notes(tmp_path / "notes", "[[無い{0}]]へ進む。")
@@ -158,7 +158,7 @@ def test_pairs_reports_links_to_no_document_when_there_are_none_left(tmp_path, c
     assert not (tmp_path / "out").exists()
 
 
-def test_pairs_masks_every_name_of_the_document_that_a_link_leads_to(tmp_path, capsys):
+def test_pairs_masks_every_name_of_a_linked_document(tmp_path, capsys):
     from keras_negaposi.pairs import main
 
     source = notes(tmp_path / "notes", "次は[ここ](./{0}.md#節)、{0}はガーデン{0}とも言う。[[{1}]]は遠い。")

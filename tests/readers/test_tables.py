@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.data.documents import Documents
-from keras_negaposi.pair_generation.generate import _labelled, text_title
+from keras_negaposi.pair_generation.labelled_rows import read_labelled_pairs, text_title
 from keras_negaposi.pair_generation.page_store import PageStore
 from keras_negaposi.readers import READERS, detect
 from keras_negaposi.readers.table import is_of_pairs, read_pairs, read_rows
@@ -258,16 +258,16 @@ def test_titles_of_labelled_texts_do_not_collide(tmp_path):
     texts = ["text 2074344", "text 39495122"]  # their SHA-1 has the same first 48 bits, which were once the titles
     path = write(tmp_path, "a.csv", LABELLED + "".join(f"{text},続き,{number}\n" for number, text in enumerate(texts)))
     store = PageStore(str(tmp_path / "pages.sqlite"))
-    made = _labelled(path, store)
-    assert [(store[pair.a], pair.label) for pair in made.pairs] == [(texts[0], 0), (texts[1], 1)]
-    assert len(made.pairs[0].a) == 32
+    generated = read_labelled_pairs(path, store)
+    assert [(store[pair.a], pair.label) for pair in generated.pairs] == [(texts[0], 0), (texts[1], 1)]
+    assert len(generated.pairs[0].a) == 32
 
 
 def test_a_collision_of_titles_is_refused(tmp_path):
     store = PageStore(str(tmp_path / "pages.sqlite"))
     store.add(text_title("一"), "another")
     with pytest.raises(InputError, match="line 2: text_a has the title"):
-        _labelled(write(tmp_path, "a.csv", LABELLED + "一,二,1\n"), store)
+        read_labelled_pairs(write(tmp_path, "a.csv", LABELLED + "一,二,1\n"), store)
 
 
 @pytest.mark.parametrize("way", ["same", "symbolic link", "hard link", "dots"])

@@ -1,4 +1,4 @@
-"""The index on disk, and the suggestions made from it."""
+"""Building an index, and the suggestions made from it."""
 
 import dataclasses
 import json
@@ -41,7 +41,7 @@ HEADS = ["vector", "reduced", "midfusion"]
 
 @pytest.fixture(scope="module")
 def runs(tiny, tmp_path_factory):
-    """A finished run a head, and of ``pair``."""
+    """A finished run of each head, and of ``pair``."""
     folder = tmp_path_factory.mktemp("runs")
     for head in [*HEADS, "pair"]:
         run(TrainConfig(**tiny.flags | QUICK, head=head, output_dir=str(folder / head)))
@@ -50,7 +50,7 @@ def runs(tiny, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def indexes(runs, tiny, tmp_path_factory):
-    """A finished index a head, in float32 so that scores can be compared closely."""
+    """A finished index of each head, in float32 so that scores can be compared closely."""
     folder = tmp_path_factory.mktemp("indexes")
     for head in HEADS:
         build_index(str(runs / head), config(tiny, folder / head, dtype="float32"))
@@ -68,8 +68,8 @@ def write_pages(path, pages):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("head", HEADS)
-def test_the_exported_parts_score_as_the_whole(runs, indexes, corpus, head):
-    """Encoded, kept on disk, mapped and compared: what `predict` says of the same texts."""
+def test_the_exported_parts_give_the_scores_of_the_whole_model(runs, indexes, corpus, head):
+    """Encoding, storing, memory-mapping and scoring give what `predict` gives for the same texts."""
     title, *_ = corpus
     whole = Scorer(str(runs / head))
     for other in list(corpus.values())[:5]:
@@ -81,7 +81,7 @@ def test_the_exported_parts_score_as_the_whole(runs, indexes, corpus, head):
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_suggestions_are_the_best_of_all(runs, indexes, corpus, head):
+def test_suggestions_are_the_best_of_all_pages(runs, indexes, corpus, head):
     index = Index(str(indexes / head))
     title = list(corpus)[7]
     scores = index.score_all(corpus[title])
@@ -105,13 +105,13 @@ def test_several_titles_are_one_query(indexes, corpus, capsys, head):
     assert [(row["title"], row["score"]) for row in printed] == [(s.title, round(s.score, 6)) for s in found]
     scores, last = index.score_all([corpus[title] for title in titles]), index.score_all(corpus[titles[-1]])
     assert [s.score for s in found] == pytest.approx([scores[build.text_key(s.text)] for s in found], abs=1e-5)
-    assert scores != last  # the pages before it count
+    assert scores != last  # The pages before the last one have an effect.
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_many_queries_find_what_each_alone_finds(runs, indexes, corpus, head):
+def test_many_queries_together_give_what_each_gives_alone(runs, indexes, corpus, head):
     index, reranker = Index(str(indexes / head)), Scorer(str(runs / "pair"))
-    titles = list(corpus)[:40]  # more than are encoded together
+    titles = list(corpus)[:40]  # More than one batch.
     queries = [[corpus[title]] for title in titles[:-1]] + [[corpus[title] for title in titles[-3:]]]
     skips = [[title] for title in titles]
     together = dict(index.suggest_each(queries, 3, skips, 4, reranker))
@@ -149,7 +149,7 @@ def test_only_what_has_changed_is_encoded(runs, tiny, corpus, tmp_path, monkeypa
     pages = dict(corpus) | {"同じ本文,000": next(iter(corpus.values()))}
     honbun = write_pages(tmp_path / "pages.json", pages)
     build_index(str(runs / "vector"), config(tiny, tmp_path / "index", honbun=honbun))
-    assert sorted(sum(encoded, [])) == sorted(set(corpus.values()))  # each text once
+    assert sorted(sum(encoded, [])) == sorted(set(corpus.values()))  # Each text is encoded once.
     encoded.clear()
     build_index(str(runs / "vector"), config(tiny, tmp_path / "index", honbun=honbun))
     assert not encoded
@@ -165,7 +165,7 @@ def test_only_what_has_changed_is_encoded(runs, tiny, corpus, tmp_path, monkeypa
 
 
 def test_beam_makes_the_same_index(runs, tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(build, "TEXTS_A_SEGMENT", 40)
+    monkeypatch.setattr(build, "TEXTS_PER_SEGMENT", 40)
     folders = [tmp_path / "here", tmp_path / "beam"]
     for folder, more in zip(folders, [{}, {"runner": "DirectRunner", "runner_folder": str(tmp_path)}], strict=True):
         build_index(str(runs / "vector"), config(tiny, folder, **more))
@@ -178,7 +178,7 @@ def test_beam_makes_the_same_index(runs, tiny, tmp_path, monkeypatch):
 def test_segments_of_any_size_and_their_compaction_keep_the_scores(
     runs, indexes, tiny, corpus, tmp_path, monkeypatch, head
 ):
-    monkeypatch.setattr(build, "TEXTS_A_SEGMENT", 20)
+    monkeypatch.setattr(build, "TEXTS_PER_SEGMENT", 20)
     build_index(str(runs / head), config(tiny, tmp_path / "index", dtype="float32"))
     assert len(Store(str(tmp_path / "index")).segments) > 3
     few = dict(list(corpus.items())[:30])
@@ -194,12 +194,12 @@ def test_segments_of_any_size_and_their_compaction_keep_the_scores(
 
 
 @pytest.mark.slow
-def test_a_killed_index_is_valid_and_goes_on(runs, tiny, corpus, tmp_path):
+def test_a_killed_index_is_valid_and_continues(runs, tiny, corpus, tmp_path):
     code = (
         "import sys, time\n"
         "from keras_negaposi.retrieval import build\n"
         "from keras_negaposi.config import IndexConfig\n"
-        "build.TEXTS_A_SEGMENT = 8\n"
+        "build.TEXTS_PER_SEGMENT = 8\n"
         "original = build.Store.add\n"
         "def slow(self, *a):\n"
         "    original(self, *a); print('added', flush=True); time.sleep(0.2)\n"
@@ -221,7 +221,7 @@ def test_a_killed_index_is_valid_and_goes_on(runs, tiny, corpus, tmp_path):
     with pytest.raises(InputError, match="texts are not encoded yet"):
         Index(str(tmp_path / "index"))
     left = tmp_path / f"index/{temporary.PREFIX}{temporary._machine()}-12345678{temporary.SUFFIX}"
-    left.mkdir()  # what a kill in the middle of a segment leaves
+    left.mkdir()  # A process killed while it writes a segment leaves this.
     store = build_index(str(runs / "vector"), config(tiny, tmp_path / "index"))
     assert store.keys() == {build.text_key(text) for text in corpus.values()}
     assert not left.exists()
@@ -235,7 +235,7 @@ def test_another_model_is_refused_by_name(runs, indexes, tiny, tmp_path):
         build_index(str(runs / "midfusion"), config(tiny, indexes / "vector", dtype="float32"))
     with pytest.raises(InputError, match="made with another weights"):
         Index(str(indexes / "vector"), str(runs / "reduced"))
-    with pytest.raises(InputError, match="its head is pair, of whose B nothing can be kept"):
+    with pytest.raises(InputError, match="its head pair does not encode B separately"):
         build_index(str(runs / "pair"), config(tiny, tmp_path / "index"))
     assert not (tmp_path / "index").exists()
 
@@ -269,7 +269,7 @@ def test_bad_input_is_one_line(runs, indexes, tiny, tmp_path, capsys):
     refused(suggest_main, [vector, "--title", "a", "--text", "b"], capsys, "one of the two")
     refused(suggest_main, [vector, "--title", "ない"], capsys, '--title "ない": no such page')
     refused(suggest_main, [vector, "--text", "a", "--rerank", "3"], capsys, "--reranker is missing")
-    refused(suggest_main, [tmp_path / "none", "--text", "a"], capsys, "no index there")
+    refused(suggest_main, [tmp_path / "none", "--text", "a"], capsys, "none: not an index; make one with")
     refused(suggest_main, [indexes / "reduced", "--text", "a", "--approximate"], capsys, "--approximate", "reduced")
     assert sorted(os.listdir(tmp_path / "notes")) == ["mine.txt"] and not (tmp_path / "i").exists()
     for damage in ("keys.json", "vector.npy"):
@@ -339,7 +339,7 @@ def test_known_links_can_be_skipped_and_the_unlikely_left_out(indexes, corpus, c
         ("x/a,000", ["x/b,000", "y/[c],000"], ["[x/b]", "`y/[c]`"], ["- [b](b.md)", r"- [\[c\]](../y/%5Bc%5D.md)"]),
     ],
 )
-def test_links_are_written_as_each_notation_wants(own, names, scrapbox, markdown):
+def test_links_follow_the_rules_of_each_notation(own, names, scrapbox, markdown):
     found, document = [Suggestion(name, "", 0.9) for name in names], Documents(r"^(.*),")
     assert as_scrapbox(found, document, own).splitlines() == scrapbox
     assert as_markdown(found, document, own).splitlines() == markdown
@@ -383,14 +383,14 @@ def test_the_page_holds_every_page_and_shows_texts_as_text(runs, tiny, corpus, t
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert page.count("</script>") == 2 and "\u202e" not in page and "http" not in page
     data = json.loads(page.split('type="application/json">')[1].split("</script>")[0])
-    assert len(data["pages"]) == len(data["found"]) == len(pages)
+    assert len(data["pages"]) == len(data["suggestions"]) == len(pages)
     texts = dict(data["pages"])
     assert texts["悪い<b>,000"] == evil.replace("\u202e", "[U+202E]")
-    linked = sum(flag for found in data["found"] for _, _, flag in found)
+    linked = sum(flag for found in data["suggestions"] for _, _, flag in found)
     pairs = json.loads(open(tiny.flags["negaposi"]).read())
     positives = {(a, b) for a, b, label in pairs if label == 1}
     titles = [title for title, _ in data["pages"]]
-    marked = {(titles[i], titles[n]) for i, found in enumerate(data["found"]) for n, _, flag in found if flag}
+    marked = {(titles[i], titles[n]) for i, found in enumerate(data["suggestions"]) for n, _, flag in found if flag}
     assert linked and marked <= positives
 
 

@@ -1,4 +1,4 @@
-"""The index's files: what is damaged is named, what is not ours stays, and readers never notice a writer."""
+"""The files of an index: damage is reported by name, other programs' files stay, readers never notice a writer."""
 
 import json
 import os
@@ -14,15 +14,16 @@ from hypothesis import strategies as st
 
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import sweep
-from keras_negaposi.retrieval import store
-from keras_negaposi.retrieval.store import MANIFEST, Store
+from keras_negaposi.retrieval import manifest, segment, store
+from keras_negaposi.retrieval.manifest import MANIFEST
+from keras_negaposi.retrieval.store import Store
 from tests.helpers.properties import bounded, json_mutations, mutations, succeeds_or_explains
 
 MODEL, ABOUT = {"dtype": "float16", "weights": "0123"}, {"run": "/runs/a", "head": "vector"}
 
 
 def rows(keys, width=6):
-    """Two arrays: a row a text, and a row a token."""
+    """Two tensors: one row per text, and one row per token."""
     lengths = [2 + int(key[1:]) % 3 for key in keys]
     mask = np.arange(max(lengths)) < np.array(lengths)[:, np.newaxis]
     numbers = np.array([int(key[1:]) for key in keys], np.float16)
@@ -34,7 +35,7 @@ def rows(keys, width=6):
 
 
 def build(folder, keys, segments=2):
-    """Brings an index up to date, as `build_index` does, with made-up rows."""
+    """Updates an index as `build_index` does, with invented rows."""
     made = Store(str(folder))
     made.begin(MODEL, ABOUT, {f"題{key}": f"本文{key}" for key in keys})
     missing = sorted(set(keys) - made.keys())
@@ -44,7 +45,7 @@ def build(folder, keys, segments=2):
 
 
 def read(folder):
-    """Everything that a reader reads: the pages, and the rows by key."""
+    """Returns everything that a reader reads: the pages, and the rows by key."""
     opened = Store(str(folder))
     found = {}
     "".join(part for page in opened.pages.items() for part in page).encode()
@@ -59,10 +60,10 @@ def keys_of(*numbers):
 
 
 def without_checksums(folder):
-    """As an older version wrote it."""
-    manifest = json.loads((folder / MANIFEST).read_text())
-    del manifest["checksums"]
-    (folder / MANIFEST).write_text(json.dumps(manifest))
+    """Makes an index look as an older version wrote it."""
+    written = json.loads((folder / MANIFEST).read_text())
+    del written["checksums"]
+    (folder / MANIFEST).write_text(json.dumps(written))
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def index(good, tmp_path):
 
 @pytest.fixture
 def quick_disk(monkeypatch):
-    """Nobody pulls the plug in these tests."""
+    """Skips fsync: these tests kill processes, but cut no power."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
@@ -96,12 +97,12 @@ def test_what_is_not_ours_stays(tmp_path, good):
     assert read(folder)[1] == {key: value for key, value in read(good)[1].items() if key in ("k8", "k9")}
     for name in ("pages-000001.json", "segment-000001", ".partial-mine", "manifest.json.tmp17"):
         (tmp_path / name / name).mkdir(parents=True)
-        with pytest.raises(InputError, match=f'not an index .* and holds "{name}".*give a new folder'):
+        with pytest.raises(InputError, match=f'not an index .* and contains "{name}".*give a new folder'):
             Store(str(tmp_path / name))
 
 
 def killed(folder, number):
-    """The exit code of a process that brings an index up to date, and is killed before its n-th change of the disk."""
+    """Returns the exit code of a process that updates an index and is killed before its n-th change of the disk."""
     child = os.fork()
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -115,7 +116,8 @@ def killed(folder, number):
 
         return call
 
-    for module, name in ((store, "write_json"), (store, "remove_tree"), (os, "rename"), (os, "replace")):
+    changes = [(module, "write_json") for module in (store, manifest, segment)]
+    for module, name in (*changes, (store, "remove_tree"), (os, "rename"), (os, "replace")):
         setattr(module, name, counted(getattr(module, name)))
     build(folder, keys_of(*range(3, 12)))
     os._exit(0)
@@ -127,7 +129,7 @@ def tree(folder):
 
 @pytest.mark.parametrize("old", [False, True])
 def test_killed_anywhere_it_is_valid_and_ends_the_same(tmp_path, quick_disk, old):
-    """New, or brought up to date; killed before each thing that is written, renamed or removed."""
+    """For a new index and an update: killed before each file is written, renamed or removed."""
     wanted = keys_of(*range(3, 12))
     build(tmp_path / "whole", wanted)
     expected = read(tmp_path / "whole")
@@ -145,8 +147,8 @@ def test_killed_anywhere_it_is_valid_and_ends_the_same(tmp_path, quick_disk, old
         build(folder, wanted)
         pages, found = read(folder)
         assert (pages, {key: found[key] for key in wanted}) == expected
-        manifest = json.loads((folder / MANIFEST).read_text())
-        assert set(os.listdir(folder)) == {MANIFEST, manifest["pages"], *manifest["segments"]}
+        written = json.loads((folder / MANIFEST).read_text())
+        assert set(os.listdir(folder)) == {MANIFEST, written["pages"], *written["segments"]}
     assert number > 5
 
 
@@ -154,9 +156,9 @@ def test_swapped_rows_are_noticed(index, good):
     file = next(index.glob("segment-000002/vector.npy"))
     array = np.load(file)
     np.save(file, array[::-1])
-    with pytest.raises(InputError, match="segment-000002/vector.npy: its checksum is not the one in the manifest"):
+    with pytest.raises(InputError, match="segment-000002/vector.npy: its checksum differs from the one"):
         read(index)
-    build(good, keys_of(*range(10)))  # the others are whole
+    build(good, keys_of(*range(10)))  # The other index is intact.
 
 
 def test_what_an_older_version_wrote_is_read_and_gets_checksums(index, good):
@@ -191,10 +193,10 @@ def test_a_damaged_segment_is_named(index, fault, older):
     assert "build the index again" in str(error.value)
 
 
-def test_numbers_that_are_not_finite_are_not_kept(tmp_path):
+def test_values_that_are_not_finite_are_not_stored(tmp_path):
     made = Store(str(tmp_path / "index"))
     made.begin(MODEL, ABOUT, {})
-    with pytest.raises(InputError, match="the model's vector has numbers that are not finite in float16"):
+    with pytest.raises(InputError, match="the model's vector has values that are not finite in float16"):
         made.add(["k1"], [rows(["k1"]) | {"vector": np.full((1, 6), np.inf, np.float16)}])
 
 
@@ -210,7 +212,7 @@ def test_folders_have_the_permissions_that_the_user_wants(tmp_path, mask, mode):
 
 
 def test_readers_never_notice_a_writer(tmp_path, quick_disk):
-    """It replaces everything, all the time; each reader sees one of the two states, whole."""
+    """The writer replaces everything again and again; each reader sees one of the two states, complete."""
     folder, done, seen = tmp_path / "index", threading.Event(), []
     halves = [keys_of(*range(0, 8)), keys_of(*range(8, 16))]
     build(folder, halves[0])
@@ -252,7 +254,7 @@ def small_files(folder):
 @bounded
 @given(st.data())
 def test_property_of_the_index(good, tmp_path_factory, data):
-    """One mutation of one of its files: it is read as it was, or what is damaged is named; nothing is changed."""
+    """After one mutation of a file, the index is read unchanged or the damage is reported; no file changes."""
     index = shutil.copytree(good, tmp_path_factory.mktemp("mutated") / "index")
     older = data.draw(st.booleans(), "older")
     if older:

@@ -45,7 +45,7 @@ def files(folder):
 
 
 def test_beam_writes_the_same_records(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr("keras_negaposi.input_pipeline.tfrecords.PAIRS_A_SHARD", 50)
+    monkeypatch.setattr("keras_negaposi.input_pipeline.record_folder.PAIRS_A_SHARD", 50)
     names = ("honbun", "negaposi", "model_file", "vocab_file")
     flags = ["--max_seq_length=37", *(f"--{name}={tiny.flags[name]}" for name in names)]
     for name, more in {"here": [], "beam": ["--runner=DirectRunner"]}.items():

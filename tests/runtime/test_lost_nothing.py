@@ -108,7 +108,7 @@ def left_by_a_killed_process(folder):
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "short", "missing"])
 def test_damaged_records_are_named_and_refused(tiny, tmp_path, monkeypatch, damage):
-    monkeypatch.setattr("keras_negaposi.input_pipeline.tfrecords.PAIRS_A_SHARD", 50)
+    monkeypatch.setattr("keras_negaposi.input_pipeline.record_folder.PAIRS_A_SHARD", 50)
     config = PrepareConfig(**tiny.flags, max_seq_length=37)
     inputs = read_inputs(config, Tokenizer(config.model_file, config.vocab_file), config.layout)
     records = prepare(inputs, str(tmp_path))
@@ -125,5 +125,5 @@ def test_damaged_records_are_named_and_refused(tiny, tmp_path, monkeypatch, dama
     if damage in changed:
         with open(file, "wb") as out:
             out.write(changed[damage])
-    with pytest.raises(InputError, match=f"{os.path.basename(file)}: missing or damaged; remove {tmp_path}, and"):
+    with pytest.raises(InputError, match=f"{os.path.basename(file)}: missing or damaged; remove {tmp_path} to"):
         prepare(inputs, str(tmp_path))

@@ -27,8 +27,8 @@ from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import environment, read_saved, saved_options
 from keras_negaposi.serving.calibration import Calibration, saved_calibration
 from keras_negaposi.training.callbacks import Progress
+from keras_negaposi.training.checkpoints import restore_newest
 from keras_negaposi.training.distillation import read_predicted
-from keras_negaposi.training.fit import restore_newest
 from tests.helpers.properties import bounded, json_mutations, mutations, succeeds_or_explains
 
 HIDDEN = 3
@@ -129,7 +129,7 @@ def with_key(own, name, **changes):
         ("config.json", {"config": {"max_seq_length": "64"}}, ["config: max_seq_length: expected int, got str"]),
         ("config.json", {"config": {"learning_rate": None}}, ["learning_rate: expected float"]),
         ("config.json", {"config": {"seed": -1}}, ["--seed -1", "at least 0"]),
-        ("config.json", {"config": {"honbun": "a\0b"}}, ["honbun", "no text"]),
+        ("config.json", {"config": {"honbun": "a\0b"}}, ["honbun", "not valid text"]),
         ("config.json", {"config": {"negaposi": "\ud800"}}, ["config.json", "negaposi", "surrogate"]),
         ("config.json", {"config": {"warp": 9}}, ['unknown option "warp"', "version"]),
         ("config.json", {"config": "absent"}, ["config.json", "config"]),

@@ -1,4 +1,4 @@
-"""The sample in the package: how its pairs are drawn, what pre-training hides, and the run that a newcomer sees."""
+"""The package's sample: its pairs, its pre-training, and a newcomer's first run."""
 
 import json
 import random
@@ -14,7 +14,7 @@ import pytest
 from checkpoints_tools import InputError
 from keras_negaposi.evaluation.leakage_audit import NEAR_TEXT
 from keras_negaposi.sample import FOLDER
-from keras_negaposi.sample.corpus import DECKS_A_SHELF, draw_pairs, make_decks, read_phrases
+from keras_negaposi.sample.corpus import DECKS_A_SHELF, make_decks, make_pairs, read_phrases
 
 MOST_BYTES = 5 * 2**20
 
@@ -25,7 +25,7 @@ def decks():
 
 
 def test_cue_and_answers_share_no_words():
-    """Two letters side by side, one of them no hiragana, stand for a word."""
+    """Two adjacent characters that are not both hiragana count as a word."""
     for topic, aspects in read_phrases().items():
         for name, aspect in aspects.items():
             answers = " ".join(aspect["answers"])
@@ -44,16 +44,16 @@ def test_every_phrase_belongs_to_one_aspect():
     assert max(Counter(phrases).values()) == 1
 
 
-def test_neither_side_of_a_pair_tells_its_label(decks):
-    pairs = draw_pairs(decks, seed=4)
+def test_neither_side_of_a_pair_reveals_its_label(decks):
+    pairs = make_pairs(decks, seed=4)
     assert sum(pair.label for pair in pairs) * 2 == len(pairs)
     for side in ("a", "b"):
         assert max(Counter(getattr(pair, side) for pair in pairs).values()) == 1
 
 
-def test_labels_are_what_the_decks_say(decks):
+def test_labels_agree_with_the_decks(decks):
     slides = {slide.title: (number, slide) for number, deck in enumerate(decks) for slide in deck.slides}
-    for pair in draw_pairs(decks, seed=4):
+    for pair in make_pairs(decks, seed=4):
         (deck_a, a), (deck_b, b) = slides[pair.a], slides[pair.b]
         assert deck_a // DECKS_A_SHELF == deck_b // DECKS_A_SHELF
         same_topic = decks[deck_a].topic == decks[deck_b].topic
@@ -73,11 +73,11 @@ def test_decks_are_seeded_and_no_text_comes_twice(decks):
 
 
 def test_the_phrase_book_is_finite():
-    with pytest.raises(InputError, match="fewer shelves"):
+    with pytest.raises(InputError, match="no more slides on .*; make fewer shelves"):
         make_decks(1000, seed=0)
 
 
-def test_word_vectors_put_neighbours_side_by_side():
+def test_pieces_of_adjacent_slides_have_similar_vectors():
     from keras_negaposi.sample.pretrain import word_vectors
 
     rng = random.Random(0)
@@ -112,7 +112,7 @@ def test_masking_follows_the_paper():
     assert drawn.sum() / maskable.sum() == pytest.approx(0.15, abs=0.02)
     assert (masked[drawn] == mask_id).mean() == pytest.approx(0.8, abs=0.02)
     assert (masked[drawn] == ids[drawn]).mean() == pytest.approx(0.1, abs=0.02)
-    # In half of the rows neighbours are drawn together, unless a word begins between them.
+    # In half of the rows, adjacent pieces are selected together unless a word begins between them.
     both = drawn[3:, 1:] & drawn[3:, :-1]
     within, across = (both[where].mean() for where in (~begins[3:, 1:], begins[3:, 1:]))
     assert within > 2 * across
@@ -124,19 +124,19 @@ def test_the_sample_is_small_and_the_script_makes_its_pairs_again():
     assert sum(path.stat().st_size for path in FOLDER.parent.rglob("*") if path.is_file()) < MOST_BYTES
     config = MakeConfig()
     decks = make_decks(config.shelves, config.seed)
-    rows = [[pair.a, pair.b, pair.label] for pair in draw_pairs(decks, config.seed)]
+    rows = [[pair.a, pair.b, pair.label] for pair in make_pairs(decks, config.seed)]
     assert json.loads((FOLDER / "negaposi.json").read_text(encoding="utf-8")) == rows
     texts = {slide.title: slide.text for deck in decks for slide in deck.slides}
     assert json.loads((FOLDER / "honbun_data.json").read_text(encoding="utf-8")) == texts
 
 
 @pytest.mark.slow
-def test_the_script_writes_over_nothing(tmp_path, capsys):
+def test_the_script_overwrites_nothing(tmp_path, capsys):
     from keras_negaposi.sample.make import main
 
     (tmp_path / "honbun_data.json").write_text("mine")
     assert main([f"--output_dir={tmp_path}"]) == 2
-    assert f'--output_dir "{tmp_path}": it holds "honbun_data.json"; give a new folder' in capsys.readouterr().err
+    assert f'--output_dir "{tmp_path}": the folder contains "honbun_data.json"; give' in capsys.readouterr().err
     assert (tmp_path / "honbun_data.json").read_text() == "mine"
 
 
@@ -153,7 +153,7 @@ def test_the_script_makes_a_bert_that_loads(tmp_path):
 
 
 @pytest.mark.slow
-def test_without_arguments_the_sample_is_trained_and_explained(tmp_path):
+def test_train_without_arguments_uses_the_sample(tmp_path):
     started = time.perf_counter()
     result = subprocess.run(
         [sys.executable, "-m", "keras_negaposi.train"], cwd=tmp_path, capture_output=True, text=True, timeout=600
@@ -163,11 +163,11 @@ def test_without_arguments_the_sample_is_trained_and_explained(tmp_path):
     (folder,) = (tmp_path / "runs").iterdir()
     model = json.loads((folder / "metrics.json").read_text())
     assert json.loads((folder / "config.json").read_text())["config"]["split"] == "grouped"
-    # Clearly above: by more than two standard errors of the difference at these sizes.
+    # The difference must exceed two standard errors at these sizes.
     margin = 2 * np.sqrt(2 * 0.25 / model["pairs"])
     for name, found in model["baselines"].items():
         assert model["eval_accuracy"] > found["accuracy"]["value"] + margin, name
-    # One phrase book makes all decks, so some slides come near to others, and the run owns up to it.
+    # All decks come from one phrase book, so some slides are similar, and the run warns of it.
     assert all(NEAR_TEXT in warning for warning in model["warnings"])
     for path in ("report.html", "tensorboard", "saved_model"):
         assert str(folder.relative_to(tmp_path) / path) in result.stdout

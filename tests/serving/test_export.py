@@ -28,7 +28,7 @@ def finished(tiny, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def scored(finished):
-    """[a, b, label, probability, prediction] of the test pairs, as the training-time model scored them."""
+    """[a, b, label, probability, prediction] of the test pairs, scored by the model in memory after training."""
     lines = (finished / "scores_test.tsv").read_text(encoding="utf-8").splitlines()
     return [line.split("\t") for line in lines[1:]]
 
@@ -60,7 +60,7 @@ def test_text_signature_in_a_fresh_process(finished, scored, text_pairs):
 
 
 def test_ids_signature_with_plain_saved_model_cli(finished, scored, text_pairs, tiny):
-    """No tensorflow_text in that process: the command is the one TensorFlow installs."""
+    """The command is TensorFlow's own, and its process does not import tensorflow_text."""
     import tensorflow as tf
 
     from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS
@@ -124,7 +124,7 @@ def test_predict_scores_files_in_order(finished, scored, text_pairs, tmp_path, f
 
 
 def test_predict_streams_from_stdin(finished, scored, text_pairs):
-    """A batch's scores come before the input has ended."""
+    """The scores of a batch are written before the input ends."""
     command = [sys.executable, "-m", "keras_negaposi.predict", str(finished), "--batch_size", "2"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
         first = []
@@ -132,7 +132,7 @@ def test_predict_streams_from_stdin(finished, scored, text_pairs):
             process.stdin.write("".join(f"{a}\t{b}\r\n" for a, b in batch))
             process.stdin.flush()
             first += [process.stdout.readline() for _ in range(2)]
-        process.stdin.write("\t".join(text_pairs[4]))  # no newline at the end
+        process.stdin.write("\t".join(text_pairs[4]))  # No newline at the end.
         process.stdin.close()
         rest = process.stdout.read()
         assert process.wait(timeout=60) == 0

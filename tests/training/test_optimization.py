@@ -1,4 +1,4 @@
-"""The optimizer and schedule against a numpy copy of google-research/bert's formulas."""
+"""Compares the optimizer and the schedule with a NumPy copy of google-research/bert's formulas."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def schedule_formula(peak, step, total, warmup):
 
 
 @pytest.mark.parametrize("total, proportion", [(1047, 0.1), (50, 0.0), (7, 0.5)])
-def test_schedule_is_the_originals(total, proportion):
+def test_the_schedule_equals_the_original(total, proportion):
     schedule = warmup_then_linear(3e-4, total, proportion)
     warmup = int(total * proportion)
     for step in range(total + 3):
@@ -55,7 +55,7 @@ def test_200_updates_equal_the_formulas():
         assert np.abs(weights[name] - start[name]).max() > 0.1
 
 
-def test_rows_that_were_not_looked_up_move_too():
+def test_rows_that_were_not_looked_up_are_updated_too():
     table = tf.Variable(tf.ones([4, 2]), name="word_embeddings/embeddings")
     optimizer = BertAdam(0.1)
     gradient = tf.IndexedSlices(tf.constant([[1.0, 1.0], [1.0, 1.0]]), tf.constant([2, 2]), tf.constant([4, 2]))

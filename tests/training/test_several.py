@@ -1,4 +1,4 @@
-"""Several seeds and both splits from one command."""
+"""Several runs from one command: several seeds and both splits."""
 
 import json
 
@@ -7,7 +7,7 @@ import pytest
 
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.train import main
-from keras_negaposi.training.multi_run import are_several, summarize, tell, variants
+from keras_negaposi.training.multi_run import are_several, describe, summarize, variants
 
 FLAGS = {"num_train_epochs": 0.1, "train_batch_size": 8, "max_seq_length": 20, "precision": "float32"}
 
@@ -23,7 +23,7 @@ def test_variants_share_the_split_and_differ_in_the_seed():
 
 
 @pytest.mark.slow
-def test_both_splits_two_seeds_and_a_resumed_rest(tiny, tmp_path, capsys):
+def test_both_splits_two_seeds_and_resuming_the_rest(tiny, tmp_path, capsys):
     flags = [f"--{name}={value}" for name, value in (tiny.flags | FLAGS).items()]
     output = f"--output_dir={tmp_path}/runs"
     assert main([*flags, "--split=both", "--seeds=2", "--rank_queries=2", output]) == 0
@@ -36,9 +36,9 @@ def test_both_splits_two_seeds_and_a_resumed_rest(tiny, tmp_path, capsys):
         assert found["standard_deviation"] == pytest.approx(np.std(found["accuracy"], ddof=1))
         splits = [(tmp_path / f"runs/{split}-seed{n}/split.json").read_text() for n in (0, 1)]
         assert splits[0] == splits[1]
-    assert "On documents never seen it is" in capsys.readouterr().out
+    assert "On unseen documents the accuracy is" in capsys.readouterr().out
 
-    (tmp_path / "runs/grouped-seed1/report.html").unlink()  # as if it had been killed before its end
+    (tmp_path / "runs/grouped-seed1/report.html").unlink()  # as if it had been killed before the end
     kept = (tmp_path / "runs/random-seed0/saved_model/saved_model.pb").stat().st_mtime
     assert main(["--resume", output]) == 0
     assert json.loads((tmp_path / "runs/summary.json").read_text()) == summary
@@ -46,12 +46,12 @@ def test_both_splits_two_seeds_and_a_resumed_rest(tiny, tmp_path, capsys):
 
 
 def test_one_seed_has_no_deviation():
-    lines = tell(
+    lines = describe(
         {
             "random": {"mean": 0.95, "standard_deviation": None, "accuracy": [0.95], "documents_seen": 0.4},
             "grouped": {"mean": 0.9, "standard_deviation": 0.01, "accuracy": [0.89, 0.91], "documents_seen": 0.0},
         }
     )
     assert "95.00% over 1 runs\n" in lines and "standard deviation 1.00%" in lines
-    assert "-5.00% against the random split, where 40.0%" in lines
+    assert "-5.00% compared with the random split, where 40.0%" in lines
     assert summarize([]) == {}

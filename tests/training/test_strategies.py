@@ -1,4 +1,4 @@
-"""Training on several devices, and in several processes, is the same training."""
+"""Training on several devices or in several processes gives the same result as on one device."""
 
 import dataclasses
 import json
@@ -17,23 +17,23 @@ import tensorflow as tf
 
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import TrainConfig
-from keras_negaposi.input_pipeline.datasets import train_dataset
-from keras_negaposi.input_pipeline.tfrecords import read_records
+from keras_negaposi.input_pipeline.datasets import BatchOptions, train_dataset
+from keras_negaposi.input_pipeline.record_folder import read_records
 from keras_negaposi.modeling.heads.cross_encoder import build as build_classifier
 from keras_negaposi.modeling.pretrained import read_pretrained
 from keras_negaposi.train import main
-from keras_negaposi.training import strategies
+from keras_negaposi.training.data_distribution import check_batch
 from keras_negaposi.training.fit import build_for_training
 from tests.helpers.ports import free_ports
 
 SCRIPT = Path(__file__).parents[1] / "helpers/train_without_dropout.py"
 TOLERANCE = 2e-5
-"""Of losses and probabilities: float32 sums in another order."""
+"""For losses and probabilities: float32 sums depend on the order of the terms."""
 
 
 @pytest.fixture(scope="module")
 def options(tiny, tmp_path_factory):
-    """Of a run without dropout."""
+    """Options of a run without dropout."""
     config = tmp_path_factory.mktemp("config") / "bert_config.json"
     values = tiny.config | {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     config.write_text(json.dumps(values))
@@ -51,7 +51,7 @@ def options(tiny, tmp_path_factory):
 
 
 def start(options, folder, processors=1, cluster=None, **more):
-    """``cluster`` is what TF_CONFIG holds."""
+    """Starts a training in a new process; ``cluster`` is the content of TF_CONFIG."""
     arguments = [str(processors), json.dumps(options | {"output_dir": str(folder)} | more)]
     environment = os.environ | ({"TF_CONFIG": json.dumps(cluster)} if cluster else {})
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
@@ -80,7 +80,7 @@ def free_addresses(count):
 
 @pytest.fixture(scope="module")
 def alone(options, tmp_path_factory):
-    """The same on one device."""
+    """The run folder of the same training on one device."""
     folder = tmp_path_factory.mktemp("alone") / "run"
     finish(start(options, folder))
     return folder
@@ -95,14 +95,14 @@ def check_same(folder, alone):
 
 
 @pytest.mark.slow
-def test_two_devices_learn_what_one_learns(options, alone, tmp_path):
+def test_two_devices_learn_the_same_as_one(options, alone, tmp_path):
     output = finish(start(options, tmp_path / "run", 2, strategy="mirrored", steps_per_execution=3))
     assert "training on 2 devices" in output
     check_same(tmp_path / "run", alone)
 
 
 def start_both(options, folder, tasks, **more):
-    """Two processes; ``tasks`` are their types and indexes."""
+    """Starts two processes; ``tasks`` are their types and indexes."""
     cluster = {}
     for address, (kind, _) in zip(free_addresses(2), tasks, strict=True):
         cluster.setdefault(kind, []).append(address)
@@ -111,7 +111,7 @@ def start_both(options, folder, tasks, **more):
 
 
 @pytest.mark.slow
-def test_two_workers_learn_what_one_learns_also_if_one_is_killed(options, alone, tmp_path):
+def test_two_workers_learn_the_same_as_one_even_if_one_is_killed(options, alone, tmp_path):
     folder = tmp_path / "run"
     first, second = start_both(options, folder, [("worker", 0), ("worker", 1)])
     while not list((folder / "checkpoints").glob("ckpt-6.index")):
@@ -121,18 +121,20 @@ def test_two_workers_learn_what_one_learns_also_if_one_is_killed(options, alone,
     second.kill()
     output = first.communicate(timeout=300)[0]
     assert first.returncode == 2, output[-3000:]
-    assert re.search(r"error: another worker has gone.*start all of them again, continue with: python -m", output)
+    assert re.search(
+        r"error: another worker has stopped.*start all workers again; (continue|resume) with: python -m", output
+    )
     second.communicate()
 
-    tasks = [("chief", 0), ("worker", 0)]  # the other way to name them
+    tasks = [("chief", 0), ("worker", 0)]  # the other way to name two workers
     outputs = [finish(process) for process in start_both(options, folder, tasks, resume=True)]
     assert "resumed at step" in outputs[0] and "wall time" in outputs[0]
     assert "wall time" not in outputs[1]
     check_same(folder, alone)
 
 
-def refusal(capsys, options, folder, **more):
-    """The one line with which a training is refused; nothing is written."""
+def rejection(capsys, options, folder, **more):
+    """Returns the one-line error of a training that is rejected; checks that nothing was written."""
     values = options | {"output_dir": str(folder)} | more
     assert main([f"--{name}={value}" for name, value in values.items()]) == 2
     error = capsys.readouterr().err
@@ -140,37 +142,37 @@ def refusal(capsys, options, folder, **more):
     return error
 
 
-def test_what_cannot_be_trained_on_is_named(options, tmp_path, capsys, monkeypatch):
+def test_unusable_devices_are_rejected(options, tmp_path, capsys, monkeypatch):
     folder = tmp_path / "run"
-    assert "--tpu local: TensorFlow finds no TPU in this machine" in refusal(capsys, options, folder, tpu="local")
+    assert "--tpu local: TensorFlow finds no TPU in this machine" in rejection(capsys, options, folder, tpu="local")
     address = free_addresses(1)[0]
-    found = refusal(capsys, options, folder, tpu=f"grpc://{address}", records="gs://nowhere/records")
-    assert f"--tpu grpc://{address}: nothing answers there" in found
-    found = refusal(capsys, options, folder, tpu="mine")
-    assert "--records (in --output_dir): the TPU mine is another machine and reads the records itself" in found
-    assert "--strategy multiworker: set TF_CONFIG" in refusal(capsys, options, folder, strategy="multiworker")
-    found = refusal(capsys, options, folder, strategy="mirrored", jit_compile="true")
-    assert "--jit_compile: processors cannot do it with --strategy mirrored" in found
+    found = rejection(capsys, options, folder, tpu=f"grpc://{address}", records="gs://nowhere/records")
+    assert f"--tpu grpc://{address}: nothing answers at this address" in found
+    found = rejection(capsys, options, folder, tpu="mine")
+    assert "--records (in --output_dir): the TPU mine is on another machine, which reads the records itself" in found
+    assert "--strategy multiworker: set TF_CONFIG" in rejection(capsys, options, folder, strategy="multiworker")
+    found = rejection(capsys, options, folder, strategy="mirrored", jit_compile="true")
+    assert "--jit_compile: not supported on CPUs with --strategy mirrored" in found
     one = '{"cluster": {"worker": ["a:1"]}, "task": {"type": "%s", "index": %d}}'
     for wrong in ("{", "[]", '{"cluster": []}', one % ("worker", 1), one % ("chief", 0), one % ("ps", 0)):
         monkeypatch.setenv("TF_CONFIG", wrong)
-        assert "TF_CONFIG: " in refusal(capsys, options, folder, strategy="multiworker")
+        assert "TF_CONFIG: " in rejection(capsys, options, folder, strategy="multiworker")
 
 
-def test_a_batch_that_cannot_be_shared_is_named():
-    for batch_size, mend in ((7, "give 6 or 9"), (2, "give 3")):
-        with pytest.raises(InputError, match=f"--train_batch_size {batch_size}: 3 devices .* {mend}$"):
-            strategies.check_batch(SimpleNamespace(num_replicas_in_sync=3), batch_size)
+def test_a_batch_that_cannot_be_divided_is_rejected():
+    for batch_size, fix in ((7, "give 6 or 9"), (2, "give 3")):
+        with pytest.raises(InputError, match=f"--train_batch_size {batch_size}: .* among 3 devices; {fix}$"):
+            check_batch(SimpleNamespace(num_replicas_in_sync=3), batch_size)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("length_buckets", [1, 8])
 def test_the_whole_step_compiles_for_every_shape(options, alone, tmp_path, length_buckets):
-    """As a TPU has to compile it, optimizer and dropout included; with one length no shape is open."""
+    """Compiles the step as a TPU does, including optimizer and dropout; with one length, all shapes are static."""
     records = read_records(str(alone / "records"))
     config = TrainConfig(**options, jit_compile=True, output_dir=str(tmp_path))
     pretrained = read_pretrained(config)
-    batches = train_dataset(records, 16, 0, length_buckets=length_buckets)
+    batches = train_dataset(records, BatchOptions(16, length_buckets=length_buckets))
     shape = batches.element_spec[0]["input_word_ids"].shape
     assert shape == ((16, 37) if length_buckets == 1 else (16, None))
     build = partial(build_classifier, dataclasses.replace(pretrained.bert_config, hidden_dropout_prob=0.1))

@@ -1,4 +1,4 @@
-"""The whole run on a tiny BERT: its folder, its figures, seeds and resuming."""
+"""Whole training runs with a tiny BERT: the run's folder, the figures, seeds and resuming."""
 
 import dataclasses
 import json
@@ -16,7 +16,7 @@ from checkpoints_tools.source import open_weights
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.data.pairs import Pair
 from keras_negaposi.evaluation.metrics import Scores, chance_loss, evaluate, score_records
-from keras_negaposi.input_pipeline.tfrecords import read_records
+from keras_negaposi.input_pipeline.record_folder import read_records
 from keras_negaposi.modeling.common import encoder_of, float32_copy
 from keras_negaposi.modeling.heads.cross_encoder import build as build_classifier
 from keras_negaposi.modeling.precision import precision
@@ -40,14 +40,14 @@ def finished(tiny, tmp_path_factory):
     return folder
 
 
-def test_the_folder_holds_what_was_promised(finished):
+def test_the_run_folder_contains_all_files(finished):
     for name in ("eval_results.txt", "metrics.json", "config.json", "report.html", "split.json", "scores_test.tsv"):
         assert (finished / name).stat().st_size, name
     assert (finished / "saved_model/saved_model.pb").exists()
     assert not list(finished.rglob("*.tmp*"))
 
 
-def test_eval_results_are_the_originals_lines(finished):
+def test_eval_results_have_the_format_of_run_classifier(finished):
     lines = (finished / "eval_results.txt").read_text().splitlines()
     assert [line.split(" = ")[0] for line in lines] == ["eval_accuracy", "eval_loss", "global_step", "loss"]
     values = {name: float(value) for name, value in (line.split(" = ") for line in lines)}
@@ -58,7 +58,7 @@ def test_eval_results_are_the_originals_lines(finished):
     assert metrics["pairs"] == counts["test"] and metrics["dev"]["pairs"] == counts["dev"]
 
 
-def test_figures_follow_from_the_scores_file(finished):
+def test_figures_agree_with_the_scores_file(finished):
     rows = [line.split("\t") for line in (finished / "scores_test.tsv").read_text().splitlines()[1:]]
     split = json.loads((finished / "split.json").read_text())["test"]
     assert [[a, b, int(label)] for a, b, label, _, _ in rows] == split  # every pair once, in order
@@ -70,7 +70,7 @@ def test_figures_follow_from_the_scores_file(finished):
     assert metrics["eval_loss"] == pytest.approx(-np.log(right).mean(), abs=1e-4)
 
 
-def test_tensorboard_has_the_curves_and_the_graph(finished):
+def test_tensorboard_contains_the_curves_and_the_graph(finished):
     tags, graphs = set(), 0
     for path in (finished / "tensorboard").rglob("events.out*"):
         for event in tf.compat.v1.train.summary_iterator(str(path)):
@@ -83,14 +83,14 @@ def test_tensorboard_has_the_curves_and_the_graph(finished):
     assert graphs
 
 
-def test_the_report_is_one_file_with_the_figures(finished):
+def test_the_report_is_one_self_contained_file(finished):
     page = (finished / "report.html").read_text()
     accuracy = json.loads((finished / "metrics.json").read_text())["eval_accuracy"]
     assert f"{accuracy:.1%}".replace("%", " %") in page
     assert not re.search(r"""(src|href)=["'](?!#|data:)""", page)
 
 
-def test_config_is_saved_with_what_it_depends_on(tiny, finished):
+def test_config_is_saved_with_versions_and_fingerprints(tiny, finished):
     saved = json.loads((finished / "config.json").read_text())
     assert TrainConfig(**saved["config"]).learning_rate == 0.003
     assert saved["packages"]["tensorflow"].startswith("2.20") and saved["fingerprint"] and saved["command"]
@@ -98,7 +98,7 @@ def test_config_is_saved_with_what_it_depends_on(tiny, finished):
     assert saved["init_checkpoint_fingerprint"] == weights.fingerprint()
 
 
-def test_a_run_that_does_not_learn_is_told_so(tiny, tmp_path, capsys):
+def test_a_run_that_does_not_learn_gets_a_hint(tiny, tmp_path, capsys):
     assert main(run_flags(tiny, tmp_path / "run", learning_rate=1e-9)) == 0
     assert capsys.readouterr().out.count("still at chance (loss 0.6931); if it stays there, halve --learning_rate") == 1
 
@@ -108,7 +108,7 @@ def test_chance_loss():
     assert chance_loss(pairs) == pytest.approx(-(np.log(0.25) + 3 * np.log(0.75)) / 4)
 
 
-def test_one_seed_one_result(finished, tiny, tmp_path):
+def test_the_seed_determines_the_result(finished, tiny, tmp_path):
     for seed in (0, 1):
         assert main(run_flags(tiny, tmp_path / str(seed), dev_share=0.1, seed=seed)) == 0
     for name in ("metrics.json", "scores_test.tsv"):
@@ -116,7 +116,7 @@ def test_one_seed_one_result(finished, tiny, tmp_path):
         assert same == (finished / name).read_text() != other
 
 
-def test_resume_refuses_other_options_and_other_data(finished, tiny, tmp_path, capsys):
+def test_resume_rejects_other_options_and_other_data(finished, tiny, tmp_path, capsys):
     copy = tmp_path / "copy"
     shutil.copytree(finished, copy)
     before = (copy / "metrics.json").read_text()
@@ -132,7 +132,7 @@ def test_resume_refuses_other_options_and_other_data(finished, tiny, tmp_path, c
     assert (copy / "metrics.json").read_text() == before
 
 
-def test_records_made_before_are_used(tiny, tmp_path, capsys):
+def test_records_from_prepare_are_reused(tiny, tmp_path, capsys):
     from keras_negaposi.prepare import main as prepare
 
     names = ("honbun", "negaposi", "model_file", "vocab_file")
@@ -144,7 +144,7 @@ def test_records_made_before_are_used(tiny, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
-def test_every_pair_is_scored_once_and_alike_whatever_the_batch(finished, tiny, batch_size):
+def test_scores_do_not_depend_on_the_batch_size(finished, tiny, batch_size):
     records = read_records(str(finished / "records"))
     model = build_classifier(BertConfig(**tiny.config))
     with tf.distribute.OneDeviceStrategy("/cpu:0").scope():
@@ -175,7 +175,7 @@ def test_another_head_can_be_given(tiny, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["float32", "bfloat16"])
-def test_one_step_moves_every_weight(tiny, name):
+def test_one_step_updates_every_weight(tiny, name):
     tf.keras.utils.set_random_seed(0)
     config = BertConfig(**tiny.config)
     with precision(name):
@@ -192,7 +192,7 @@ def test_one_step_moves_every_weight(tiny, name):
     }
     model.train_on_batch(inputs, np.array([0, 1, 1, 0]))
     for variable, value in zip(model.variables, before, strict=True):
-        # A key's bias adds the same to every score of a query, so the softmax takes its gradient away.
+        # A key's bias adds the same value to all scores of a query; the softmax cancels it, so its gradient is zero.
         if not variable.name.endswith("key/bias:0"):
             assert np.abs(variable.numpy() - value).max() > 0, variable.name
 
@@ -219,7 +219,7 @@ def test_loss_is_the_mean_of_batch_means():
 @pytest.mark.shared
 @pytest.mark.slow
 def test_real_pairs_and_a_real_checkpoint(shared, tmp_path, capsys):
-    """The plumbing only: four layers and a few steps learn nothing."""
+    """Tests only that everything fits together: four layers learn nothing in a few steps."""
     rows = json.loads((shared / "data/slides/negaposi.json").read_text(encoding="utf-8"))
     (tmp_path / "negaposi.json").write_text(json.dumps(rows[:240]))
     flags = {

@@ -1,13 +1,18 @@
-"""The pair models that ``--head`` chooses from: one file each, a line in `config.heads` and a line in `_module`.
+"""The heads: pair models that ``--head`` chooses from.
 
-A file has ``build(config, options)``, which makes the model; its docstring says what of B can be cached. TensorFlow is
-imported only when a head is used, so that ``--help`` is quick.
+Each head is a module with a function ``build(options, config)``, which returns the pair model for a `HeadConfig` and
+the encoder's `BertConfig`. The function ``build`` below says what the model's inputs and outputs are. The two
+cross-encoders also take ``head``, a `common.Classifier`. A module with options that may not fit the encoder also has
+``check_fits(options, config)``. The module's docstring gives its sources, and which tensors of B can be cached.
+
+To add a head, write its module, and add a line to `config.heads.HEADS` and to `_module`. TensorFlow is imported only
+when a head is used, so that ``--help`` is fast.
 """
 
 from __future__ import annotations
 
 import types
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from keras_negaposi.config.heads import HEADS, is_cacheable
 
@@ -18,35 +23,37 @@ if TYPE_CHECKING:
 
     from checkpoints_tools.bert_config import BertConfig
     from keras_negaposi.config import HeadConfig
+    from keras_negaposi.modeling.common import Classifier
 
 
-def build(options: HeadConfig, config: BertConfig, **more: Any) -> tf_keras.Model:  # noqa: ANN401
-    """A freshly initialised pair model.
+def build(options: HeadConfig, config: BertConfig, head: Classifier | None = None) -> tf_keras.Model:
+    """Builds a pair model with random weights.
 
-    Its input is a dict of the layout's features, ``int32 [batch, seq]`` each; its output probabilities, ``float32
-    [batch, 2]``.
+    Its input is a dict of the layout's features, ``int32 [batch, seq]`` each; its output is the probabilities of "B
+    does not come next" and "B comes next", ``float32 [batch, 2]``.
 
     Args:
-        options: names the head, and what some of them can be told.
-        config: the encoder's architecture.
-        **more: for that head's own ``build``.
+        options: name and options of the head.
+        config: architecture of the encoder.
+        head: classifier to use instead of `common.pair_classifier`; only cross-encoders take one.
     """
     from keras_negaposi.modeling.common import encoder_of, freeze
 
-    model = _module(options.head).build(config, options, **more)
+    more = {} if head is None else {"head": head}
+    model = _module(options.head).build(options, config, **more)
     freeze(encoder_of(model), options.frozen_layers)
     return model
 
 
 def check_fits(options: HeadConfig, config: BertConfig) -> None:
-    """Refuses options of a head that do not fit the encoder, before anything is built.
+    """Checks, before anything is built, that the head's options fit the encoder.
 
     Raises:
-        InputError: names the option.
+        InputError: an option does not fit.
     """
-    head = _module(options.head)
-    if hasattr(head, "check_fits"):
-        head.check_fits(options, config)
+    module = _module(options.head)
+    if hasattr(module, "check_fits"):
+        module.check_fits(options, config)
 
 
 def _module(head: str) -> types.ModuleType:

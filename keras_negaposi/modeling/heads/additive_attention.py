@@ -1,7 +1,8 @@
-"""``additive``: A's vector attends to B's tokens by a small feed-forward net of query and key.
+"""Additive attention (``additive``): A's query attends to B's tokens through a small feed-forward network.
 
 Bahdanau et al. 2014 (arXiv 1409.0473): ``v . tanh(W q + U k)``.
-Inputs: A and B apart. Cached of B: ``keys [tokens, size]``, the ``U k``; at size 128 in fp16 256 bytes a token.
+Layout: A and B in separate inputs. Cached of B: ``keys [tokens, size]``, the ``U k``; at size 128 in fp16, 256 bytes
+per token.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ SIZE = 128
 
 
 class AdditiveAttention(TokenAttention):
-    """See the file's docstring."""
+    """Token attention whose scores are ``v . tanh(W q + U k)``; for the arguments, see the base class."""
 
     def __init__(self, config: BertConfig, size: int, tied: bool, name: str) -> None:
         super().__init__(config, size, tied, name)
@@ -31,10 +32,10 @@ class AdditiveAttention(TokenAttention):
         )
 
     def attention(self, query: tf.Tensor, keys: tf.Tensor) -> tf.Tensor:
-        """``v . tanh(q + k)``, both projected already."""
+        """Returns ``v . tanh(q + k)``; query and keys are already projected."""
         return self.energy(tf.tanh(query[:, tf.newaxis] + keys))[:, :, 0]
 
 
-def build(config: BertConfig, options: HeadConfig) -> AdditiveAttention:
-    """See the file's docstring."""
-    return built(AdditiveAttention(config, options.size_or(SIZE), options.tie_projections, "additive"))
+def build(options: HeadConfig, config: BertConfig) -> AdditiveAttention:
+    """Builds the model."""
+    return built(AdditiveAttention(config, options.size_or(SIZE), options.tie_projections, options.head))

@@ -1,7 +1,7 @@
-"""``pair_means``: both texts in one input, and a head that compares the mean of A's tokens with the mean of B's.
+"""Cross-encoder with mean pooling (``pair_means``): both texts in one input, compared by the means of their tokens.
 
-For a BERT whose pooler was never trained (most that were made for sentence vectors): there the first token has to
-learn what the means say from the start. Nothing of B can be kept.
+For a BERT with an untrained pooler, such as most sentence-embedding models: there the means are informative from the
+start, while the first token would have to learn the same. Nothing of B can be cached.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import tf_keras
 from checkpoints_tools.bert_config import BertConfig
 from checkpoints_tools.encoder import build_encoder
 from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS
-from keras_negaposi.modeling.common import Head, initializer, leave_pooler_out, pair_head
+from keras_negaposi.modeling.common import Classifier, initializer, leave_pooler_out, pair_classifier
 from keras_negaposi.modeling.fast_layers import accelerate
 from keras_negaposi.modeling.heads.layers import compare, masked_mean
 
@@ -22,28 +22,28 @@ if TYPE_CHECKING:
     from keras_negaposi.config import HeadConfig
 
 
-@tf_keras.utils.register_keras_serializable(package="keras_negaposi")
-class SegmentMeans(tf_keras.layers.Layer):
-    """``float32 [batch, 4 * hidden]``: `parts.compare` of the means of A's and of B's tokens.
+@tf_keras.utils.register_keras_serializable(package="keras_negaposi", name="SegmentMeans")
+class SideMeans(tf_keras.layers.Layer):
+    """Compares the mean of A's tokens with the mean of B's: ``float32 [batch, 4 * hidden]``, see `layers.compare`.
 
-    ``[CLS]`` and the first ``[SEP]`` are counted with A, the last ``[SEP]`` with B.
+    ``[CLS]`` and the first ``[SEP]`` count as A, the last ``[SEP]`` as B.
     """
 
     def call(self, states: tf.Tensor, input_mask: tf.Tensor, input_type_ids: tf.Tensor) -> tf.Tensor:
-        """Takes ``[batch, seq, hidden]`` and twice ``int32 [batch, seq]``."""
-        of_b = input_mask * input_type_ids
-        return compare(masked_mean(states, input_mask - of_b), masked_mean(states, of_b))
+        """Takes hidden states, ``[batch, seq, hidden]``, and mask and token types, ``int32 [batch, seq]`` each."""
+        mask_b = input_mask * input_type_ids
+        return compare(masked_mean(states, input_mask - mask_b), masked_mean(states, mask_b))
 
 
-def build(config: BertConfig, options: HeadConfig | None = None, head: Head = pair_head) -> tf_keras.Model:
-    """A dense tanh layer, as in BERT's pooler, on the compared means, classified by ``head``."""
+def build(options: HeadConfig, config: BertConfig, head: Classifier = pair_classifier) -> tf_keras.Model:
+    """Builds the model: compared means, a dense tanh layer as in BERT's pooler, and the classifier."""
     inputs = {name: tf_keras.Input([None], dtype=tf.int32, name=name) for name in ENCODER_INPUTS}
     encoder = accelerate(build_encoder(config))
     leave_pooler_out(encoder)
-    compared = SegmentMeans(dtype="float32", name="segment_means")(
+    compared = SideMeans(dtype="float32", name="segment_means")(
         encoder(inputs)["sequence_output"], inputs["input_mask"], inputs["input_type_ids"]
     )
     pooled = tf_keras.layers.Dense(
         config.hidden_size, "tanh", kernel_initializer=initializer(config), dtype=tf.float32, name="means_pooler"
     )(compared)
-    return tf_keras.Model(inputs, head(pooled, config), name="pair_means")
+    return tf_keras.Model(inputs, head(pooled, config), name=options.head)

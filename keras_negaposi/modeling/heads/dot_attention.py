@@ -1,7 +1,7 @@
-"""``dot``: A's vector attends to B's tokens by scaled dot products.
+"""Dot-product attention (``dot``): A's query attends to B's tokens by scaled dot products.
 
 Luong et al. 2015 (arXiv 1508.04025), "dot", scaled as in Vaswani et al. 2017 (1706.03762).
-Inputs: A and B apart. Cached of B: ``keys [tokens, size]``; at size 128 in fp16 256 bytes a token.
+Layout: A and B in separate inputs. Cached of B: ``keys [tokens, size]``; at size 128 in fp16, 256 bytes per token.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ SIZE = 128
 
 
 class DotAttention(TokenAttention):
-    """See the file's docstring."""
+    """Token attention whose scores are scaled dot products; for the arguments, see the base class."""
 
     def attention(self, query: tf.Tensor, keys: tf.Tensor) -> tf.Tensor:
-        """``q . k / sqrt(size)``."""
+        """Returns ``q . k / sqrt(size)``."""
         return tf.einsum("bd,bsd->bs", query, keys) * query.shape[-1] ** -0.5
 
 
-def build(config: BertConfig, options: HeadConfig) -> DotAttention:
-    """See the file's docstring."""
-    return built(DotAttention(config, options.size_or(SIZE), options.tie_projections, "dot"))
+def build(options: HeadConfig, config: BertConfig) -> DotAttention:
+    """Builds the model."""
+    return built(DotAttention(config, options.size_or(SIZE), options.tie_projections, options.head))

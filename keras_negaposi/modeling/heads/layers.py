@@ -1,4 +1,4 @@
-"""What several heads are made of."""
+"""Layers and functions that several heads use."""
 
 from __future__ import annotations
 
@@ -8,42 +8,42 @@ import tf_keras
 from keras_negaposi.modeling.common import CLASSES
 
 FIRST_SLOPE = 1.3
-"""Half of the log-odds that one standard deviation of the cosine is worth at first: the best for normal classes of one
-variance that a ROC AUC of 0.91 parts."""
+"""Initial change of each class's logit per standard deviation of the cosine: half of the change of the log-odds. It is
+optimal for two normal distributions of equal variance that are separated with a ROC AUC of 0.91."""
 
 
 def masked_mean(states: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """``[batch, seq, dim]`` and ``[batch, seq]`` -> ``float32 [batch, dim]``, the mean where ``mask`` is 1."""
+    """Averages where ``mask`` is 1: ``[batch, seq, dim]`` and ``[batch, seq]`` -> ``float32 [batch, dim]``."""
     states, mask = tf.cast(states, tf.float32), tf.cast(mask, tf.float32)
     weights = mask / tf.maximum(tf.reduce_sum(mask, axis=1, keepdims=True), 1.0)
     return tf.einsum("bs,bsd->bd", weights, states)
 
 
 def compare(u: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
-    """``[batch, dim]`` twice -> ``[batch, 4 * dim]``: u, v, |u - v|, u * v (InferSent, Conneau et al., 1705.02364)."""
+    """Returns u, v, |u - v|, u * v, ``[batch, 4 * dim]``, as InferSent does (Conneau et al., arXiv 1705.02364)."""
     return tf.concat([u, v, tf.abs(u - v), u * v], axis=1)
 
 
 def compare_in_order(u: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
-    """``[batch, dim]`` twice -> ``[batch, 4 * dim]``: u, v, u * v, u - v, which tells which of them comes first."""
+    """Returns u, v, u * v, u - v, ``[batch, 4 * dim]``; the signed difference tells which of them comes first."""
     return tf.concat([u, v, u * v, u - v], axis=1)
 
 
 def cosine(u: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
-    """``[batch, dim]`` twice -> ``[batch]``."""
+    """Returns the cosine of two ``[batch, dim]`` row by row, ``[batch]``."""
     return tf.reduce_sum(tf.math.l2_normalize(u, axis=1) * tf.math.l2_normalize(v, axis=1), axis=1)
 
 
 def running_norm(name: str, **more: object) -> tf_keras.layers.BatchNormalization:
-    """Takes off what all texts share, by running moments quick enough for a run of a few hundred steps."""
+    """Returns a layer that normalizes by running moments, which adapt within a run of a few hundred steps."""
     return tf_keras.layers.BatchNormalization(momentum=0.9, dtype=tf.float32, name=name, **more)
 
 
 class Projection(tf_keras.layers.Dense):
-    """A linear map that begins as a fixed orthogonal one.
+    """A linear map that is initialized with a fixed orthogonal matrix.
 
-    Two of one size begin equal, so that a query and a key are compared at first as the encoder's own vectors would be,
-    and part as training parts the roles of A and B.
+    Two projections of the same size start equal, so query and key first compare like the encoder's own embeddings.
+    Training then separates the roles of A and B.
     """
 
     def __init__(self, size: int, name: str) -> None:
@@ -51,10 +51,10 @@ class Projection(tf_keras.layers.Dense):
 
 
 class CosineLogits(tf_keras.layers.Layer):
-    """Cosines, ``float32 [batch]``, to logits of the classes, ``[batch, 2]``, which part as the cosine rises.
+    """Turns cosines, ``float32 [batch]``, into logits, ``[batch, 2]``; the logit of "next" increases with the cosine.
 
-    The cosine is standardised by its running mean and variance: the first guess then has its threshold between the
-    classes, whatever the encoder's cosines are like.
+    The cosine is standardized by its running mean and variance, so the initial threshold lies between the classes,
+    whatever range the encoder's cosines have.
     """
 
     def __init__(self) -> None:
@@ -68,5 +68,5 @@ class CosineLogits(tf_keras.layers.Layer):
         )
 
     def call(self, cosines: tf.Tensor) -> tf.Tensor:
-        """See the class."""
+        """Returns the logits, ``float32 [batch, 2]``."""
         return self.classifier(self.standardize(cosines[:, tf.newaxis]))

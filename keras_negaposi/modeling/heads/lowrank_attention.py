@@ -1,7 +1,7 @@
-"""``lowrank``: dot-product attention in few, learned dimensions, which also makes the cache small.
+"""Low-rank attention (``lowrank``): dot-product attention in few learned dimensions, which also keeps the cache small.
 
-The learned form of ``reduced``: what is flattened is chosen by training, once, and not by chance, every time.
-Inputs: A and B apart. Cached of B: ``keys [tokens, size]``; at size 32 in fp16 64 bytes a token.
+The learned counterpart of ``reduced``: training chooses once which dimensions to drop, instead of chance in every step.
+Layout: A and B in separate inputs. Cached of B: ``keys [tokens, size]``; at size 32 in fp16, 64 bytes per token.
 """
 
 from __future__ import annotations
@@ -18,6 +18,6 @@ if TYPE_CHECKING:
 SIZE = 32
 
 
-def build(config: BertConfig, options: HeadConfig) -> DotAttention:
-    """See the file's docstring."""
-    return built(DotAttention(config, options.size_or(SIZE), options.tie_projections, "lowrank"))
+def build(options: HeadConfig, config: BertConfig) -> DotAttention:
+    """Builds the model."""
+    return built(DotAttention(config, options.size_or(SIZE), options.tie_projections, options.head))

@@ -1,4 +1,4 @@
-"""Suggestions as links to paste: each reads back as one link to its page, whatever the title holds."""
+"""Suggestions as links to paste: each is read back as one link to its page, whatever its title contains."""
 
 import json
 import posixpath
@@ -16,7 +16,7 @@ from keras_negaposi.readers.note_files import NAME, read_exceptions
 from keras_negaposi.readers.scrapbox import parse_lines
 from keras_negaposi.retrieval.link_formats import as_markdown, as_scrapbox
 from keras_negaposi.retrieval.search import Suggestion
-from keras_negaposi.retrieval.suggest import as_json, as_table, as_tsv
+from keras_negaposi.retrieval.text_formats import as_json, as_table, as_tsv
 from tests.helpers.properties import bounded, json_mutations, succeeds_or_explains
 
 BREAKS = ["\n", "\r", "\r\n", "\v", "\f", "\x1c", "\x85", "\u2028", "\u2029", "\t"]
@@ -39,7 +39,7 @@ def scrapbox(*titles):
         ("a`b", "[a`b]"),
         ("#庭", "[#庭]"),
         ("!庭", "[!庭]"),
-        # brackets would be read as something else, a hashtag links
+        # Scrapbox reads the brackets as other notation; a hashtag is a link.
         ("- 箇条の題", "#-_箇条の題"),
         ("$ 式", "#$_式"),
         ("* 庭", "#*_庭"),
@@ -49,7 +49,7 @@ def scrapbox(*titles):
         ("駅 N35.6,E139.7", "#駅_N35.6,E139.7"),
         ("/etc/hosts の書き方", "#/etc/hosts_の書き方"),
         ("庭#0123456789abcdef01234567", "#庭#0123456789abcdef01234567"),
-        # neither links
+        # Neither form is a link.
         ("https://example.com/ の感想", "`https://example.com/ の感想`"),
         ("感想 https://example.com/", "`感想 https://example.com/`"),
         ("[題] の話", "`[題] の話`"),
@@ -90,7 +90,7 @@ MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 
 def read_back(line):
-    """(text, path) of the only link in a list item, of which nothing is markup."""
+    """Returns (text, path) of a list item that consists of one link, whose text contains no markup."""
     tokens = MARKDOWN.parse(line)
     assert [token.type for token in tokens if token.nesting >= 0] == [
         *("bullet_list_open", "list_item_open", "paragraph_open", "inline")
@@ -133,7 +133,7 @@ def test_markdown_links_name_the_notes_own_file(tmp_path):
     assert exceptions == {"庭": "庭.markdown", "池": "池.MD", "棚/石": "棚/石.markdown"}
     found = as_markdown(suggestions("庭", "池", "棚/石", "棚/苔"), str, "棚/苔", exceptions)
     assert [unquote(read_back(line)[1]) for line in found.splitlines()] == [posixpath.relpath(f, "棚") for f in files]
-    assert read_exceptions(str(tmp_path / "honbun_data.json")) == {}  # made by an older version
+    assert read_exceptions(str(tmp_path / "honbun_data.json")) == {}  # An older version wrote the pages.
 
 
 SIGNS = "[]`#$*-/!.()<>&|\\_^~=%: 　庭a1\0"

@@ -1,4 +1,4 @@
-"""The compiled passes of a training, against what they stand for."""
+"""The compiled operations give the same results and gradients as the operations that they replace."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def dropped(seed, shape=SHAPE):
 
 
 def share_of_both(one, other):
-    """In standard deviations from what two independent dropouts have in common."""
+    """Deviation from the overlap of two independent dropouts, in standard deviations."""
     return ((one & other).mean() - RATE**2) / np.sqrt(RATE**2 * (1 - RATE**2) / one.size)
 
 
@@ -35,7 +35,7 @@ def test_dropout_keeps_the_mean_and_its_gradient_drops_the_same():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_as_many_are_dropped_as_by_chance_everywhere(seed):
+def test_the_dropped_share_is_that_of_chance_along_every_axis(seed):
     drops = dropped(seed)
     deviation = np.sqrt(RATE * (1 - RATE))
     assert abs(drops.mean() - RATE) < 4 * deviation / np.sqrt(drops.size)
@@ -47,17 +47,17 @@ def test_as_many_are_dropped_as_by_chance_everywhere(seed):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_neither_neighbours_nor_two_keys_drop_alike(seed):
+def test_neighbours_and_keys_are_independent(seed):
     drops = dropped(seed).ravel()
     for lag in (1, 2, 3, 37, 64, 1024, 33 * 37, 2**16):
         assert abs(share_of_both(drops[:-lag], drops[lag:])) < 4.5
     other = dropped(seed + 100).ravel()
     assert abs(share_of_both(drops, other)) < 4.5
-    for lag in (1, 37):  # not the same shifted
+    for lag in (1, 37):  # not the same mask, shifted
         assert abs(share_of_both(drops[lag:], other[:-lag])) < 4.5
 
 
-def test_keys_that_differ_little_drop_otherwise():
+def test_similar_keys_are_independent():
     ones = tf.ones(SHAPE)
     first, *others = (xla_ops.dropout(ones, RATE, tf.constant(key)).numpy() == 0 for key in ([6, 1], [6, 2], [8, 1]))
     for other in others:
@@ -65,7 +65,7 @@ def test_keys_that_differ_little_drop_otherwise():
 
 
 def gradients(work, *given):
-    """Of the sum of ``work(*given)``, times something that differs for each number."""
+    """Returns outputs of ``work(*given)`` and the gradients for a random upstream gradient."""
     with tf.GradientTape() as tape:
         tape.watch(given)
         outputs = work(*given)

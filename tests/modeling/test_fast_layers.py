@@ -1,4 +1,4 @@
-"""The encoder's quicker layers against those of tf-models."""
+"""The accelerated layers give the same results as tf-models' own."""
 
 import contextlib
 
@@ -28,14 +28,14 @@ def inputs(rows=4, length=9):
     }
 
 
-def fused_and_plain(config):
-    """Two encoders of the same weights."""
-    fused, plain = accelerate(build_encoder(config)), build_encoder(config)
+def fast_and_plain(config):
+    """Returns an accelerated and a plain encoder with the same weights."""
+    fast, plain = accelerate(build_encoder(config)), build_encoder(config)
     rng = np.random.default_rng(1)
     values = [rng.normal(scale=0.3, size=weight.shape) for weight in plain.get_weights()]
-    for encoder in (fused, plain):
+    for encoder in (fast, plain):
         encoder.set_weights(values)
-    return fused, plain
+    return fast, plain
 
 
 def both(outputs):
@@ -64,9 +64,9 @@ def assert_close(gradients, expected):
 def test_outputs_and_gradients_are_the_same(compiled, approximate, monkeypatch):
     monkeypatch.setattr(fast_layers, "COMPILED_FROM", 1 if compiled else 1000)
     config = BertConfig.from_values(TINY | NO_DROPOUT | {"gelu_approximate": approximate}, "test")
-    (fused, fused_gradients), (plain, gradients) = map(outputs_and_gradients, fused_and_plain(config))
-    np.testing.assert_allclose(fused["sequence_output"], plain["sequence_output"], atol=1e-5)
-    assert_close(fused_gradients, gradients)
+    (fast, fast_gradients), (plain, gradients) = map(outputs_and_gradients, fast_and_plain(config))
+    np.testing.assert_allclose(fast["sequence_output"], plain["sequence_output"], atol=1e-5)
+    assert_close(fast_gradients, gradients)
 
 
 @pytest.mark.parametrize("compiled", [True, False])
@@ -90,19 +90,19 @@ def test_the_pooled_output_needs_only_the_first_token_of_the_last_layer(compiled
 def test_the_same_in_bfloat16():
     config = BertConfig.from_values(TINY | NO_DROPOUT, "test")
     with precision("bfloat16"):
-        fused, plain = fused_and_plain(config)
-    exact, _ = fused_and_plain(config)
-    ours, theirs, right = (model(inputs())["sequence_output"].numpy() for model in (fused, plain, exact))
+        fast, plain = fast_and_plain(config)
+    exact, _ = fast_and_plain(config)
+    ours, theirs, right = (model(inputs())["sequence_output"].numpy() for model in (fast, plain, exact))
     assert np.abs(ours - right).max() <= 2 * np.abs(theirs - right).max() < 0.2
 
 
 @pytest.mark.parametrize("compiled", [True, False])
-def test_dropout_keeps_the_mean_and_draws_anew(compiled, monkeypatch):
+def test_dropout_keeps_the_mean_and_differs_between_calls(compiled, monkeypatch):
     monkeypatch.setattr(fast_layers, "COMPILED_FROM", 1 if compiled else 1000)
     with resumable_dropout():
         encoder = accelerate(build_encoder(BertConfig.from_values(TINY | {"hidden_dropout_prob": RATE}, "test")))
     layer = next(layer for layer in encoder.submodules if isinstance(layer, tf.keras.layers.Dropout) and layer.rate)
-    ones = tf.ones([1001, 333])  # an odd number of numbers
+    ones = tf.ones([1001, 333])  # an odd number of elements
     with tf.GradientTape() as tape:
         tape.watch(ones)
         first = layer(ones, training=True)
@@ -117,7 +117,7 @@ def test_dropout_keeps_the_mean_and_draws_anew(compiled, monkeypatch):
 
 
 @pytest.mark.parametrize("compiled", [True, False])
-def test_dropout_is_drawn_anew_and_can_be_resumed(compiled, monkeypatch):
+def test_dropout_differs_between_calls_and_can_be_resumed(compiled, monkeypatch):
     monkeypatch.setattr(fast_layers, "COMPILED_FROM", 1 if compiled else 1000)
     with resumable_dropout():
         encoder = accelerate(build_encoder(BertConfig.from_values(TINY, "test")))
@@ -145,7 +145,7 @@ def test_an_encoder_can_be_saved_as_a_model(compiled, tmp_path, monkeypatch):
     encoder.save(str(tmp_path / "saved_model"))
     loaded = tf.keras.models.load_model(str(tmp_path / "saved_model"))
     np.testing.assert_allclose(loaded(inputs())["sequence_output"], expected, atol=1e-6)
-    with tf.GradientTape() as tape:  # and trained further
+    with tf.GradientTape() as tape:  # and it can be trained
         loss = tf.reduce_sum(loaded(inputs(), training=True)["sequence_output"] ** 2)
     assert any(gradient is not None for gradient in tape.gradient(loss, loaded.trainable_variables))
 
@@ -165,7 +165,7 @@ def test_without_a_private_member_the_encoder_stays_as_it_is(member, caplog):
 
 @contextlib.contextmanager
 def lacking(owner, member):
-    """Within it the object has no such attribute, as if another release had made it."""
+    """Within it the object lacks the attribute, as in another release."""
 
     def missing(self):
         raise AttributeError(member)

@@ -1,4 +1,4 @@
-"""Checkpoints that are damaged, of another model or without what belongs to them: refused in one line."""
+"""Checkpoints that are damaged, incomplete or of another model: rejected in one line."""
 
 import json
 import os
@@ -35,27 +35,27 @@ def put_nan(value):
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"),
+    ("fault", "message"),
     [
         (change("bert/pooler/dense/kernel", lambda v: v[:, :5]), r"pooler/dense/kernel is \[12, 5\]"),
         (change("bert/encoder/layer_1/output/dense/kernel", put_nan), "layer_1/output/dense/kernel holds NaN"),
         (rename("encoder/layer_0", "encoder/transformer/group_0/inner_group_0"), "an ALBERT, not a BERT"),
         (rename("bert/", "electra/"), "an ELECTRA, not a BERT"),
         (rename("bert/", "roberta."), "a RoBERTa, not a BERT"),
-        (rename("bert/", "gpt/"), "not a BERT; it has none"),
+        (rename("bert/", "gpt/"), "not a BERT; it has no variables"),
     ],
 )
-def test_wrong_checkpoints_are_refused(tmp_path, fault, said):
+def test_other_checkpoints_are_rejected(tmp_path, fault, message):
     variables = all_variables()
     fault(variables)
     path = save_tf1(tmp_path / "bad", variables)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         convert(open_source(path), str(tmp_path / "out"), "huggingface")
     assert sorted(os.listdir(tmp_path)) == ["bad"]
 
 
 @pytest.mark.parametrize("kind", ["tf1", "tf2"])
-def test_damaged_data_is_refused(tmp_path, kind):
+def test_damaged_data_is_rejected(tmp_path, kind):
     convert(open_source(save_tf1(tmp_path / "a", all_variables())), str(tmp_path / "b"), kind)
     data = tmp_path / "b/bert_model.ckpt.data-00000-of-00001"
     whole = data.read_bytes()
@@ -71,7 +71,7 @@ def test_damaged_data_is_refused(tmp_path, kind):
         open_source(str(tmp_path / "b"))
 
 
-def test_a_missing_shard_of_tensorflow_is_refused(tmp_path):
+def test_a_missing_shard_of_tensorflow_is_rejected(tmp_path):
     import tensorflow as tf
 
     variables = all_variables()
@@ -91,7 +91,7 @@ def test_a_missing_shard_of_tensorflow_is_refused(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_cut_safetensors_file_is_refused(tmp_path):
+def test_a_cut_safetensors_file_is_rejected(tmp_path):
     convert(open_source(save_tf1(tmp_path / "a", all_variables())), str(tmp_path / "b"), "huggingface")
     file = tmp_path / "b/model.safetensors"
     file.write_bytes(file.read_bytes()[:-100])
@@ -100,22 +100,22 @@ def test_a_cut_safetensors_file_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
         ({"model_type": "roberta"}, 'model_type is "roberta"'),
         ({"model_type": "bert", "position_embedding_type": "relative_key"}, "relative positions"),
         ({"model_type": "bert", "hidden_act": "relu"}, 'hidden_act "relu" is not supported'),
     ],
 )
-def test_configs_of_other_models_are_refused(tmp_path, values, said):
+def test_configs_of_other_models_are_rejected(tmp_path, values, message):
     convert(open_source(save_tf1(tmp_path / "a", all_variables())), str(tmp_path / "b"), "huggingface")
     file = tmp_path / "b/config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | values))
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         open_source(str(tmp_path / "b"))
 
 
-def test_empty_folders_and_pickles_are_refused(tmp_path):
+def test_empty_folders_and_pickles_are_rejected(tmp_path):
     with pytest.raises(InputError, match="no checkpoint"):
         open_weights(str(tmp_path))
     (tmp_path / "pytorch_model.bin").write_bytes(b"x")
@@ -125,11 +125,11 @@ def test_empty_folders_and_pickles_are_refused(tmp_path):
 
 def test_heads_of_config_and_checkpoint_must_agree(tmp_path):
     convert(open_source(save_tf1(tmp_path / "a", all_variables())), str(tmp_path / "tf2"), "tf2")
-    with pytest.raises(InputError, match="3 attention heads in the checkpoint, 4 by the config"):
+    with pytest.raises(InputError, match="3 attention heads in the checkpoint, 4 in the config"):
         open_source(str(tmp_path / "tf2"), str(write_config(tmp_path, num_attention_heads=4)))
 
 
-def test_word_piece_is_refused_by_the_commands(tiny, tmp_path, capsys):
+def test_word_piece_is_rejected_by_the_commands(tiny, tmp_path, capsys):
     from keras_negaposi.train import main
 
     convert(open_source(str(tiny.folder)), str(tmp_path / "hf"), "huggingface")

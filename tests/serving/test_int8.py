@@ -1,4 +1,4 @@
-"""A run's model in 8 bits: close to what it is in 32, made once, and never another's."""
+"""A run's model in int8: close to float32, converted only once, and never used for another model."""
 
 import dataclasses
 import json
@@ -22,13 +22,13 @@ from keras_negaposi.serving.int8 import run_preprocessor
 from keras_negaposi.serving.scorer import Scorer
 
 WIDE = {"hidden_size": 48, "intermediate_size": 80}
-"""LiteRT leaves matrices of less than 1,024 numbers as they are."""
+"""LiteRT does not quantize matrices of fewer than 1,024 values."""
 TOLERANCE = 0.1
-"""Of how far the probabilities are apart."""
+"""As a share of the range of the probabilities."""
 
 
 def make_run(tiny, folder, head, seed):
-    """What a finished run holds that scores: a model of any weights, exported, with its tokenizer and configuration."""
+    """Writes what scoring needs of a finished run: an exported model of random weights, tokenizer and configuration."""
     options = TrainConfig(**tiny.flags, max_seq_length=37, head=head)
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps({"config": dataclasses.asdict(options)}))
@@ -53,7 +53,7 @@ def runs(tiny, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def text_pairs(corpus):
-    """Of all lengths, and two that are as long as they can be."""
+    """Pairs of all lengths, with two of the greatest and the least length."""
     texts = list(corpus.values())
     return [*zip(texts, texts[::-1], strict=True), (texts[0] * 20, texts[1] * 20), ("", "")]
 
@@ -86,16 +86,16 @@ def test_sides_are_nearly_the_same(runs, text_pairs, head, side):
             assert np.median((near * exact).sum(axis=1) / norms) > 0.99
 
 
-def test_predict_makes_it_once(runs, text_pairs, tmp_path, capsys):
+def test_predict_converts_the_model_once(runs, text_pairs, tmp_path, capsys):
     (tmp_path / "in").write_text("".join(f"{a}\t{b}\n" for a, b in text_pairs), encoding="utf-8")
     for kept in (runs / "pair" / "int8").glob("*"):
         kept.unlink()
     flags = [str(runs / "pair"), "--input", str(tmp_path / "in"), "--output", str(tmp_path / "out")]
-    said = []
+    outputs = []
     for _ in range(2):
         assert predict([*flags, "--precision", "int8"]) == 0
-        said.append("".join(capsys.readouterr()))
-    assert ["once" in words for words in said] == [True, False]
+        outputs.append("".join(capsys.readouterr()))
+    assert ["once" in output for output in outputs] == [True, False]
     (kept,) = (runs / "pair" / "int8").iterdir()
     assert kept.name.startswith("ids-") and kept.stat().st_size > 1000
     rows = [line.split("\t") for line in (tmp_path / "out").read_text().splitlines()]
@@ -103,7 +103,7 @@ def test_predict_makes_it_once(runs, text_pairs, tmp_path, capsys):
     assert [int(label) for _, label in rows] == [label for _, label in expected]
 
 
-def test_other_weights_are_made_anew(tiny, runs, text_pairs, tmp_path):
+def test_other_weights_are_converted_again(tiny, runs, text_pairs, tmp_path):
     Scorer(str(runs / "pair"), "int8")
     other = make_run(tiny, tmp_path / "other", "pair", 7)
     (before,) = shutil.copytree(runs / "pair" / "int8", other / "int8").iterdir()
@@ -136,7 +136,7 @@ def test_a_saved_model_alone_is_refused(runs):
 
 
 def test_nothing_is_written_for_a_run_without_the_signature(tiny, runs, tmp_path, capsys):
-    """As one that an older version wrote."""
+    """An older version wrote such runs."""
     old = shutil.copytree(runs / "vector", tmp_path / "old", ignore=shutil.ignore_patterns("int8", "saved_model"))
     shutil.copytree(runs / "pair" / "saved_model", old / "saved_model")
     flags = ["--honbun", tiny.flags["honbun"], "--output", str(tmp_path / "index"), "--precision", "int8"]

@@ -1,0 +1,38 @@
+"""Names of the SavedModel's signatures and of their inputs and outputs; `export` describes what each one computes.
+
+Exported models contain these names, so they are a contract: a changed value makes existing runs unreadable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from keras_negaposi.input_pipeline.feature_spec import SIDES
+
+Value = TypeVar("Value")
+
+SCORE_TEXTS = "serving_default"
+SCORE_IDS = "ids"
+ENCODE_TEXTS = {side: f"encode_{side}" for side in SIDES}
+ENCODE_IDS = {side: f"encode_{side}_ids" for side in SIDES}
+SCORE_SIDES = "score"
+SCORE_SIDES_HALF = "score_half"
+"""The same as `SCORE_SIDES` with B's side in float16."""
+
+TEXT = "text"
+PAIR_OF_TEXTS = tuple(f"text_{side}" for side in SIDES)
+PROBABILITIES, LABEL = "probabilities", "label"
+
+
+def join_sides(sides: Mapping[str, Mapping[str, Value]]) -> dict[str, Value]:
+    """Returns the tensors of both sides, named as `SCORE_SIDES` takes them: ``a_vector``, ``b_vector``."""
+    return {f"{side}_{name}": value for side, tensors in sides.items() for name, value in tensors.items()}
+
+
+def split_sides(tensors: Mapping[str, Value]) -> dict[str, dict[str, Value]]:
+    """Returns the tensors of each side; the inverse of `join_sides`."""
+    return {
+        side: {name.removeprefix(f"{side}_"): value for name, value in tensors.items() if name.startswith(f"{side}_")}
+        for side in SIDES
+    }

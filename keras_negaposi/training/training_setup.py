@@ -1,0 +1,35 @@
+"""What `fit` and the callbacks need to know about a run."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from keras_negaposi.config import TrainConfig
+from keras_negaposi.input_pipeline.tfrecords import Records
+from keras_negaposi.runtime.run_folder import RunFolder
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingSetup:
+    """Everything that `fit` needs in addition to the model.
+
+    Attributes:
+        config: of the run.
+        records: to train on.
+        folder: holds the checkpoints. The chief writes to it; all workers read from it.
+        total_steps: number of the last step.
+        chance_loss: loss, in nats, of a model that has learned nothing.
+        strategy: the model was created in its scope.
+        targets: ``float32 [pairs, 2]``, used instead of the labels; see `datasets.train_dataset`.
+    """
+
+    config: TrainConfig
+    records: Records
+    folder: RunFolder
+    total_steps: int
+    chance_loss: float
+    strategy: tf.distribute.Strategy
+    targets: np.ndarray | None = None

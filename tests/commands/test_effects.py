@@ -1,0 +1,202 @@
+"""A flag that has no effect in combination with the others is rejected by name, in every command."""
+
+import dataclasses
+import json
+
+import pytest
+
+from checkpoints_tools import __main__ as checkpoints
+from checkpoints_tools.common.cli import make_config
+from keras_negaposi import config, train
+from keras_negaposi.config.using import LINK_FORMATS
+from tests.helpers.commands import COMMANDS, refusal
+
+ALWAYS = {
+    "train": (
+        *("honbun", "negaposi", "init_checkpoint", "bert_config_file", "model_file", "vocab_file", "do_lower_case"),
+        *("max_seq_length", "truncate_a", "split", "test_share", "dev_share", "group_pattern", "seed", "split_seed"),
+        *("next_page_pairs", "head", "frozen_layers", "strategy", "steps_per_execution", "jit_compile", "seeds"),
+        *("records", "train_batch_size", "length_buckets", "eval_batch_size", "learning_rate", "head_learning_rate"),
+        *("num_train_epochs", "warmup_proportion", "precision", "save_checkpoints_steps", "log_every_steps", "teacher"),
+        *("embedding_cache", "rank_queries", "output_dir", "resume", "require_accuracy", "fail_on_warning"),
+    ),
+    "prepare": (
+        *("honbun", "negaposi", "model_file", "vocab_file", "do_lower_case", "max_seq_length", "truncate_a", "split"),
+        *("test_share", "dev_share", "group_pattern", "split_seed", "next_page_pairs", "head", "runner", "output_dir"),
+    ),
+    "baseline": (
+        *("honbun", "negaposi", "init_checkpoint", "bert_config_file", "model_file", "vocab_file", "do_lower_case"),
+        *("max_seq_length", "split", "test_share", "dev_share", "group_pattern", "seed", "split_seed"),
+        *("next_page_pairs", "pooling", "encode_batch_size", "precision", "embedding_cache", "output_dir"),
+    ),
+    "evaluate": ("honbun", "negaposi", "precision", "require_accuracy"),
+    "predict": ("input", "output", "batch_size", "precision"),
+    "index": ("honbun", "output", "dtype", "batch_size", "precision", "runner"),
+    "suggest": ("title", "text", "top", "rerank", "min_probability", "html", "run", "approximate"),
+    "pairs": (
+        *("output", "format", "positive", "negative", "count", "min_length", "min_japanese", "keep_duplicates"),
+        *("group_pattern", "seed"),
+    ),
+    "doctor": ("tpu",),
+    "make": tuple(field.name for field in dataclasses.fields(COMMANDS["make"][2])),
+}
+"""Flags that have an effect whatever the others are. ``suggest --approximate`` depends on the index, which decides."""
+
+ENGINE = {"runner_options": "--runner_options a=b", "runner_folder": "--runner_folder x"}
+TPU = {"tpu_zone": "--tpu local --tpu_zone z", "gcp_project": "--tpu grpc://10.0.0.1:8470 --gcp_project p"}
+FILES = "--honbun h --negaposi n --model_file m --vocab_file v --output_dir o "
+SOMETIMES = {
+    "train": TPU
+    | {
+        "num_attention_heads": FILES + "--init_checkpoint c --bert_config_file b --num_attention_heads 4",
+        "head_size": "--head pair_means --head_size 3",
+        "tie_projections": "--tie_projections",
+        "dimension_dropout": "--head dot --dimension_dropout 0.1",
+        "inference_masks": "--head vector --inference_masks 3",
+        "separate_layers": "--head reduced --separate_layers 3",
+        "tpu": "--tpu local --strategy mirrored",
+        "constant_tokens": "--length_buckets 1 --constant_tokens",
+        "teacher_weight": "--teacher_weight 0.7",
+        "distill_pairs": "--distill_pairs 10",
+        "rank_candidates": "--rank_queries 0 --rank_candidates 5",
+    },
+    "prepare": ENGINE
+    | {
+        "init_checkpoint": FILES + "--init_checkpoint c",
+        "seed": FILES + "--seed 1 --split_seed 2",
+        "bert_config_file": FILES + "--bert_config_file c",
+        "num_attention_heads": FILES + "--num_attention_heads 4",
+        "head_size": FILES + "--head vector --head_size 3",
+        "tie_projections": FILES + "--head vector --tie_projections",
+        "dimension_dropout": FILES + "--head reduced --dimension_dropout 0.1",
+        "inference_masks": FILES + "--head reduced --inference_masks 3",
+        "separate_layers": FILES + "--head midfusion --separate_layers 3",
+        "frozen_layers": FILES + "--frozen_layers 3",
+    },
+    "baseline": {
+        "num_attention_heads": FILES + "--init_checkpoint c --bert_config_file b --num_attention_heads 4",
+        "truncate_a": FILES + "--init_checkpoint c --truncate_a start",
+    },
+    "evaluate": {
+        "fail_on_warning": "--honbun h --negaposi n --fail_on_warning",
+        "output_dir": "--output_dir o",
+        "eval_batch_size": "--eval_batch_size 3",
+    },
+    "predict": {},
+    "index": {name: f"--output o {flags}" for name, flags in ENGINE.items()},
+    "suggest": {
+        "reranker": "--text x --reranker r",
+        "format": "--html h --format json",
+        "skip_linked": "--text x --skip_linked",
+        "negaposi": "--title x --negaposi n",
+    },
+    "pairs": {
+        "hard_share": "--output o --negative random --hard_share 0.5",
+        "index": "--output o --index i",
+        "length": "--output o --format pdf --length 100",
+        "unit": "--output o --format folder --unit pieces",
+        "model_file": "--output o --model_file m",
+    },
+    "doctor": TPU,
+    "make": {},
+}
+"""Flags that have an effect in some combinations only: command -> flag -> arguments with which it has none."""
+MORE = [
+    ("evaluate", "--precision int8 --fail_on_warning", "fail_on_warning"),
+    ("evaluate", "--require_accuracy 0.5 --output_dir o", "output_dir"),
+    ("suggest", "--title x --format markdown --skip_linked", "skip_linked"),
+    ("suggest", "--text x --format scrapbox --negaposi n", "negaposi"),
+    ("train", "--tpu local --constant_tokens", "constant_tokens"),
+    ("train", "--tpu_zone z", "tpu_zone"),
+    ("train", "--augment 5", "distill_pairs"),
+]
+CASES = [(command, flags, name) for command, cases in SOMETIMES.items() for name, flags in cases.items()] + MORE
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_flag_is_declared(command):
+    fields = dataclasses.fields(COMMANDS[command][2])
+    conditional = {field.name for field in fields if field.metadata["needs"]}
+    assert conditional == SOMETIMES[command].keys()
+    assert sorted([*ALWAYS[command], *conditional]) == sorted(field.name for field in fields)
+
+
+@pytest.mark.parametrize("command, flags, name", CASES, ids=[f"{command} {flags}" for command, flags, _ in CASES])
+def test_a_flag_without_effect_is_rejected_by_name(command, flags, name, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    main, positional, _ = COMMANDS[command]
+    if command == "train" and "--augment" in flags:
+        assert main([*positional, *flags.split()]) == 2
+        assert f"error: --{name}: has " in capsys.readouterr().err
+        return
+    line = refusal(main, [*positional, *flags.split()], capsys)
+    assert f"error: --{name}: has " in line and line.endswith("; leave it out\n")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_default_value_is_always_accepted(command):
+    config_class = COMMANDS[command][2]
+    defaults = {field.name: field.default for field in dataclasses.fields(config_class)}
+    assert make_config(config_class, defaults, defaults)
+
+
+@pytest.mark.parametrize("name", ["length", "min_length", "positive", "keep_duplicates"])
+def test_a_table_of_labelled_pairs_takes_few_flags(name, tmp_path, capsys):
+    (tmp_path / "p.csv").write_text("text_a,text_b,label\na,b,1\nc,d,0\n")
+    value = {"positive": "link", "keep_duplicates": "true"}.get(name, "11")
+    main = COMMANDS["pairs"][0]
+    line = refusal(main, [f"{tmp_path}/p.csv", f"--output={tmp_path}/out", f"--{name}={value}"], capsys)
+    assert f"--{name}: has no effect on a table of labelled pairs" in line
+    assert main([f"{tmp_path}/p.csv", f"--output={tmp_path}/out", "--seed=1", "--format=table"]) == 0
+
+
+def test_a_detected_format_counts_like_a_given_one(tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    for page in range(3):
+        (tmp_path / f"in/a,{page:03d}.txt").write_text("x")
+    line = refusal(COMMANDS["pairs"][0], [f"{tmp_path}/in", f"--output={tmp_path}/out", "--length=99"], capsys)
+    assert "--length: has no effect" in line
+
+
+@pytest.mark.parametrize(
+    "command, flags",
+    [
+        ("train", {"head": "vector", "head_size": 3, "tie_projections": True}),
+        ("train", {"head": "reduced", "dimension_dropout": 0.1, "inference_masks": 3}),
+        ("train", {"head": "midfusion", "separate_layers": 3}),
+        ("train", {"tpu": "name", "tpu_zone": "z", "gcp_project": "p"}),
+        ("train", {"teacher": "t", "teacher_weight": 0.7, "distill_pairs": 5}),
+        ("train", {"length_buckets": 8, "constant_tokens": True}),
+        ("evaluate", {"precision": "int8", "output_dir": "o", "eval_batch_size": 3}),
+        ("evaluate", {"fail_on_warning": True}),
+        ("suggest", {"title": ["x"], "skip_linked": True, "negaposi": "n"}),
+        ("suggest", {"html": "h", "negaposi": "n", "format": LINK_FORMATS[0]}),
+        ("suggest", {"text": "x", "rerank": 5, "reranker": "r", "format": "json"}),
+        ("pairs", {"unit": "pieces", "model_file": "m", "length": 99}),
+        ("pairs", {"negative": "mined", "index": "i", "hard_share": 0.5}),
+        ("index", {"runner": "DirectRunner", "runner_options": ["a=b"], "runner_folder": "f"}),
+    ],
+)
+def test_a_flag_with_an_effect_is_accepted(command, flags):
+    assert make_config(COMMANDS[command][2], flags, flags)
+
+
+def test_a_resumed_run_may_have_begun_with_flags_without_effect(tmp_path):
+    """Earlier versions accepted them; what is resumed is what was saved."""
+    values = dataclasses.asdict(config.TrainConfig(head="dot", dimension_dropout=0.1, output_dir=str(tmp_path)))
+    files = {}
+    for name in ("honbun", "negaposi", "init_checkpoint", "model_file", "vocab_file"):
+        (tmp_path / name).write_text("x")
+        files[name] = str(tmp_path / name)
+    (tmp_path / "config.json").write_text(json.dumps({"config": values | files}))
+    flags = ["--resume", f"--output_dir={tmp_path}", "--dimension_dropout=0.1"]
+    parser = train.make_parser("x", "")
+    train.add_flags(parser, config.TrainConfig)
+    assert train.configure(parser.parse_args(flags)).dimension_dropout == 0.1
+
+
+@pytest.mark.parametrize("command", ["inspect a", "convert a --to tf1 --output_dir o"])
+def test_checkpoints_tools_rejects_heads_next_to_a_config(command, capsys):
+    line = refusal(checkpoints.main, [*command.split(), "--bert_config_file=c", "--num_attention_heads=4"], capsys)
+    assert "--num_attention_heads: has no effect with --bert_config_file" in line
