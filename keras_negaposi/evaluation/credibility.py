@@ -112,7 +112,7 @@ def read_finished_run(path: str) -> FinishedRun:
     parts = {name: list(pairs) for name, pairs in split.items()}
     calibration = saved_calibration(folder)
     scores: dict[str, Scores] = {
-        part: read_scores(folder.scores(part), parts[part], calibration.threshold, config.eval_batch_size)
+        part: read_scores(folder.scores(part), parts[part], calibration.decision_threshold, config.eval_batch_size)
         for part in ("test", "dev")
         if part == "test" or part in parts
     }

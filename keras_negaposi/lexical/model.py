@@ -57,7 +57,14 @@ class LexicalModel:
 
     def logits(self, texts: Mapping[str, str], pairs: Sequence[Pair]) -> np.ndarray:
         """Scores pairs of titles, ``float64 [pairs]``; above 0, B is predicted to come next."""
-        features = features_of_pairs(self.frequencies, texts, pairs)
+        return self._logits(features_of_pairs(self.frequencies, texts, pairs))
+
+    def logits_of_texts(self, text_a: Sequence[str], text_b: Sequence[str]) -> np.ndarray:
+        """Scores pairs of texts, ``float64 [pairs]``."""
+        first, second = np.arange(len(text_a)), np.arange(len(text_a), 2 * len(text_a))
+        return self._logits(lexical_features(self.frequencies, [*text_a, *text_b], first, second)[1])
+
+    def _logits(self, features: np.ndarray) -> np.ndarray:
         return ((features - self.mean) / self.scale) @ self.coefficients + self.intercept
 
     def save(self, path: str) -> None:
