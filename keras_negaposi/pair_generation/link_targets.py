@@ -69,14 +69,14 @@ class LinkTargets:
         """Returns the title of the document that a link in the document ``source`` leads to, or ``None``."""
         target = composed(target.strip())
         if source in self._paths:
-            found, several = self._find_path(_SUFFIX.sub("", target), posixpath.dirname(source))
+            title, several = self._find_path(_SUFFIX.sub("", target), posixpath.dirname(source))
             self.nearest += several
         else:
             same = [target] if target in self._names else self._by_key.get(normalise(target), [])
-            found, several = (same[0] if len(same) == 1 else None), len(same) > 1
+            title, several = (same[0] if len(same) == 1 else None), len(same) > 1
             self.ambiguous += several
-        self.dangling += found is None and not several
-        return found
+        self.dangling += title is None and not several
+        return title
 
     def _find_path(self, path: str, folder: str) -> tuple[str | None, bool]:
         """Returns a title, and whether several titles match."""
@@ -91,9 +91,9 @@ class LinkTargets:
                 return min(same, key=_nearness), len(same) > 1
         # 2. By the end of a path, then by an alias.
         for ends in (self._ends, self._aliases) if start in ("", "./") else ():
-            found, several = ends.find(path.removeprefix("./"), folder)
-            if found:
-                return found, several
+            title, several = ends.find(path.removeprefix("./"), folder)
+            if title:
+                return title, several
         return None, False
 
 
@@ -102,7 +102,7 @@ class _Ends:
 
     def __init__(self) -> None:
         self._titles: dict[str, list[tuple[str, str]]] = defaultdict(list)
-        self._found: dict[tuple[str, str], str] = {}
+        self._nearest: dict[tuple[str, str], str] = {}
         self._sorted: set[str] = set()
 
     def add(self, path: str, title: str, whole: bool = False) -> None:
@@ -126,9 +126,9 @@ class _Ends:
         first, last = bisect_left(titles, (below,)), bisect_left(titles, (below[:-1] + chr(ord(_SEPARATOR) + 1),))
         if not below or first == last:
             below, first, last = "", 0, len(titles)
-        if (end, below) not in self._found:
-            self._found[end, below] = min((title for _, title in titles[first:last]), key=_nearness)
-        return self._found[end, below], len(titles) > 1
+        if (end, below) not in self._nearest:
+            self._nearest[end, below] = min((title for _, title in titles[first:last]), key=_nearness)
+        return self._nearest[end, below], len(titles) > 1
 
 
 def _key(path: str) -> str:
