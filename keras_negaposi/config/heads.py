@@ -7,6 +7,9 @@ import dataclasses
 JOINT, SEPARATE = "together", "apart"
 """Input layouts: A and B in one input, or in one input each. Records and configurations hold these values."""
 
+BI_ENCODER = "vector"
+"""The head whose ranking is a nearest-neighbour search."""
+
 
 @dataclasses.dataclass(frozen=True)
 class HeadSpec:
@@ -24,7 +27,7 @@ class HeadSpec:
 HEADS = {
     "pair": HeadSpec(JOINT, "cross-encoder, pooled first token, as in run_classifier.py"),
     "pair_means": HeadSpec(JOINT, "cross-encoder, mean pooling, for a BERT with an untrained pooler"),
-    "vector": HeadSpec(SEPARATE, "bi-encoder, cosine of one vector per text"),
+    BI_ENCODER: HeadSpec(SEPARATE, "bi-encoder, cosine of one vector per text"),
     "dot": HeadSpec(SEPARATE, "dot-product attention over cached tokens"),
     "additive": HeadSpec(SEPARATE, "additive attention over cached tokens"),
     "reduced": HeadSpec(SEPARATE, "dot-product attention under a shared dropout mask"),

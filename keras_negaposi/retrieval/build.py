@@ -11,9 +11,10 @@ from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.progress import Ticker
 from keras_negaposi.config import IndexConfig
 from keras_negaposi.data.texts import read_texts, text_key
+from keras_negaposi.modeling.heads.tensor_names import MASK
 from keras_negaposi.readers.note_files import read_exceptions
 from keras_negaposi.retrieval.cached_encoder import CachedScorer
-from keras_negaposi.retrieval.segment import MASK, Rows
+from keras_negaposi.retrieval.segment import Rows
 from keras_negaposi.retrieval.store import Store
 from keras_negaposi.runtime.beam import engine_of
 from keras_negaposi.runtime.executors import one_by_one

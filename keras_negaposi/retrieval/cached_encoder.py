@@ -15,7 +15,8 @@ from checkpoints_tools.saved_model import find_signature, load_saved_model
 from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS
 from keras_negaposi.input_pipeline.packing import SeparatePreprocessor
 from keras_negaposi.modeling.heads import HEADS, is_cacheable
-from keras_negaposi.retrieval.segment import MASK, Rows
+from keras_negaposi.modeling.heads.tensor_names import MASK
+from keras_negaposi.retrieval.segment import Rows
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import read_saved, saved_config
 from keras_negaposi.runtime.tf_functions import traced

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from keras_negaposi.modeling.heads.tensor_names import VECTOR
 from keras_negaposi.retrieval.cached_encoder import CachedScorer
 from keras_negaposi.retrieval.nearest_neighbours import Exact, Hnsw
 from keras_negaposi.retrieval.segment import Rows
@@ -14,8 +15,6 @@ from keras_negaposi.retrieval.store import Store
 
 CHUNK = 256
 """Stored texts that are scored at once; the hidden states of so many take some tens of megabytes."""
-VECTOR = "vector"
-"""Head and tensor of the bi-encoder: one vector of length 1 per page, whose score rises with the cosine."""
 
 Ranked = list[tuple[str, float]]
 """Keys of texts and the probability that each comes next, the best first."""
@@ -48,7 +47,7 @@ class FullRanker:
 
 
 class NearestNeighbourRanker:
-    """Finds the nearest vectors and scores only their texts: exact for `VECTOR`, whose score rises with the cosine.
+    """Finds the nearest vectors and scores only their texts; exact for the bi-encoder, which ranks by cosine.
 
     Args:
         scorer: the model.

@@ -6,13 +6,15 @@ import dataclasses
 from collections.abc import Collection, Iterator, Sequence
 
 from checkpoints_tools.common.errors import InputError, quoted
+from keras_negaposi.config.heads import BI_ENCODER
 from keras_negaposi.data.texts import text_key
+from keras_negaposi.modeling.heads.tensor_names import MASK
 from keras_negaposi.readers.document import composed
 from keras_negaposi.retrieval.build import check_model
 from keras_negaposi.retrieval.cached_encoder import CachedScorer
 from keras_negaposi.retrieval.multi_page_query import attend
-from keras_negaposi.retrieval.rankers import VECTOR, FullRanker, NearestNeighbourRanker, Ranked, Ranker, score_texts
-from keras_negaposi.retrieval.segment import MASK, Rows, is_by_token
+from keras_negaposi.retrieval.rankers import FullRanker, NearestNeighbourRanker, Ranked, Ranker, score_texts
+from keras_negaposi.retrieval.segment import Rows, is_by_token
 from keras_negaposi.retrieval.store import Store
 from keras_negaposi.serving.scorer import Scorer
 
@@ -62,7 +64,7 @@ class Index:
             raise InputError(f"{path}: {missing:,} texts are not encoded yet; run keras_negaposi.index again")
 
         self._ranker: Ranker
-        if self.scorer.head == VECTOR:
+        if self.scorer.head == BI_ENCODER:
             self._ranker = NearestNeighbourRanker(self.scorer, self.store, self._titles, approximate)
         elif approximate:
             raise InputError(

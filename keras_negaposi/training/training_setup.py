@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_negaposi.config import TrainConfig
-from keras_negaposi.input_pipeline.tfrecords import Records
+from keras_negaposi.input_pipeline.record_folder import Records
 from keras_negaposi.runtime.run_folder import RunFolder
 
 

@@ -121,7 +121,7 @@ def after(process, beginning):
             "gone",
             "bucket gs://gone not found; check the name, or create it: gcloud storage buckets create gs://gone",
         ),
-        (Fault("POST /upload", 503, "busy"), "bucket", "does not answer as it should (HTTP 503); try again"),
+        (Fault("POST /upload", 503, "busy"), "bucket", "does not answer as it should (HTTP 503); run the same"),
     ],
 )
 def test_a_location_that_cannot_be_used_is_named_before_anything_is_done(gcs, tiny, fault, bucket, told):

@@ -325,8 +325,8 @@ def test_known_links_can_be_skipped_and_the_unlikely_left_out(indexes, corpus, c
     index, title = str(indexes / "vector"), "doc00,002"
     best, second, *_ = Index(index).suggest(corpus[title], 9, [title])
     (tmp_path / "links.json").write_text(json.dumps({"posi": [[title, best.title]]}))
-    arguments = [index, "--title", title, "--format", "json", "--negaposi", str(tmp_path / "links.json")]
-    assert suggest_main([*arguments, "--skip_linked"]) == 0
+    arguments = [index, "--title", title, "--format", "json"]
+    assert suggest_main([*arguments, "--skip_linked", "--negaposi", str(tmp_path / "links.json")]) == 0
     assert json.loads(capsys.readouterr().out)[0]["title"] == second.title
     assert suggest_main([*arguments, "--min_probability", str((best.score + second.score) / 2)]) == 0
     assert [row["title"] for row in json.loads(capsys.readouterr().out)] == [best.title]

@@ -19,7 +19,7 @@ from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.input_pipeline.datasets import BatchOptions, train_dataset
 from keras_negaposi.input_pipeline.record_folder import read_records
-from keras_negaposi.modeling.heads.cross_encoder import build as build_classifier
+from keras_negaposi.modeling.heads import build
 from keras_negaposi.modeling.pretrained import read_pretrained
 from keras_negaposi.train import main
 from keras_negaposi.training.data_distribution import check_batch
@@ -175,8 +175,8 @@ def test_the_whole_step_compiles_for_every_shape(options, alone, tmp_path, lengt
     batches = train_dataset(records, BatchOptions(16, length_buckets=length_buckets))
     shape = batches.element_spec[0]["input_word_ids"].shape
     assert shape == ((16, 37) if length_buckets == 1 else (16, None))
-    build = partial(build_classifier, dataclasses.replace(pretrained.bert_config, hidden_dropout_prob=0.1))
-    model = build_for_training(config, pretrained, 8, build, tf.distribute.get_strategy())
+    build_model = partial(build, config, dataclasses.replace(pretrained.bert_config, hidden_dropout_prob=0.1))
+    model = build_for_training(config, pretrained, 8, build_model, tf.distribute.get_strategy())
     before = [variable.numpy() for variable in model.trainable_variables]
     shapes = {tuple(features["input_word_ids"].shape) for features, _ in batches.take(8)}
     assert len(shapes) > 1 or length_buckets == 1

@@ -13,12 +13,12 @@ from sklearn.metrics import accuracy_score, confusion_matrix
 
 from checkpoints_tools.bert_config import BertConfig
 from checkpoints_tools.source import open_weights
-from keras_negaposi.config import TrainConfig
+from keras_negaposi.config import HeadConfig, TrainConfig
 from keras_negaposi.data.pairs import Pair
 from keras_negaposi.evaluation.metrics import Scores, chance_loss, evaluate, score_records
 from keras_negaposi.input_pipeline.record_folder import read_records
 from keras_negaposi.modeling.common import encoder_of, float32_copy
-from keras_negaposi.modeling.heads.cross_encoder import build as build_classifier
+from keras_negaposi.modeling.heads import build
 from keras_negaposi.modeling.precision import precision
 from keras_negaposi.train import main
 from keras_negaposi.training import run
@@ -146,7 +146,7 @@ def test_records_from_prepare_are_reused(tiny, tmp_path, capsys):
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
 def test_scores_do_not_depend_on_the_batch_size(finished, tiny, batch_size):
     records = read_records(str(finished / "records"))
-    model = build_classifier(BertConfig(**tiny.config))
+    model = build(HeadConfig(), BertConfig(**tiny.config))
     with tf.distribute.OneDeviceStrategy("/cpu:0").scope():
         scores = score_records(model, records, "test", batch_size)
     assert evaluate(scores, 0).pairs == 60
@@ -179,7 +179,7 @@ def test_one_step_updates_every_weight(tiny, name):
     tf.keras.utils.set_random_seed(0)
     config = BertConfig(**tiny.config)
     with precision(name):
-        model = build_classifier(config)
+        model = build(HeadConfig(), config)
     assert all(variable.dtype == tf.float32 for variable in model.variables)
     model.compile(BertAdam(0.01), tf_keras.losses.SparseCategoricalCrossentropy())
     before = [variable.numpy() for variable in model.variables]
@@ -200,8 +200,8 @@ def test_one_step_updates_every_weight(tiny, name):
 def test_the_float32_copy_has_the_same_weights(tiny):
     config = BertConfig(**tiny.config)
     with precision("bfloat16"):
-        model = build_classifier(config)
-    copy = float32_copy(model, lambda: build_classifier(config))
+        model = build(HeadConfig(), config)
+    copy = float32_copy(model, lambda: build(HeadConfig(), config))
     assert encoder_of(copy).dtype_policy.name == "float32"
     for ours, theirs in zip(copy.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import types
 from typing import TYPE_CHECKING
 
-from keras_negaposi.config.heads import HEADS, is_cacheable
+from keras_negaposi.config.heads import BI_ENCODER, HEADS, is_cacheable
 
 __all__ = ["HEADS", "build", "check_fits", "is_cacheable"]
 
@@ -71,7 +71,7 @@ def _module(head: str) -> types.ModuleType:
     modules = {
         "pair": cross_encoder,
         "pair_means": cross_encoder_means,
-        "vector": bi_encoder,
+        BI_ENCODER: bi_encoder,
         "dot": dot_attention,
         "additive": additive_attention,
         "reduced": reduced_attention,
