@@ -127,8 +127,8 @@ def test_shuffled_labels_are_at_chance(plain):
 def test_the_threshold_never_comes_from_the_test_part(plain, tiny, tmp_path):
     """The calibration depends on the dev scores alone and no flag sets it; without a dev part, it is the default."""
     metrics, folder = plain
-    rows = [line.split("\t") for line in (folder / "scores_dev.tsv").read_text().splitlines()[1:]]
-    saved = Calibration(**metrics["calibration"])
+    rows = [line.split("\t") for line in (folder / "scores_dev_neural.tsv").read_text().splitlines()[1:]]
+    saved = Calibration(**metrics["calibration"] | {"hybrid": None})
     assert saved.chosen_on == "dev"
     labels = np.array([int(row[2]) for row in rows])
     calibrated = np.array([float(row[3]) for row in rows])

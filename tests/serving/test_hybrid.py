@@ -19,7 +19,7 @@ from keras_negaposi.input_pipeline.tokenizer import Tokenizer
 from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.serving.calibration import saved_calibration
-from keras_negaposi.serving.hybrid import Hybrid, fit_hybrid, logits_of
+from keras_negaposi.serving.hybrid import Hybrid, fit_hybrid
 from keras_negaposi.serving.scorer import Scorer
 from keras_negaposi.training.final_scores import _combine
 from keras_negaposi.training.run import run
@@ -55,6 +55,14 @@ def test_a_runs_scores_are_the_combination(finished, corpus):
         np.testing.assert_allclose(probabilities_in(finished.scores(part)), combined, atol=1e-5)
         np.testing.assert_allclose(lexical.logits_of_texts(text_a, text_b), lexical.logits(corpus, pairs))
         assert np.abs(combined - neural).max() > 0.01
+
+
+def test_the_combination_comes_from_the_dev_part_alone(finished, corpus):
+    saved, lexical = saved_calibration(finished).hybrid, LexicalModel.load(finished.lexical_model)
+    pairs = read_split(finished.split)["dev"]
+    labels = np.array([pair.label for pair in pairs])
+    again = fit_hybrid(labels, probabilities_in(finished.neural_scores("dev")), lexical.logits(corpus, pairs))
+    np.testing.assert_allclose(dataclasses.astuple(again), dataclasses.astuple(saved), rtol=1e-2, atol=1e-3)
 
 
 def test_the_saved_model_gives_the_runs_scores(finished, corpus):
