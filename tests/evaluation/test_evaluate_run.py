@@ -302,8 +302,8 @@ def test_evaluate_finished_run_returns_the_figures(plain):
     # Without any baseline, as where no text has two characters.
     assessment = dataclasses.replace(result.assessment, baselines={})
     alone = dataclasses.replace(result, assessment=assessment, warnings=find_warnings(assessment))
-    alone = dataclasses.replace(assessment, contributions=None)
-    assert verdict(alone, []).endswith("test pairs of unseen documents; no warnings")
+    not_hybrid = dataclasses.replace(assessment, contributions=None)
+    assert verdict(not_hybrid, []).endswith("test pairs of unseen documents; no warnings")
     assert "(hybrid; the model alone " in verdict(assessment, [])
     assert "the trained model" in render_report(alone) and describe(assessment, "sentence", []).endswith("sentence")
     assert summarize([alone])["grouped"]["tfidf_cosine"] is None
