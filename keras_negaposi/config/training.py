@@ -285,6 +285,11 @@ class TrainConfig(HeadConfig, DataConfig, StrategyConfig, Requirements):
     embedding_cache: str | None = path_option(
         None, "file for the frozen encoder's embeddings (default: in the run's folder)", old="vectors"
     )
+    hybrid: bool = option(
+        True,
+        "combine the model with lexical features (shared n-grams, style, lengths), where there is a dev part "
+        "(--dev_share) to fit the combination on",
+    )
     rank_queries: int = option(
         50, "number of test texts A for which the true B is ranked among other pages; 0: none", check=at_least(0)
     )

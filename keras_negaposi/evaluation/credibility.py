@@ -25,6 +25,7 @@ from keras_negaposi.evaluation.bootstrap import (
     interval,
     intervals,
     mcnemar,
+    roc_auc,
 )
 from keras_negaposi.evaluation.controls import Degenerate, OrderSwapControl, degenerate, shuffled_labels, swap
 from keras_negaposi.evaluation.leakage_audit import TrainOverlap, audit
@@ -32,11 +33,14 @@ from keras_negaposi.evaluation.metrics import SEED, Scores
 from keras_negaposi.evaluation.ranking import Ranking, RankingOptions, rank
 from keras_negaposi.evaluation.same_inputs import check_same_checkpoint, check_same_inputs, check_titles
 from keras_negaposi.evaluation.score_table import read_scores
+from keras_negaposi.evaluation.text_baselines import LEXICAL
 from keras_negaposi.modeling.pretrained import read_pretrained
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import check_single, saved_options
 from keras_negaposi.serving.calibration import Calibration, saved_calibration
 from keras_negaposi.serving.scorer import Scorer
+
+MODEL_ALONE, HYBRID = "trained model", "hybrid"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +49,14 @@ class BaselineComparison:
 
     accuracy: Interval
     mcnemar: McNemar
+
+
+@dataclasses.dataclass(frozen=True)
+class Contribution:
+    """What one part of a hybrid reaches alone, or both together."""
+
+    accuracy: Interval
+    roc_auc: Interval
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +75,9 @@ class Assessment:
         swapped: the predictions for (B, A).
         degenerate: whether the scores carry any information.
         ranking: ``None`` if it was not requested or is not possible.
-        calibration: temperature and threshold, and the part that they were chosen on.
+        calibration: temperature and threshold, the part that they were chosen on, and the weights of a hybrid.
+        contributions: of a hybrid: by `MODEL_ALONE`, `LEXICAL` and `HYBRID`; ``None`` for a model without lexical
+            features.
     """
 
     split: str
@@ -76,11 +90,17 @@ class Assessment:
     degenerate: Degenerate
     ranking: Ranking | None
     calibration: Calibration
+    contributions: dict[str, Contribution] | None
 
 
 @dataclasses.dataclass(frozen=True)
 class FinishedRun:
-    """A finished run, read from its folder; `scores_by_part` has the keys ``test`` and, if there is one, ``dev``."""
+    """A finished run, read from its folder.
+
+    Attributes:
+        scores_by_part: the final scores of ``test`` and, if there is one, ``dev``.
+        neural_scores: of a hybrid: the model's own scores of the test part.
+    """
 
     folder: RunFolder
     config: TrainConfig
@@ -89,6 +109,7 @@ class FinishedRun:
     test: list[Pair]
     scores_by_part: dict[str, Scores]
     calibration: Calibration
+    neural_scores: Scores | None = None
 
     @property
     def scores(self) -> Scores:
@@ -112,11 +133,15 @@ def read_finished_run(path: str) -> FinishedRun:
     parts = {name: list(pairs) for name, pairs in split.items()}
     calibration = saved_calibration(folder)
     scores: dict[str, Scores] = {
-        part: read_scores(folder.scores(part), parts[part], calibration.threshold, config.eval_batch_size)
+        part: read_scores(folder.scores(part), parts[part], calibration.decision_threshold, config.eval_batch_size)
         for part in ("test", "dev")
         if part == "test" or part in parts
     }
-    return FinishedRun(folder, config, texts, parts["train"], parts["test"], scores, calibration)
+    neural = None
+    if calibration.hybrid:
+        path_of_scores = folder.neural_scores("test")
+        neural = read_scores(path_of_scores, parts["test"], calibration.threshold, config.eval_batch_size)
+    return FinishedRun(folder, config, texts, parts["train"], parts["test"], scores, calibration, neural)
 
 
 def assess(run: FinishedRun) -> Assessment:
@@ -148,7 +173,22 @@ def assess(run: FinishedRun) -> Assessment:
         degenerate=degenerate(scores),
         ranking=rank(scorer, texts, test, ranking_options),
         calibration=run.calibration,
+        contributions=_contributions(run, baselines.probabilities[LEXICAL], weights),
     )
+
+
+def _contributions(
+    run: FinishedRun, lexical_probabilities: np.ndarray, weights: np.ndarray
+) -> dict[str, Contribution] | None:
+    """Evaluates the parts of a hybrid on the same test pairs."""
+    if run.neural_scores is None:
+        return None
+    lexical = Predictions(run.scores.labels, lexical_probabilities)
+    rows = {MODEL_ALONE: run.neural_scores, LEXICAL: lexical, HYBRID: run.scores}
+    return {
+        name: Contribution(interval(row, weights, accuracy), interval(row, weights, roc_auc))
+        for name, row in rows.items()
+    }
 
 
 def _compare(scores: Scores, probabilities: np.ndarray, weights: np.ndarray) -> BaselineComparison:

@@ -11,7 +11,7 @@ from checkpoints_tools.common.files import read_json, write_text
 from checkpoints_tools.common.schema import checked
 from keras_negaposi.config.saved import FIX
 from keras_negaposi.evaluation.baselines import display_name
-from keras_negaposi.evaluation.credibility import Assessment, assess, read_finished_run
+from keras_negaposi.evaluation.credibility import MODEL_ALONE, Assessment, assess, read_finished_run
 from keras_negaposi.evaluation.figures_json import read_history
 from keras_negaposi.evaluation.html_report import RunEvaluation, render_report
 from keras_negaposi.evaluation.metrics import evaluate, write_evaluation
@@ -66,7 +66,9 @@ def exit_code(accuracy: float, warnings: Sequence[str], require_accuracy: float,
 
 def describe(assessment: Assessment, sentence: str, warnings: list[str]) -> str:
     """Returns the accuracies of the model and the baselines, the verdict and the warnings, for a terminal."""
-    rows = [("trained model", assessment.figures["accuracy"].percent())]
+    rows = [("hybrid" if assessment.contributions else "trained model", assessment.figures["accuracy"].percent())]
+    if assessment.contributions:
+        rows.append(("model alone", assessment.contributions[MODEL_ALONE].accuracy.percent()))
     rows += [(display_name(name), baseline.accuracy.percent()) for name, baseline in assessment.baselines.items()]
     lines = [f"{name:<18}{figure}" for name, figure in rows]
     return "\n".join([*lines, "", sentence, *(f"warning: {warning}" for warning in warnings)])

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from keras_negaposi.evaluation import plots
 from keras_negaposi.evaluation.baselines import EMBEDDING_COSINE, LINEAR_PROBE, display_name
 from keras_negaposi.evaluation.bootstrap import Interval
-from keras_negaposi.evaluation.credibility import Assessment, FinishedRun
+from keras_negaposi.evaluation.credibility import HYBRID, MODEL_ALONE, Assessment, FinishedRun
 from keras_negaposi.evaluation.figures_json import Point
 from keras_negaposi.evaluation.metrics import Evaluation
 from keras_negaposi.evaluation.text_baselines import LEXICAL
@@ -36,6 +36,7 @@ _METRICS = {
     "ece": ("calibration error", "expected calibration error: by how much probabilities are off; 0 is best"),
 }
 """Displayed name and meaning by the metric's name in `bootstrap.METRICS`."""
+_CONTRIBUTIONS = {MODEL_ALONE: "trained model alone", LEXICAL: "lexical features alone", HYBRID: "both (this run)"}
 _BASELINES = {
     "majority": "always predicts the more frequent class of the training pairs",
     "A only": "reads A, not B; above chance, the labels leak through A",
@@ -74,6 +75,11 @@ def render_report(result: RunEvaluation) -> str:
         warnings=result.warnings,
         accuracy=assessment.figures["accuracy"].percent(),
         baselines=_baselines(assessment),
+        hybrid=_weights(assessment),
+        contributions=[
+            (_CONTRIBUTIONS[name], part.accuracy.percent(), number(part.roc_auc))
+            for name, part in (assessment.contributions or {}).items()
+        ],
         metrics=[(name, number(assessment.figures[key]), meaning) for key, (name, meaning) in _METRICS.items()],
         confusion=result.evaluation.confusion,
         ranking=_ranking(assessment),
@@ -93,6 +99,12 @@ def render_report(result: RunEvaluation) -> str:
 def number(interval: Interval | None) -> str:
     """Returns ``0.951 (0.940-0.960)``."""
     return f"{interval.value:.3f} ({interval.low:.3f}-{interval.high:.3f})" if interval else "no such pairs"
+
+
+def _weights(assessment: Assessment) -> dict[str, str] | None:
+    """Returns the weights of a hybrid."""
+    hybrid = assessment.calibration.hybrid
+    return {"neural": f"{hybrid.neural:.2f}", "lexical": f"{hybrid.lexical:.2f}"} if hybrid else None
 
 
 def _baselines(assessment: Assessment) -> list[dict[str, str]]:

@@ -48,7 +48,7 @@ def evaluate_pairs(run: str, config: EvaluateConfig) -> Evaluation:
     folder = RunFolder(config.output_dir or default_folder(about))
     check_free(folder.path, about)
     step = read_step(RunFolder(run))
-    threshold = saved_calibration(RunFolder(run)).threshold
+    threshold = saved_calibration(RunFolder(run)).decision_threshold
     data = read_pairs(config.honbun, config.negaposi) if config.negaposi else _test_pairs(run, options)
     say(f"data: {data.describe()}")
 

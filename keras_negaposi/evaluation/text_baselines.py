@@ -16,9 +16,9 @@ from sklearn.preprocessing import StandardScaler
 
 from keras_negaposi.data.pairs import Pair
 from keras_negaposi.data.tfidf import NGrams
-from keras_negaposi.lexical.features import lexical_features
-from keras_negaposi.lexical.vocabulary import PageFrequencies
+from keras_negaposi.lexical.model import LexicalModel
 
+INVERSE_REGULARIZATION = 0.01
 Texts = dict[str, str]
 Trivial = Callable[[Texts, Sequence[Pair], Sequence[Pair]], np.ndarray]
 
@@ -55,13 +55,8 @@ def tfidf_cosine(texts: Texts, train: Sequence[Pair], test: Sequence[Pair]) -> n
 
 
 def lexical(texts: Texts, train: Sequence[Pair], test: Sequence[Pair]) -> np.ndarray:
-    """Predicts by logistic regression on `lexical_features`; page frequencies come from all texts, without labels."""
-    pairs = [*train, *test]
-    numbers = {title: number for number, title in enumerate(sorted({t for pair in pairs for t in (pair.a, pair.b)}))}
-    ends = np.array([[numbers[pair.a], numbers[pair.b]] for pair in pairs])
-    frequencies = PageFrequencies.of(texts.values())
-    _, features = lexical_features(frequencies, [texts[title] for title in numbers], *ends.T)
-    return fit_and_score(features[: len(train)], features[len(train) :], labels_of(train), c=0.1)
+    """Predicts by logistic regression on lexical features; page frequencies come from all texts, without labels."""
+    return 1 / (1 + np.exp(-LexicalModel.fit(texts, train).logits(texts, test)))
 
 
 LEXICAL = "lexical features"
@@ -89,11 +84,13 @@ def tfidf_features(texts: Texts, train: Sequence[Pair], pairs: Sequence[Pair]) -
 
 
 def fit_and_score(
-    train_features: np.ndarray | csr_matrix, test_features: np.ndarray | csr_matrix, labels: np.ndarray, c: float = 0.01
+    train_features: np.ndarray | csr_matrix, test_features: np.ndarray | csr_matrix, labels: np.ndarray
 ) -> np.ndarray:
-    """Standardizes features, fits a logistic regression with inverse regularization ``c`` and scores the test pairs."""
+    """Standardizes features, fits a logistic regression and scores the test pairs."""
     sparse = not isinstance(train_features, np.ndarray)
-    classifier = make_pipeline(StandardScaler(with_mean=not sparse), LogisticRegression(max_iter=2000, C=c))
+    classifier = make_pipeline(
+        StandardScaler(with_mean=not sparse), LogisticRegression(max_iter=2000, C=INVERSE_REGULARIZATION)
+    )
     return classifier.fit(train_features, labels).predict_proba(test_features)[:, 1]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from keras_negaposi.evaluation.baselines import EMBEDDING_COSINE, LINEAR_PROBE, display_name
-from keras_negaposi.evaluation.credibility import Assessment
+from keras_negaposi.evaluation.credibility import MODEL_ALONE, Assessment
 from keras_negaposi.evaluation.leakage_audit import NEAR_TEXT, SAME_TEXT
 from keras_negaposi.evaluation.text_baselines import LEXICAL
 
@@ -41,6 +41,8 @@ def verdict(assessment: Assessment, warnings: list[str]) -> str:
         if name in assessment.baselines
     )
     accuracy = f"accuracy {assessment.figures['accuracy'].percent()} on {assessment.pairs:,} {kind}"
+    if assessment.contributions:
+        accuracy += f" (hybrid; the model alone {percent(assessment.contributions[MODEL_ALONE].accuracy.value)})"
     return "; ".join([accuracy, *filter(None, [others]), count])
 
 

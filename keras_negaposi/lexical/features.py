@@ -20,6 +20,8 @@ from keras_negaposi.lexical.vocabulary import HIRAGANA, KANJI, KATAKANA, KINDS, 
 GRAMS, LONG_GRAMS = "2-3-grams", "2-4-grams"
 ENDS = (40, 80, 120)
 """Numbers of characters at the end of A and at the start of B that are compared."""
+MIDDLE = ENDS[1]
+"""Characters of the ends that are compared with whole texts."""
 RARE = (3, 10, 40)
 """An n-gram is rare if at most this many pages contain it."""
 RAREST = 5
@@ -90,6 +92,12 @@ def lexical_features(
     return list(columns), np.column_stack([*columns.values()]).astype(np.float32)
 
 
+@functools.cache
+def feature_names() -> list[str]:
+    """Returns the names of the features, in their order."""
+    return lexical_features(PageFrequencies.of([""]), [""], np.zeros(1, np.int64), np.zeros(1, np.int64))[0]
+
+
 def _cosines(texts: _Texts, a: np.ndarray, b: np.ndarray) -> dict[str, np.ndarray]:
     """Returns the cosines of A and B, whole and in part, each ``float32 [pairs]``."""
     whole = texts.vectors(GRAMS)
@@ -97,12 +105,11 @@ def _cosines(texts: _Texts, a: np.ndarray, b: np.ndarray) -> dict[str, np.ndarra
     for size in ENDS:
         ends = texts.vectors(GRAMS, tail=size), texts.vectors(GRAMS, head=size)
         columns[f"{GRAMS}: last {size} of A, first {size} of B"] = _dot(*ends, a, b)
-    middle = ENDS[1]
-    tail, head = texts.vectors(GRAMS, tail=middle), texts.vectors(GRAMS, head=middle)
-    columns[f"{GRAMS}: last {middle} of A, B"] = _dot(tail, whole, a, b)
-    columns[f"{GRAMS}: A, first {middle} of B"] = _dot(whole, head, a, b)
-    columns[f"{GRAMS}: first {middle} of both"] = _dot(head, head, a, b)
-    columns[f"{GRAMS}: last {middle} of both"] = _dot(tail, tail, a, b)
+    tail, head = texts.vectors(GRAMS, tail=MIDDLE), texts.vectors(GRAMS, head=MIDDLE)
+    columns[f"{GRAMS}: last {MIDDLE} of A, B"] = _dot(tail, whole, a, b)
+    columns[f"{GRAMS}: A, first {MIDDLE} of B"] = _dot(whole, head, a, b)
+    columns[f"{GRAMS}: first {MIDDLE} of both"] = _dot(head, head, a, b)
+    columns[f"{GRAMS}: last {MIDDLE} of both"] = _dot(tail, tail, a, b)
     return columns
 
 

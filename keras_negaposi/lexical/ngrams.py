@@ -17,8 +17,9 @@ BUCKET_BITS = 19
 BUCKETS = 1 << BUCKET_BITS
 LONGEST_RUN = 64
 """Characters of a run whose positions count in its hash; those of later characters do not."""
-_FACTOR = np.uint64(0x9E3779B97F4A7C15)  # 2**64 divided by the golden ratio (Fibonacci hashing)
-_POWERS = np.cumprod(np.full(LONGEST_RUN, _FACTOR, np.uint64))
+FACTOR = np.uint64(0x9E3779B97F4A7C15)  # 2**64 divided by the golden ratio (Fibonacci hashing)
+POWERS = np.cumprod(np.full(LONGEST_RUN, FACTOR, np.uint64))
+MIX_SHIFT = np.uint64(29)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +98,7 @@ def runs(texts: CodePoints, scripts: np.ndarray, shortest: Sequence[int]) -> Ter
     lengths = np.diff(np.r_[starts, len(scripts)])
     # Hash each run with a polynomial over its characters, so that their order counts.
     places = np.minimum(np.arange(len(scripts)) - np.repeat(starts, lengths), LONGEST_RUN - 1)
-    hashed = np.add.reduceat(_mix(texts.points.astype(np.uint64) + np.uint64(1)) * _POWERS[places], starts)
+    hashed = np.add.reduceat(_mix(texts.points.astype(np.uint64) + np.uint64(1)) * POWERS[places], starts)
     kept = (scripts[starts] > 0) & (lengths >= np.asarray(shortest)[scripts[starts]])
     starts, lengths = starts[kept], lengths[kept]
     first = texts.positions[starts]
@@ -106,10 +107,10 @@ def runs(texts: CodePoints, scripts: np.ndarray, shortest: Sequence[int]) -> Ter
 
 def _mix(values: np.ndarray) -> np.ndarray:
     """Spreads the bits of 64-bit values."""
-    values = values * _FACTOR
-    return values ^ (values >> np.uint64(29))
+    values = values * FACTOR
+    return values ^ (values >> MIX_SHIFT)
 
 
 def _bucket(hashed: np.ndarray) -> np.ndarray:
     """Returns the highest bits of multiplied hashes as bucket numbers."""
-    return (hashed * _FACTOR >> np.uint64(64 - BUCKET_BITS)).astype(np.int64)
+    return (hashed * FACTOR >> np.uint64(64 - BUCKET_BITS)).astype(np.int64)

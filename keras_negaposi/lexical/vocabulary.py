@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import islice
 
 import numpy as np
@@ -14,7 +14,7 @@ from keras_negaposi.lexical.ngrams import BUCKETS, Terms, ngrams, runs
 
 PAGES_AT_ONCE = 4096
 KANJI, KATAKANA, LATIN, HIRAGANA = 1, 2, 3, 4
-_RANGES = (
+SCRIPT_RANGES = (
     *((0x4E00, 0x9FFF, KANJI), (0x3400, 0x4DBF, KANJI), (0x3005, 0x3005, KANJI)),
     *((0x30A1, 0x30FA, KATAKANA), (0x30FC, 0x30FF, KATAKANA), (0x3041, 0x309F, HIRAGANA)),
     *((ord("a"), ord("z"), LATIN), (ord("0"), ord("9"), LATIN)),
@@ -24,28 +24,46 @@ _RANGES = (
 def scripts_of(texts: CodePoints) -> np.ndarray:
     """Returns the script of each character, ``int64 [characters]``; 0 for punctuation and others."""
     scripts = np.zeros(len(texts.points), np.int64)
-    for first, last, script in _RANGES:
+    for first, last, script in SCRIPT_RANGES:
         scripts[(texts.points >= first) & (texts.points <= last)] = script
     return scripts
 
 
-def _words(texts: CodePoints, *kinds: int) -> Terms:
-    """Returns the runs of the given scripts; katakana and hiragana need at least two characters."""
-    scripts = scripts_of(texts)
-    return runs(texts, np.where(np.isin(scripts, kinds), scripts, 0), (0, 1, 2, 1, 2))
+SHORTEST_RUNS = (0, 1, 2, 1, 2)
+"""By script, the length in characters of the shortest run that counts as a word."""
 
 
-KINDS: dict[str, Callable[[CodePoints], Terms]] = {
-    "2-3-grams": lambda texts: ngrams(texts, (2, 3)),
-    "2-4-grams": lambda texts: ngrams(texts, (2, 3, 4)),
-    "words": lambda texts: _words(texts, KANJI, KATAKANA, LATIN),
-    "kanji words": lambda texts: _words(texts, KANJI),
-    "katakana words": lambda texts: _words(texts, KATAKANA),
-    "Latin words": lambda texts: _words(texts, LATIN),
-    "hiragana runs": lambda texts: _words(texts, HIRAGANA),
-    "kanji": lambda texts: ngrams(texts, (1,), scripts_of(texts) == KANJI),
+@dataclasses.dataclass(frozen=True)
+class TermKind:
+    """A kind of term: character n-grams, or words (runs of one script).
+
+    Attributes:
+        sizes: lengths of the n-grams in characters; empty for words.
+        scripts: scripts of the words, or the only script whose characters n-grams may hold.
+    """
+
+    sizes: tuple[int, ...] = ()
+    scripts: tuple[int, ...] = ()
+
+    def __call__(self, texts: CodePoints) -> Terms:
+        """Extracts the terms of this kind from normalised texts."""
+        scripts = scripts_of(texts)
+        member = np.isin(scripts, self.scripts)
+        if self.sizes:
+            return ngrams(texts, self.sizes, member if self.scripts else None)
+        return runs(texts, np.where(member, scripts, 0), SHORTEST_RUNS)
+
+
+KINDS = {
+    "2-3-grams": TermKind(sizes=(2, 3)),
+    "2-4-grams": TermKind(sizes=(2, 3, 4)),
+    "words": TermKind(scripts=(KANJI, KATAKANA, LATIN)),
+    "kanji words": TermKind(scripts=(KANJI,)),
+    "katakana words": TermKind(scripts=(KATAKANA,)),
+    "Latin words": TermKind(scripts=(LATIN,)),
+    "hiragana runs": TermKind(scripts=(HIRAGANA,)),
+    "kanji": TermKind(sizes=(1,), scripts=(KANJI,)),
 }
-"""Kind -> function that extracts its terms from texts."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -89,8 +89,13 @@ class RunFolder:
 
     @property
     def calibration(self) -> str:
-        """Temperature and threshold."""
+        """Temperature and threshold, and the weights of hybrid scoring."""
         return join(self.path, "calibration.json")
+
+    @property
+    def lexical_model(self) -> str:
+        """The model of the lexical features, of a run with hybrid scoring."""
+        return join(self.path, "lexical.npz")
 
     # The evaluation
 
@@ -118,6 +123,10 @@ class RunFolder:
         """Returns the path of the table of scores per pair; ``part`` is "dev" or "test"."""
         return join(self.path, f"scores_{part}.tsv")
 
+    def neural_scores(self, part: str) -> str:
+        """Returns the path of the scores without the lexical features, of a run with hybrid scoring."""
+        return join(self.path, f"scores_{part}_neural.tsv")
+
     def sweep(self) -> None:
         """Removes checkpoints that a killed process left half-written."""
         sweep(self.checkpoints, r"ckpt-\d+_temp.*|ckpt-\d+\..*\.tempstate.*|checkpoint\.tmp[0-9a-f]+")
@@ -130,6 +139,7 @@ def _names() -> Iterator[str]:
             yield getattr(folder, name).split(os.sep)[0]
     for part in ("dev", "test"):
         yield folder.scores(part)
+        yield folder.neural_scores(part)
 
 
 RUN_FILES = frozenset(_names())

@@ -12,9 +12,9 @@ from scipy.optimize import minimize_scalar
 from checkpoints_tools.common.files import exists
 from checkpoints_tools.common.schema import read_as
 from keras_negaposi.runtime.run_folder import RunFolder
+from keras_negaposi.serving.hybrid import Hybrid, logits_of
 
-SMALLEST = 1e-7
-"""Probabilities are clipped to this distance from 0 and 1 before the logarithm is taken."""
+HYBRID_THRESHOLD = 0.5
 _LOG_RANGE = (-3.0, 3.0)
 """Range of the logarithm of the temperature."""
 
@@ -27,17 +27,34 @@ class Calibration:
         temperature: divides the logits (temperature scaling; Guo et al. 2017, arXiv 1706.04599).
         threshold: B is predicted to come next where the calibrated probability is above it.
         chosen_on: the part on which both were chosen; ``None`` for the defaults.
+        hybrid: how the calibrated probabilities are combined with the lexical features; ``None`` if they are not.
     """
 
     temperature: float = 1.0
     threshold: float = 0.5
     chosen_on: str | None = None
+    hybrid: Hybrid | None = None
+
+    @property
+    def decision_threshold(self) -> float:
+        """The threshold for the run's scores: ``threshold``, or 0.5 for a hybrid, whose bias was fitted."""
+        return HYBRID_THRESHOLD if self.hybrid else self.threshold
 
     def apply(self, probabilities: np.ndarray) -> np.ndarray:
         """Returns the probabilities after temperature scaling, ``float32 [pairs]``."""
         if self.temperature == 1.0:
             return probabilities
-        return (1 / (1 + np.exp(-_logits(probabilities) / self.temperature))).astype(np.float32)
+        return (1 / (1 + np.exp(-logits_of(probabilities) / self.temperature))).astype(np.float32)
+
+
+_Weight = Annotated[float, Meta(ge=-1e6, le=1e6)]
+
+
+@dataclasses.dataclass(frozen=True)
+class _SavedHybrid:
+    neural: _Weight
+    lexical: _Weight
+    bias: _Weight
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +64,7 @@ class _Saved:
     temperature: Annotated[float, Meta(ge=0.01, le=100.0)]
     threshold: Annotated[float, Meta(ge=0.0, le=1.0)]
     chosen_on: Literal["dev"] | None
+    hybrid: _SavedHybrid | None = None
 
 
 def saved_calibration(folder: RunFolder) -> Calibration:
@@ -58,7 +76,8 @@ def saved_calibration(folder: RunFolder) -> Calibration:
     if not exists(folder.calibration):
         return Calibration()
     saved = read_as(_Saved, folder.calibration, "finish the run again with --resume")
-    return Calibration(**dataclasses.asdict(saved))
+    hybrid = Hybrid(**dataclasses.asdict(saved.hybrid)) if saved.hybrid else None
+    return Calibration(saved.temperature, saved.threshold, saved.chosen_on, hybrid)
 
 
 def calibrate(labels: np.ndarray, probabilities: np.ndarray) -> Calibration:
@@ -72,7 +91,7 @@ def calibrate(labels: np.ndarray, probabilities: np.ndarray) -> Calibration:
         labels: ``int [pairs]`` of the dev part.
         probabilities: ``float [pairs]``, as the model returns them.
     """
-    logits = _logits(probabilities)
+    logits = logits_of(probabilities)
 
     def loss(log_temperature: float) -> float:
         signed = np.where(labels == 1, -1.0, 1.0) * logits / np.exp(log_temperature)
@@ -90,8 +109,3 @@ def _best_threshold(labels: np.ndarray, probabilities: np.ndarray) -> float:
     accuracies = np.array([((probabilities > candidate) == (labels == 1)).mean() for candidate in candidates])
     best = candidates[accuracies == accuracies.max()]
     return float(best[np.abs(best - 0.5).argmin()])
-
-
-def _logits(probabilities: np.ndarray) -> np.ndarray:
-    p = np.clip(probabilities.astype(np.float64), SMALLEST, 1 - SMALLEST)
-    return np.log(p) - np.log1p(-p)

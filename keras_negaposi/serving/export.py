@@ -13,9 +13,12 @@ import tf_keras
 from checkpoints_tools.common.files import staged_tree
 from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS, SIDES, Features
 from keras_negaposi.input_pipeline.packing import PairPreprocessor, SeparatePreprocessor, trim
+from keras_negaposi.lexical.graph_ops import LexicalScorer
+from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.modeling.heads.bi_encoder_base import CacheableModel, Side
 from keras_negaposi.runtime.tf_functions import traced
-from keras_negaposi.serving.calibration import SMALLEST, Calibration
+from keras_negaposi.serving.calibration import Calibration
+from keras_negaposi.serving.hybrid import SMALLEST, Hybrid
 from keras_negaposi.serving.signatures import (
     ENCODE_IDS,
     ENCODE_TEXTS,
@@ -39,12 +42,19 @@ class PairScorer(tf.Module):
     functions of every layer, which doubles the time for writing and loading.
     """
 
-    def __init__(self, model: tf_keras.Model, preprocessor: PairPreprocessor, calibration: Calibration) -> None:
+    def __init__(
+        self,
+        model: tf_keras.Model,
+        preprocessor: PairPreprocessor,
+        calibration: Calibration,
+        lexical: LexicalModel | None = None,
+    ) -> None:
         super().__init__()
         self._untracked = SimpleNamespace(model=model)
         self.weights = list(model.variables)
         self._preprocessor = preprocessor
         self._calibration = calibration
+        self._lexical = LexicalScorer(lexical) if lexical else None
         texts = [tf.TensorSpec([None], tf.string, name) for name in PAIR_OF_TEXTS]
         # The attributes are named as the signatures are.
         self.ids = traced(self._score_ids, [preprocessor.layout.signature()])
@@ -70,7 +80,20 @@ class PairScorer(tf.Module):
         # a branch it lets a program without tensorflow_text, such as saved_model_cli, load the SavedModel and run the
         # signature for token ids.
         packed = tf.switch_case(tf.rank(text_a) - 1, [tokenize])
-        return self.ids(dict(zip(names, packed, strict=True)))
+        scored = self.ids(dict(zip(names, packed, strict=True)))
+        hybrid = self._calibration.hybrid
+        if hybrid is None or self._lexical is None:
+            return scored
+        return self._combined(hybrid, scored[PROBABILITIES], self._lexical(text_a, text_b))
+
+    def _combined(self, hybrid: Hybrid, probabilities: tf.Tensor, lexical_logits: tf.Tensor) -> Features:
+        """Combines calibrated probabilities, ``float32 [batch, 2]``, with lexical logits, as `Hybrid.combine`."""
+        p = tf.clip_by_value(tf.cast(probabilities[:, 1], tf.float64), SMALLEST, 1 - SMALLEST)
+        neural_logits = tf.math.log(p) - tf.math.log1p(-p)
+        logits = hybrid.neural * neural_logits + hybrid.lexical * lexical_logits + hybrid.bias
+        combined = tf.cast(tf.sigmoid(logits), tf.float32)
+        label = tf.cast(combined > self._calibration.decision_threshold, tf.int32)
+        return {PROBABILITIES: tf.stack([1 - combined, combined], 1), LABEL: label}
 
     def _score_ids(self, inputs: Features) -> Features:
         return self._calibrated(self.model(inputs, training=False))
@@ -87,8 +110,14 @@ class PairScorer(tf.Module):
 class CacheableScorer(PairScorer):
     """A bi-encoder with its tokenizer and calibration: it also encodes the sides separately and scores them."""
 
-    def __init__(self, model: CacheableModel, preprocessor: SeparatePreprocessor, calibration: Calibration) -> None:
-        super().__init__(model, preprocessor, calibration)
+    def __init__(
+        self,
+        model: CacheableModel,
+        preprocessor: SeparatePreprocessor,
+        calibration: Calibration,
+        lexical: LexicalModel | None = None,
+    ) -> None:
+        super().__init__(model, preprocessor, calibration, lexical)
         self._pack_side = preprocessor.side
 
         # Encode one side, from token ids or from texts.
@@ -126,26 +155,36 @@ class CacheableScorer(PairScorer):
         return self._calibrated(self.model.score(sides["a"], sides["b"]))
 
 
-def _scorer(model: tf_keras.Model, preprocessor: PairPreprocessor, calibration: Calibration) -> PairScorer:
+def _scorer(
+    model: tf_keras.Model, preprocessor: PairPreprocessor, calibration: Calibration, lexical: LexicalModel | None
+) -> PairScorer:
     if not isinstance(model, CacheableModel):
-        return PairScorer(model, preprocessor, calibration)
+        return PairScorer(model, preprocessor, calibration, lexical)
     if not isinstance(preprocessor, SeparatePreprocessor):
         raise TypeError(f"a bi-encoder needs a {SeparatePreprocessor.__name__}")
-    return CacheableScorer(model, preprocessor, calibration)
+    return CacheableScorer(model, preprocessor, calibration, lexical)
 
 
 def _half(spec: tf.TensorSpec) -> tf.TensorSpec:
     return tf.TensorSpec(spec.shape, tf.float16, spec.name) if spec.dtype.is_floating else spec
 
 
-def export(model: tf_keras.Model, preprocessor: PairPreprocessor, calibration: Calibration, path: str) -> None:
+def export(
+    model: tf_keras.Model,
+    preprocessor: PairPreprocessor,
+    calibration: Calibration,
+    path: str,
+    lexical: LexicalModel | None = None,
+) -> None:
     """Writes a SavedModel with these signatures.
 
     - ``serving_default`` takes ``text_a`` and ``text_b``, ``string [batch]`` each. A program that loads the SavedModel
       must import tensorflow_text.
     - ``ids`` takes the inputs of the preprocessor's layout, ``int32 [batch, seq]`` each.
 
-    Both return ``probabilities``, ``float32 [batch, 2]``, and ``label``, ``int32 [batch]``.
+    Both return ``probabilities``, ``float32 [batch, 2]``, and ``label``, ``int32 [batch]``. With a ``lexical`` model,
+    ``serving_default`` returns the hybrid's probabilities. ``ids`` and the signatures below see no characters, so
+    theirs are always purely neural.
 
     A bi-encoder has six more:
 
@@ -155,6 +194,6 @@ def export(model: tf_keras.Model, preprocessor: PairPreprocessor, calibration: C
       ``serving_default``. A single row of A is compared with every row of B.
     - ``score_half`` is ``score`` with B's side in float16.
     """
-    scorer = _scorer(model, preprocessor, calibration)
+    scorer = _scorer(model, preprocessor, calibration, lexical)
     with staged_tree(path) as staging:
         tf.saved_model.save(scorer, staging, signatures=scorer.signatures())

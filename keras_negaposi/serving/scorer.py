@@ -12,7 +12,9 @@ import tensorflow_text  # noqa: F401 - registers the SavedModel's SentencePiece 
 from checkpoints_tools.common.errors import InputError, quoted
 from checkpoints_tools.common.files import exists, join
 from checkpoints_tools.saved_model import PROGRAM, find_signature, load_saved_model
+from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.runtime.run_folder import RunFolder
+from keras_negaposi.serving.calibration import saved_calibration
 from keras_negaposi.serving.signatures import LABEL, PAIR_OF_TEXTS, PROBABILITIES, SCORE_IDS, SCORE_TEXTS
 
 WINDOW = 16
@@ -93,10 +95,19 @@ class Scorer:
 def _score_in_int8(run: str) -> Score:
     from keras_negaposi.serving.int8 import Quantized, run_preprocessor
 
+    folder = RunFolder(run)
+    calibration = saved_calibration(folder)
+    lexical = LexicalModel.load(folder.lexical_model) if calibration.hybrid else None
     preprocessor, score_ids = run_preprocessor(run), Quantized(run, SCORE_IDS)
 
     def score(text_a: tf.Tensor, text_b: tf.Tensor) -> dict[str, np.ndarray]:
         packed = preprocessor.traced(text_a, text_b)
-        return score_ids({name: packed[name] for name in preprocessor.layout.inputs})
+        scored = score_ids({name: packed[name] for name in preprocessor.layout.inputs})
+        if not (calibration.hybrid and lexical):
+            return scored
+        a, b = ([text.decode() for text in side.numpy()] for side in (text_a, text_b))
+        combined = calibration.hybrid.combine(scored[PROBABILITIES][:, 1], lexical.logits_of_texts(a, b))
+        labels = (combined > calibration.decision_threshold).astype(np.int32)
+        return {PROBABILITIES: np.stack([1 - combined, combined], 1), LABEL: labels}
 
     return score

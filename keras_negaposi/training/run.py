@@ -9,12 +9,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 import tf_keras
 
 from checkpoints_tools.common.cli import say
-from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import (
     exists,
     is_remote,
@@ -22,7 +20,6 @@ from checkpoints_tools.common.files import (
     read_bytes,
     write_bytes,
     write_json,
-    write_text,
 )
 from checkpoints_tools.common.gcs import check_read, probe
 from checkpoints_tools.common.progress import duration
@@ -31,10 +28,8 @@ from keras_negaposi.config import TrainConfig
 from keras_negaposi.config.saved import FIX, absolute
 from keras_negaposi.evaluation.evaluate_run import evaluate_finished_run
 from keras_negaposi.evaluation.html_report import RunEvaluation
-from keras_negaposi.evaluation.metrics import chance_loss, score_records
+from keras_negaposi.evaluation.metrics import chance_loss
 from keras_negaposi.evaluation.same_inputs import check_same_checkpoint
-from keras_negaposi.evaluation.score_table import scores_table
-from keras_negaposi.input_pipeline.prepared_data import Inputs
 from keras_negaposi.input_pipeline.record_folder import Records, find_records, metadata_file
 from keras_negaposi.input_pipeline.tfrecords import prepare
 from keras_negaposi.modeling.common import Classifier, float32_copy
@@ -43,10 +38,10 @@ from keras_negaposi.runtime.folder_lock import locked
 from keras_negaposi.runtime.resume import MOVABLE, check_same_data, how_to_resume
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import digests, environment, read_saved
-from keras_negaposi.serving.calibration import Calibration, calibrate
 from keras_negaposi.serving.export import export
 from keras_negaposi.training.data_distribution import check_batch
 from keras_negaposi.training.distillation import soft_targets
+from keras_negaposi.training.final_scores import score_parts
 from keras_negaposi.training.fit import build_for_training, fit
 from keras_negaposi.training.multi_worker import chief_first, explain_lost_workers, is_chief
 from keras_negaposi.training.run_inputs import RunInputs, read_run_inputs
@@ -180,24 +175,6 @@ def _train(job: _Run) -> tuple[tf_keras.Model, Records]:
 def _export(job: _Run, model: tf_keras.Model, records: Records) -> None:
     """Scores and calibrates a float32 copy of the model, and exports it as a SavedModel."""
     trained = float32_copy(model, job.build_model)
-    calibration = score_parts(trained, records, job.read.inputs, job.config.eval_batch_size, job.folder)
-    export(trained, job.read.inputs.preprocessor, calibration, job.folder.saved_model)
-
-
-def score_parts(
-    model: tf_keras.Model, records: Records, inputs: Inputs, batch_size: int, folder: RunFolder
-) -> Calibration:
-    """Scores the dev and test parts, calibrates on ``dev`` if there is one, and writes the calibrated scores."""
-    scores = {
-        part: score_records(model, records, part, batch_size) for part in ("dev", "test") if part in records.counts
-    }
-    if not all(np.isfinite(of_part.probabilities).all() for of_part in scores.values()):
-        raise InputError(
-            f"{folder.path}: the model's probabilities are not finite: the training has diverged; start a new run with "
-            "a lower --learning_rate"
-        )
-    calibration = calibrate(scores["dev"].labels, scores["dev"].probabilities) if "dev" in scores else Calibration()
-    write_json(folder.calibration, dataclasses.asdict(calibration))
-    for part, of_part in scores.items():
-        write_text(folder.scores(part), scores_table(inputs.split.parts[part], of_part.calibrated(calibration)))
-    return calibration
+    inputs = job.read.inputs
+    calibration, lexical = score_parts(trained, records, inputs, job.config, job.folder)
+    export(trained, inputs.preprocessor, calibration, job.folder.saved_model, lexical)

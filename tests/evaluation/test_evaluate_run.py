@@ -127,8 +127,8 @@ def test_shuffled_labels_are_at_chance(plain):
 def test_the_threshold_never_comes_from_the_test_part(plain, tiny, tmp_path):
     """The calibration depends on the dev scores alone and no flag sets it; without a dev part, it is the default."""
     metrics, folder = plain
-    rows = [line.split("\t") for line in (folder / "scores_dev.tsv").read_text().splitlines()[1:]]
-    saved = Calibration(**metrics["calibration"])
+    rows = [line.split("\t") for line in (folder / "scores_dev_neural.tsv").read_text().splitlines()[1:]]
+    saved = Calibration(**metrics["calibration"] | {"hybrid": None})
     assert saved.chosen_on == "dev"
     labels = np.array([int(row[2]) for row in rows])
     calibrated = np.array([float(row[3]) for row in rows])
@@ -138,7 +138,7 @@ def test_the_threshold_never_comes_from_the_test_part(plain, tiny, tmp_path):
     assert again.threshold == pytest.approx(saved.threshold, abs=1e-3)
     assert not [field.name for field in dataclasses.fields(TrainConfig) if "threshold" in field.name]
     other = finish(tiny, tmp_path / "run")
-    assert other["calibration"] == {"temperature": 1.0, "threshold": 0.5, "chosen_on": None}
+    assert other["calibration"] == {"temperature": 1.0, "threshold": 0.5, "chosen_on": None, "hybrid": None}
 
 
 def test_predict_and_the_saved_model_use_the_calibration(plain, corpus, tmp_path):
@@ -302,6 +302,8 @@ def test_evaluate_finished_run_returns_the_figures(plain):
     # Without any baseline, as where no text has two characters.
     assessment = dataclasses.replace(result.assessment, baselines={})
     alone = dataclasses.replace(result, assessment=assessment, warnings=find_warnings(assessment))
-    assert verdict(assessment, []).endswith("test pairs of unseen documents; no warnings")
+    not_hybrid = dataclasses.replace(assessment, contributions=None)
+    assert verdict(not_hybrid, []).endswith("test pairs of unseen documents; no warnings")
+    assert "(hybrid; the model alone " in verdict(assessment, [])
     assert "the trained model" in render_report(alone) and describe(assessment, "sentence", []).endswith("sentence")
     assert summarize([alone])["grouped"]["tfidf_cosine"] is None

@@ -1,0 +1,125 @@
+"""Logistic regression on the lexical features: fitted, stored with a run, and applied again."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from checkpoints_tools.common.errors import InputError
+from checkpoints_tools.common.files import read_bytes, write_bytes
+from keras_negaposi.data.pairs import Pair
+from keras_negaposi.lexical.features import feature_names, lexical_features
+from keras_negaposi.lexical.ngrams import BUCKETS
+from keras_negaposi.lexical.vocabulary import KINDS, PageFrequencies
+
+INVERSE_REGULARIZATION = 0.1
+"""``C`` of the logistic regression, chosen by cross-validation on training pairs."""
+FIX = "finish the run again with --resume"
+
+
+@dataclasses.dataclass(frozen=True)
+class LexicalModel:
+    """A linear model on standardised lexical features.
+
+    Attributes:
+        frequencies: page frequencies of the corpus.
+        mean: mean of each feature on the training pairs, ``float64 [features]``.
+        scale: standard deviation of each feature, ``float64 [features]``.
+        coefficients: weight of each standardised feature, ``float64 [features]``.
+        intercept: logit where all features have their mean.
+    """
+
+    frequencies: PageFrequencies
+    mean: np.ndarray
+    scale: np.ndarray
+    coefficients: np.ndarray
+    intercept: float
+
+    @classmethod
+    def fit(cls, texts: Mapping[str, str], train: Sequence[Pair]) -> LexicalModel:
+        """Fits the model to labelled pairs.
+
+        Args:
+            texts: title -> text of the whole corpus, whose page frequencies are counted. They need no labels.
+            train: the training pairs.
+        """
+        frequencies = PageFrequencies.of(texts.values())
+        features = features_of_pairs(frequencies, texts, train)
+        scaler = StandardScaler().fit(features)
+        regression = LogisticRegression(max_iter=2000, C=INVERSE_REGULARIZATION)
+        regression.fit(scaler.transform(features), [pair.label for pair in train])
+        return cls(frequencies, scaler.mean_, scaler.scale_, regression.coef_[0], float(regression.intercept_[0]))
+
+    def logits(self, texts: Mapping[str, str], pairs: Sequence[Pair]) -> np.ndarray:
+        """Scores pairs of titles, ``float64 [pairs]``; above 0, B is predicted to come next."""
+        return self._logits(features_of_pairs(self.frequencies, texts, pairs))
+
+    def logits_of_texts(self, text_a: Sequence[str], text_b: Sequence[str]) -> np.ndarray:
+        """Scores pairs of texts, ``float64 [pairs]``."""
+        first, second = np.arange(len(text_a)), np.arange(len(text_a), 2 * len(text_a))
+        return self._logits(lexical_features(self.frequencies, [*text_a, *text_b], first, second)[1])
+
+    def _logits(self, features: np.ndarray) -> np.ndarray:
+        return ((features - self.mean) / self.scale) @ self.coefficients + self.intercept
+
+    def save(self, path: str) -> None:
+        """Writes the model as a compressed ``.npz`` file; page frequencies are stored sparsely."""
+        arrays: dict[str, np.ndarray] = {
+            "features": np.array(feature_names()),
+            "pages": np.array(self.frequencies.pages),
+            "mean": self.mean,
+            "scale": self.scale,
+            "coefficients": self.coefficients,
+            "intercept": np.array(self.intercept),
+        }
+        for number, kind in enumerate(KINDS):
+            buckets = np.flatnonzero(self.frequencies.counts[kind])
+            arrays[f"buckets_{number}"] = buckets.astype(np.int32)
+            arrays[f"counts_{number}"] = self.frequencies.counts[kind][buckets]
+        content = io.BytesIO()
+        np.savez_compressed(content, allow_pickle=False, **arrays)
+        write_bytes(path, content.getvalue())
+
+    @classmethod
+    def load(cls, path: str) -> LexicalModel:
+        """Reads what `save` has written.
+
+        Raises:
+            InputError: the file is missing, damaged or another version's; the message names it.
+        """
+        content = read_bytes(path)
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as file:
+                arrays = dict(file)
+            known = arrays["features"].tolist() == feature_names()
+            counts = {}
+            for number, kind in enumerate(KINDS):
+                counts[kind] = np.zeros(BUCKETS, np.float32)
+                counts[kind][arrays[f"buckets_{number}"]] = arrays[f"counts_{number}"]
+            mean, scale, coefficients = (
+                arrays[name].astype(np.float64).reshape(-1) for name in ("mean", "scale", "coefficients")
+            )
+            pages, intercept = int(arrays["pages"]), float(arrays["intercept"])
+            finite = all(
+                np.isfinite(column).all()
+                for column in [mean, scale, coefficients, *counts.values(), np.array(intercept)]
+            )
+        except Exception as error:  # a damaged .npz can raise anything
+            raise InputError(f"{path}: damaged ({type(error).__name__}); {FIX}") from None
+        if not known or any(len(column) != len(feature_names()) for column in (mean, scale, coefficients)):
+            raise InputError(f"{path}: holds other lexical features than this version computes; {FIX}")
+        if not finite or pages < 0 or (scale <= 0).any():
+            raise InputError(f"{path}: holds values that no model has; {FIX}")
+        return cls(PageFrequencies(pages, counts), mean, scale, coefficients, intercept)
+
+
+def features_of_pairs(frequencies: PageFrequencies, texts: Mapping[str, str], pairs: Sequence[Pair]) -> np.ndarray:
+    """Computes the lexical features of pairs of titles, ``float32 [pairs, features]``."""
+    numbers = {title: number for number, title in enumerate(sorted({t for pair in pairs for t in (pair.a, pair.b)}))}
+    ends = np.array([[numbers[pair.a], numbers[pair.b]] for pair in pairs], np.int64).reshape(-1, 2)
+    return lexical_features(frequencies, [texts[title] for title in numbers], *ends.T)[1]

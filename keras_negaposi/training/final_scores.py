@@ -1,0 +1,91 @@
+"""The scores of a trained model: calibrated, combined with lexical features, and written."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import tf_keras
+
+from checkpoints_tools.common.errors import InputError
+from checkpoints_tools.common.files import write_json, write_text
+from keras_negaposi.config import TrainConfig
+from keras_negaposi.evaluation.metrics import Scores, score_records
+from keras_negaposi.evaluation.score_table import scores_table
+from keras_negaposi.input_pipeline.prepared_data import Inputs
+from keras_negaposi.input_pipeline.record_folder import Records
+from keras_negaposi.lexical.model import LexicalModel
+from keras_negaposi.runtime.run_folder import RunFolder
+from keras_negaposi.serving.calibration import Calibration, calibrate
+from keras_negaposi.serving.hybrid import fit_hybrid
+
+
+def score_parts(
+    model: tf_keras.Model, records: Records, inputs: Inputs, config: TrainConfig, folder: RunFolder
+) -> tuple[Calibration, LexicalModel | None]:
+    """Scores the dev and test parts, calibrates on ``dev`` if there is one, and writes the final scores.
+
+    Returns:
+        The calibration, and the lexical model if the final scores combine it with the model.
+
+    Raises:
+        InputError: the training has diverged.
+    """
+    # 1. Score both parts with the model.
+    parts = [part for part in ("dev", "test") if part in records.counts]
+    scores: dict[str, Scores] = {part: score_records(model, records, part, config.eval_batch_size) for part in parts}
+    if not all(np.isfinite(of_part.probabilities).all() for of_part in scores.values()):
+        raise InputError(
+            f"{folder.path}: the model's probabilities are not finite: the training has diverged; start a new run with "
+            "a lower --learning_rate"
+        )
+
+    # 2. Calibrate the model alone.
+    calibration = calibrate(scores["dev"].labels, scores["dev"].probabilities) if "dev" in scores else Calibration()
+    scores = {part: of_part.calibrated(calibration) for part, of_part in scores.items()}
+
+    # 3. Combine it with lexical features.
+    lexical = None
+    if config.hybrid and "dev" in scores:
+        neural_scores = scores
+        calibration, lexical, scores = _combine(calibration, neural_scores, inputs)
+        if lexical:
+            lexical.save(folder.lexical_model)
+            for part, of_part in neural_scores.items():
+                write_text(folder.neural_scores(part), scores_table(inputs.split.parts[part], of_part))
+
+    # 4. Write the final scores.
+    write_json(folder.calibration, dataclasses.asdict(calibration))
+    for part, of_part in scores.items():
+        write_text(folder.scores(part), scores_table(inputs.split.parts[part], of_part))
+    return calibration, lexical
+
+
+def _combine(
+    calibration: Calibration, scores: dict[str, Scores], inputs: Inputs
+) -> tuple[Calibration, LexicalModel | None, dict[str, Scores]]:
+    """Combines calibrated scores with lexical features.
+
+    The lexical model is fitted on the training pairs, the combination on the dev pairs. Neither the model nor the
+    lexical model was trained on these, and the test part is not looked at.
+
+    Returns:
+        The calibration with the combination, the lexical model, and the combined scores; the scores as they were, and
+        no lexical model, if all dev pairs have the same label.
+    """
+    texts, parts = inputs.data.texts, inputs.split.parts
+    lexical = LexicalModel.fit(texts, parts["train"])
+    logits = {part: lexical.logits(texts, parts[part]) for part in scores}
+    hybrid = fit_hybrid(scores["dev"].labels, scores["dev"].probabilities, logits["dev"])
+    if hybrid is None:
+        return calibration, None, scores
+    calibration = dataclasses.replace(calibration, hybrid=hybrid)
+    combined = {
+        part: dataclasses.replace(
+            of_part,
+            probabilities=hybrid.combine(of_part.probabilities, logits[part]),
+            threshold=calibration.decision_threshold,
+        )
+        for part, of_part in scores.items()
+    }
+    return calibration, lexical, combined

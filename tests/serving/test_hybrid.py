@@ -1,0 +1,188 @@
+"""Hybrid scoring: fitted where neither part was trained, and the same in a run's scores, its SavedModel and int8."""
+
+import dataclasses
+import json
+import random
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from sklearn.linear_model import LogisticRegression
+
+from checkpoints_tools.common.tables import read_rows
+from keras_negaposi.config import TrainConfig
+from keras_negaposi.data.documents import Documents
+from keras_negaposi.data.splits import read_split
+from keras_negaposi.evaluation.metrics import Scores
+from keras_negaposi.input_pipeline.prepared_data import read_inputs
+from keras_negaposi.input_pipeline.tokenizer import Tokenizer
+from keras_negaposi.lexical.model import LexicalModel
+from keras_negaposi.runtime.run_folder import RunFolder
+from keras_negaposi.serving.calibration import saved_calibration
+from keras_negaposi.serving.hybrid import Hybrid, fit_hybrid
+from keras_negaposi.serving.scorer import Scorer
+from keras_negaposi.training.final_scores import _combine
+from keras_negaposi.training.run import run
+
+OPTIONS = {"split": "grouped", "dev_share": 0.3, "num_train_epochs": 1.0, "train_batch_size": 16, "max_seq_length": 30}
+OPTIONS |= {"precision": "float32", "rank_queries": 0, "learning_rate": 0.002}
+ODD = ["", "\u3000", "ﾀﾜｰ", "\ufeffabc", "\0x", "𠮷野家", "e\u0301", "りんごを買う。" * 40]
+
+
+@pytest.fixture(scope="module", params=["pair", "vector"])
+def finished(request, tiny, tmp_path_factory):
+    folder = RunFolder(str(tmp_path_factory.mktemp("hybrid") / "run"))
+    run(TrainConfig(**tiny.flags | OPTIONS, head=request.param, output_dir=folder.path))
+    return folder
+
+
+def probabilities_in(path):
+    with open(path, encoding="utf-8", newline="") as file:
+        return np.array([float(row[3]) for row in list(read_rows(file.read()))[1:]])
+
+
+def texts_of_pairs(finished, corpus, part):
+    pairs = read_split(finished.split)[part]
+    return pairs, [corpus[pair.a] for pair in pairs], [corpus[pair.b] for pair in pairs]
+
+
+def test_a_runs_scores_are_the_combination(finished, corpus):
+    hybrid, lexical = saved_calibration(finished).hybrid, LexicalModel.load(finished.lexical_model)
+    for part in ("dev", "test"):
+        pairs, text_a, text_b = texts_of_pairs(finished, corpus, part)
+        neural = probabilities_in(finished.neural_scores(part))
+        combined = hybrid.combine(neural, lexical.logits(corpus, pairs))
+        np.testing.assert_allclose(probabilities_in(finished.scores(part)), combined, atol=1e-5)
+        np.testing.assert_allclose(lexical.logits_of_texts(text_a, text_b), lexical.logits(corpus, pairs))
+        assert np.abs(combined - neural).max() > 0.01
+
+
+def test_the_combination_comes_from_the_dev_part_alone(finished, corpus):
+    saved, lexical = saved_calibration(finished).hybrid, LexicalModel.load(finished.lexical_model)
+    pairs = read_split(finished.split)["dev"]
+    labels = np.array([pair.label for pair in pairs])
+    again = fit_hybrid(labels, probabilities_in(finished.neural_scores("dev")), lexical.logits(corpus, pairs))
+    np.testing.assert_allclose(dataclasses.astuple(again), dataclasses.astuple(saved), rtol=1e-2, atol=1e-3)
+
+
+def test_the_saved_model_gives_the_runs_scores(finished, corpus):
+    _, text_a, text_b = texts_of_pairs(finished, corpus, "test")
+    probabilities, labels = Scorer(finished.path).score(text_a, text_b)
+    np.testing.assert_allclose(probabilities, probabilities_in(finished.scores("test")), atol=1e-5)
+    assert labels.tolist() == (probabilities > 0.5).astype(int).tolist()
+
+
+def test_the_saved_model_equals_python_for_odd_texts(finished, corpus):
+    rng = random.Random(0)
+    texts = [
+        rng.choice(ODD) + "".join(rng.choices("りんごみかん電車abc。、 です", k=rng.randrange(40))) for _ in range(5000)
+    ]
+    text_a, text_b = texts[:2500], texts[2500:]
+    loaded = tf.saved_model.load(finished.saved_model)
+    lexical, hybrid = LexicalModel.load(finished.lexical_model), saved_calibration(finished).hybrid
+    scored = loaded.signatures["serving_default"](text_a=tf.constant(text_a), text_b=tf.constant(text_b))
+    combined = scored["probabilities"][:, 1].numpy()
+    config = TrainConfig(**json.loads(open(finished.config, encoding="utf-8").read())["config"])
+    inputs = read_inputs(config, Tokenizer(config.model_file, config.vocab_file), config.layout)
+    # The other signature sees no characters, so it is purely neural.
+    packed = inputs.preprocessor(tf.constant(text_a), tf.constant(text_b))
+    ids = loaded.signatures["ids"](**{name: packed[name] for name in inputs.preprocessor.layout.inputs})
+    np.testing.assert_allclose(
+        hybrid.combine(ids["probabilities"][:, 1].numpy(), lexical.logits_of_texts(text_a, text_b)), combined, atol=1e-5
+    )
+
+
+def test_int8_is_combined_too(finished, corpus):
+    _, text_a, text_b = texts_of_pairs(finished, corpus, "test")
+    exact, _ = Scorer(finished.path).score(text_a, text_b)
+    rounded, labels = Scorer(finished.path, "int8").score(text_a, text_b)
+    np.testing.assert_allclose(rounded, exact, atol=0.1)
+    assert labels.tolist() == (rounded > 0.5).astype(int).tolist()
+
+
+def test_the_report_names_what_each_part_contributes(finished):
+    metrics = json.loads(open(finished.metrics, encoding="utf-8").read())
+    assert metrics["contributions"].keys() == {"trained model", "lexical features", "hybrid"}
+    assert metrics["contributions"]["hybrid"]["accuracy"]["value"] == metrics["eval_accuracy"]
+    assert metrics["calibration"]["hybrid"].keys() == {"neural", "lexical", "bias"}
+    assert "hybrid; the model alone" in metrics["verdict"]
+    assert "What each part contributes" in open(finished.report, encoding="utf-8").read()
+
+
+def test_dev_is_held_out_of_both_parts(finished):
+    split = read_split(finished.split)
+    document = Documents(TrainConfig.group_pattern)
+    documents = {
+        part: {document(title) for pair in pairs for title in (pair.a, pair.b)} for part, pairs in split.items()
+    }
+    assert not documents["train"] & documents["dev"] and not documents["test"] & documents["dev"]
+
+
+def test_a_run_can_do_without(tiny, tmp_path):
+    folder = RunFolder(str(tmp_path / "run"))
+    run(TrainConfig(**tiny.flags | OPTIONS, hybrid=False, output_dir=folder.path))
+    assert saved_calibration(folder).hybrid is None and not (tmp_path / "run/lexical.npz").exists()
+    metrics = json.loads((tmp_path / "run/metrics.json").read_text(encoding="utf-8"))
+    assert metrics["contributions"] is None and "hybrid" not in metrics["verdict"]
+
+
+@pytest.fixture(scope="module")
+def inputs(tiny):
+    config = TrainConfig(**tiny.flags | OPTIONS, output_dir="unused")
+    return read_inputs(config, Tokenizer(config.model_file, config.vocab_file), config.layout)
+
+
+def scores_of(inputs, probability):
+    """Scores of the dev and test parts; ``probability`` maps a label to a probability."""
+    labels = {part: np.array([pair.label for pair in inputs.split.parts[part]]) for part in ("dev", "test")}
+    return {
+        part: Scores(of_part, np.array([probability(label) for label in of_part])) for part, of_part in labels.items()
+    }
+
+
+def test_a_model_that_memorised_its_training_pairs_gets_no_weight(inputs):
+    """On training pairs it is always correct; fitted on those, it would get nearly all the weight."""
+    rng = random.Random(0)
+    calibration, _, _ = _combine(
+        saved_calibration(RunFolder("none")), scores_of(inputs, lambda _: rng.random()), inputs
+    )
+    train = inputs.split.parts["train"]
+    labels = np.array([pair.label for pair in train])
+    lexical = LexicalModel.fit(inputs.data.texts, train).logits(inputs.data.texts, train)
+    leaked = fit_hybrid(labels, np.where(labels == 1, 0.99, 0.01), lexical)
+    assert abs(calibration.hybrid.neural) < 0.3 < 0.7 < leaked.neural
+    assert calibration.hybrid.lexical > 3 * abs(calibration.hybrid.neural)
+
+
+def test_nothing_depends_on_test_labels(inputs):
+    exchanged = [dataclasses.replace(pair, label=1 - pair.label) for pair in inputs.split.parts["test"]]
+    split = dataclasses.replace(inputs.split, parts=inputs.split.parts | {"test": exchanged})
+    others = dataclasses.replace(inputs, split=split)
+    scores = scores_of(inputs, lambda label: 0.3 + 0.4 * label)
+    (first, lexical, _), (second, other, _) = (
+        _combine(saved_calibration(RunFolder("none")), scores, i) for i in (inputs, others)
+    )
+    assert first == second
+    np.testing.assert_array_equal(lexical.coefficients, other.coefficients)
+    for kind, counts in lexical.frequencies.counts.items():
+        np.testing.assert_array_equal(counts, other.frequencies.counts[kind])
+
+
+def test_fitting():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 400)
+    neural, lexical = (rng.normal(2 * labels - 1, 1.5) for _ in range(2))
+    probabilities = 1 / (1 + np.exp(-neural))
+    hybrid = fit_hybrid(labels, probabilities, lexical)
+    wanted = LogisticRegression().fit(np.column_stack([neural, lexical]), labels)
+    np.testing.assert_allclose(
+        [hybrid.neural, hybrid.lexical, hybrid.bias], [*wanted.coef_[0], *wanted.intercept_], atol=1e-3
+    )
+    combined = hybrid.combine(probabilities, lexical)
+    accuracy = ((combined > 0.5) == labels).mean()
+    assert accuracy > max(((neural > 0) == labels).mean(), ((lexical > 0) == labels).mean())
+    assert np.isfinite(Hybrid(1.0, 1.0, 0.0).combine(np.array([0.0, 1.0]), np.array([-50.0, 50.0]))).all()
+
+
+def test_pairs_of_one_class_cannot_be_fitted():
+    assert fit_hybrid(np.ones(3, int), np.full(3, 0.5), np.zeros(3)) is None
