@@ -130,10 +130,13 @@ def _meaning(assessment: Assessment) -> Iterator[str]:
         )
     error = assessment.figures["ece"].value
     if error > POORLY_CALIBRATED:
-        yield (
-            f"Predicted probabilities are off by {percent(error)} on average; --dev_share 0.1 reserves pairs to "
-            "calibrate them on."
+        has_dev = assessment.calibration.chosen_on is not None
+        fix = (
+            "a larger --dev_share calibrates them better"
+            if has_dev
+            else "--dev_share 0.1 reserves pairs to calibrate on"
         )
+        yield f"Predicted probabilities are off by {percent(error)} on average; {fix}."
 
 
 def percent(value: float) -> str:

@@ -66,7 +66,7 @@ def test_every_flag_is_one_of_ours():
 
 
 def test_every_module_is_there():
-    modules = set(re.findall(r"python -m ((?:keras_negaposi|checkpoints_tools)[a-z_.]*)", all_documents()))
+    modules = set(re.findall(r"python -m ((?:keras_negaposi|checkpoints_tools)(?:[.][a-z_]+)*)", all_documents()))
     assert "keras_negaposi.train" in modules
     for name in modules:
         assert importlib.util.find_spec(name), name
