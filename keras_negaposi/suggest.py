@@ -26,8 +26,8 @@ from checkpoints_tools.common.streams import standard_output
 from keras_negaposi.config import SuggestConfig
 
 
-def suggest(arguments: argparse.Namespace) -> None:
-    """Ranks the pages and prints the answer."""
+def suggest(arguments: argparse.Namespace) -> int:
+    """Ranks the pages, prints the answer, and returns the exit code that was required."""
     given = given_flags(SuggestConfig, arguments)
     config = make_config(SuggestConfig, given)
     if config.title is not None and config.text is not None:
@@ -41,9 +41,10 @@ def suggest(arguments: argparse.Namespace) -> None:
         standard_output("--html")
     from keras_negaposi.retrieval import suggest
 
-    result = suggest.suggest(arguments.index, config)
-    if result:
-        say(result)
+    answer = suggest.suggest(arguments.index, config)
+    if answer.text:
+        say(answer.text)
+    return 1 if config.fail_on_warning and answer.warning else 0
 
 
 def main(argv: list[str] | None = None) -> int:

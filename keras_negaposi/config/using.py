@@ -138,6 +138,11 @@ class SuggestConfig:
     html: str | None = path_option(
         None, "file for a web page of the suggestions for --title or --text, or for all pages", heading=OUTPUT
     )
+    fail_on_warning: bool = option(
+        False,
+        "exit with code 1 if the run did not beat its baselines, so that suggestions are of little use",
+        heading=SCRIPTS,
+    )
     run: str | None = path_option(None, "folder of the run that made the index (default: where it was then)")
     negaposi: str | None = path_option(
         None,

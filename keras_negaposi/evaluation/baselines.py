@@ -17,6 +17,7 @@ from keras_negaposi.config.heads import JOINT
 from keras_negaposi.config.saved import absolute
 from keras_negaposi.data.documents import documents_of
 from keras_negaposi.data.pairs import Pair
+from keras_negaposi.evaluation.baseline_comparison import EMBEDDING_COSINE, LINEAR_PROBE, display_name
 from keras_negaposi.evaluation.bootstrap import Interval, Predictions, accuracy, document_weights, interval
 from keras_negaposi.evaluation.figures_folder import check_only
 from keras_negaposi.evaluation.figures_json import write_figures
@@ -29,14 +30,6 @@ from keras_negaposi.runtime.folder_lock import locked
 METRICS, VECTORS = "baseline_metrics.json", "vectors.npz"
 NOT_COMPARED = ("output_dir", "embedding_cache", "encode_batch_size", "precision")
 """Options that a repeated call may change: the results still are those of the same baselines on the same data."""
-LINEAR_PROBE, EMBEDDING_COSINE = "frozen encoder", "frozen cosine"
-"""Keys in ``metrics.json`` and ``baseline_metrics.json``, which keep their first names; see `display_name`."""
-_DISPLAY_NAMES = {LINEAR_PROBE: "linear probe", EMBEDDING_COSINE: "embedding cosine"}
-
-
-def display_name(name: str) -> str:
-    """Returns how texts for readers call the baseline with the key ``name``."""
-    return _DISPLAY_NAMES.get(name, name)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,6 +15,7 @@ from keras_negaposi.config import BaselineConfig, TrainConfig
 from keras_negaposi.data.documents import documents_of
 from keras_negaposi.data.pairs import Pair, read_pairs
 from keras_negaposi.data.splits import read_split
+from keras_negaposi.evaluation.baseline_comparison import LEXICAL, MODEL_ALONE
 from keras_negaposi.evaluation.baselines import score_baselines
 from keras_negaposi.evaluation.bootstrap import (
     Interval,
@@ -33,14 +34,14 @@ from keras_negaposi.evaluation.metrics import SEED, Scores
 from keras_negaposi.evaluation.ranking import Ranking, RankingOptions, rank
 from keras_negaposi.evaluation.same_inputs import check_same_checkpoint, check_same_inputs, check_titles
 from keras_negaposi.evaluation.score_table import read_scores
-from keras_negaposi.evaluation.text_baselines import LEXICAL
 from keras_negaposi.modeling.pretrained import read_pretrained
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import check_single, saved_options
 from keras_negaposi.serving.calibration import Calibration, saved_calibration
 from keras_negaposi.serving.scorer import Scorer
 
-MODEL_ALONE, HYBRID = "trained model", "hybrid"
+HYBRID = "hybrid"
+"""Key of both parts together in the ``contributions`` of ``metrics.json``; the others are those of the parts."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,8 +10,8 @@ from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import read_json, write_text
 from checkpoints_tools.common.schema import checked
 from keras_negaposi.config.saved import FIX
-from keras_negaposi.evaluation.baselines import display_name
-from keras_negaposi.evaluation.credibility import MODEL_ALONE, Assessment, assess, read_finished_run
+from keras_negaposi.evaluation.baseline_comparison import MODEL_ALONE, display_name
+from keras_negaposi.evaluation.credibility import Assessment, assess, read_finished_run
 from keras_negaposi.evaluation.figures_json import read_history
 from keras_negaposi.evaluation.html_report import RunEvaluation, render_report
 from keras_negaposi.evaluation.metrics import evaluate, write_evaluation

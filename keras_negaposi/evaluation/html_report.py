@@ -11,13 +11,19 @@ import numpy as np
 from markupsafe import Markup
 
 from keras_negaposi.evaluation import plots
-from keras_negaposi.evaluation.baselines import EMBEDDING_COSINE, LINEAR_PROBE, display_name
+from keras_negaposi.evaluation.baseline_comparison import (
+    COSINE,
+    EMBEDDING_COSINE,
+    LEXICAL,
+    LINEAR_PROBE,
+    MODEL_ALONE,
+    display_name,
+)
 from keras_negaposi.evaluation.bootstrap import Interval
-from keras_negaposi.evaluation.credibility import HYBRID, MODEL_ALONE, Assessment, FinishedRun
+from keras_negaposi.evaluation.credibility import HYBRID, Assessment, FinishedRun
 from keras_negaposi.evaluation.figures_json import Point
 from keras_negaposi.evaluation.metrics import Evaluation
-from keras_negaposi.evaluation.text_baselines import LEXICAL
-from keras_negaposi.evaluation.verdict import COSINE, chance, percent
+from keras_negaposi.evaluation.verdict import chance, percent
 from keras_negaposi.input_pipeline.packing import PREPROCESSORS
 from keras_negaposi.input_pipeline.tokenizer import Tokenizer
 from keras_negaposi.runtime.html import render

@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from keras_negaposi.data.pairs import Pair
 from keras_negaposi.data.tfidf import NGrams
+from keras_negaposi.evaluation.baseline_comparison import COSINE, LEXICAL
 from keras_negaposi.lexical.model import LexicalModel
 
 INVERSE_REGULARIZATION = 0.01
@@ -59,13 +60,12 @@ def lexical(texts: Texts, train: Sequence[Pair], test: Sequence[Pair]) -> np.nda
     return 1 / (1 + np.exp(-LexicalModel.fit(texts, train).logits(texts, test)))
 
 
-LEXICAL = "lexical features"
 TRIVIAL: dict[str, Trivial] = {
     "majority": majority,
     "A only": a_only,
     "B only": b_only,
     "lengths only": lengths_only,
-    "TF-IDF cosine": tfidf_cosine,
+    COSINE: tfidf_cosine,
     LEXICAL: lexical,
 }
 

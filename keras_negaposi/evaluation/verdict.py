@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from keras_negaposi.evaluation.baselines import EMBEDDING_COSINE, LINEAR_PROBE, display_name
-from keras_negaposi.evaluation.credibility import MODEL_ALONE, Assessment
+from keras_negaposi.evaluation.baseline_comparison import MODEL_ALONE, STRONG_BASELINES, display_name, is_beaten
+from keras_negaposi.evaluation.credibility import Assessment
 from keras_negaposi.evaluation.leakage_audit import NEAR_TEXT, SAME_TEXT
-from keras_negaposi.evaluation.text_baselines import LEXICAL
 
-COSINE = "TF-IDF cosine"
-STRONG_BASELINES = (COSINE, LEXICAL, LINEAR_PROBE, EMBEDDING_COSINE)
-"""Baselines that a useful model must beat; the others only show whether one side or the lengths reveal the label."""
-SIGNIFICANCE_LEVEL = 0.05
 MOST_TIED = 0.5
 """A larger share of pairs with one and the same score means that the model hardly tells pairs apart."""
 MUCH_SEEN = 0.05
@@ -94,8 +89,7 @@ def _baselines(assessment: Assessment) -> Iterator[str]:
         if not (baseline := assessment.baselines.get(name)):
             continue
         test = baseline.mcnemar
-        ahead = test.first_alone > test.second_alone
-        if not ahead or test.p_value >= SIGNIFICANCE_LEVEL:
+        if not is_beaten(test.first_alone, test.second_alone, test.p_value):
             yield (
                 f"The model does not significantly beat the {display_name(name)} (accuracy "
                 f"{baseline.accuracy.percent()}). Pairs that only the model gets correct: {test.first_alone:,}; only "

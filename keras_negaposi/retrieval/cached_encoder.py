@@ -53,7 +53,7 @@ class CachedScorer:
     def __init__(self, run: str, precision: str = "float32") -> None:
         self.config = saved_config(run)
         self.head = str(self.config.get("head", "pair"))
-        self._run = run
+        self.run = run
         if not is_cacheable(self.head):
             heads = ", ".join(name for name in HEADS if is_cacheable(name))
             raise InputError(
@@ -65,10 +65,10 @@ class CachedScorer:
 
     @functools.cached_property
     def _loaded(self) -> tf.Module:
-        return load_saved_model(RunFolder(self._run).saved_model)
+        return load_saved_model(RunFolder(self.run).saved_model)
 
     def _signature(self, name: str) -> Callable[..., dict[str, tf.Tensor]]:
-        return find_signature(self._loaded, name, RunFolder(self._run).saved_model)
+        return find_signature(self._loaded, name, RunFolder(self.run).saved_model)
 
     def prepare(self, side: str) -> EncodeSide:
         """Loads the function that encodes a side; later calls return the same function.
@@ -78,7 +78,7 @@ class CachedScorer:
         """
         if side not in self._encoders:
             in_int8 = self._precision == "int8"
-            self._encoders[side] = _load_in_int8(self._run, side) if in_int8 else self._load_in_float32(side)
+            self._encoders[side] = _load_in_int8(self.run, side) if in_int8 else self._load_in_float32(side)
         return self._encoders[side]
 
     def _load_in_float32(self, side: str) -> EncodeSide:
@@ -87,10 +87,10 @@ class CachedScorer:
 
     def fingerprint(self, dtype: str, precision: str = "float32") -> dict[str, str]:
         """Returns everything on which the tensors in an index depend, by the name to print where it differs."""
-        folder = RunFolder(self._run)
+        folder = RunFolder(self.run)
         tokenizer = read_bytes(folder.sentencepiece_model) + read_bytes(folder.vocabulary)
         # Options that the run's version did not have yet count as None, not as today's defaults.
-        saved = read_saved(self._run).config
+        saved = read_saved(self.run).config
         options = {name: str(saved.get(name)) for name in OPTIONS_IN_FINGERPRINT}
         return {
             "weights": read_digest(folder.weights).hex()[:16],

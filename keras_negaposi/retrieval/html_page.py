@@ -9,7 +9,10 @@ from keras_negaposi.runtime.html import render, visible
 
 
 def render_page(
-    texts: Mapping[str, str], suggested: Mapping[str, Sequence[Suggestion]], links: set[tuple[str, str]]
+    texts: Mapping[str, str],
+    suggested: Mapping[str, Sequence[Suggestion]],
+    links: set[tuple[str, str]],
+    warning: str = "",
 ) -> str:
     """Returns the HTML page.
 
@@ -17,6 +20,7 @@ def render_page(
         texts: by title, of all titles that occur.
         suggested: suggestions by the title of A.
         links: (a, b) where B is known to come next after A; these pairs are marked.
+        warning: shown above the suggestions, if it is not empty.
     """
     # The pages that have suggestions come first, so that both lists have the same positions.
     titles = dict.fromkeys(suggested)
@@ -29,4 +33,4 @@ def render_page(
             for title, suggestions in suggested.items()
         ],
     }
-    return render("keras_negaposi.retrieval", "page.html", count=f"{len(suggested):,}", data=data)
+    return render("keras_negaposi.retrieval", "page.html", count=f"{len(suggested):,}", data=data, warning=warning)

@@ -16,6 +16,7 @@ from keras_negaposi.config import SuggestConfig
 from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.pairs import read_links
 from keras_negaposi.data.texts import check_text
+from keras_negaposi.evaluation.baseline_comparison import unbeaten_baselines
 from keras_negaposi.retrieval.html_page import render_page
 from keras_negaposi.retrieval.link_formats import LINKS
 from keras_negaposi.retrieval.search import Index, Suggestion
@@ -53,6 +54,7 @@ class Request:
         documents: finds the document in a title.
         least: pages that are less probable are not suggested.
         reranker: sorts the best pages; ``None`` if they stay in the index's order.
+        warning: why the suggestions may be of little use; empty if nothing is known against them.
     """
 
     queries: list[Query]
@@ -60,10 +62,19 @@ class Request:
     documents: Documents
     least: float
     reranker: Scorer | None
+    warning: str = ""
 
 
-def suggest(path: str, config: SuggestConfig) -> str:
-    """Suggests pages for ``--title`` or ``--text`` and returns them as text; writes the file of ``--html``.
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """The suggestions as text, empty if they are for all pages, and `Request.warning`."""
+
+    text: str
+    warning: str
+
+
+def suggest(path: str, config: SuggestConfig) -> Answer:
+    """Suggests pages for ``--title`` or ``--text``; writes the file of ``--html``.
 
     Raises:
         InputError: the index, its model, a title or the text cannot be used.
@@ -72,7 +83,9 @@ def suggest(path: str, config: SuggestConfig) -> str:
     request = resolve(index, config)
     ranked = compute(index, request, config)
     kept = {position: filter_ranked(suggestions, request, config) for position, suggestions in ranked}
-    return render(index, request, [kept[position] for position in sorted(kept)], config)
+    if request.warning:
+        logger.warning("%s", request.warning)
+    return Answer(render(index, request, [kept[position] for position in sorted(kept)], config), request.warning)
 
 
 def resolve(index: Index, config: SuggestConfig) -> Request:
@@ -87,7 +100,19 @@ def resolve(index: Index, config: SuggestConfig) -> Request:
     least = config.min_probability
     if least is None:
         least = index.scorer.threshold if config.format in LINKS else 0.0
-    return Request(_queries(index, config), links, documents, least, reranker)
+    warning = _warning(config.reranker if reranker and config.reranker else index.scorer.run)
+    return Request(_queries(index, config), links, documents, least, reranker, warning)
+
+
+def _warning(run: str) -> str:
+    """Warns of a run that is no better than simple baselines; a SavedModel has no figures to tell."""
+    unbeaten = unbeaten_baselines(run)
+    if not unbeaten:
+        return ""
+    return (
+        f"the run {run} did not significantly beat {', '.join(unbeaten)} on its test pairs, so its suggestions may be no "
+        "better than lexical similarity; see its report.html"
+    )
 
 
 def compute(index: Index, request: Request, config: SuggestConfig) -> Iterator[tuple[int, list[Suggestion]]]:
@@ -125,7 +150,7 @@ def render(index: Index, request: Request, kept: Sequence[Sequence[Suggestion]],
     if config.html:
         texts = index.store.pages | {query.name: "\n".join(query.texts) for query in queries}
         suggested = {query.name: suggestions for query, suggestions in zip(queries, kept, strict=True)}
-        write_text(config.html, render_page(texts, suggested, request.links))
+        write_text(config.html, render_page(texts, suggested, request.links, request.warning))
         say(f"suggestions for {len(suggested):,} pages written to {config.html}")
     if config.title is None and config.text is None:
         return ""

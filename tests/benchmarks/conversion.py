@@ -1,4 +1,4 @@
-"""Conversion of one checkpoint: differences format by format, and time and memory beside tf-models' own converter.
+"""Conversion of one checkpoint: differences between formats, and time and memory next to tf-models' own converter.
 
 python tests/benchmarks/conversion.py CHECKPOINT_FOLDER
 """

@@ -84,7 +84,7 @@ def ours(arguments, folder, **options):
 
 
 def operations(rows, length, config):
-    """Of the matrix products of a training step: forward, and twice as many backward.
+    """Counts the operations of a training step's matrix products: forward, and twice as many backward.
 
     In the last layer all tokens have a key and a value, but only the first one a query and what follows from it.
     """

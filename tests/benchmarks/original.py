@@ -26,14 +26,14 @@ def load(checkout, *names):
 
 
 def make_tokenizer(module, bert):
-    """Of the module ``tokenization_sentencepiece``."""
+    """Makes the tokenizer of the module ``tokenization_sentencepiece``."""
     return module.FullTokenizer(
         model_file=str(bert / "wiki-ja.model"), vocab_file=str(bert / "wiki-ja.vocab"), do_lower_case=True
     )
 
 
 def make_examples(run_classifier, texts, rows):
-    """Of titles and labels."""
+    """Makes the original's examples from rows of titles and labels."""
     return [
         run_classifier.InputExample(guid=str(i), text_a=texts[a], text_b=texts[b], label=str(label))
         for i, (a, b, label) in enumerate(rows)

@@ -1,4 +1,4 @@
-"""Texts to TFRecords: pairs/s and memory beside bert-japanese's own functions, and how both grow.
+"""Texts to TFRecords: pairs/s and memory compared with bert-japanese's own functions, and how both grow.
 
 python tests/benchmarks/records.py DATA_FOLDER BERT_FOLDER BERT_JAPANESE_FOLDER [--pairs 8940 100000 ...]
 

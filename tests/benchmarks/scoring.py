@@ -1,4 +1,4 @@
-"""Scoring pairs and encoding texts: ours beside sentence-transformers, same weights, lengths and batches.
+"""Scoring pairs and encoding texts: ours compared with sentence-transformers, same weights, lengths and batches.
 
 python tests/benchmarks/scoring.py DATA_FOLDER BERT_FOLDER [--count 320] [--rounds 3]
 

@@ -73,7 +73,7 @@ def whole(tiny, tmp_path_factory):
 
 
 def names(folder):
-    """Of all files but TensorBoard's, of which each process writes one."""
+    """Returns the names of all files but TensorBoard's, of which each process writes one."""
     found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     return {name for name in found if not name.startswith("tensorboard")}
 

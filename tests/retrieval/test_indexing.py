@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -379,7 +380,7 @@ def test_the_page_holds_every_page_and_shows_texts_as_text(runs, tiny, corpus, t
     honbun = write_pages(tmp_path / "pages.json", pages)
     build_index(str(runs / "vector"), config(tiny, tmp_path / "index", honbun=honbun))
     options = SuggestConfig(html=str(tmp_path / "page.html"), top=4)
-    assert suggest(str(tmp_path / "index"), options) == ""
+    assert suggest(str(tmp_path / "index"), options).text == ""
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert page.count("</script>") == 2 and "\u202e" not in page and "http" not in page
     data = json.loads(page.split('type="application/json">')[1].split("</script>")[0])
@@ -392,6 +393,21 @@ def test_the_page_holds_every_page_and_shows_texts_as_text(runs, tiny, corpus, t
     titles = [title for title, _ in data["pages"]]
     marked = {(titles[i], titles[n]) for i, found in enumerate(data["suggestions"]) for n, _, flag in found if flag}
     assert linked and marked <= positives
+
+
+@pytest.mark.parametrize("beats", [True, False])
+def test_a_run_that_did_not_beat_its_baselines_is_warned_of(runs, indexes, tmp_path, caplog, beats):
+    shutil.copytree(runs / "vector", tmp_path / "run")
+    metrics = json.loads((tmp_path / "run/metrics.json").read_text(encoding="utf-8"))
+    for baseline in metrics["baselines"].values():
+        baseline["mcnemar"] = {"first_alone": 40, "second_alone": 10, "p_value": 0.001 if beats else 0.2}
+    (tmp_path / "run/metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    page = tmp_path / "page.html"
+    arguments = [str(indexes / "vector"), "--run", str(tmp_path / "run"), "--html", str(page), "--top", "1"]
+    assert suggest_main([*arguments, "--fail_on_warning"]) == (0 if beats else 1)
+    assert suggest_main(arguments) == 0
+    for text in (caplog.text, page.read_text(encoding="utf-8")):
+        assert ("did not significantly beat TF-IDF cosine, lexical features, linear probe" in text) == (not beats)
 
 
 def test_a_cacheable_run_is_complete(runs, corpus):

@@ -1,0 +1,87 @@
+"""Which baselines a run did not beat, by one rule for its own verdict and for whoever uses the run later."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from checkpoints_tools.common.files import exists
+from checkpoints_tools.common.schema import read_as
+from keras_negaposi.runtime.run_folder import RunFolder
+
+COSINE, LEXICAL = "TF-IDF cosine", "lexical features"
+LINEAR_PROBE, EMBEDDING_COSINE = "frozen encoder", "frozen cosine"
+"""Keys in ``metrics.json`` and ``baseline_metrics.json``, which keep their first names; see `display_name`."""
+STRONG_BASELINES = (COSINE, LEXICAL, LINEAR_PROBE, EMBEDDING_COSINE)
+"""Baselines that a useful model must beat; the others only show whether one side or the lengths reveal the label."""
+MODEL_ALONE = "trained model"
+"""Key of the model without lexical features in the ``contributions`` of ``metrics.json``."""
+SIGNIFICANCE_LEVEL = 0.05
+_DISPLAY_NAMES = {LINEAR_PROBE: "linear probe", EMBEDDING_COSINE: "embedding cosine"}
+
+
+def display_name(name: str) -> str:
+    """Returns how texts for readers call the baseline with the key ``name``."""
+    return _DISPLAY_NAMES.get(name, name)
+
+
+def is_beaten(first_alone: int, second_alone: int, p_value: float) -> bool:
+    """Tells whether the first classifier is significantly better than the second, from their McNemar test."""
+    return first_alone > second_alone and p_value < SIGNIFICANCE_LEVEL
+
+
+@dataclasses.dataclass(frozen=True)
+class _McNemar:
+    first_alone: int
+    second_alone: int
+    p_value: float
+
+
+@dataclasses.dataclass(frozen=True)
+class _Figure:
+    value: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Baseline:
+    accuracy: _Figure
+    mcnemar: _McNemar
+
+
+@dataclasses.dataclass(frozen=True)
+class _Contribution:
+    accuracy: _Figure
+
+
+@dataclasses.dataclass(frozen=True)
+class _Metrics:
+    """The part of ``metrics.json`` that is read; older versions wrote less."""
+
+    baselines: dict[str, _Baseline] = dataclasses.field(default_factory=dict)
+    contributions: dict[str, _Contribution] | None = None
+
+
+def unbeaten_baselines(run: str) -> list[str]:
+    """Returns the display names of the strong baselines that a finished run's model did not beat on its test pairs.
+
+    Of a hybrid, the model alone must also be more accurate than the baseline.
+
+    Raises:
+        InputError: the run's ``metrics.json`` is damaged.
+    """
+    path = RunFolder(run).metrics
+    if not exists(path):
+        return []
+    metrics = read_as(_Metrics, path, "evaluate the run again")
+    alone = (metrics.contributions or {}).get(MODEL_ALONE)
+    names = []
+    for name in STRONG_BASELINES:
+        baseline = metrics.baselines.get(name)
+        if baseline is None:
+            continue
+        test = baseline.mcnemar
+        beaten = is_beaten(test.first_alone, test.second_alone, test.p_value)
+        if alone and (alone.accuracy.value or 0.0) <= (baseline.accuracy.value or 0.0):
+            beaten = False
+        if not beaten:
+            names.append(display_name(name))
+    return names
