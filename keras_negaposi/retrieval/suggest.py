@@ -110,8 +110,8 @@ def _warning(run: str) -> str:
     if not unbeaten:
         return ""
     return (
-        f"the run {run} did not significantly beat {', '.join(unbeaten)} on its test pairs, so its suggestions may be no "
-        "better than lexical similarity; see its report.html"
+        f"the run {run} did not significantly beat {', '.join(unbeaten)} on its test pairs, so its suggestions may be "
+        "no better than lexical similarity; see its report.html"
     )
 
 
