@@ -32,7 +32,7 @@ ALWAYS = {
     "evaluate": ("honbun", "negaposi", "precision", "require_accuracy"),
     "predict": ("input", "output", "batch_size", "precision"),
     "index": ("honbun", "output", "dtype", "batch_size", "precision", "runner"),
-    "suggest": ("title", "text", "top", "rerank", "min_probability", "html", "run", "approximate"),
+    "suggest": ("title", "text", "top", "rerank", "min_probability", "html", "run", "approximate", "fail_on_warning"),
     "pairs": (
         *("output", "format", "positive", "negative", "count", "min_length", "min_japanese", "keep_duplicates"),
         *("group_pattern", "seed"),
@@ -59,6 +59,7 @@ SOMETIMES = {
         "teacher_weight": "--teacher_weight 0.7",
         "distill_pairs": "--distill_pairs 10",
         "rank_candidates": "--rank_queries 0 --rank_candidates 5",
+        "hybrid": "--dev_share 0 --hybrid false",
     },
     "prepare": ENGINE
     | {
