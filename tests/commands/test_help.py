@@ -50,7 +50,7 @@ HEADINGS = {
     "evaluate": ["data", "model", "output", "exit code, for scripts", "advanced options"],
     "predict": ["data", "model", "output", "advanced options"],
     "index": ["data", "model", "output", "devices and workers", "advanced options"],
-    "suggest": ["query", "model", "output", "advanced options"],
+    "suggest": ["query", "model", "output", "exit code, for scripts", "advanced options"],
     "pairs": ["data", "output", "advanced options"],
     "doctor": ["devices and workers"],
     "make": ["output", "advanced options"],
