@@ -79,9 +79,7 @@ def unbeaten_baselines(run: str) -> list[str]:
         if baseline is None:
             continue
         test = baseline.mcnemar
-        beaten = is_beaten(test.first_alone, test.second_alone, test.p_value)
-        if alone and (alone.accuracy.value or 0.0) <= (baseline.accuracy.value or 0.0):
-            beaten = False
-        if not beaten:
+        behind = alone is not None and (alone.accuracy.value or 0.0) <= (baseline.accuracy.value or 0.0)
+        if behind or not is_beaten(test.first_alone, test.second_alone, test.p_value):
             names.append(display_name(name))
     return names

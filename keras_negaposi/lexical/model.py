@@ -7,8 +7,6 @@ import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import read_bytes, write_bytes
@@ -48,6 +46,9 @@ class LexicalModel:
             texts: title -> text of the whole corpus, whose page frequencies are counted. They need no labels.
             train: the training pairs.
         """
+        from sklearn.linear_model import LogisticRegression  # slow to import, and only fitting needs it
+        from sklearn.preprocessing import StandardScaler
+
         frequencies = PageFrequencies.of(texts.values())
         features = features_of_pairs(frequencies, texts, train)
         scaler = StandardScaler().fit(features)

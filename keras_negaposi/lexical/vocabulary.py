@@ -47,10 +47,12 @@ class TermKind:
 
     def __call__(self, texts: CodePoints) -> Terms:
         """Extracts the terms of this kind from normalised texts."""
+        if not self.scripts:
+            return ngrams(texts, self.sizes)
         scripts = scripts_of(texts)
         member = np.isin(scripts, self.scripts)
         if self.sizes:
-            return ngrams(texts, self.sizes, member if self.scripts else None)
+            return ngrams(texts, self.sizes, member)
         return runs(texts, np.where(member, scripts, 0), SHORTEST_RUNS)
 
 

@@ -100,7 +100,7 @@ def resolve(index: Index, config: SuggestConfig) -> Request:
     least = config.min_probability
     if least is None:
         least = index.scorer.threshold if config.format in LINKS else 0.0
-    warning = _warning(config.reranker if reranker and config.reranker else index.scorer.run)
+    warning = _warning((config.rerank and config.reranker) or index.scorer.run)
     return Request(_queries(index, config), links, documents, least, reranker, warning)
 
 

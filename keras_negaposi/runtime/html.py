@@ -7,8 +7,6 @@ MarkupSafe do only the first, so `visible` does the second.
 from __future__ import annotations
 
 import functools
-import html
-import json
 import unicodedata
 
 import jinja2
@@ -37,16 +35,6 @@ def visible(text: str) -> str:
     return "".join(
         f"[U+{ord(c):04X}]" if unicodedata.category(c) in ("Cc", "Cf", "Cs") and c not in "\n\t" else c for c in text
     )
-
-
-def escape(text: str) -> str:
-    """Returns the text made `visible` and escaped for HTML."""
-    return html.escape(visible(text))
-
-
-def script_json(value: object) -> str:
-    """Returns JSON for a ``<script type="application/json">``; nothing in it can end the element."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 @functools.cache

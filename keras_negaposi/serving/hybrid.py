@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
 SMALLEST = 1e-7
 """Probabilities are kept this far from 0 and 1 before their logarithm is taken."""
@@ -47,6 +46,8 @@ def fit_hybrid(labels: np.ndarray, probabilities: np.ndarray, lexical_logits: np
     Returns:
         ``None`` if the labels are all equal, so that nothing can be fitted.
     """
+    from sklearn.linear_model import LogisticRegression  # slow to import, and only fitting needs it
+
     if len(set(labels.tolist())) < 2:
         return None
     columns = np.column_stack([logits_of(probabilities), lexical_logits])

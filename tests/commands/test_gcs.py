@@ -92,16 +92,16 @@ def test_a_run_on_gs_that_is_broken_off_twice_ends_as_one_on_this_disk(gcs, tiny
 
 def after(process, beginning):
     """Returns the output up to a line that begins with this text."""
-    said = []
+    lines = []
     for line in process.stdout:
-        said.append(line)
+        lines.append(line)
         if line.startswith(beginning):
-            return "".join(said)
+            return "".join(lines)
     raise AssertionError(process.stderr.read())
 
 
 @pytest.mark.parametrize(
-    "fault, bucket, told",
+    "fault, bucket, message",
     [
         (
             Fault("POST /upload", 403, f"{ACCOUNT} does not have storage.objects.create access."),
@@ -124,11 +124,11 @@ def after(process, beginning):
         (Fault("POST /upload", 503, "busy"), "bucket", "does not answer as it should (HTTP 503); run the same"),
     ],
 )
-def test_a_location_that_cannot_be_used_is_named_before_anything_is_done(gcs, tiny, fault, bucket, told):
+def test_a_location_that_cannot_be_used_is_named_before_anything_is_done(gcs, tiny, fault, bucket, message):
     gcs.faults[:] = [fault] if fault else []
     code, output, error = call(gcs, "train", *flags(tiny, f"gs://{bucket}/runs/second"))
     gcs.faults.clear()
-    assert code == 2 and len(error) == 1 and told in error[0], (output, error)
+    assert code == 2 and len(error) == 1 and message in error[0], (output, error)
     assert "training in" not in output
 
 

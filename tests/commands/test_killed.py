@@ -193,10 +193,10 @@ def test_a_signal_ends_it_after_a_step_that_is_kept(whole, tiny, tmp_path, capsy
     _, errors = process.communicate()
     assert process.returncode == 128 + number
     command = f"python -m keras_negaposi.train --resume --output_dir {folder}"
-    told, step = errors.strip().splitlines()[-1], json.loads((folder / "history.json").read_text())[-1]["step"]
-    assert told.startswith("stopped at step ") and told.endswith(f", checkpoint saved; continue with: {command}")
-    assert step <= int(told.split()[3].rstrip(",")) < STEPS
+    message, step = errors.strip().splitlines()[-1], json.loads((folder / "history.json").read_text())[-1]["step"]
+    assert message.startswith("stopped at step ") and message.endswith(f", checkpoint saved; continue with: {command}")
+    assert step <= int(message.split()[3].rstrip(",")) < STEPS
     assert main(["--resume", "--output_dir", str(folder)]) == 0
-    assert f"resumed at step {told.split()[3].rstrip(',')}" in capsys.readouterr().out
+    assert f"resumed at step {message.split()[3].rstrip(',')}" in capsys.readouterr().out
     check_same(whole, folder, RESULTS)
     check_history(whole, folder)

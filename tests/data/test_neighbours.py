@@ -149,9 +149,9 @@ def test_property_neighbour_pairs(pages, count, rng):
     known = {(rng.choice(titles), rng.choice(titles)) for _ in range(20)}
 
     def drawn_with_message(count):
-        with contextlib.redirect_stdout(io.StringIO()) as said:
+        with contextlib.redirect_stdout(io.StringIO()) as output:
             try:
-                return draw_neighbours(pages, known, count, 0), said.getvalue()
+                return draw_neighbours(pages, known, count, 0), output.getvalue()
             except InputError as error:
                 return [], str(error)
 

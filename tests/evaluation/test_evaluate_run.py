@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
+from markupsafe import escape
 
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.evaluate import main as evaluate
@@ -18,7 +19,7 @@ from keras_negaposi.evaluation.ranking import RankingOptions, rank
 from keras_negaposi.evaluation.ranking import summarize as summarize_ranks
 from keras_negaposi.evaluation.verdict import find_warnings, verdict
 from keras_negaposi.predict import main as predict
-from keras_negaposi.runtime.html import escape
+from keras_negaposi.runtime.html import visible
 from keras_negaposi.serving.calibration import Calibration, calibrate
 from keras_negaposi.training.multi_run import summarize
 from keras_negaposi.training.run import run
@@ -273,7 +274,7 @@ def test_malicious_text_is_shown_as_text(tiny, corpus, pair_rows, tmp_path):
 
 
 def test_escape_keeps_japanese_and_shows_controls():
-    assert escape("本文 <b> & \u200f\x00") == "本文 &lt;b&gt; &amp; [U+200F][U+0000]"
+    assert escape(visible("本文 <b> & \u200f\x00")) == "本文 &lt;b&gt; &amp; [U+200F][U+0000]"
 
 
 def test_a_run_on_an_object_store(tiny):

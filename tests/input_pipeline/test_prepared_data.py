@@ -61,11 +61,11 @@ def test_more_next_pages_than_there_are_is_all_of_them(inputs, pair_rows, tmp_pa
     fingerprints, parts, outputs = zip(*map(read, (0, 900, "all")), strict=True)
     assert len(set(fingerprints)) == 3
     assert parts[1] == parts[2] and len(parts[2]) > len(parts[0])
-    told = re.search(
+    reported = re.search(
         r"--next_page_pairs 900: the \d+ pages .* give only (\d+) pairs; all of them are used\n", outputs[1]
     )
-    assert int(told[1]) == len(parts[2]) - len(parts[0])
-    assert "give only" not in outputs[0] + outputs[2] and f"{told[1]} self-labelled training pairs" in outputs[2]
+    assert int(reported[1]) == len(parts[2]) - len(parts[0])
+    assert "give only" not in outputs[0] + outputs[2] and f"{reported[1]} self-labelled training pairs" in outputs[2]
 
 
 def test_next_pages_where_there_are_none_are_refused(inputs):

@@ -21,8 +21,7 @@ from keras_negaposi.data.documents import Documents
 from keras_negaposi.index import main as index_main
 from keras_negaposi.pair_generation.generate import make_pairs
 from keras_negaposi.pair_generation.mined_negatives import mined_pages
-from keras_negaposi.retrieval import Index, Suggestion, build, build_index
-from keras_negaposi.retrieval.link_formats import as_markdown, as_scrapbox
+from keras_negaposi.retrieval import Index, build, build_index
 from keras_negaposi.retrieval.store import Store
 from keras_negaposi.retrieval.suggest import suggest
 from keras_negaposi.serving.scorer import Scorer
@@ -331,19 +330,6 @@ def test_known_links_can_be_skipped_and_the_unlikely_left_out(indexes, corpus, c
     assert json.loads(capsys.readouterr().out)[0]["title"] == second.title
     assert suggest_main([*arguments, "--min_probability", str((best.score + second.score) / 2)]) == 0
     assert [row["title"] for row in json.loads(capsys.readouterr().out)] == [best.title]
-
-
-@pytest.mark.parametrize(
-    ("own", "names", "scrapbox", "markdown"),
-    [
-        ("a,000", ["b c,001"], ["[b c]"], ["- [b c](b%20c.md)"]),
-        ("x/a,000", ["x/b,000", "y/[c],000"], ["[x/b]", "`y/[c]`"], ["- [b](b.md)", r"- [\[c\]](../y/%5Bc%5D.md)"]),
-    ],
-)
-def test_links_follow_the_rules_of_each_notation(own, names, scrapbox, markdown):
-    found, document = [Suggestion(name, "", 0.9) for name in names], Documents(r"^(.*),")
-    assert as_scrapbox(found, document, own).splitlines() == scrapbox
-    assert as_markdown(found, document, own).splitlines() == markdown
 
 
 def test_links_to_paste_name_the_file_that_a_note_is_in(runs, tiny, corpus, capsys, tmp_path):

@@ -11,6 +11,7 @@ from markdown_it import MarkdownIt
 
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import PairsConfig
+from keras_negaposi.data.documents import Documents
 from keras_negaposi.pair_generation.generate import make_pairs
 from keras_negaposi.readers.note_files import NAME, read_exceptions
 from keras_negaposi.readers.scrapbox import parse_lines
@@ -161,3 +162,16 @@ def test_property_note_files_are_read_or_explained(tmp_path_factory, value):
     (folder / NAME).write_text(json.dumps(value), encoding="utf-8")
     found = succeeds_or_explains(lambda: read_exceptions(str(folder / "honbun_data.json")))
     assert isinstance(found, InputError) or all(isinstance(file, str) for file in found.values())
+
+
+@pytest.mark.parametrize(
+    ("own", "names", "scrapbox", "markdown"),
+    [
+        ("a,000", ["b c,001"], ["[b c]"], ["- [b c](b%20c.md)"]),
+        ("x/a,000", ["x/b,000", "y/[c],000"], ["[x/b]", "`y/[c]`"], ["- [b](b.md)", r"- [\[c\]](../y/%5Bc%5D.md)"]),
+    ],
+)
+def test_links_follow_the_rules_of_each_notation(own, names, scrapbox, markdown):
+    found, document = [Suggestion(name, "", 0.9) for name in names], Documents(r"^(.*),")
+    assert as_scrapbox(found, document, own).splitlines() == scrapbox
+    assert as_markdown(found, document, own).splitlines() == markdown
