@@ -1,4 +1,7 @@
-"""``python -m keras_negaposi.index``: encodes every page once with a finished run, for fast suggestions.
+"""``python -m keras_negaposi.index``: prepares all pages for fast suggestions, with a finished run or without any.
+
+With RUN, every page is encoded once by its model. Without, nothing is trained: pages are compared by lexical features,
+which takes seconds, and with --init_checkpoint also by the vectors of a pre-trained BERT.
 
 An existing index is updated: only new and changed pages are encoded. If the command is killed at any time, the index
 stays valid.
@@ -11,33 +14,58 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import Any
 
 from checkpoints_tools.common.cli import a_path, add_flags, given_flags, make_config, make_parser, run_command
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import exists
-from keras_negaposi.config import IndexConfig, check_required
+from keras_negaposi.config import IndexConfig, check_required, complete_model_files
 from keras_negaposi.runtime.saved_run import saved_config
 
 
 def index(arguments: argparse.Namespace) -> None:
     """Builds or updates the index; its pages are the texts of the run unless others are given."""
     given = given_flags(IndexConfig, arguments)
+    run = arguments.run_folder or given.get("run")
+    if arguments.run_folder and given.get("run"):
+        raise InputError("RUN and --run: give one of the two")
+    given |= {"run": run} if run else {}
     check_required(given, ("output",))
-    make_config(IndexConfig, given, given)  # rejects flags without effect before the run is read
-    own = saved_config(arguments.run)["honbun"]
-    if "honbun" not in given and not (own and exists(own)):
-        raise InputError(f"{own}: no such file any more, on which {arguments.run} was trained; give --honbun")
-    config = make_config(IndexConfig, {"honbun": own} | given)
+    make_config(IndexConfig, given, given)  # rejects flags without effect before anything is read
+    values = _of_run(run, given) if run else _without_run(given)
+    config = make_config(IndexConfig, values)
     from keras_negaposi.retrieval import build_index
 
-    build_index(arguments.run, config)
+    build_index(run, config)
+
+
+def _of_run(run: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Adds the texts of the run unless others are given."""
+    own = saved_config(run)["honbun"]
+    if "honbun" not in given and not (own and exists(own)):
+        raise InputError(f"{own}: no such file any more, on which {run} was trained; give --honbun")
+    return {"honbun": own} | given
+
+
+def _without_run(given: dict[str, Any]) -> dict[str, Any]:
+    """Adds the files next to ``--init_checkpoint``, if it is given."""
+    check_required(given, ("honbun",))
+    if "init_checkpoint" not in given:
+        return given
+    values = complete_model_files(given)
+    check_required(values, ("model_file", "vocab_file"))
+    return values
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    parser = make_parser("keras_negaposi.index", __doc__, "RUN [--FLAG VALUE ...]")
+    parser = make_parser("keras_negaposi.index", __doc__, "[RUN] [--FLAG VALUE ...]")
     parser.add_argument(
-        "run", metavar="RUN", type=a_path, help="folder of a finished run whose head has one input each for A and B"
+        "run_folder",
+        metavar="RUN",
+        nargs="?",
+        type=a_path,
+        help="folder of a finished run whose head has one input each for A and B",
     )
     add_flags(parser, IndexConfig)
     return run_command(parser, index, argv)

@@ -42,6 +42,8 @@ def suggest(arguments: argparse.Namespace) -> int:
     from keras_negaposi.retrieval import suggest
 
     answer = suggest.suggest(arguments.index, config)
+    if answer.note:
+        sys.stderr.write(f"note: {answer.note}\n")
     if answer.text:
         say(answer.text)
     return 1 if config.fail_on_warning and answer.warning else 0

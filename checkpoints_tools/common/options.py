@@ -103,9 +103,24 @@ def without_effect(config_class: type, name: str, otherwise: str) -> Any:  # noq
         name: of the option.
         otherwise: as in `Needs`.
     """
-    inherited = {field.name: field for field in dataclasses.fields(config_class)}[name]
     never = Needs(lambda _: False, otherwise)
-    return dataclasses.field(default=inherited.default, metadata={**inherited.metadata, "needs": never, "hidden": True})
+    return _changed(config_class, name, needs=never, hidden=True)
+
+
+def with_needs(config_class: type, name: str, needs: Needs) -> Any:  # noqa: ANN401
+    """Returns an inherited option for a command in which it has an effect only sometimes.
+
+    Args:
+        config_class: the base class that declares the option.
+        name: of the option.
+        needs: when it has an effect.
+    """
+    return _changed(config_class, name, needs=needs)
+
+
+def _changed(config_class: type, name: str, **changes: object) -> Any:  # noqa: ANN401
+    inherited = {field.name: field for field in dataclasses.fields(config_class)}[name]
+    return dataclasses.field(default=inherited.default, metadata={**inherited.metadata, **changes})
 
 
 def with_new_names(config_class: type, values: dict[str, Any]) -> dict[str, Any]:

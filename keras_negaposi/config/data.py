@@ -9,7 +9,7 @@ from typing import Literal
 from checkpoints_tools.common.cli import at_least, between, option, path_option, required_path
 from checkpoints_tools.common.options import Needs, without_effect
 from keras_negaposi.config.headings import DATA, MODEL, OUTPUT, SPLIT
-from keras_negaposi.config.model import ModelFiles
+from keras_negaposi.config.model import PretrainedConfig
 
 SOURCES = ("scrapbox", "markdown", "folder", "pdf", "table", "honbun")
 PAGED_SOURCES = ("folder", "pdf")
@@ -17,10 +17,6 @@ PAGED_SOURCES = ("folder", "pdf")
 SPLITS, BOTH = ("random", "grouped"), "both"
 ALL = "all"
 """As many as there are."""
-SHORTEST_PAIR = 5
-"""[CLS] A [SEP] B [SEP] with one piece of either text."""
-LONGEST_INPUT = 1 << 16
-"""In pieces; no BERT has as many positions."""
 LARGEST_BATCH = 1 << 20
 SEEDS = 2**32
 _LENGTH_COUNTS = Needs(
@@ -38,18 +34,11 @@ def pattern_problem(pattern: str) -> str | None:
 
 
 @dataclasses.dataclass(frozen=True)
-class DataConfig(ModelFiles):
+class DataConfig(PretrainedConfig):
     """The user's pairs, their split, and their longest length."""
 
     honbun: str = required_path("JSON object title -> text (honbun_data.json)", heading=DATA)
     negaposi: str = required_path("JSON labelled pairs of titles (negaposi.json)", heading=DATA)
-    max_seq_length: int = option(
-        128,
-        "longest input, in pieces; longer ones are cut. An input is [CLS] A [SEP] B [SEP], or either text alone for "
-        "heads with one input each",
-        check=at_least(SHORTEST_PAIR, LONGEST_INPUT),
-        heading=MODEL,
-    )
     truncate_a: str = option(
         "end",
         "which end of a long A is cut (a long B always loses its end). end: as in run_classifier.py; start: keeps the "

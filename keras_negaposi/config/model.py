@@ -41,6 +41,25 @@ class ModelFiles:
     do_lower_case: bool = option(True, "lower-case the texts, as bert-japanese does")
 
 
+SHORTEST_PAIR = 5
+"""[CLS] A [SEP] B [SEP] with one piece of either text."""
+LONGEST_INPUT = 1 << 16
+"""In pieces; no BERT has as many positions."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainedConfig(ModelFiles):
+    """The pre-trained BERT, and the longest input that it gets."""
+
+    max_seq_length: int = option(
+        128,
+        "longest input, in pieces; longer ones are cut. An input is [CLS] A [SEP] B [SEP], or either text alone for "
+        "heads with one input each",
+        check=at_least(SHORTEST_PAIR, LONGEST_INPUT),
+        heading=MODEL,
+    )
+
+
 REQUIRED = ("honbun", "negaposi", "init_checkpoint", "model_file", "vocab_file")
 _NEXT_TO_CHECKPOINT = {
     "bert_config_file": CONFIG_NAMES,

@@ -6,7 +6,7 @@ import dataclasses
 
 from checkpoints_tools.common.cli import above, at_least, between, option, path_option, required_path
 from checkpoints_tools.common.options import Needs, without_effect
-from keras_negaposi.config.data import BOTH, LARGEST_BATCH, LONGEST_INPUT, SEEDS, SPLITS, DataConfig
+from keras_negaposi.config.data import BOTH, LARGEST_BATCH, SEEDS, SPLITS, DataConfig
 from keras_negaposi.config.engine import EngineConfig
 from keras_negaposi.config.headings import (
     DATA,
@@ -20,7 +20,7 @@ from keras_negaposi.config.headings import (
     TRAINING,
 )
 from keras_negaposi.config.heads import HEADS, SEPARATE
-from keras_negaposi.config.model import ModelFiles
+from keras_negaposi.config.model import LONGEST_INPUT, ModelFiles
 
 LARGEST_SIZE = 1 << 16
 """Dimensions of an embedding; no BERT is as wide."""

@@ -6,10 +6,11 @@ import dataclasses
 from collections.abc import Sequence
 
 from checkpoints_tools.common.cli import at_least, between, option, path_option, required_path
-from checkpoints_tools.common.options import Needs
-from keras_negaposi.config.data import LARGEST_BATCH
+from checkpoints_tools.common.options import Needs, with_needs
+from keras_negaposi.config.data import LARGEST_BATCH, pattern_problem
 from keras_negaposi.config.engine import EngineConfig
 from keras_negaposi.config.headings import DATA, MODEL, OUTPUT, QUERY, SCRIPTS
+from keras_negaposi.config.model import PretrainedConfig
 from keras_negaposi.config.training import Requirements
 
 LINK_FORMATS = ("scrapbox", "markdown")
@@ -76,14 +77,58 @@ class PredictConfig(ArithmeticConfig):
     batch_size: int = option(32, "pairs scored together", check=at_least(1, LARGEST_BATCH))
 
 
+_NO_RUN = Needs(lambda c: not c.run, "has no effect with a RUN, which has its own")
+_BERT = Needs(lambda c: not c.run and c.init_checkpoint, "has an effect with --init_checkpoint and without a RUN only")
+_VECTORS = Needs(
+    lambda c: c.run or c.init_checkpoint, "has no effect without a RUN or --init_checkpoint: there is nothing to encode"
+)
+
+
 @dataclasses.dataclass(frozen=True)
-class IndexConfig(ArithmeticConfig, EngineConfig):
+class IndexConfig(ArithmeticConfig, EngineConfig, PretrainedConfig):
     """Options of ``keras_negaposi.index``."""
 
+    run: str | None = path_option(None, "folder of a finished run; the same as RUN", heading=MODEL)
     honbun: str = required_path("JSON object title -> text of all pages (default: the texts of the run)", heading=DATA)
     output: str = required_path("folder of the index, local; an existing index is updated", heading=OUTPUT)
-    dtype: str = option("float16", "type of the numbers that are stored", choices=("float16", "float32"))
-    batch_size: int = option(32, "texts encoded together", check=at_least(1, LARGEST_BATCH))
+    dtype: str = option(
+        "float16", "type of the numbers that are stored", choices=("float16", "float32"), needs=_VECTORS
+    )
+    batch_size: int = option(32, "texts encoded together", check=at_least(1, LARGEST_BATCH), needs=_VECTORS)
+    group_pattern: str = option(
+        r"^(.*),",
+        "without a RUN: regular expression whose group is the document in a page's title",
+        check=pattern_problem,
+        heading=DATA,
+        needs=_NO_RUN,
+    )
+    precision: str = with_needs(ArithmeticConfig, "precision", Needs(lambda c: c.run, "has an effect with a RUN only"))
+    runner: str | None = with_needs(EngineConfig, "runner", _VECTORS)
+    init_checkpoint: str | None = path_option(  # type: ignore[assignment]
+        None,
+        "without a RUN: pre-trained BERT, as in train; the cosine of its vectors joins the lexical features",
+        heading=MODEL,
+        needs=_NO_RUN,
+    )
+    bert_config_file: str | None = with_needs(PretrainedConfig, "bert_config_file", _BERT)
+    num_attention_heads: int | None = with_needs(
+        PretrainedConfig,
+        "num_attention_heads",
+        Needs(
+            lambda c: not c.run and c.init_checkpoint and not c.bert_config_file,
+            "has an effect with --init_checkpoint, without a RUN and without a BERT config only",
+        ),
+    )
+    model_file: str = with_needs(PretrainedConfig, "model_file", _BERT)
+    vocab_file: str = with_needs(PretrainedConfig, "vocab_file", _BERT)
+    do_lower_case: bool = with_needs(PretrainedConfig, "do_lower_case", _BERT)
+    max_seq_length: int = with_needs(PretrainedConfig, "max_seq_length", _BERT)
+
+    @property
+    def pretrained(self) -> PretrainedConfig:
+        """The pre-trained BERT."""
+        names = [field.name for field in dataclasses.fields(PretrainedConfig)]
+        return PretrainedConfig(**{name: getattr(self, name) for name in names})
 
 
 @dataclasses.dataclass(frozen=True)

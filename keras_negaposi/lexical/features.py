@@ -18,6 +18,8 @@ from keras_negaposi.lexical.ngrams import Terms
 from keras_negaposi.lexical.vocabulary import HIRAGANA, KANJI, KATAKANA, KINDS, PageFrequencies, scripts_of
 
 GRAMS, LONG_GRAMS = "2-3-grams", "2-4-grams"
+COSINE_FEATURE = f"{GRAMS}: A, B"
+"""Name of the TF-IDF cosine of both whole texts."""
 ENDS = (40, 80, 120)
 """Numbers of characters at the end of A and at the start of B that are compared."""
 MIDDLE = ENDS[1]

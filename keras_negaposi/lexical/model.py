@@ -11,7 +11,7 @@ import numpy as np
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import read_bytes, write_bytes
 from keras_negaposi.data.pairs import Pair
-from keras_negaposi.lexical.features import feature_names, lexical_features
+from keras_negaposi.lexical.features import COSINE_FEATURE, feature_names, lexical_features
 from keras_negaposi.lexical.ngrams import BUCKETS
 from keras_negaposi.lexical.vocabulary import KINDS, PageFrequencies
 
@@ -39,22 +39,33 @@ class LexicalModel:
     intercept: float
 
     @classmethod
-    def fit(cls, texts: Mapping[str, str], train: Sequence[Pair]) -> LexicalModel:
+    def fit(
+        cls, texts: Mapping[str, str], train: Sequence[Pair], frequencies: PageFrequencies | None = None
+    ) -> LexicalModel:
         """Fits the model to labelled pairs.
 
         Args:
-            texts: title -> text of the whole corpus, whose page frequencies are counted. They need no labels.
+            texts: title -> text of the whole corpus.
             train: the training pairs.
+            frequencies: page frequencies of the corpus, which need no labels; ``None`` to count them.
         """
         from sklearn.linear_model import LogisticRegression  # slow to import, and only fitting needs it
         from sklearn.preprocessing import StandardScaler
 
-        frequencies = PageFrequencies.of(texts.values())
+        frequencies = frequencies or PageFrequencies.of(texts.values())
         features = features_of_pairs(frequencies, texts, train)
         scaler = StandardScaler().fit(features)
         regression = LogisticRegression(max_iter=2000, C=INVERSE_REGULARIZATION)
         regression.fit(scaler.transform(features), [pair.label for pair in train])
         return cls(frequencies, scaler.mean_, scaler.scale_, regression.coef_[0], float(regression.intercept_[0]))
+
+    @classmethod
+    def of_cosine(cls, frequencies: PageFrequencies) -> LexicalModel:
+        """Returns the model whose logit is the TF-IDF cosine, for a corpus without any labelled pair."""
+        names = feature_names()
+        coefficients = np.zeros(len(names))
+        coefficients[names.index(COSINE_FEATURE)] = 1.0
+        return cls(frequencies, np.zeros(len(names)), np.ones(len(names)), coefficients, 0.0)
 
     def logits(self, texts: Mapping[str, str], pairs: Sequence[Pair]) -> np.ndarray:
         """Scores pairs of titles, ``float64 [pairs]``; above 0, B is predicted to come next."""
@@ -63,7 +74,17 @@ class LexicalModel:
     def logits_of_texts(self, text_a: Sequence[str], text_b: Sequence[str]) -> np.ndarray:
         """Scores pairs of texts, ``float64 [pairs]``."""
         first, second = np.arange(len(text_a)), np.arange(len(text_a), 2 * len(text_a))
-        return self._logits(lexical_features(self.frequencies, [*text_a, *text_b], first, second)[1])
+        return self.logits_of_rows([*text_a, *text_b], first, second)
+
+    def logits_of_rows(self, texts: Sequence[str], a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Scores pairs of texts that are in several pairs, ``float64 [pairs]``.
+
+        Args:
+            texts: each text once.
+            a: index of the text that is A, ``int [pairs]``.
+            b: index of the text that is B, ``int [pairs]``.
+        """
+        return self._logits(lexical_features(self.frequencies, texts, a, b)[1])
 
     def _logits(self, features: np.ndarray) -> np.ndarray:
         return ((features - self.mean) / self.scale) @ self.coefficients + self.intercept
@@ -87,8 +108,12 @@ class LexicalModel:
         write_bytes(path, content.getvalue())
 
     @classmethod
-    def load(cls, path: str) -> LexicalModel:
+    def load(cls, path: str, fix: str = FIX) -> LexicalModel:
         """Reads what `save` has written.
+
+        Args:
+            path: of the file.
+            fix: what to do if it cannot be used, the end of the message.
 
         Raises:
             InputError: the file is missing, damaged or another version's; the message names it.
@@ -111,11 +136,11 @@ class LexicalModel:
                 for column in [mean, scale, coefficients, *counts.values(), np.array(intercept)]
             )
         except Exception as error:  # a damaged .npz can raise anything
-            raise InputError(f"{path}: damaged ({type(error).__name__}); {FIX}") from None
+            raise InputError(f"{path}: damaged ({type(error).__name__}); {fix}") from None
         if not known or any(len(column) != len(feature_names()) for column in (mean, scale, coefficients)):
-            raise InputError(f"{path}: holds other lexical features than this version computes; {FIX}")
+            raise InputError(f"{path}: holds other lexical features than this version computes; {fix}")
         if not finite or pages < 0 or (scale <= 0).any():
-            raise InputError(f"{path}: holds values that no model has; {FIX}")
+            raise InputError(f"{path}: holds values that no model has; {fix}")
         return cls(PageFrequencies(pages, counts), mean, scale, coefficients, intercept)
 
 

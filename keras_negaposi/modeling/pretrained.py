@@ -9,7 +9,7 @@ import tf_keras
 from checkpoints_tools.bert_config import BertConfig
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.source import Source, open_source
-from keras_negaposi.config import DataConfig
+from keras_negaposi.config import PretrainedConfig
 from keras_negaposi.input_pipeline.tokenizer import Tokenizer
 from keras_negaposi.modeling.fast_layers import accelerate
 
@@ -31,7 +31,7 @@ class Pretrained:
         return accelerate(self.source.encoder())
 
 
-def read_pretrained(config: DataConfig) -> Pretrained:
+def read_pretrained(config: PretrainedConfig) -> Pretrained:
     """Reads and checks the four files, including every value of the checkpoint; builds nothing.
 
     Raises:

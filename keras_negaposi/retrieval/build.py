@@ -4,68 +4,95 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import InputError
+from checkpoints_tools.common.files import read_digest
 from checkpoints_tools.common.progress import Ticker
 from keras_negaposi.config import IndexConfig
+from keras_negaposi.config.saved import absolute
 from keras_negaposi.data.texts import read_texts, text_key
+from keras_negaposi.lexical.vocabulary import PageFrequencies
 from keras_negaposi.modeling.heads.tensor_names import MASK
 from keras_negaposi.readers.note_files import read_exceptions
 from keras_negaposi.retrieval.cached_encoder import CachedScorer
+from keras_negaposi.retrieval.frozen_scorer import PRECISION, FrozenScorer, unit_vectors
+from keras_negaposi.retrieval.lexical_index import LexicalIndex
+from keras_negaposi.retrieval.lexical_part import LexicalPart
+from keras_negaposi.retrieval.origin import KIND, LEXICAL, UNTRAINED, run_lexical_model
+from keras_negaposi.retrieval.rankers import stored_vectors
 from keras_negaposi.retrieval.segment import Rows
+from keras_negaposi.retrieval.self_labelled import fit_on_next_pages
 from keras_negaposi.retrieval.store import Store
 from keras_negaposi.runtime.beam import engine_of
 from keras_negaposi.runtime.executors import one_by_one
 from keras_negaposi.runtime.folder_lock import locked
+from keras_negaposi.runtime.run_folder import RunFolder
+from keras_negaposi.serving.calibration import saved_calibration
 
 TEXTS_PER_SEGMENT = 1024
 
+Scorer = CachedScorer | FrozenScorer
 
-def build_index(run: str, config: IndexConfig) -> Store:
+
+def build_index(run: str | None, config: IndexConfig) -> Store:
     """Encodes every page of a file as B; each text once, and only if the index does not contain it yet.
 
     If it is interrupted, even by kill -9, the index stays valid, and calling it again continues.
 
+    Args:
+        run: folder of a finished run; ``None`` to rank without training, by lexical features and, if ``config`` names
+            a BERT, by its vectors.
+        config: of the index.
+
     Raises:
-        InputError: the file or the run cannot be used, another model made the index, or another process is writing it.
+        InputError: the file or the model cannot be used, another model made the index, or another process is writing
+            it.
     """
     # Everything that can be wrong is checked before anything is written.
     pages = read_texts(config.honbun)
     Store(config.output)
-    scorer = CachedScorer(run, config.precision)
-    scorer.prepare("b")
+    scorer = _make_scorer(run, config)
+    if scorer:
+        scorer.prepare("b")
     with locked(config.output):
         return _update(Store(config.output), scorer, run, config, pages)
 
 
-def _update(store: Store, scorer: CachedScorer, run: str, config: IndexConfig, pages: Mapping[str, str]) -> Store:
-    model = scorer.fingerprint(config.dtype, config.precision)
-    if store.exists():
-        check_model(store, model, f"give another --output, or the run that made it ({store.about.get('run')})")
+def _make_scorer(run: str | None, config: IndexConfig) -> Scorer | None:
+    """Returns what encodes the texts; ``None`` for a lexical index."""
+    if run is not None:
+        return CachedScorer(run, config.precision)
+    return FrozenScorer(config.pretrained) if config.init_checkpoint else None
 
-    # Find the texts that are not encoded yet.
+
+def _update(
+    store: Store, scorer: Scorer | None, run: str | None, config: IndexConfig, pages: Mapping[str, str]
+) -> Store:
+    model = _model(scorer, run, config)
+    if store.exists():
+        check_model(store, model, f"give another --output, or the model that made it ({store.about.get('run')})")
     texts = {text_key(text): text for text in pages.values()}
     before = {text_key(text) for text in store.pages.values()}
-    stored = store.keys()
-    about = {"run": os.path.abspath(run), "head": scorer.head, "files": read_exceptions(config.honbun)}
+    about = _about(scorer, run, config)
+    is_current = store.lexical and (store.pages, store.about, store.model) == (pages, about, model)
     store.begin(model, about, pages)
-    missing = _by_length((key for key in texts if key not in stored), texts)
+
+    # 1. Encode the texts that are not encoded yet.
+    stored = store.keys()
+    missing = _by_length((key for key in texts if key not in stored), texts) if scorer else []
     say(f"{len(pages):,} pages, {len(texts):,} different texts, {len(missing):,} of them to encode")
+    if scorer and missing:
+        _encode_missing(store, scorer, run, config, {key: texts[key] for key in missing})
 
-    # Encode them and add them segment by segment; an interrupted run keeps the segments that it has added.
-    tick = Ticker("encoding", len(missing))
-    segments = [missing[start : start + TEXTS_PER_SEGMENT] for start in range(0, len(missing), TEXTS_PER_SEGMENT)]
-    engine = engine_of(config, config.output, one_by_one)
-    make_work = functools.partial(_encoder, None if config.runner else scorer, run, config)
-    encoded = engine(make_work, ([texts[key] for key in keys] for keys in segments))
-    done = 0
-    for keys, rows in zip(segments, encoded, strict=True):
-        store.add(keys, rows)
-        done += len(keys)
-        tick(done)
+    # 2. Count the n-grams of all texts; their frequencies change with every page.
+    part = None if is_current else _lexical_part(store, run, config, pages)
+    if part:
+        store.replace_lexical(part.write)
 
+    # 3. Switch to the new pages and the new lexical part.
     store.finish(set(texts))
     size, removed = store.bytes(), len(before - texts.keys())
     say(
@@ -73,6 +100,71 @@ def _update(store: Store, scorer: CachedScorer, run: str, config: IndexConfig, p
         f"{size / max(1, len(texts)):,.0f} bytes per text"
     )
     return store
+
+
+def _model(scorer: Scorer | None, run: str | None, config: IndexConfig) -> dict[str, str]:
+    """Returns everything on which the index depends besides the pages, by the name to print where it differs."""
+    model = scorer.fingerprint(config.dtype, config.precision) if scorer else {"precision": PRECISION}
+    if run is None:
+        return model | {KIND: UNTRAINED}
+    return model | lexical_fingerprint(run)
+
+
+def lexical_fingerprint(run: str) -> dict[str, str]:
+    """Returns what the lexical part of a hybrid run's index depends on; nothing for other runs."""
+    folder = RunFolder(run)
+    if not saved_calibration(folder).hybrid:
+        return {}
+    return {LEXICAL: read_digest(folder.lexical_model).hex()[:16]}
+
+
+def _about(scorer: Scorer | None, run: str | None, config: IndexConfig) -> dict[str, Any]:
+    files = read_exceptions(config.honbun)
+    if run is not None and scorer:
+        return {"run": os.path.abspath(run), "head": scorer.head, "files": files}
+    bert = absolute(vars(config.pretrained)) if config.init_checkpoint else None
+    return {"group_pattern": config.group_pattern, "bert": bert, "files": files}
+
+
+def _encode_missing(
+    store: Store, scorer: Scorer, run: str | None, config: IndexConfig, missing: Mapping[str, str]
+) -> None:
+    """Encodes texts and adds them segment by segment; an interrupted run keeps the segments that it has added."""
+    tick, order = Ticker("encoding", len(missing)), list(missing)
+    segments = [order[start : start + TEXTS_PER_SEGMENT] for start in range(0, len(order), TEXTS_PER_SEGMENT)]
+    engine = engine_of(config, config.output, one_by_one)
+    make_work = functools.partial(_encoder, None if config.runner else scorer, run, config)
+    encoded = engine(make_work, ([missing[key] for key in keys] for keys in segments))
+    done = 0
+    for keys, rows in zip(segments, encoded, strict=True):
+        store.add(keys, rows)
+        done += len(keys)
+        tick(done)
+
+
+def _lexical_part(
+    store: Store, run: str | None, config: IndexConfig, pages: Mapping[str, str]
+) -> LexicalPart | None:
+    """Returns the lexical part of a hybrid run's index, or of one without a run; ``None`` for other runs."""
+    texts = list(dict.fromkeys(pages.values()))
+    if run is not None:
+        _, model = run_lexical_model(run)
+        return LexicalPart(LexicalIndex.of(model.frequencies, texts), model) if model else None
+    say("counting n-grams")
+    frequencies = PageFrequencies.of(pages.values())
+    index = LexicalIndex.of(frequencies, texts)
+    vectors = None
+    if config.init_checkpoint:
+        vectors, _ = unit_vectors(stored_vectors(store, {text_key(text) for text in texts}))
+    model, fit = fit_on_next_pages(pages, frequencies, config.group_pattern, vectors)
+    say(f"weights fitted on {fit.pairs:,} self-labelled pairs of pages" if fit.pairs else _TOO_FEW)
+    return LexicalPart(index, model, fit)
+
+
+_TOO_FEW = (
+    "too few adjacent pages to fit weights on, so pages are ranked by similarity alone; adjacent pages have consecutive "
+    "numbers in their titles (--group_pattern)"
+)
 
 
 def check_model(store: Store, model: Mapping[str, str], fix: str) -> None:
@@ -86,23 +178,27 @@ def check_model(store: Store, model: Mapping[str, str], fix: str) -> None:
     Raises:
         InputError: names what differs.
     """
-    for name, value in ({"precision": "float32"} | store.model).items():
+    for name, value in ({"precision": PRECISION} | store.model).items():
         if model.get(name) != value:
             raise InputError(f"{store.path}: made with another {name} ({value}, now {model.get(name)}); {fix}")
 
 
-def _encoder(scorer: CachedScorer | None, run: str, config: IndexConfig) -> Callable[[list[str]], list[Rows]]:
+def _encoder(
+    scorer: Scorer | None, run: str | None, config: IndexConfig
+) -> Callable[[list[str]], list[Rows]]:
     """Returns a function that encodes texts as B, in batches of ``config.batch_size``.
 
     Args:
-        scorer: the loaded run; ``None`` in a worker process, which has to load it.
-        run: the run's folder.
+        scorer: the loaded model; ``None`` in a worker process, which has to load it.
+        run: the run's folder; ``None`` for a pre-trained BERT.
         config: of the index.
     """
-    scorer, size = scorer or CachedScorer(run, config.precision), config.batch_size
+    loaded, size = scorer or _make_scorer(run, config), config.batch_size
+    if loaded is None:
+        raise TypeError("a lexical index has nothing to encode")
 
     def encode(texts: list[str]) -> list[Rows]:
-        batches = [scorer.encode("b", texts[start : start + size]) for start in range(0, len(texts), size)]
+        batches = [loaded.encode("b", texts[start : start + size]) for start in range(0, len(texts), size)]
         return [
             {name: array if name == MASK else array.astype(config.dtype) for name, array in batch.items()}
             for batch in batches
@@ -111,6 +207,6 @@ def _encoder(scorer: CachedScorer | None, run: str, config: IndexConfig) -> Call
     return encode
 
 
-def _by_length(keys: Iterable[str], texts: Mapping[str, str]) -> list[str]:
+def _by_length(keys: Iterable[str], texts: Mapping[str, str]) -> Sequence[str]:
     """Sorts keys by the length of their texts, so that texts of similar length are encoded and stored together."""
     return sorted(keys, key=lambda key: (len(texts[key]), key))

@@ -13,6 +13,7 @@ def render_page(
     suggested: Mapping[str, Sequence[Suggestion]],
     links: set[tuple[str, str]],
     warning: str = "",
+    note: str = "",
 ) -> str:
     """Returns the HTML page.
 
@@ -21,6 +22,7 @@ def render_page(
         suggested: suggestions by the title of A.
         links: (a, b) where B is known to come next after A; these pairs are marked.
         warning: shown above the suggestions, if it is not empty.
+        note: the same.
     """
     # The pages that have suggestions come first, so that both lists have the same positions.
     titles = dict.fromkeys(suggested)
@@ -33,4 +35,5 @@ def render_page(
             for title, suggestions in suggested.items()
         ],
     }
-    return render("keras_negaposi.retrieval", "page.html", count=f"{len(suggested):,}", data=data, warning=warning)
+    count = f"{len(suggested):,}"
+    return render("keras_negaposi.retrieval", "page.html", count=count, data=data, warning=warning, note=note)

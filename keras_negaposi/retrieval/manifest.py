@@ -22,13 +22,14 @@ T = TypeVar("T")
 
 SCHEMA: Literal[1] = 1
 MANIFEST = "manifest.json"
-SEGMENT, PAGES, PAGES_END = "segment-", "pages-", ".json"
+SEGMENT, PAGES, PAGES_END, LEXICAL = "segment-", "pages-", ".json", "lexical-"
 MOST_READS = 20
 """How often a reader starts again because a writer has replaced the manifest in the meantime."""
 
 PagesFile = Annotated[str, msgspec.Meta(pattern=rf"^({PAGES}[0-9]{{6,12}}\.json)?\Z")]
 SegmentFolder = Annotated[str, msgspec.Meta(pattern=rf"^{SEGMENT}[0-9]{{6,12}}\Z")]
-OwnFile = Annotated[str, msgspec.Meta(pattern=rf"^({SEGMENT}[0-9]{{6,12}}|{PAGES}[0-9]{{6,12}}\.json)\Z")]
+LexicalFolder = Annotated[str, msgspec.Meta(pattern=rf"^({LEXICAL}[0-9]{{6,12}})?\Z")]
+OwnFile = Annotated[str, msgspec.Meta(pattern=rf"^(({SEGMENT}|{LEXICAL})[0-9]{{6,12}}|{PAGES}[0-9]{{6,12}}\.json)\Z")]
 
 
 class Manifest(msgspec.Struct):
@@ -41,6 +42,7 @@ class Manifest(msgspec.Struct):
         pages: file of the pages; empty until one has been written.
         segments: their folders, in order.
         checksums: CRC-32 by path within the index; ``None`` if an older version wrote the index.
+        lexical: folder of the lexical part, see `lexical_part`; empty if there is none.
         begun: files and folders that are being written or are to be removed. Only these are ever removed.
     """
 
@@ -50,6 +52,7 @@ class Manifest(msgspec.Struct):
     pages: PagesFile
     segments: list[SegmentFolder]
     checksums: dict[str, int] | None = None
+    lexical: LexicalFolder = ""
     begun: list[OwnFile] = []
 
     def checksum_of(self, name: str, folder: Path) -> int | None:
@@ -64,17 +67,18 @@ class Manifest(msgspec.Struct):
             raise InputError(f"{folder / MANIFEST}: checksums: missing for {name}; {FIX}")
         return self.checksums[name]
 
-    def checksums_in(self, segment: str) -> dict[str, int]:
-        """Returns the checksums of a segment's files by file name."""
+    def checksums_in(self, folder: str) -> dict[str, int]:
+        """Returns the checksums of the files in one of the index's folders by file name."""
         paths = (self.checksums or {}).items()
-        return {path.partition("/")[2]: value for path, value in paths if path.startswith(f"{segment}/")}
+        return {path.partition("/")[2]: value for path, value in paths if path.startswith(f"{folder}/")}
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Replaces the manifest in one step."""
     content = msgspec.structs.asdict(manifest) | {"checksums": dict(sorted((manifest.checksums or {}).items()))}
-    if not manifest.begun:
-        del content["begun"]
+    for name in ("lexical", "begun"):
+        if not content[name]:
+            del content[name]
     write_json(str(folder / MANIFEST), content)
 
 

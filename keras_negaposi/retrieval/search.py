@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from checkpoints_tools.common.errors import InputError, quoted
 from keras_negaposi.config.heads import BI_ENCODER
 from keras_negaposi.data.texts import text_key
 from keras_negaposi.modeling.heads.tensor_names import MASK
 from keras_negaposi.readers.document import composed
-from keras_negaposi.retrieval.build import check_model
+from keras_negaposi.retrieval.build import check_model, lexical_fingerprint
 from keras_negaposi.retrieval.cached_encoder import CachedScorer
+from keras_negaposi.retrieval.hybrid_ranker import HybridRanker
 from keras_negaposi.retrieval.multi_page_query import attend
-from keras_negaposi.retrieval.rankers import FullRanker, NearestNeighbourRanker, Ranked, Ranker, score_texts
+from keras_negaposi.retrieval.origin import is_untrained, origin_of_run, origin_without_run
+from keras_negaposi.retrieval.rankers import (
+    FullRanker,
+    NearestNeighbourRanker,
+    Query,
+    Ranked,
+    Ranker,
+    SideScorer,
+    stored_vectors,
+)
 from keras_negaposi.retrieval.segment import Rows, is_by_token
 from keras_negaposi.retrieval.store import Store
 from keras_negaposi.serving.scorer import Scorer
@@ -32,7 +42,7 @@ class Suggestion:
 
 
 class Index:
-    """An index and the model that made it.
+    """An index and the model that made it, if any.
 
     Args:
         path: folder of the index, written by `build.build_index`.
@@ -47,32 +57,68 @@ class Index:
         self.store = Store(path)
         if not self.store.exists():
             raise InputError(f"{path}: not an index; make one with python -m keras_negaposi.index")
-
-        # Check that the index was made with this model.
-        self.scorer = CachedScorer(run or self.store.named("about", "run"))
-        self.scorer.prepare("a")
-        dtype, precision = self.store.named("model", "dtype"), self.store.model.get("precision", "float32")
-        model = self.scorer.fingerprint(dtype, precision)
-        check_model(self.store, model, "build the index again with another --output, or give its --run")
-
-        # Check that it is complete.
         self._titles: dict[str, list[str]] = {}
         for title, text in self.store.pages.items():
             self._titles.setdefault(text_key(text), []).append(title)
-        missing = len(self._titles.keys() - self.store.keys())
-        if missing:
-            raise InputError(f"{path}: {missing:,} texts are not encoded yet; run keras_negaposi.index again")
+        texts = {key: self.store.pages[titles[0]] for key, titles in self._titles.items()}
 
-        self._ranker: Ranker
-        if self.scorer.head == BI_ENCODER:
-            self._ranker = NearestNeighbourRanker(self.scorer, self.store, self._titles, approximate)
-        elif approximate:
-            raise InputError(
-                f"--approximate: the head is {self.scorer.head}, which stores more than one vector per page; leave the "
-                "flag out"
-            )
+        # Open what the index ranks with.
+        if is_untrained(self.store):
+            if run is not None:
+                raise InputError(f"--run {run}: has no effect on {path}, which was made without a run; leave it out")
+            self.origin = origin_without_run(self.store, list(texts), list(texts.values()))
         else:
-            self._ranker = FullRanker(self.scorer, self.store, self._titles)
+            self.origin = origin_of_run(self.store, self._checked_scorer(run), list(texts.values()))
+        self._ranker = self._make_ranker(texts, approximate)
+
+    def _checked_scorer(self, run: str | None) -> CachedScorer:
+        """Loads the run's model.
+
+        Raises:
+            InputError: the index is not complete, or was made with another model.
+        """
+        scorer = CachedScorer(run or self.store.named("about", "run"))
+        scorer.prepare("a")
+        dtype, precision = self.store.named("model", "dtype"), self.store.model.get("precision", "float32")
+        model = scorer.fingerprint(dtype, precision) | lexical_fingerprint(scorer.run)
+        check_model(self.store, model, "build the index again with another --output, or give its --run")
+        return scorer
+
+    def _make_ranker(self, texts: Mapping[str, str], approximate: bool) -> Ranker:
+        """Returns what ranks the texts of the index.
+
+        Args:
+            texts: by key.
+            approximate: see the class.
+
+        Raises:
+            InputError: the index is not complete, or ``approximate`` is not available.
+        """
+        origin, neural = self.origin, None
+        if origin.scorer:
+            missing = len(texts.keys() - self.store.keys())
+            if missing:
+                raise InputError(
+                    f"{self.store.path}: {missing:,} texts are not encoded yet; run keras_negaposi.index again"
+                )
+            neural = self._neural_ranker(origin.scorer, approximate)
+        elif approximate:
+            raise InputError("--approximate: this index has no vectors; leave the flag out")
+        if origin.lexical and origin.combine:
+            return HybridRanker(neural, origin.lexical, texts, origin.combine)
+        if neural is None:
+            raise InputError(f"{self.store.path}: has nothing to rank with; build the index again")
+        return neural
+
+    def _neural_ranker(self, scorer: SideScorer, approximate: bool) -> Ranker:
+        if scorer.head == BI_ENCODER:
+            vectors = self.origin.vectors or stored_vectors(self.store, self._titles)
+            return NearestNeighbourRanker(scorer, vectors, approximate)
+        if approximate:
+            raise InputError(
+                f"--approximate: the head is {scorer.head}, which stores more than one vector per page; leave the flag out"
+            )
+        return FullRanker(scorer, self.store, self._titles)
 
     def title(self, name: str) -> str:
         """Returns a page's title as the index has it, which may be another Unicode form (macOS decomposes file names).
@@ -147,24 +193,26 @@ class Index:
 
     def score_all(self, text: str | Sequence[str]) -> dict[str, float]:
         """Returns the probability that each text of the index comes next, by the text's key."""
-        (a,) = self._encode([_texts(text)])
-        return score_texts(self.scorer, self.store, a)
+        (query,) = self._encode([_texts(text)])
+        return self._ranker.score(query, list(self._titles))
 
     def score(self, text: str | Sequence[str], titles: Sequence[str]) -> list[float]:
         """Returns the probabilities that some pages of the index come next, in the order of their titles."""
         keys = [text_key(self.text(title)) for title in titles]
-        (a,) = self._encode([_texts(text)])
-        scores = score_texts(self.scorer, self.store, a, set(keys))
+        (query,) = self._encode([_texts(text)])
+        scores = self._ranker.score(query, list(dict.fromkeys(keys)))
         return [scores[key] for key in keys]
 
-    def _encode(self, queries: Sequence[Sequence[str]]) -> list[Rows]:
-        """Returns A's side of each query, one row each; a text that is in several queries is encoded once."""
+    def _encode(self, queries: Sequence[Sequence[str]]) -> list[Query]:
+        """Encodes queries as A; a text that is in several queries is encoded once."""
+        if self.origin.scorer is None:
+            return [Query(query[-1], {}) for query in queries]
         texts = list(dict.fromkeys(text for query in queries for text in query))
-        rows = self.scorer.encode("a", texts)
+        rows = self.origin.scorer.encode("a", texts)
         sides = {
             text: _unpadded({name: value[i : i + 1] for name, value in rows.items()}) for i, text in enumerate(texts)
         }
-        return [attend([sides[text] for text in query]) for query in queries]
+        return [Query(query[-1], attend([sides[text] for text in query])) for query in queries]
 
     def _suggestions(self, ranked: Ranked, wanted: int, skip: Collection[str]) -> list[Suggestion]:
         """Returns the pages of ranked texts; several pages may have the same text."""

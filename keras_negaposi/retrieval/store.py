@@ -6,15 +6,17 @@ Writers follow the rules in `manifest`: whatever kills one, the index stays vali
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from checkpoints_tools.common import outputs, temporary
 from checkpoints_tools.common.errors import InputError, quoted
-from checkpoints_tools.common.files import is_remote, list_folder, remove_tree, write_json
+from checkpoints_tools.common.files import is_remote, list_folder, read_bytes, remove_tree, write_json
 from keras_negaposi.retrieval.checked_files import FIX, checksum, read_json
 from keras_negaposi.retrieval.manifest import (
+    LEXICAL,
     MANIFEST,
     PAGES,
     PAGES_END,
@@ -42,6 +44,8 @@ class Store:
         pages: title -> text.
         about: further information for readers of the index, such as the run's folder.
         segments: by folder name.
+        lexical: name of the folder of the lexical part; empty if there is none.
+        lexical_checksums: of that folder's files, by name.
 
     Raises:
         InputError: the folder contains something that is not an index, an index of another version, or a damaged one.
@@ -55,8 +59,11 @@ class Store:
         self.about: dict[str, object] = {}
         self.pages: dict[str, str] = {}
         self.segments: dict[str, Segment] = {}
+        self.lexical = ""
+        self.lexical_checksums: dict[str, int] = {}
         self._pages_file, self._pages_sum = "", 0
         self._next_pages: tuple[str, int, dict[str, str]] | None = None
+        self._next_lexical: tuple[str, dict[str, int]] | None = None
         self._begun: list[str] = []
         if (self.path / MANIFEST).exists():
             read_manifest(self.path, self._open)
@@ -140,8 +147,23 @@ class Store:
         self._begun.remove(name)
         self._write_manifest()
 
+    def replace_lexical(self, write: Callable[[str], None]) -> None:
+        """Writes another lexical part, to which `finish` switches together with the pages.
+
+        Args:
+            write: writes the files into the folder that it is given.
+        """
+        name = self._unused_name(LEXICAL, [self.lexical])
+        self._begin_file(name)
+        with temporary.folder(str(self.path)) as staging:
+            write(staging)
+            outputs.open_to_others(staging)
+            os.rename(staging, self.path / name)
+        files = list_folder(str(self.path / name))
+        self._next_lexical = name, {file: checksum(read_bytes(str(self.path / name / file))) for file in files}
+
     def finish(self, wanted: set[str]) -> None:
-        """Finishes an update: switches to the pages of `begin` and removes unused rows.
+        """Finishes an update: switches to the pages of `begin` and to the new lexical part, and removes unused rows.
 
         Args:
             wanted: keys of the texts that are still used. A segment with few of them is rewritten (`LEAST_LIVE`).
@@ -162,6 +184,7 @@ class Store:
             del self.segments[name]
         self._begun += removed
         self._switch_pages()
+        self._switch_lexical()
         self._write_manifest()
         if self._begun:
             self._remove_begun()
@@ -186,15 +209,19 @@ class Store:
             if layout != layouts[0] or any(dtype != manifest.model.get("dtype", dtype) for dtype, _ in layout.values()):
                 raise InputError(f"{self.path / name}: its arrays differ in type or width from the others; {FIX}")
         self.model, self.about, self.pages, self.segments = manifest.model, manifest.about, pages, segments
+        self.lexical, self.lexical_checksums = manifest.lexical, manifest.checksums_in(manifest.lexical)
         self._pages_file, self._begun = manifest.pages, list(manifest.begun)
         self._pages_sum = (manifest.checksums or {}).get(manifest.pages) or self._sum_of_file(manifest.pages)
 
     def _write_manifest(self) -> None:
         checksums = {f"{name}/{file}": crc for name, seg in self.segments.items() for file, crc in seg.sums().items()}
+        checksums |= {f"{self.lexical}/{file}": crc for file, crc in self.lexical_checksums.items()}
         if self._pages_file:
             checksums[self._pages_file] = self._pages_sum
-        segments = list(self.segments)
-        manifest = Manifest(SCHEMA, self.model, self.about, self._pages_file, segments, checksums, list(self._begun))
+        segments, begun = list(self.segments), list(self._begun)
+        manifest = Manifest(
+            SCHEMA, self.model, self.about, self._pages_file, segments, checksums, self.lexical, begun
+        )
         write_manifest(self.path, manifest)
 
     def _begin_file(self, name: str) -> None:
@@ -208,6 +235,13 @@ class Store:
             self._pages_file, self._pages_sum, self.pages = self._next_pages
             self._begun.remove(self._pages_file)
             self._next_pages = None
+
+    def _switch_lexical(self) -> None:
+        if self._next_lexical:
+            self._begun += [self.lexical] if self.lexical else []
+            self.lexical, self.lexical_checksums = self._next_lexical
+            self._begun.remove(self.lexical)
+            self._next_lexical = None
 
     def _remove_begun(self) -> None:
         for name in self._begun:

@@ -55,6 +55,7 @@ class Request:
         least: pages that are less probable are not suggested.
         reranker: sorts the best pages; ``None`` if they stay in the index's order.
         warning: why the suggestions may be of little use; empty if nothing is known against them.
+        note: how pages are ranked without a run; empty for a run.
     """
 
     queries: list[Query]
@@ -63,14 +64,16 @@ class Request:
     least: float
     reranker: Scorer | None
     warning: str = ""
+    note: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """The suggestions as text, empty if they are for all pages, and `Request.warning`."""
+    """The suggestions as text, empty if they are for all pages, and `Request.warning` and `Request.note`."""
 
     text: str
     warning: str
+    note: str
 
 
 def suggest(path: str, config: SuggestConfig) -> Answer:
@@ -85,7 +88,8 @@ def suggest(path: str, config: SuggestConfig) -> Answer:
     kept = {position: filter_ranked(suggestions, request, config) for position, suggestions in ranked}
     if request.warning:
         logger.warning("%s", request.warning)
-    return Answer(render(index, request, [kept[position] for position in sorted(kept)], config), request.warning)
+    text = render(index, request, [kept[position] for position in sorted(kept)], config)
+    return Answer(text, request.warning, request.note)
 
 
 def resolve(index: Index, config: SuggestConfig) -> Request:
@@ -96,12 +100,13 @@ def resolve(index: Index, config: SuggestConfig) -> Request:
     """
     reranker = Scorer(config.reranker) if config.rerank and config.reranker else None
     links = _links(index, config)
-    documents = Documents(str(index.scorer.config["group_pattern"]))
+    documents = Documents(index.origin.group_pattern)
     least = config.min_probability
     if least is None:
-        least = index.scorer.threshold if config.format in LINKS else 0.0
-    warning = _warning((config.rerank and config.reranker) or index.scorer.run)
-    return Request(_queries(index, config), links, documents, least, reranker, warning)
+        least = index.origin.threshold if config.format in LINKS else 0.0
+    judged = (config.rerank and config.reranker) or index.origin.run
+    warning = _warning(judged) if judged else ""
+    return Request(_queries(index, config), links, documents, least, reranker, warning, index.origin.note)
 
 
 def _warning(run: str) -> str:
@@ -150,7 +155,7 @@ def render(index: Index, request: Request, kept: Sequence[Sequence[Suggestion]],
     if config.html:
         texts = index.store.pages | {query.name: "\n".join(query.texts) for query in queries}
         suggested = {query.name: suggestions for query, suggestions in zip(queries, kept, strict=True)}
-        write_text(config.html, render_page(texts, suggested, request.links, request.warning))
+        write_text(config.html, render_page(texts, suggested, request.links, request.warning, request.note))
         say(f"suggestions for {len(suggested):,} pages written to {config.html}")
     if config.title is None and config.text is None:
         return ""
@@ -183,8 +188,12 @@ def _links(index: Index, config: SuggestConfig) -> set[tuple[str, str]]:
     """
     if config.negaposi:
         return read_links(config.negaposi)
-    trained_on = index.scorer.config.get("negaposi")
-    if trained_on and exists(trained_on):
+    trained_on = index.origin.negaposi
+    if trained_on is None and config.skip_linked:
+        raise InputError("--skip_linked: the index was made without labelled pairs; give the known pairs as --negaposi")
+    if trained_on is None:
+        return set()
+    if exists(trained_on):
         return read_links(trained_on)
     if config.skip_linked:
         raise InputError(f"--skip_linked: {trained_on}: file not found; give the pairs as --negaposi")

@@ -1,0 +1,116 @@
+"""Compares texts by the vectors of a pre-trained encoder that nobody has fine-tuned.
+
+A text's vector is the mean of its last hidden states. All vectors of an encoder have a large component in common, which
+would make every cosine high, so the mean of all pages' vectors is subtracted before vectors are compared (Mu & Viswanath
+2018, arXiv 1702.01417). An index stores the vectors as they are, because that mean changes with the pages.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from checkpoints_tools.common.errors import InputError
+from keras_negaposi.config import PretrainedConfig
+from keras_negaposi.config.heads import BI_ENCODER
+from keras_negaposi.data.texts import text_key
+from keras_negaposi.modeling.frozen_encoder import POOLINGS, FrozenEncoder
+from keras_negaposi.modeling.heads.tensor_names import VECTOR
+from keras_negaposi.retrieval.segment import Rows
+from keras_negaposi.retrieval.self_labelled import CosineLogit
+
+PRECISION = "float32"
+_TINY = np.finfo(np.float32).tiny
+
+
+class FrozenScorer:
+    """Encodes texts and scores vectors, as `CachedScorer` does for a run.
+
+    Args:
+        config: the pre-trained BERT, which is loaded when it is first needed.
+        expected: fingerprint of the BERT that made the index; ``None`` while it is being made.
+    """
+
+    head = BI_ENCODER
+
+    def __init__(self, config: PretrainedConfig, expected: str | None = None) -> None:
+        self._config, self._expected = config, expected
+        self._center = np.zeros(1, np.float32)
+        self._known: Mapping[str, np.ndarray] = {}
+        self._cosine: CosineLogit | None = None
+
+    def attach(self, known: Mapping[str, np.ndarray], center: np.ndarray, cosine: CosineLogit | None) -> None:
+        """Prepares for queries.
+
+        Args:
+            known: vectors of the pages by `text_key`, of `unit_vectors`; these texts need not be encoded again.
+            center: of `unit_vectors`.
+            cosine: how cosines become probabilities; ``None`` if nothing was fitted.
+        """
+        self._known, self._center, self._cosine = known, center, cosine
+
+    @functools.cached_property
+    def _encoder(self) -> FrozenEncoder:
+        from keras_negaposi.modeling.pretrained import read_pretrained
+
+        encoder = FrozenEncoder(read_pretrained(self._config), self._config.max_seq_length, PRECISION)
+        if self._expected not in (None, encoder.fingerprint()):
+            raise InputError(
+                f"{self._config.init_checkpoint}: not the BERT that made the index; build the index again with another "
+                "--output"
+            )
+        return encoder
+
+    def prepare(self, side: str) -> None:
+        """Loads the encoder if texts are going to be encoded as B.
+
+        Raises:
+            InputError: it cannot be loaded.
+        """
+        if side == "b":
+            _ = self._encoder
+
+    def fingerprint(self, dtype: str, precision: str = PRECISION) -> dict[str, str]:
+        """Returns everything on which the vectors in an index depend, by the name to print where it differs."""
+        return {"BERT": self._encoder.fingerprint(), "dtype": dtype, "precision": precision}
+
+    def encode(self, side: str, texts: Sequence[str]) -> Rows:
+        """Returns the vectors ``float32 [texts, hidden]``: as B to be stored, as A to be compared with stored ones."""
+        if side == "b":
+            return {VECTOR: self._encode(texts)}
+        known = {text: self._known.get(text_key(text)) for text in texts}
+        new = [text for text, vector in known.items() if vector is None]
+        if new:
+            known |= zip(new, _unit(self._encode(new) - self._center), strict=True)
+        return {VECTOR: np.stack([known[text] for text in texts]).astype(np.float32)}
+
+    def score(self, a: Rows, b: Rows) -> np.ndarray:
+        """Returns the probability that B comes next, ``float32 [rows of b]``.
+
+        Without a fit it is no probability, but a number from 0 to 1 that increases with the cosine.
+        """
+        cosines = b[VECTOR].astype(np.float32) @ a[VECTOR][0]
+        return self._cosine.probabilities(cosines) if self._cosine else (1 + cosines) / 2
+
+    def _encode(self, texts: Sequence[str]) -> np.ndarray:
+        return self._encoder.encode(texts)[:, POOLINGS.index("mean")]
+
+
+def unit_vectors(stored: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Centres stored vectors.
+
+    Args:
+        stored: by key, ``float16`` or ``float32 [hidden]``.
+
+    Returns:
+        The centred vectors, of length 1, ``float32 [hidden]``; and the mean that was subtracted.
+    """
+    vectors = np.stack(list(stored.values())).astype(np.float32)
+    center = vectors.mean(axis=0)
+    return dict(zip(stored, _unit(vectors - center), strict=True)), center
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), _TINY)

@@ -1,0 +1,163 @@
+"""What an index ranks with: a finished run, or what was fitted on the pages themselves without one."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from checkpoints_tools.common.errors import InputError
+from checkpoints_tools.common.schema import checked
+from keras_negaposi.config import PretrainedConfig
+from keras_negaposi.lexical.model import LexicalModel
+from keras_negaposi.retrieval.checked_files import FIX
+from keras_negaposi.retrieval.hybrid_ranker import Combine
+from keras_negaposi.retrieval.lexical_part import LexicalPart, read_lexical_part
+from keras_negaposi.retrieval.rankers import SideScorer, stored_vectors
+from keras_negaposi.retrieval.self_labelled import Fit, combined
+from keras_negaposi.retrieval.store import Store
+from keras_negaposi.runtime.run_folder import RunFolder
+from keras_negaposi.serving.calibration import HYBRID_THRESHOLD, Calibration, saved_calibration
+
+if TYPE_CHECKING:
+    from keras_negaposi.retrieval.cached_encoder import CachedScorer
+
+KIND, UNTRAINED = "kind of model", "untrained"
+LEXICAL = "lexical model"
+"""Keys and a value of `Store.model`."""
+REBUILD = "build the index again with another --output, or give its --run"
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """What an index ranks with, and what it was trained on.
+
+    Attributes:
+        scorer: encodes texts and compares them; ``None`` in a lexical index.
+        lexical: the lexical part; ``None`` if the index ranks by the model alone.
+        combine: combines both; ``None`` if there is no lexical part.
+        group_pattern: regular expression that extracts the document from a title.
+        threshold: B is predicted to come next where the score is above it.
+        vectors: by key, if they have been read already.
+        run: folder of the run; ``None`` if there is none.
+        negaposi: file of the labelled pairs; ``None`` if there are none.
+        note: says that nothing was trained; empty for a run.
+    """
+
+    scorer: SideScorer | None
+    lexical: LexicalPart | None
+    combine: Combine | None
+    group_pattern: str
+    threshold: float
+    vectors: Mapping[str, np.ndarray] | None = None
+    run: str | None = None
+    negaposi: str | None = None
+    note: str = ""
+
+
+def run_lexical_model(run: str) -> tuple[Calibration, LexicalModel | None]:
+    """Returns a run's calibration, and its lexical model if it is a hybrid.
+
+    Raises:
+        InputError: a file of the run is missing or damaged.
+    """
+    folder = RunFolder(run)
+    calibration = saved_calibration(folder)
+    return calibration, LexicalModel.load(folder.lexical_model) if calibration.hybrid else None
+
+
+def origin_of_run(store: Store, scorer: CachedScorer, texts: Sequence[str]) -> Origin:
+    """Opens the model of an index that was made with a run.
+
+    Args:
+        store: the index.
+        scorer: the run's model.
+        texts: of the index, each once.
+
+    Raises:
+        InputError: a file is missing or damaged.
+    """
+    calibration, model = run_lexical_model(scorer.run)
+    lexical, combine = None, None
+    if model and calibration.hybrid:
+        lexical = LexicalPart(None, model)
+        if store.lexical:
+            lexical = read_lexical_part(store.path / store.lexical, store.lexical_checksums, texts, model)
+        combine = calibration.hybrid.combine
+    return Origin(
+        scorer,
+        lexical,
+        combine,
+        group_pattern=str(scorer.config["group_pattern"]),
+        threshold=calibration.decision_threshold,
+        run=scorer.run,
+        negaposi=scorer.config.get("negaposi"),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class AboutUntrained:
+    """What `Store.about` says about an index without a run.
+
+    Attributes:
+        group_pattern: regular expression that extracts the document from a title.
+        bert: the pre-trained BERT; ``None`` in a lexical index.
+        files: as in an index with a run.
+    """
+
+    group_pattern: str
+    bert: PretrainedConfig | None
+    files: dict[str, str]
+
+
+def is_untrained(store: Store) -> bool:
+    """Returns whether the index was made without a run."""
+    return store.model.get(KIND) == UNTRAINED
+
+
+def origin_without_run(store: Store, keys: Sequence[str], texts: Sequence[str]) -> Origin:
+    """Opens what was fitted on the pages of an index.
+
+    Args:
+        store: the index.
+        keys: of the texts.
+        texts: of the index, each once.
+
+    Raises:
+        InputError: a file is missing or damaged, or the index is not finished.
+    """
+    if not store.lexical:
+        raise InputError(f"{store.path}: not finished; run keras_negaposi.index again")
+    about = checked(AboutUntrained, store.about, f"{store.path}: about", FIX)
+    part = read_lexical_part(store.path / store.lexical, store.lexical_checksums, texts)
+    fit = part.fit or Fit(0)
+    scorer, vectors = None, None
+    if about.bert:
+        from keras_negaposi.retrieval.frozen_scorer import FrozenScorer, unit_vectors
+
+        scorer = FrozenScorer(about.bert, store.named("model", "BERT"))
+        vectors, center = unit_vectors(stored_vectors(store, set(keys)))
+        scorer.attach(vectors, center, fit.cosine)
+    return Origin(
+        scorer,
+        part,
+        functools.partial(combined, fit),
+        about.group_pattern,
+        HYBRID_THRESHOLD if fit.pairs else 0.0,
+        vectors,
+        note=_note(fit, about.bert),
+    )
+
+
+def _note(fit: Fit, bert: PretrainedConfig | None) -> str:
+    """Says what the ranking is based on."""
+    evidence = "lexical features" + (f" and the untrained vectors of {bert.init_checkpoint}" if bert else "")
+    how = (
+        f"weighted on {fit.pairs:,} pairs of pages that are or are not adjacent"
+        if fit.pairs
+        else "the scores are no probabilities, because there are too few adjacent pages to learn weights from"
+    )
+    return f"nothing was trained: pages are ranked by {evidence}; {how}"

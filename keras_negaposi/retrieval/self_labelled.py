@@ -1,0 +1,160 @@
+"""Scores pairs of pages without any training run: weights are fitted on self-labelled pairs of the pages themselves.
+
+A document's next page is a positive, a page of another, mostly similar, document a negative. So nobody has to label
+anything, and nothing is fine-tuned; but the answer is only as good as the documents' order.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Annotated
+
+import numpy as np
+from msgspec import Meta
+
+from checkpoints_tools.common.errors import InputError
+from keras_negaposi.data.adjacency import adjacency
+from keras_negaposi.data.documents import Documents
+from keras_negaposi.data.next_page_pairs import sample_next_pages
+from keras_negaposi.data.pairs import Pair
+from keras_negaposi.data.splits import split_pairs
+from keras_negaposi.data.texts import text_key
+from keras_negaposi.lexical.model import LexicalModel
+from keras_negaposi.lexical.vocabulary import PageFrequencies
+from keras_negaposi.serving.hybrid import Hybrid, fit_hybrid
+
+MOST_PAIRS = 3000
+"""More self-labelled pairs cost time and do not make the few weights better."""
+FEWEST_PAIRS = 100
+"""With fewer pairs nothing is fitted."""
+Weight = Annotated[float, Meta(ge=-1e6, le=1e6)]
+
+
+@dataclasses.dataclass(frozen=True)
+class CosineLogit:
+    """Turns the cosine of two vectors into a logit: ``weight`` * cosine + ``bias``."""
+
+    weight: Weight
+    bias: Weight
+
+    def probabilities(self, cosines: np.ndarray) -> np.ndarray:
+        """Returns the probability for each cosine, ``float32``."""
+        return (1 / (1 + np.exp(-(self.weight * cosines + self.bias)))).astype(np.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class SavedHybrid:
+    """The fields of `Hybrid`, with their limits."""
+
+    neural: Weight
+    lexical: Weight
+    bias: Weight
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """How the evidence about a pair of pages is weighed.
+
+    Attributes:
+        pairs: number of self-labelled pairs; 0 if there were too few, so that nothing is fitted.
+        cosine: of the pages' vectors; ``None`` if there are no vectors, or nothing is fitted.
+        hybrid: the combination of both logits; ``None`` if there are no vectors, or nothing is fitted.
+    """
+
+    pairs: int
+    cosine: CosineLogit | None = None
+    hybrid: SavedHybrid | None = None
+
+
+def fit_on_next_pages(
+    pages: Mapping[str, str],
+    frequencies: PageFrequencies,
+    group_pattern: str,
+    vectors: Mapping[str, np.ndarray] | None = None,
+) -> tuple[LexicalModel, Fit]:
+    """Fits a lexical model to next pages and, if there are vectors, its combination with their cosine.
+
+    The combination is fitted on documents to which the lexical model was not fitted.
+
+    Args:
+        pages: title -> text.
+        frequencies: page frequencies of the pages.
+        group_pattern: regular expression that extracts the document from a title.
+        vectors: vector of each text by `text_key`, of length 1, ``float32 [dim]``.
+
+    Returns:
+        The lexical model (the TF-IDF cosine alone if there are fewer than `FEWEST_PAIRS`), and the fit.
+    """
+    document = Documents(group_pattern)
+    adjacent = adjacency(pages, document).pairs
+    pairs = sample_next_pages(pages, adjacent, document, set(), MOST_PAIRS) if adjacent else []
+    if len(pairs) < FEWEST_PAIRS:
+        return LexicalModel.of_cosine(frequencies), Fit(0)
+    if vectors is None:
+        return LexicalModel.fit(pages, pairs, frequencies), Fit(len(pairs))
+    try:
+        parts = split_pairs(pairs, "grouped", 0.5, 0.0, group_pattern, seed=0).parts
+        train, rest = list(parts["train"]), list(parts["test"])
+    except InputError:  # too few documents to hold some of them out
+        return LexicalModel.of_cosine(frequencies), Fit(0)
+    model = LexicalModel.fit(pages, train, frequencies)
+    return model, _fit_combination(pages, rest, model, vectors, len(pairs))
+
+
+def _fit_combination(
+    pages: Mapping[str, str], held_out: list[Pair], model: LexicalModel, vectors: Mapping[str, np.ndarray], pairs: int
+) -> Fit:
+    """Fits the cosine's logit and the combination to pairs to which the lexical model was not fitted."""
+    from sklearn.linear_model import LogisticRegression  # slow to import, and only fitting needs it
+
+    labels = np.array([pair.label for pair in held_out])
+    a, b = (np.stack([vectors[text_key(pages[title])] for title in side]) for side in zip(*_ends(held_out), strict=True))
+    cosines = (a * b).sum(axis=1)
+    regression = LogisticRegression(C=1e3).fit(cosines[:, np.newaxis], labels)
+    cosine = CosineLogit(float(regression.coef_[0, 0]), float(regression.intercept_[0]))
+    hybrid = fit_hybrid(labels, cosine.probabilities(cosines), model.logits(pages, held_out))
+    return Fit(pairs, cosine, SavedHybrid(**dataclasses.asdict(hybrid)) if hybrid else None)
+
+
+def _ends(pairs: list[Pair]) -> list[tuple[str, str]]:
+    return [(pair.a, pair.b) for pair in pairs]
+
+
+def combined(fit: Fit, probabilities: np.ndarray | None, lexical_logits: np.ndarray) -> np.ndarray:
+    """Returns the score of each of a query's pages, ``float [pages]``: probabilities if anything was fitted.
+
+    Otherwise the score is the TF-IDF cosine or, if there are vectors, the fusion of both rankings.
+
+    Args:
+        fit: the weights.
+        probabilities: by the vectors; ``None`` if there are none. If nothing is fitted, any increasing function of the
+            cosine.
+        lexical_logits: of the `LexicalModel`.
+    """
+    if not fit.pairs:
+        return lexical_logits if probabilities is None else reciprocal_ranks([probabilities, lexical_logits])
+    if probabilities is None or fit.hybrid is None:
+        return 1 / (1 + np.exp(-lexical_logits))
+    return Hybrid(**dataclasses.asdict(fit.hybrid)).combine(probabilities, lexical_logits)
+
+
+RANK_CONSTANT = 60
+"""Of reciprocal rank fusion, as in the paper."""
+
+
+def reciprocal_ranks(scores: list[np.ndarray]) -> np.ndarray:
+    """Fuses several rankings of the same pages (reciprocal rank fusion; Cormack et al. 2009).
+
+    Args:
+        scores: by ranking, ``float [pages]``; higher is better.
+
+    Returns:
+        ``float64 [pages]``; 1 for a page that is first in all rankings.
+    """
+    total = np.zeros(len(scores[0]))
+    for of_ranking in scores:
+        ranks = np.empty(len(of_ranking))
+        ranks[np.argsort(-of_ranking, kind="stable")] = np.arange(1, len(of_ranking) + 1)
+        total += (RANK_CONSTANT + 1) / (RANK_CONSTANT + ranks)
+    return total / len(scores)
