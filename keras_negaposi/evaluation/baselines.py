@@ -19,9 +19,9 @@ from keras_negaposi.data.documents import documents_of
 from keras_negaposi.data.pairs import Pair
 from keras_negaposi.evaluation.baseline_comparison import EMBEDDING_COSINE, LINEAR_PROBE, display_name
 from keras_negaposi.evaluation.bootstrap import Interval, Predictions, accuracy, document_weights, interval
+from keras_negaposi.evaluation.embedding_cache import centred_cosines, pair_features, text_vectors
 from keras_negaposi.evaluation.figures_folder import check_only
 from keras_negaposi.evaluation.figures_json import write_figures
-from keras_negaposi.evaluation.frozen_encoder import centred_cosines, pair_features, text_vectors
 from keras_negaposi.evaluation.text_baselines import TRIVIAL, Texts, fit_and_score, labels_of
 from keras_negaposi.input_pipeline.prepared_data import Inputs, read_inputs
 from keras_negaposi.modeling.pretrained import Pretrained, read_pretrained

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -48,6 +49,8 @@ class Tokenizer:
     def __init__(self, model_file: str, vocab_file: str, do_lower_case: bool = True) -> None:
         self.do_lower_case = do_lower_case
         self._model, self._model_file = read_bytes(model_file), model_file
+        # SHA-256 of both files, one after the other.
+        self.digest = b"".join(hashlib.sha256(content).digest() for content in (self._model, read_bytes(vocab_file)))
         pieces, unknown_id = _read_model(self._model, model_file)
         _check_same(read_vocabulary(vocab_file), vocab_file, pieces, model_file)
         self.vocabulary = {piece: number for number, piece in enumerate(pieces)}

@@ -8,7 +8,7 @@ import math
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import exists
 from keras_negaposi.config import TrainConfig
-from keras_negaposi.evaluation.frozen_encoder import load_vectors
+from keras_negaposi.evaluation.embedding_cache import load_vectors
 from keras_negaposi.input_pipeline.prepared_data import UNLABELLED, Inputs, read_inputs
 from keras_negaposi.modeling.heads import check_fits
 from keras_negaposi.modeling.pretrained import Pretrained, read_pretrained

@@ -269,7 +269,7 @@ def test_a_sentencepiece_model_gets_its_vocabulary(tiny, tmp_path):
 def test_commands_take_every_format(tiny, tmp_path, to):
     """Every format gives bit-identical embeddings, so a cache of one format serves the others."""
     from keras_negaposi.config import BaselineConfig, complete_model_files
-    from keras_negaposi.evaluation.frozen_encoder import text_vectors
+    from keras_negaposi.evaluation.embedding_cache import text_vectors
     from keras_negaposi.modeling.pretrained import read_pretrained
 
     convert(open_source(str(tiny.folder)), str(tmp_path / to), to)

@@ -10,7 +10,7 @@ from keras_negaposi.baseline import main
 from keras_negaposi.config import BaselineConfig
 from keras_negaposi.data.pairs import Pair
 from keras_negaposi.evaluation.baseline_comparison import EMBEDDING_COSINE, LINEAR_PROBE
-from keras_negaposi.evaluation.frozen_encoder import centred_cosines, pair_features, text_key, text_vectors
+from keras_negaposi.evaluation.embedding_cache import centred_cosines, pair_features, text_key, text_vectors
 from keras_negaposi.evaluation.text_baselines import (
     TRIVIAL,
     a_only,

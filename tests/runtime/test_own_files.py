@@ -18,9 +18,9 @@ from keras_negaposi.config import BaselineConfig, TrainConfig
 from keras_negaposi.data.pairs import Pair, Pairs
 from keras_negaposi.data.splits import Split, read_split
 from keras_negaposi.evaluation import baselines, figures_folder
+from keras_negaposi.evaluation.embedding_cache import _write_vectors, read_vectors, text_key
 from keras_negaposi.evaluation.figures_folder import About
 from keras_negaposi.evaluation.figures_json import read_history, write_figures
-from keras_negaposi.evaluation.frozen_encoder import _write_vectors, read_vectors, text_key
 from keras_negaposi.evaluation.other_pairs import read_step
 from keras_negaposi.runtime.resume import check_unused
 from keras_negaposi.runtime.run_folder import RunFolder

@@ -1,17 +1,15 @@
-"""Embeddings of texts by the pre-trained encoder, which is not fine-tuned, and features of pairs of embeddings.
+"""A file of embeddings by the frozen encoder, so that no text is encoded twice, and features of pairs of embeddings.
 
 The linear probe and the embedding cosine are logistic regressions on these features.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 
 from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import InputError
@@ -20,18 +18,11 @@ from checkpoints_tools.common.progress import Ticker
 from keras_negaposi.config import BaselineConfig
 from keras_negaposi.data.pairs import Pair
 from keras_negaposi.data.texts import text_key
-from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS
-from keras_negaposi.input_pipeline.packing import pack_singles
-from keras_negaposi.modeling.heads.layers import masked_mean
-from keras_negaposi.modeling.precision import choose_precision, precision
+from keras_negaposi.modeling.frozen_encoder import POOLINGS, FrozenEncoder
 from keras_negaposi.modeling.pretrained import Pretrained
-from keras_negaposi.runtime.tf_functions import traced
 
-POOLINGS = ("first", "mean")
 Vectors = dict[str, np.ndarray]
 """Embeddings by `text_key`: ``float32 [2, hidden]``, a text's last hidden states pooled in each way of `POOLINGS`."""
-LENGTH_STEP = 16
-"""Batches are padded to a multiple of this, so that few shapes must be traced."""
 
 
 def text_vectors(config: BaselineConfig, pretrained: Pretrained, texts: Sequence[str], path: str) -> Vectors:
@@ -43,13 +34,16 @@ def text_vectors(config: BaselineConfig, pretrained: Pretrained, texts: Sequence
         texts: repeated texts are encoded once.
         path: ``.npz`` file of embeddings by the text's hash; new embeddings are added to it.
     """
-    key = _model_key(config, pretrained)
+    encoder = FrozenEncoder(pretrained, config.max_seq_length, config.precision)
+    key = encoder.fingerprint()
     vectors = read_vectors(path, key, pretrained.bert_config.hidden_size)
     wanted = {text_key(text): text for text in texts}
     missing = {name: text for name, text in wanted.items() if name not in vectors}
     if missing:
         say(f"encoding {len(missing):,} texts ({len(wanted) - len(missing):,} others are in {path})")
-        vectors |= _encode(config, pretrained, missing)
+        tick = Ticker("encoding", len(missing))
+        rows = encoder.encode(list(missing.values()), config.encode_batch_size, tick)
+        vectors |= dict(zip(missing, rows, strict=True))
         _write_vectors(path, key, vectors)
     return {name: vectors[name] for name in wanted}
 
@@ -85,46 +79,6 @@ def _both_sides(
     a = np.stack([vectors[text_key(texts[pair.a])][row] for pair in pairs])
     b = np.stack([vectors[text_key(texts[pair.b])][row] for pair in pairs])
     return a, b
-
-
-def _encode(config: BaselineConfig, pretrained: Pretrained, texts: dict[str, str]) -> Vectors:
-    """Encodes texts in batches of similar length, each padded only to about its longest text."""
-    # 1. Build the encoder and trace one function for all batches.
-    with precision(choose_precision(config.precision)):
-        encoder = pretrained.encoder()
-    tokenizer = pretrained.tokenizer
-
-    def encode(batch: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
-        packed = pack_singles(tokenizer, batch, config.max_seq_length)
-        inputs = {name: packed[name][:, :length] for name in ENCODER_INPUTS}
-        states = encoder(inputs, training=False)["sequence_output"]
-        return tf.stack([tf.cast(states[:, 0], tf.float32), masked_mean(states, inputs["input_mask"])], axis=1)
-
-    encode_batch = traced(encode, [tf.TensorSpec([None], tf.string), tf.TensorSpec([], tf.int32)])
-    # 2. Encode the texts from the shortest to the longest.
-    lengths = dict(zip(texts, map(len, tokenizer.encode(list(texts.values()))), strict=True))
-    order = sorted(texts, key=lambda name: lengths[name])
-    vectors: Vectors = {}
-    tick = Ticker("encoding", len(order))
-    for start in range(0, len(order), config.encode_batch_size):
-        names = order[start : start + config.encode_batch_size]
-        longest = lengths[names[-1]] + 2  # [CLS] and [SEP]
-        length = min(-(-longest // LENGTH_STEP) * LENGTH_STEP, config.max_seq_length)
-        rows = encode_batch(tf.constant([texts[name] for name in names]), length).numpy()
-        vectors |= dict(zip(names, rows, strict=True))
-        tick(len(vectors))
-    return vectors
-
-
-def _model_key(config: BaselineConfig, pretrained: Pretrained) -> str:
-    """Returns a hash of everything that an embedding depends on in addition to its text."""
-    digest = hashlib.sha256()
-    for path in (config.model_file, config.vocab_file):
-        digest.update(hashlib.sha256(read_bytes(path)).digest())
-    digest.update(f"{pretrained.bert_config} {pretrained.source.weights.fingerprint()}".encode())
-    options = (POOLINGS, config.do_lower_case, config.max_seq_length, choose_precision(config.precision))
-    digest.update(repr(options).encode())
-    return digest.hexdigest()
 
 
 def read_vectors(path: str, key: str, hidden: int) -> Vectors:

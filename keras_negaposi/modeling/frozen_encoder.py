@@ -1,0 +1,91 @@
+"""The pre-trained encoder as it is, not fine-tuned: embeddings of texts."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS
+from keras_negaposi.input_pipeline.packing import SPECIAL_IDS_OF_SINGLE, pack_singles
+from keras_negaposi.modeling.heads.layers import masked_mean
+from keras_negaposi.modeling.precision import choose_precision, precision
+from keras_negaposi.modeling.pretrained import Pretrained
+from keras_negaposi.runtime.tf_functions import traced
+
+POOLINGS = ("first", "mean")
+"""Ways to pool a text's last hidden states, in the order of an embedding's rows."""
+LENGTH_STEP = 16
+"""Batches are padded to a multiple of this, so that few shapes occur."""
+
+
+class FrozenEncoder:
+    """Encodes single texts. The encoder is built, and its graph traced, when the first text is encoded.
+
+    Args:
+        pretrained: the encoder and its tokenizer.
+        max_seq_length: length in pieces to which an input, ``[CLS] text [SEP]``, is truncated.
+        precision: arithmetic: ``auto``, ``float32`` or ``bfloat16``.
+    """
+
+    def __init__(self, pretrained: Pretrained, max_seq_length: int, precision: str) -> None:
+        self._pretrained = pretrained
+        self._max_seq_length = max_seq_length
+        self._precision = choose_precision(precision)
+
+    @property
+    def embedding_shape(self) -> tuple[int, int]:
+        """Shape of the embedding of a text, ``[poolings, hidden]``."""
+        return len(POOLINGS), self._pretrained.bert_config.hidden_size
+
+    def encode(self, texts: Sequence[str], batch_size: int, tick: Callable[[int], object] | None = None) -> np.ndarray:
+        """Encodes texts in batches of similar length, each padded only to about its longest text.
+
+        Args:
+            texts: may be in any order; repeated texts are encoded repeatedly.
+            batch_size: texts per step.
+            tick: called after each step with the number of encoded texts, such as a `Ticker`.
+
+        Returns:
+            The embeddings in the order of ``texts``, ``float32 [texts, poolings, hidden]``.
+
+        Raises:
+            InputError: a text contains half a surrogate pair.
+        """
+        lengths = np.array([len(ids) for ids in self._pretrained.tokenizer.encode_arrays(texts)], np.int64)
+        order = np.argsort(lengths, kind="stable")
+        embeddings = np.zeros((len(texts), *self.embedding_shape), np.float32)
+        for start in range(0, len(texts), batch_size):
+            rows = order[start : start + batch_size]
+            longest = lengths[rows[-1]] + SPECIAL_IDS_OF_SINGLE
+            length = min(-(-longest // LENGTH_STEP) * LENGTH_STEP, self._max_seq_length)
+            embeddings[rows] = self._encode_batch(tf.constant([texts[row] for row in rows]), length).numpy()
+            if tick:
+                tick(start + len(rows))
+        return embeddings
+
+    def fingerprint(self) -> str:
+        """Returns a hash of everything that an embedding depends on in addition to its text."""
+        tokenizer, source = self._pretrained.tokenizer, self._pretrained.source
+        digest = hashlib.sha256(tokenizer.digest)
+        digest.update(f"{source.config} {source.weights.fingerprint()}".encode())
+        options = (POOLINGS, tokenizer.do_lower_case, self._max_seq_length, self._precision)
+        digest.update(repr(options).encode())
+        return digest.hexdigest()
+
+    @functools.cached_property
+    def _encode_batch(self) -> tf.types.experimental.PolymorphicFunction:
+        """The encoder as a graph: ``string [batch]``, padded length -> ``float32 [batch, poolings, hidden]``."""
+        with precision(self._precision):
+            encoder = self._pretrained.encoder()
+
+        def encode(batch: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+            packed = pack_singles(self._pretrained.tokenizer, batch, self._max_seq_length)
+            inputs = {name: packed[name][:, :length] for name in ENCODER_INPUTS}
+            states = encoder(inputs, training=False)["sequence_output"]
+            return tf.stack([tf.cast(states[:, 0], tf.float32), masked_mean(states, inputs["input_mask"])], axis=1)
+
+        return traced(encode, [tf.TensorSpec([None], tf.string), tf.TensorSpec([], tf.int32)])
