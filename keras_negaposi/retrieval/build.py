@@ -142,9 +142,7 @@ def _encode_missing(
         tick(done)
 
 
-def _lexical_part(
-    store: Store, run: str | None, config: IndexConfig, pages: Mapping[str, str]
-) -> LexicalPart | None:
+def _lexical_part(store: Store, run: str | None, config: IndexConfig, pages: Mapping[str, str]) -> LexicalPart | None:
     """Returns the lexical part of a hybrid run's index, or of one without a run; ``None`` for other runs."""
     texts = list(dict.fromkeys(pages.values()))
     if run is not None:
@@ -162,8 +160,8 @@ def _lexical_part(
 
 
 _TOO_FEW = (
-    "too few adjacent pages to fit weights on, so pages are ranked by similarity alone; adjacent pages have consecutive "
-    "numbers in their titles (--group_pattern)"
+    "too few adjacent pages to fit weights on, so pages are ranked by similarity alone; adjacent pages have "
+    "consecutive numbers in their titles (--group_pattern)"
 )
 
 
@@ -183,9 +181,7 @@ def check_model(store: Store, model: Mapping[str, str], fix: str) -> None:
             raise InputError(f"{store.path}: made with another {name} ({value}, now {model.get(name)}); {fix}")
 
 
-def _encoder(
-    scorer: Scorer | None, run: str | None, config: IndexConfig
-) -> Callable[[list[str]], list[Rows]]:
+def _encoder(scorer: Scorer | None, run: str | None, config: IndexConfig) -> Callable[[list[str]], list[Rows]]:
     """Returns a function that encodes texts as B, in batches of ``config.batch_size``.
 
     Args:

@@ -30,6 +30,11 @@ def checksum(content: bytes | np.ndarray) -> int:
     return zlib.crc32(content if isinstance(content, bytes) else np.ascontiguousarray(content).data)
 
 
+def file_checksum(file: Path) -> int:
+    """Returns the CRC-32 of a file's content; of a ``.npy`` file, of its array's values."""
+    return checksum(map_array(file) if file.suffix == ".npy" else read_bytes(str(file)))
+
+
 def check_array(file: Path, array: np.ndarray, checksums: Mapping[str, int]) -> None:
     """Compares an array with its file's checksum; does nothing if there are no checksums at all.
 

@@ -1,8 +1,8 @@
 """Compares texts by the vectors of a pre-trained encoder that nobody has fine-tuned.
 
 A text's vector is the mean of its last hidden states. All vectors of an encoder have a large component in common, which
-would make every cosine high, so the mean of all pages' vectors is subtracted before vectors are compared (Mu & Viswanath
-2018, arXiv 1702.01417). An index stores the vectors as they are, because that mean changes with the pages.
+would make every cosine high, so the mean of all pages' vectors is subtracted before vectors are compared (Mu &
+Viswanath 2018, arXiv 1702.01417). An index stores the vectors as they are, because that mean changes with the pages.
 """
 
 from __future__ import annotations
@@ -80,8 +80,9 @@ class FrozenScorer:
         """Returns the vectors ``float32 [texts, hidden]``: as B to be stored, as A to be compared with stored ones."""
         if side == "b":
             return {VECTOR: self._encode(texts)}
-        known = {text: self._known.get(text_key(text)) for text in texts}
-        new = [text for text, vector in known.items() if vector is None]
+        keys = {text: text_key(text) for text in texts}
+        known = {text: self._known[key] for text, key in keys.items() if key in self._known}
+        new = [text for text in keys if text not in known]
         if new:
             known |= zip(new, _unit(self._encode(new) - self._center), strict=True)
         return {VECTOR: np.stack([known[text] for text in texts]).astype(np.float32)}
@@ -95,7 +96,7 @@ class FrozenScorer:
         return self._cosine.probabilities(cosines) if self._cosine else (1 + cosines) / 2
 
     def _encode(self, texts: Sequence[str]) -> np.ndarray:
-        return self._encoder.encode(texts)[:, POOLINGS.index("mean")]
+        return self._encoder.encode(texts, len(texts))[:, POOLINGS.index("mean")]
 
 
 def unit_vectors(stored: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], np.ndarray]:

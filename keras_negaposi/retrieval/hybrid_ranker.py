@@ -15,8 +15,9 @@ from keras_negaposi.retrieval.rankers import Query, Ranked, Ranker
 CANDIDATES = 100
 """Candidates by either method, or as many as are asked for if that is more."""
 
-Combine = Callable[[np.ndarray | None, np.ndarray], np.ndarray]
-"""Maps the model's probabilities and the lexical logits of a query's texts to scores, ``float [texts]`` each."""
+Combine = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Maps the model's probabilities (NaN without a model) and the lexical logits of a query's texts to their scores,
+``float [texts]`` each."""
 
 
 class HybridRanker:
@@ -83,5 +84,5 @@ class HybridRanker:
         return np.split(logits, np.cumsum([len(keys) for keys in candidates])[:-1])
 
     def _combined(self, scores: Mapping[str, float], lexical_logits: np.ndarray) -> dict[str, float]:
-        probabilities = np.array(list(scores.values())) if self._neural else None
+        probabilities = np.array(list(scores.values()))
         return dict(zip(scores, self._combine(probabilities, lexical_logits).tolist(), strict=True))

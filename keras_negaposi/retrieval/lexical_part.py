@@ -1,4 +1,4 @@
-"""The lexical part of an index: the n-grams of all texts, and in an index without a run also what was fitted on them."""
+"""The lexical part of an index: the n-grams of all texts and, in an index without a run, what was fitted on them."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ def origin_without_run(store: Store, keys: Sequence[str], texts: Sequence[str]) 
     return Origin(
         scorer,
         part,
-        functools.partial(combined, fit),
+        functools.partial(combined, fit, about.bert is not None),
         about.group_pattern,
         HYBRID_THRESHOLD if fit.pairs else 0.0,
         vectors,

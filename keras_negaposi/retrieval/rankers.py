@@ -121,7 +121,7 @@ class NearestNeighbourRanker:
 
 def stored_vectors(store: Store, keys: Collection[str]) -> dict[str, np.ndarray]:
     """Returns the stored vectors of the texts ``keys``, which must have one vector each."""
-    found = {}
+    found: dict[str, np.ndarray] = {}
     for stored, rows in store.chunks(CHUNK):
         found.update((key, vector) for key, vector in zip(stored, rows[VECTOR], strict=True) if key in keys)
     return found

@@ -116,7 +116,8 @@ class Index:
             return NearestNeighbourRanker(scorer, vectors, approximate)
         if approximate:
             raise InputError(
-                f"--approximate: the head is {scorer.head}, which stores more than one vector per page; leave the flag out"
+                f"--approximate: the head is {scorer.head}, which stores more than one vector per page; leave the flag "
+                "out"
             )
         return FullRanker(scorer, self.store, self._titles)
 

@@ -109,7 +109,8 @@ def _fit_combination(
     from sklearn.linear_model import LogisticRegression  # slow to import, and only fitting needs it
 
     labels = np.array([pair.label for pair in held_out])
-    a, b = (np.stack([vectors[text_key(pages[title])] for title in side]) for side in zip(*_ends(held_out), strict=True))
+    a = np.stack([vectors[text_key(pages[pair.a])] for pair in held_out])
+    b = np.stack([vectors[text_key(pages[pair.b])] for pair in held_out])
     cosines = (a * b).sum(axis=1)
     regression = LogisticRegression(C=1e3).fit(cosines[:, np.newaxis], labels)
     cosine = CosineLogit(float(regression.coef_[0, 0]), float(regression.intercept_[0]))
@@ -117,24 +118,20 @@ def _fit_combination(
     return Fit(pairs, cosine, SavedHybrid(**dataclasses.asdict(hybrid)) if hybrid else None)
 
 
-def _ends(pairs: list[Pair]) -> list[tuple[str, str]]:
-    return [(pair.a, pair.b) for pair in pairs]
-
-
-def combined(fit: Fit, probabilities: np.ndarray | None, lexical_logits: np.ndarray) -> np.ndarray:
+def combined(fit: Fit, has_vectors: bool, probabilities: np.ndarray, lexical_logits: np.ndarray) -> np.ndarray:
     """Returns the score of each of a query's pages, ``float [pages]``: probabilities if anything was fitted.
 
     Otherwise the score is the TF-IDF cosine or, if there are vectors, the fusion of both rankings.
 
     Args:
         fit: the weights.
-        probabilities: by the vectors; ``None`` if there are none. If nothing is fitted, any increasing function of the
-            cosine.
+        has_vectors: whether there are ``probabilities``.
+        probabilities: by the vectors. If nothing is fitted, any increasing function of the cosine.
         lexical_logits: of the `LexicalModel`.
     """
     if not fit.pairs:
-        return lexical_logits if probabilities is None else reciprocal_ranks([probabilities, lexical_logits])
-    if probabilities is None or fit.hybrid is None:
+        return reciprocal_ranks([probabilities, lexical_logits]) if has_vectors else lexical_logits
+    if not has_vectors or fit.hybrid is None:
         return 1 / (1 + np.exp(-lexical_logits))
     return Hybrid(**dataclasses.asdict(fit.hybrid)).combine(probabilities, lexical_logits)
 

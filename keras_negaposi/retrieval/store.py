@@ -13,8 +13,8 @@ import numpy as np
 
 from checkpoints_tools.common import outputs, temporary
 from checkpoints_tools.common.errors import InputError, quoted
-from checkpoints_tools.common.files import is_remote, list_folder, read_bytes, remove_tree, write_json
-from keras_negaposi.retrieval.checked_files import FIX, checksum, read_json
+from checkpoints_tools.common.files import is_remote, list_folder, remove_tree, write_json
+from keras_negaposi.retrieval.checked_files import FIX, checksum, file_checksum, read_json
 from keras_negaposi.retrieval.manifest import (
     LEXICAL,
     MANIFEST,
@@ -92,8 +92,9 @@ class Store:
         return {key for segment in self.segments.values() for key in segment.keys}
 
     def bytes(self) -> int:
-        """Returns the size of all arrays."""
-        return sum(segment.bytes() for segment in self.segments.values())
+        """Returns the size of all arrays, and of the files of the lexical part."""
+        lexical = [(self.path / self.lexical / file).stat().st_size for file in self.lexical_checksums]
+        return sum(segment.bytes() for segment in self.segments.values()) + sum(lexical)
 
     def chunks(self, size: int, wanted: Collection[str] | None = None) -> Iterator[tuple[list[str], Rows]]:
         """Yields the keys and tensors of all texts, or of the ``wanted`` keys; at most ``size`` texts at a time."""
@@ -160,7 +161,7 @@ class Store:
             outputs.open_to_others(staging)
             os.rename(staging, self.path / name)
         files = list_folder(str(self.path / name))
-        self._next_lexical = name, {file: checksum(read_bytes(str(self.path / name / file))) for file in files}
+        self._next_lexical = name, {file: file_checksum(self.path / name / file) for file in files}
 
     def finish(self, wanted: set[str]) -> None:
         """Finishes an update: switches to the pages of `begin` and to the new lexical part, and removes unused rows.
@@ -219,9 +220,7 @@ class Store:
         if self._pages_file:
             checksums[self._pages_file] = self._pages_sum
         segments, begun = list(self.segments), list(self._begun)
-        manifest = Manifest(
-            SCHEMA, self.model, self.about, self._pages_file, segments, checksums, self.lexical, begun
-        )
+        manifest = Manifest(SCHEMA, self.model, self.about, self._pages_file, segments, checksums, self.lexical, begun)
         write_manifest(self.path, manifest)
 
     def _begin_file(self, name: str) -> None:
