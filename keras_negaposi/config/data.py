@@ -177,6 +177,15 @@ class BaselineConfig(DataConfig):
         choices=("first", "mean"),
         heading=MODEL,
     )
+    embedded_pairs: int | Literal["all"] = option(
+        ALL,
+        "fit the baselines that use the encoder to this many training pairs, drawn at random, or to all: encoding "
+        "takes most of the time. frozen + lexical needs no more than 1500",
+        kind=int,
+        words=(ALL,),
+        check=at_least(2),
+        heading=MODEL,
+    )
     encode_batch_size: int = option(32, "texts per step", check=at_least(1, LARGEST_BATCH))
     precision: str = option(
         "auto",

@@ -10,8 +10,9 @@ from keras_negaposi.runtime.run_folder import RunFolder
 
 COSINE, LEXICAL = "TF-IDF cosine", "lexical features"
 LINEAR_PROBE, EMBEDDING_COSINE = "frozen encoder", "frozen cosine"
+FROZEN_LEXICAL = "frozen + lexical"
 """Keys in ``metrics.json`` and ``baseline_metrics.json``, which keep their first names; see `display_name`."""
-STRONG_BASELINES = (COSINE, LEXICAL, LINEAR_PROBE, EMBEDDING_COSINE)
+STRONG_BASELINES = (COSINE, LEXICAL, LINEAR_PROBE, EMBEDDING_COSINE, FROZEN_LEXICAL)
 """Baselines that a useful model must beat; the others only show whether one side or the lengths reveal the label."""
 MODEL_ALONE = "trained model"
 """Key of the model without lexical features in the ``contributions`` of ``metrics.json``."""

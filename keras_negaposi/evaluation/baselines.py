@@ -1,4 +1,4 @@
-"""All baselines on one split: those on the texts alone, and two on embeddings of the pre-trained encoder."""
+"""All baselines on one split: those on the texts alone, and three on embeddings of the pre-trained encoder."""
 
 from __future__ import annotations
 
@@ -13,17 +13,25 @@ from checkpoints_tools.common.errors import InputError, quoted
 from checkpoints_tools.common.files import exists, join
 from checkpoints_tools.common.schema import read_as
 from keras_negaposi.config import BaselineConfig
+from keras_negaposi.config.data import ALL
 from keras_negaposi.config.heads import JOINT
 from keras_negaposi.config.saved import absolute
 from keras_negaposi.data.documents import documents_of
 from keras_negaposi.data.pairs import Pair
-from keras_negaposi.evaluation.baseline_comparison import EMBEDDING_COSINE, LINEAR_PROBE, display_name
+from keras_negaposi.evaluation.baseline_comparison import (
+    EMBEDDING_COSINE,
+    FROZEN_LEXICAL,
+    LEXICAL,
+    LINEAR_PROBE,
+    display_name,
+)
 from keras_negaposi.evaluation.bootstrap import Interval, Predictions, accuracy, document_weights, interval
 from keras_negaposi.evaluation.embedding_cache import centred_cosines, pair_features, text_vectors
 from keras_negaposi.evaluation.figures_folder import check_only
 from keras_negaposi.evaluation.figures_json import write_figures
-from keras_negaposi.evaluation.text_baselines import TRIVIAL, Texts, fit_and_score, labels_of
+from keras_negaposi.evaluation.text_baselines import TRIVIAL, Texts, fit_and_score, labels_of, score_lexical
 from keras_negaposi.input_pipeline.prepared_data import Inputs, read_inputs
+from keras_negaposi.lexical.model import INVERSE_REGULARIZATION
 from keras_negaposi.modeling.pretrained import Pretrained, read_pretrained
 from keras_negaposi.runtime.folder_lock import locked
 
@@ -38,8 +46,8 @@ class BaselineScores:
 
     Attributes:
         probabilities: by the baseline's key, ``float64 [test pairs]``.
-        probe_features: the linear probe's features of the training and of the test pairs, ``float32 [pairs,
-            features]``; a control trains on them again.
+        probe_features: the linear probe's features of the training pairs in `embedded_rows` and of the test pairs,
+            ``float32 [pairs, features]``; a control trains on them again.
     """
 
     probabilities: dict[str, np.ndarray]
@@ -64,15 +72,43 @@ def score_baselines(
         test: pairs to score.
         vectors_path: file in which the texts' embeddings are stored.
     """
-    used = [texts[title] for pair in [*train, *test] for title in (pair.a, pair.b)]
+    # 1. On the texts alone.
+    probabilities = {name: score(texts, train, test) for name, score in TRIVIAL.items() if name != LEXICAL}
+    lexical = score_lexical(texts, train, test)
+    probabilities[LEXICAL] = lexical.probabilities
+    # 2. On embeddings.
+    rows = embedded_rows(config, train)
+    some = [train[row] for row in rows]
+    labels = labels_of(some)
+    used = [texts[title] for pair in [*some, *test] for title in (pair.a, pair.b)]
     vectors = text_vectors(config, pretrained, used, vectors_path)
-    labels = labels_of(train)
-    probabilities = {name: score(texts, train, test) for name, score in TRIVIAL.items()}
-    train_features, test_features = (pair_features(vectors, texts, part, config.pooling) for part in (train, test))
+    train_features, test_features = (pair_features(vectors, texts, part, config.pooling) for part in (some, test))
     probabilities[LINEAR_PROBE] = fit_and_score(train_features, test_features, labels)
-    train_cosines, test_cosines = (centred_cosines(vectors, texts, train, part, "mean") for part in (train, test))
+    train_cosines, test_cosines = (centred_cosines(vectors, texts, some, part, "mean") for part in (some, test))
     probabilities[EMBEDDING_COSINE] = fit_and_score(train_cosines, test_cosines, labels)
+    # 3. On both: what a hybrid knows, without fine-tuning.
+    probabilities[FROZEN_LEXICAL] = fit_and_score(
+        np.hstack([lexical.train_features[rows], train_cosines]),
+        np.hstack([lexical.test_features, test_cosines]),
+        labels,
+        INVERSE_REGULARIZATION,
+    )
     return BaselineScores(probabilities, (train_features, test_features))
+
+
+def embedded_rows(config: BaselineConfig, train: Sequence[Pair]) -> np.ndarray:
+    """Draws the training pairs whose texts are encoded; returns their ascending numbers, ``int [pairs]``.
+
+    Raises:
+        InputError: all drawn pairs have the same label.
+    """
+    count = len(train) if config.embedded_pairs == ALL else min(int(config.embedded_pairs), len(train))
+    rows = np.sort(np.random.default_rng(config.seed).choice(len(train), count, replace=False))
+    if len({train[row].label for row in rows}) == 1:
+        raise InputError(
+            f"--embedded_pairs {config.embedded_pairs}: the {count} drawn pairs all have the same label; give more"
+        )
+    return rows
 
 
 def run(config: BaselineConfig) -> dict[str, Interval]:
@@ -85,6 +121,7 @@ def run(config: BaselineConfig) -> dict[str, Interval]:
     check_free(folder, config)
     pretrained = read_pretrained(config)
     inputs = read_inputs(config, pretrained.tokenizer, JOINT)
+    embedded_rows(config, inputs.split.parts["train"])  # rejects a draw that cannot be used
     with locked(folder):
         check_free(folder, config)  # again: another process may have written there since
         return _run(config, pretrained, inputs, folder)
@@ -107,6 +144,8 @@ def _run(config: BaselineConfig, pretrained: Pretrained, inputs: Inputs, folder:
     say(f"\naccuracy on {len(test):,} test pairs, with 95 % confidence intervals (bootstrap over documents)")
     for name, value in accuracies.items():
         say(f"{display_name(name):<18}{value.percent()}")
+    using_encoder = ", ".join(display_name(name) for name in (LINEAR_PROBE, EMBEDDING_COSINE, FROZEN_LEXICAL))
+    say(f"{using_encoder}: fitted to {len(scores.probe_features[0]):,} of {len(train):,} training pairs")
     return accuracies
 
 

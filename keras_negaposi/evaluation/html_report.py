@@ -14,6 +14,7 @@ from keras_negaposi.evaluation import plots
 from keras_negaposi.evaluation.baseline_comparison import (
     COSINE,
     EMBEDDING_COSINE,
+    FROZEN_LEXICAL,
     LEXICAL,
     LINEAR_PROBE,
     MODEL_ALONE,
@@ -52,6 +53,7 @@ _BASELINES = {
     LEXICAL: "shared n-grams and words, similarity of style, and lengths",
     LINEAR_PROBE: "logistic regression on embeddings of the pre-trained encoder, not fine-tuned",
     EMBEDDING_COSINE: "cosine similarity of mean-centred embeddings of the same encoder",
+    FROZEN_LEXICAL: "lexical features and the embedding cosine: what a hybrid knows, but nothing is fine-tuned",
 }
 """What a baseline knows, by its key."""
 

@@ -6,6 +6,7 @@ Each takes the texts, the training pairs and the test pairs, and returns the pro
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -17,7 +18,8 @@ from sklearn.preprocessing import StandardScaler
 from keras_negaposi.data.pairs import Pair
 from keras_negaposi.data.tfidf import NGrams
 from keras_negaposi.evaluation.baseline_comparison import COSINE, LEXICAL
-from keras_negaposi.lexical.model import LexicalModel
+from keras_negaposi.lexical.model import LexicalModel, features_of_pairs
+from keras_negaposi.lexical.vocabulary import PageFrequencies
 
 INVERSE_REGULARIZATION = 0.01
 Texts = dict[str, str]
@@ -57,7 +59,7 @@ def tfidf_cosine(texts: Texts, train: Sequence[Pair], test: Sequence[Pair]) -> n
 
 def lexical(texts: Texts, train: Sequence[Pair], test: Sequence[Pair]) -> np.ndarray:
     """Predicts by logistic regression on lexical features; page frequencies come from all texts, without labels."""
-    return 1 / (1 + np.exp(-LexicalModel.fit(texts, train).logits(texts, test)))
+    return score_lexical(texts, train, test).probabilities
 
 
 TRIVIAL: dict[str, Trivial] = {
@@ -68,6 +70,29 @@ TRIVIAL: dict[str, Trivial] = {
     COSINE: tfidf_cosine,
     LEXICAL: lexical,
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class LexicalScores:
+    """The predictions of `lexical`, and the features behind them, which another baseline uses again.
+
+    Attributes:
+        train_features: lexical features of the training pairs, ``float32 [training pairs, features]``.
+        test_features: those of the test pairs, ``float32 [test pairs, features]``.
+        probabilities: ``float64 [test pairs]``.
+    """
+
+    train_features: np.ndarray
+    test_features: np.ndarray
+    probabilities: np.ndarray
+
+
+def score_lexical(texts: Texts, train: Sequence[Pair], test: Sequence[Pair]) -> LexicalScores:
+    """Computes the lexical features of all pairs, fits the lexical model and scores the test pairs."""
+    frequencies = PageFrequencies.of(texts.values())
+    train_features, test_features = (features_of_pairs(frequencies, texts, part) for part in (train, test))
+    fitted = LexicalModel.fit_features(frequencies, train_features, [pair.label for pair in train])
+    return LexicalScores(train_features, test_features, 1 / (1 + np.exp(-fitted.logits_of_features(test_features))))
 
 
 def tfidf_features(texts: Texts, train: Sequence[Pair], pairs: Sequence[Pair]) -> np.ndarray:
@@ -84,12 +109,15 @@ def tfidf_features(texts: Texts, train: Sequence[Pair], pairs: Sequence[Pair]) -
 
 
 def fit_and_score(
-    train_features: np.ndarray | csr_matrix, test_features: np.ndarray | csr_matrix, labels: np.ndarray
+    train_features: np.ndarray | csr_matrix,
+    test_features: np.ndarray | csr_matrix,
+    labels: np.ndarray,
+    inverse_regularization: float = INVERSE_REGULARIZATION,
 ) -> np.ndarray:
     """Standardizes features, fits a logistic regression and scores the test pairs."""
     sparse = not isinstance(train_features, np.ndarray)
     classifier = make_pipeline(
-        StandardScaler(with_mean=not sparse), LogisticRegression(max_iter=2000, C=INVERSE_REGULARIZATION)
+        StandardScaler(with_mean=not sparse), LogisticRegression(max_iter=2000, C=inverse_regularization)
     )
     return classifier.fit(train_features, labels).predict_proba(test_features)[:, 1]
 

@@ -49,14 +49,24 @@ class LexicalModel:
             train: the training pairs.
             frequencies: page frequencies of the corpus, which need no labels; ``None`` to count them.
         """
+        frequencies = frequencies or PageFrequencies.of(texts.values())
+        return cls.fit_features(frequencies, features_of_pairs(frequencies, texts, train), [p.label for p in train])
+
+    @classmethod
+    def fit_features(cls, frequencies: PageFrequencies, features: np.ndarray, labels: Sequence[int]) -> LexicalModel:
+        """Fits the model to features that are computed already.
+
+        Args:
+            frequencies: page frequencies of the corpus, with which the features were computed.
+            features: of the training pairs, ``float32 [pairs, features]``.
+            labels: of the training pairs.
+        """
         from sklearn.linear_model import LogisticRegression  # slow to import, and only fitting needs it
         from sklearn.preprocessing import StandardScaler
 
-        frequencies = frequencies or PageFrequencies.of(texts.values())
-        features = features_of_pairs(frequencies, texts, train)
         scaler = StandardScaler().fit(features)
         regression = LogisticRegression(max_iter=2000, C=INVERSE_REGULARIZATION)
-        regression.fit(scaler.transform(features), [pair.label for pair in train])
+        regression.fit(scaler.transform(features), labels)
         return cls(frequencies, scaler.mean_, scaler.scale_, regression.coef_[0], float(regression.intercept_[0]))
 
     @classmethod
@@ -69,7 +79,7 @@ class LexicalModel:
 
     def logits(self, texts: Mapping[str, str], pairs: Sequence[Pair]) -> np.ndarray:
         """Scores pairs of titles, ``float64 [pairs]``; above 0, B is predicted to come next."""
-        return self._logits(features_of_pairs(self.frequencies, texts, pairs))
+        return self.logits_of_features(features_of_pairs(self.frequencies, texts, pairs))
 
     def logits_of_texts(self, text_a: Sequence[str], text_b: Sequence[str]) -> np.ndarray:
         """Scores pairs of texts, ``float64 [pairs]``."""
@@ -84,9 +94,10 @@ class LexicalModel:
             a: index of the text that is A, ``int [pairs]``.
             b: index of the text that is B, ``int [pairs]``.
         """
-        return self._logits(lexical_features(self.frequencies, texts, a, b)[1])
+        return self.logits_of_features(lexical_features(self.frequencies, texts, a, b)[1])
 
-    def _logits(self, features: np.ndarray) -> np.ndarray:
+    def logits_of_features(self, features: np.ndarray) -> np.ndarray:
+        """Scores pairs by their features, ``float32 [pairs, features]``; returns ``float64 [pairs]``."""
         return ((features - self.mean) / self.scale) @ self.coefficients + self.intercept
 
     def save(self, path: str) -> None:

@@ -27,7 +27,8 @@ ALWAYS = {
     "baseline": (
         *("honbun", "negaposi", "init_checkpoint", "bert_config_file", "model_file", "vocab_file", "do_lower_case"),
         *("max_seq_length", "split", "test_share", "dev_share", "group_pattern", "seed", "split_seed"),
-        *("next_page_pairs", "pooling", "encode_batch_size", "precision", "embedding_cache", "output_dir"),
+        *("next_page_pairs", "pooling", "embedded_pairs", "encode_batch_size", "precision"),
+        *("embedding_cache", "output_dir"),
     ),
     "evaluate": ("honbun", "negaposi", "precision", "require_accuracy"),
     "predict": ("input", "output", "batch_size", "precision"),

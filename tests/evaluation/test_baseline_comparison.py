@@ -10,7 +10,7 @@ from keras_negaposi.evaluation.baseline_comparison import is_beaten, unbeaten_ba
 
 def write(folder, model_alone=None, **p_values):
     """Writes figures in which the model is ahead of each baseline, with the given p."""
-    names = {"cosine": "TF-IDF cosine", "probe": "frozen encoder", "sides": "A only"}
+    names = {"cosine": "TF-IDF cosine", "probe": "frozen encoder", "sides": "A only", "both": "frozen + lexical"}
     baselines = {
         names[name]: {"accuracy": {"value": 0.8}, "mcnemar": {"first_alone": 9, "second_alone": 2, "p_value": p}}
         for name, p in p_values.items()
@@ -26,6 +26,7 @@ def write(folder, model_alone=None, **p_values):
     [
         ({"cosine": 0.01, "probe": 0.04}, []),
         ({"cosine": 0.01, "probe": 0.05}, ["linear probe"]),
+        ({"cosine": 0.01, "both": 0.2}, ["frozen + lexical"]),
         ({"cosine": 0.5, "sides": 0.9}, ["TF-IDF cosine"]),  # the sides reveal leaks, they are no opponents
         ({"cosine": 0.01, "model_alone": 0.79}, ["TF-IDF cosine"]),  # of a hybrid, which an index does not use
         ({"cosine": 0.01, "model_alone": 0.81}, []),

@@ -58,7 +58,7 @@ def test_metrics_hold_everything(plain):
     for found in metrics["figures"].values():
         assert found["low"] <= found["high"]
     baselines = {"majority", "A only", "B only", "lengths only", "TF-IDF cosine", "lexical features", "frozen encoder"}
-    baselines |= {"frozen cosine"}
+    baselines |= {"frozen cosine", "frozen + lexical"}
     assert metrics["baselines"].keys() == baselines
     for found in metrics["baselines"].values():
         assert 0 <= found["mcnemar"]["p_value"] <= 1
