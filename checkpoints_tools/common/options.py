@@ -57,7 +57,7 @@ def option(
     Args:
         default: the value without the flag.
         text: the flag's help.
-        kind: the value's type, where the default is ``None``.
+        kind: the value's type, where the default is ``None`` or a word.
         choices: the only strings allowed.
         words: strings allowed in place of a number.
         check: returns what is wrong with a value, or ``None``.
@@ -199,7 +199,8 @@ def check_effects(config: Any, given: Iterable[str]) -> None:  # noqa: ANN401
 
 def kind_of(field: dataclasses.Field) -> type:
     """Returns the type of a flag's value, or of each value where it has several."""
-    return field.metadata["kind"] if field.default is None else type(field.default)
+    tells_nothing = field.default is None or field.default in field.metadata["words"]
+    return field.metadata["kind"] if tells_nothing else type(field.default)
 
 
 def _check_field(field: dataclasses.Field, value: object) -> None:

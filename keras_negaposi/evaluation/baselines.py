@@ -17,13 +17,14 @@ from keras_negaposi.config.heads import JOINT
 from keras_negaposi.config.saved import absolute
 from keras_negaposi.data.documents import documents_of
 from keras_negaposi.data.pairs import Pair
-from keras_negaposi.evaluation.baseline_comparison import EMBEDDING_COSINE, LINEAR_PROBE, display_name
+from keras_negaposi.evaluation.baseline_comparison import EMBEDDING_COSINE, LEXICAL, LINEAR_PROBE, display_name
 from keras_negaposi.evaluation.bootstrap import Interval, Predictions, accuracy, document_weights, interval
 from keras_negaposi.evaluation.embedding_cache import centred_cosines, pair_features, text_vectors
 from keras_negaposi.evaluation.figures_folder import check_only
 from keras_negaposi.evaluation.figures_json import write_figures
-from keras_negaposi.evaluation.text_baselines import TRIVIAL, Texts, fit_and_score, labels_of
+from keras_negaposi.evaluation.text_baselines import TRIVIAL, Texts, fit_and_score, labels_of, lexical_probabilities
 from keras_negaposi.input_pipeline.prepared_data import Inputs, read_inputs
+from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.modeling.pretrained import Pretrained, read_pretrained
 from keras_negaposi.runtime.folder_lock import locked
 
@@ -53,6 +54,7 @@ def score_baselines(
     train: Sequence[Pair],
     test: Sequence[Pair],
     vectors_path: str,
+    lexical_model: LexicalModel | None = None,
 ) -> BaselineScores:
     """Trains every baseline on the training pairs and scores the test pairs.
 
@@ -63,11 +65,15 @@ def score_baselines(
         train: pairs to train on.
         test: pairs to score.
         vectors_path: file in which the texts' embeddings are stored.
+        lexical_model: the model of the lexical features, if it has been fitted to the same texts and training pairs.
     """
     used = [texts[title] for pair in [*train, *test] for title in (pair.a, pair.b)]
     vectors = text_vectors(config, pretrained, used, vectors_path)
     labels = labels_of(train)
-    probabilities = {name: score(texts, train, test) for name, score in TRIVIAL.items()}
+    methods = dict(TRIVIAL)
+    if lexical_model:
+        methods[LEXICAL] = lambda texts, _, test: lexical_probabilities(lexical_model, texts, test)
+    probabilities = {name: score(texts, train, test) for name, score in methods.items()}
     train_features, test_features = (pair_features(vectors, texts, part, config.pooling) for part in (train, test))
     probabilities[LINEAR_PROBE] = fit_and_score(train_features, test_features, labels)
     train_cosines, test_cosines = (centred_cosines(vectors, texts, train, part, "mean") for part in (train, test))

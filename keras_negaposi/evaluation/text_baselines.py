@@ -57,7 +57,7 @@ def tfidf_cosine(texts: Texts, train: Sequence[Pair], test: Sequence[Pair]) -> n
 
 def lexical(texts: Texts, train: Sequence[Pair], test: Sequence[Pair]) -> np.ndarray:
     """Predicts by logistic regression on lexical features; page frequencies come from all texts, without labels."""
-    return 1 / (1 + np.exp(-LexicalModel.fit(texts, train).logits(texts, test)))
+    return lexical_probabilities(LexicalModel.fit(texts, train), texts, test)
 
 
 TRIVIAL: dict[str, Trivial] = {
@@ -68,6 +68,11 @@ TRIVIAL: dict[str, Trivial] = {
     COSINE: tfidf_cosine,
     LEXICAL: lexical,
 }
+
+
+def lexical_probabilities(fitted: LexicalModel, texts: Texts, test: Sequence[Pair]) -> np.ndarray:
+    """Predicts by a lexical model that is fitted already."""
+    return 1 / (1 + np.exp(-fitted.logits(texts, test)))
 
 
 def tfidf_features(texts: Texts, train: Sequence[Pair], pairs: Sequence[Pair]) -> np.ndarray:
