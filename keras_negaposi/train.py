@@ -60,7 +60,6 @@ def sample_options() -> dict[str, object]:
         "negaposi": str(FOLDER / "negaposi.json"),
         "init_checkpoint": str(FOLDER),
         "split": "grouped",
-        "dev_share": 0.1,
         "max_seq_length": 64,
         "learning_rate": 2e-4,
         "num_train_epochs": 5.0,

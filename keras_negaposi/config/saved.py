@@ -24,6 +24,8 @@ NEVER_NULL = (*REQUIRED, "output_dir")
 """Options annotated ``str``: where a saved configuration holds null the default stays, and `check_found` names them."""
 COPIES = {"bert_config_file": "bert_config.json", "model_file": "tokenizer.model", "vocab_file": "tokenizer.vocab"}
 """Files of which the run's folder has a copy, by option."""
+BEFORE = {"dev_share": 0.0}
+"""What the runs of versions without an option did, where its default does something else today."""
 FIX = "restore the file from a copy, or train again"
 
 
@@ -38,13 +40,13 @@ def absolute(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def checked_config(values: object, place: str) -> TrainConfig:
-    """Returns a saved configuration; options that an older version lacked have their defaults.
+    """Returns a saved configuration; options that an older version lacked have their defaults, or those of `BEFORE`.
 
     Raises:
         InputError: an option is unknown, has a wrong type or is out of range; names ``place`` and it.
     """
     if isinstance(values, dict):
-        values = with_new_names(TrainConfig, values)
+        values = BEFORE | with_new_names(TrainConfig, values)
         unknown = sorted(values.keys() - {field.name for field in dataclasses.fields(TrainConfig)})
         if unknown:
             raise InputError(f"{place}: unknown option {quoted(unknown[0])}; use the version that trained the run")

@@ -289,7 +289,7 @@ class TrainConfig(HeadConfig, DataConfig, StrategyConfig, Requirements):
         True,
         "combine the model with lexical features (shared n-grams, style, lengths), where there is a dev part "
         "(--dev_share) to fit the combination on",
-        needs=Needs(lambda c: c.dev_share, "has no effect without a dev part (--dev_share)"),
+        needs=Needs(lambda c: c.dev_share, "has no effect without a dev part (--dev_share 0)"),
     )
     rank_queries: int = option(
         50, "number of test texts A for which the true B is ranked among other pages; 0: none", check=at_least(0)

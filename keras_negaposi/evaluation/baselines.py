@@ -31,7 +31,7 @@ from keras_negaposi.evaluation.figures_folder import check_only
 from keras_negaposi.evaluation.figures_json import write_figures
 from keras_negaposi.evaluation.text_baselines import TRIVIAL, Texts, fit_and_score, labels_of, score_lexical
 from keras_negaposi.input_pipeline.prepared_data import Inputs, read_inputs
-from keras_negaposi.lexical.model import INVERSE_REGULARIZATION
+from keras_negaposi.lexical.model import INVERSE_REGULARIZATION, LexicalModel
 from keras_negaposi.modeling.pretrained import Pretrained, read_pretrained
 from keras_negaposi.runtime.folder_lock import locked
 
@@ -61,6 +61,7 @@ def score_baselines(
     train: Sequence[Pair],
     test: Sequence[Pair],
     vectors_path: str,
+    lexical_model: LexicalModel | None = None,
 ) -> BaselineScores:
     """Trains every baseline on the training pairs and scores the test pairs.
 
@@ -71,10 +72,11 @@ def score_baselines(
         train: pairs to train on.
         test: pairs to score.
         vectors_path: file in which the texts' embeddings are stored.
+        lexical_model: the model of the lexical features, if it has been fitted to the same texts and training pairs.
     """
     # 1. On the texts alone.
     probabilities = {name: score(texts, train, test) for name, score in TRIVIAL.items() if name != LEXICAL}
-    lexical = score_lexical(texts, train, test)
+    lexical = score_lexical(texts, train, test, lexical_model)
     probabilities[LEXICAL] = lexical.probabilities
     # 2. On embeddings.
     rows = embedded_rows(config, train)

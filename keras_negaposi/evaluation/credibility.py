@@ -10,7 +10,7 @@ import dataclasses
 import numpy as np
 
 from checkpoints_tools.common.cli import say
-from checkpoints_tools.common.files import join
+from checkpoints_tools.common.files import exists, join
 from keras_negaposi.config import BaselineConfig, TrainConfig
 from keras_negaposi.data.documents import documents_of
 from keras_negaposi.data.pairs import Pair, read_pairs
@@ -34,6 +34,7 @@ from keras_negaposi.evaluation.metrics import SEED, Scores
 from keras_negaposi.evaluation.ranking import Ranking, RankingOptions, rank
 from keras_negaposi.evaluation.same_inputs import check_same_checkpoint, check_same_inputs, check_titles
 from keras_negaposi.evaluation.score_table import read_scores
+from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.modeling.pretrained import read_pretrained
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import check_single, saved_options
@@ -154,7 +155,8 @@ def assess(run: FinishedRun) -> Assessment:
     vectors = config.embedding_cache or join(run.folder.path, "vectors.npz")
     pretrained = read_pretrained(config)
     check_same_checkpoint(run.folder.path, pretrained)
-    baselines = score_baselines(baseline_config, pretrained, texts, run.train, test, vectors)
+    lexical = saved_lexical_model(run)
+    baselines = score_baselines(baseline_config, pretrained, texts, run.train, test, vectors, lexical)
     scorer = Scorer(run.folder.path)
     ranking_options = RankingOptions(
         queries=config.rank_queries,
@@ -176,6 +178,16 @@ def assess(run: FinishedRun) -> Assessment:
         calibration=run.calibration,
         contributions=_contributions(run, baselines.probabilities[LEXICAL], weights),
     )
+
+
+def saved_lexical_model(run: FinishedRun) -> LexicalModel | None:
+    """Returns the lexical model of a hybrid run; ``None`` if the run has none, or its file is gone.
+
+    It equals what the baseline would fit: a run fits it to the part ``train`` of ``split.json``, self-labelled pairs
+    included and pairs that only a teacher labels excluded, and to the texts, which `read_finished_run` found unchanged.
+    """
+    path = run.folder.lexical_model
+    return LexicalModel.load(path) if run.calibration.hybrid and exists(path) else None
 
 
 def _contributions(

@@ -87,12 +87,21 @@ class LexicalScores:
     probabilities: np.ndarray
 
 
-def score_lexical(texts: Texts, train: Sequence[Pair], test: Sequence[Pair]) -> LexicalScores:
-    """Computes the lexical features of all pairs, fits the lexical model and scores the test pairs."""
-    frequencies = PageFrequencies.of(texts.values())
+def score_lexical(
+    texts: Texts, train: Sequence[Pair], test: Sequence[Pair], fitted: LexicalModel | None = None
+) -> LexicalScores:
+    """Computes the lexical features of all pairs and scores the test pairs.
+
+    Args:
+        texts: by title.
+        train: pairs to train on.
+        test: pairs to score.
+        fitted: the lexical model, if it has been fitted to the same texts and training pairs.
+    """
+    frequencies = fitted.frequencies if fitted else PageFrequencies.of(texts.values())
     train_features, test_features = (features_of_pairs(frequencies, texts, part) for part in (train, test))
-    fitted = LexicalModel.fit_features(frequencies, train_features, [pair.label for pair in train])
-    return LexicalScores(train_features, test_features, 1 / (1 + np.exp(-fitted.logits_of_features(test_features))))
+    model = fitted or LexicalModel.fit_features(frequencies, train_features, [pair.label for pair in train])
+    return LexicalScores(train_features, test_features, 1 / (1 + np.exp(-model.logits_of_features(test_features))))
 
 
 def tfidf_features(texts: Texts, train: Sequence[Pair], pairs: Sequence[Pair]) -> np.ndarray:

@@ -10,12 +10,13 @@ from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import read_digest
 from keras_negaposi.config import DataConfig, TrainConfig
-from keras_negaposi.config.data import ALL
+from keras_negaposi.config.data import ALL, AUTO
 from keras_negaposi.data.adjacency import adjacency, page_of
 from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.next_page_pairs import sample_next_pages
 from keras_negaposi.data.pairs import PairData, Pairs, read_pairs
-from keras_negaposi.data.splits import Split, split_pairs
+from keras_negaposi.data.splits import Split
+from keras_negaposi.input_pipeline.dev_part import split_with_dev, why_no_dev
 from keras_negaposi.input_pipeline.packing import PREPROCESSORS, PairPreprocessor
 from keras_negaposi.input_pipeline.tokenizer import Tokenizer
 
@@ -49,7 +50,7 @@ class Inputs:
     """Everything that the records depend on, read and checked.
 
     Attributes:
-        config: options of the data.
+        config: options of the data; ``dev_share`` is a number.
         data: texts and labelled pairs.
         split: the pairs by part.
         preprocessor: turns texts into the model's inputs.
@@ -75,14 +76,14 @@ def read_inputs(config: DataConfig, tokenizer: Tokenizer, layout: str) -> Inputs
         InputError: the pairs are invalid or cannot be split.
     """
     data = read_pairs(config.honbun, config.negaposi)
-    split = split_pairs(
-        data.pairs, config.split, config.test_share, config.dev_share, config.group_pattern, config.seed_of_split
-    )
+    split, resolved = split_with_dev(data.pairs, config)
     say(f"data: {data.describe()}")
     say(f"split ({config.split}): {split.describe()}")
+    if config.dev_share == AUTO and not resolved.dev_share:
+        say(why_no_dev(split, config.split))
     split = _add_next_pages(split, data, config)
     preprocessor = PREPROCESSORS[layout](tokenizer, config.max_seq_length, config.truncate_a)
-    return Inputs(config, data, split, preprocessor, fingerprint(config, layout))
+    return Inputs(resolved, data, split, preprocessor, fingerprint(resolved, layout))
 
 
 def _add_next_pages(split: Split, data: PairData, config: DataConfig) -> Split:
@@ -126,7 +127,7 @@ def fingerprint(config: DataConfig, layout: str, version: int = FORMAT, choice: 
     where fewer exist.
 
     Args:
-        config: options of the data.
+        config: options of the data; ``dev_share`` is a number.
         layout: name of the input layout.
         version: `FORMAT` at the time of the records.
         choice: `NEXT_PAGES` at that time.

@@ -57,6 +57,9 @@ def read_lexical_part(
     Raises:
         InputError: a file is missing or damaged.
     """
+    for name in checksums:
+        if not (folder / name).exists():
+            raise InputError(f"{folder / name}: file not found; {FIX}")
     fit = None
     if model is None:
         fit = read_json(Fit, folder / FIT, checksums.get(FIT))

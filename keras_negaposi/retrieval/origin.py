@@ -156,7 +156,7 @@ def _note(fit: Fit, bert: PretrainedConfig | None) -> str:
     """Says what the ranking is based on."""
     evidence = "lexical features" + (f" and the untrained vectors of {bert.init_checkpoint}" if bert else "")
     how = (
-        f"weighted on {fit.pairs:,} pairs of pages that are or are not adjacent"
+        f"their weights were fitted on {fit.pairs:,} self-labelled pairs of pages, adjacent or not"
         if fit.pairs
         else "the scores are no probabilities, because there are too few adjacent pages to learn weights from"
     )

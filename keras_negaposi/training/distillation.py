@@ -47,7 +47,7 @@ def check_teacher(inputs: Inputs, config: TrainConfig) -> None:
     if known:
         raise InputError(
             f"--teacher {config.teacher}: trained on {known:,} of the {len(held_out):,} dev and test pairs; "
-            "train the teacher with the same --split, --seed and shares"
+            "train the teacher with the same --split, --seed, --test_share and --dev_share"
         )
 
 

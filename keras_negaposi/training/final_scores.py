@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import tf_keras
 
+from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import write_json, write_text
 from keras_negaposi.config import TrainConfig
@@ -46,7 +47,9 @@ def score_parts(
 
     # 3. Combine it with lexical features.
     lexical = None
-    if config.hybrid and "dev" in scores:
+    if config.hybrid and "dev" not in scores:
+        say("not hybrid: there is no dev part to fit the combination with lexical features on (--dev_share)")
+    elif config.hybrid:
         neural_scores = scores
         calibration, lexical, scores = _combine(calibration, neural_scores, inputs)
         if lexical:

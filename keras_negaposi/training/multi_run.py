@@ -38,6 +38,7 @@ class SplitSummary(TypedDict):
     interval_of_first: dict[str, Any]
     tfidf_cosine: float | None
     documents_seen: float
+    hybrid: bool
 
 
 def are_several(config: TrainConfig) -> bool:
@@ -131,6 +132,7 @@ def summarize(evaluations: Sequence[RunEvaluation]) -> dict[str, SplitSummary]:
             "interval_of_first": dataclasses.asdict(runs[0].assessment.figures["accuracy"]),
             "tfidf_cosine": cosine.accuracy.value if cosine else None,
             "documents_seen": runs[0].assessment.seen["document of A or B"].share,
+            "hybrid": runs[0].assessment.contributions is not None,
         }
     return summary
 
@@ -149,4 +151,10 @@ def describe(summary: Mapping[str, SplitSummary]) -> str:
             f"split, where {random['documents_seen']:.1%} of the test pairs share a document with training. The "
             "difference comes from having seen the documents, or from chance if it lies within the intervals."
         )
+        if random["hybrid"] != grouped["hybrid"]:
+            only = "random" if random["hybrid"] else "grouped"
+            lines.append(
+                f"Only the runs with the {only} split are hybrid, which is another difference: the other split makes "
+                "no dev part (--dev_share auto). Give --dev_share 0.1 or 0 to compare like with like."
+            )
     return "\n".join(lines)

@@ -61,6 +61,7 @@ def ours(arguments, folder, **options):
         negaposi=str(negaposi),
         max_seq_length=arguments.length,
         test_share=share,
+        dev_share=0.0,
         train_batch_size=BATCH,
         num_train_epochs=2,
         log_every_steps=steps,

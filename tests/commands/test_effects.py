@@ -32,7 +32,7 @@ ALWAYS = {
     ),
     "evaluate": ("honbun", "negaposi", "precision", "require_accuracy"),
     "predict": ("input", "output", "batch_size", "precision"),
-    "index": ("honbun", "output", "dtype", "batch_size", "precision", "runner"),
+    "index": ("run", "honbun", "output"),
     "suggest": ("title", "text", "top", "rerank", "min_probability", "html", "run", "approximate", "fail_on_warning"),
     "pairs": (
         *("output", "format", "positive", "negative", "count", "min_length", "min_japanese", "keep_duplicates"),
@@ -85,7 +85,21 @@ SOMETIMES = {
         "eval_batch_size": "--eval_batch_size 3",
     },
     "predict": {},
-    "index": {name: f"--output o {flags}" for name, flags in ENGINE.items()},
+    "index": {name: f"--run r --output o {flags}" for name, flags in ENGINE.items()}
+    | {
+        "dtype": "--output o --dtype float32",
+        "batch_size": "--output o --batch_size 3",
+        "precision": "--output o --init_checkpoint c --precision int8",
+        "runner": "--output o --runner DirectRunner",
+        "group_pattern": "--run r --output o --group_pattern ^(.*)-",
+        "init_checkpoint": "--run r --output o --init_checkpoint c",
+        "bert_config_file": "--output o --bert_config_file b",
+        "num_attention_heads": "--output o --init_checkpoint c --bert_config_file b --num_attention_heads 4",
+        "model_file": "--output o --model_file m",
+        "vocab_file": "--output o --vocab_file v",
+        "do_lower_case": "--output o --do_lower_case false",
+        "max_seq_length": "--run r --output o --max_seq_length 20",
+    },
     "suggest": {
         "reranker": "--text x --reranker r",
         "format": "--html h --format json",
@@ -177,7 +191,10 @@ def test_a_detected_format_counts_like_a_given_one(tmp_path, capsys):
         ("suggest", {"text": "x", "rerank": 5, "reranker": "r", "format": "json"}),
         ("pairs", {"unit": "pieces", "model_file": "m", "length": 99}),
         ("pairs", {"negative": "mined", "index": "i", "hard_share": 0.5}),
-        ("index", {"runner": "DirectRunner", "runner_options": ["a=b"], "runner_folder": "f"}),
+        ("index", {"run": "r", "runner": "DirectRunner", "runner_options": ["a=b"], "runner_folder": "f"}),
+        ("index", {"run": "r", "precision": "int8", "dtype": "float32", "batch_size": 3}),
+        ("index", {"init_checkpoint": "c", "max_seq_length": 20, "do_lower_case": False, "batch_size": 3}),
+        ("index", {"group_pattern": "^(.*)-"}),
     ],
 )
 def test_a_flag_with_an_effect_is_accepted(command, flags):

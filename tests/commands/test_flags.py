@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from checkpoints_tools import __main__ as checkpoints
 from checkpoints_tools.common.cli import check_config, make_config
 from checkpoints_tools.common.errors import InputError, shortened
+from checkpoints_tools.common.options import kind_of
 from checkpoints_tools.common.paths import path_problem
 from keras_negaposi import config, train
 from keras_negaposi.data.documents import Documents
@@ -24,7 +25,7 @@ FLAGS = [(command, field) for command, (_, _, about) in COMMANDS.items() for fie
 
 def hostile(field):
     """Values that the flag cannot have."""
-    kind = field.metadata["kind"] if field.default is None else type(field.default)
+    kind = kind_of(field)
     if kind in (int, float):
         return NUMBERS
     if kind is bool or field.metadata["choices"]:

@@ -200,4 +200,4 @@ def test_records_of_earlier_versions_keep_their_fingerprint(tmp_path, count, sta
     file = tmp_path / "x"
     file.write_text("x")
     files = dict.fromkeys(("honbun", "negaposi", "model_file", "vocab_file"), str(file))
-    assert fingerprint(DataConfig(**files, next_page_pairs=count), "together").startswith(start)
+    assert fingerprint(DataConfig(**files, dev_share=0.0, next_page_pairs=count), "together").startswith(start)

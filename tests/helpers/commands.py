@@ -13,7 +13,7 @@ COMMANDS = {
     "baseline": (baseline.main, [], config.BaselineConfig),
     "evaluate": (evaluate.main, ["run"], config.EvaluateConfig),
     "predict": (predict.main, ["run"], config.PredictConfig),
-    "index": (index.main, ["run"], config.IndexConfig),
+    "index": (index.main, [], config.IndexConfig),
     "suggest": (suggest.main, ["index"], config.SuggestConfig),
     "pairs": (pairs.main, ["source"], config.PairsConfig),
     "doctor": (doctor.main, [], TpuConfig),

@@ -37,10 +37,14 @@ def rows(keys, width=6):
 def build(folder, keys, segments=2):
     """Updates an index as `build_index` does, with invented rows."""
     made = Store(str(folder))
-    made.begin(MODEL, ABOUT, {f"題{key}": f"本文{key}" for key in keys})
+    pages = {f"題{key}": f"本文{key}" for key in keys}
+    is_current = made.pages == pages and made.lexical
+    made.begin(MODEL, ABOUT, pages)
     missing = sorted(set(keys) - made.keys())
     for part in np.array_split(missing, segments) if missing else ():
         made.add(part.tolist(), [rows(part.tolist())])
+    if not is_current:
+        made.replace_lexical(lambda folder: store.write_json(os.path.join(folder, "keys"), sorted(keys)))
     made.finish(set(keys))
 
 
@@ -55,6 +59,12 @@ def read(folder):
     return opened.pages, found
 
 
+def lexical_keys(folder):
+    """Returns the keys for which the lexical part was written; ``None`` if there is no such part."""
+    opened = Store(str(folder))
+    return json.loads((opened.path / opened.lexical / "keys").read_text()) if opened.lexical else None
+
+
 def keys_of(*numbers):
     return [f"k{number}" for number in numbers]
 
@@ -63,6 +73,7 @@ def without_checksums(folder):
     """Makes an index look as an older version wrote it."""
     written = json.loads((folder / MANIFEST).read_text())
     del written["checksums"]
+    shutil.rmtree(folder / written.pop("lexical"))
     (folder / MANIFEST).write_text(json.dumps(written))
 
 
@@ -143,12 +154,14 @@ def test_killed_anywhere_it_is_valid_and_ends_the_same(tmp_path, quick_disk, old
         if code == 0:
             break
         assert code == 9 and (pages in (expected[0], before[0])) and (not old or {*found} >= set(map(key_of, pages)))
+        assert lexical_keys(folder) in ([sorted(map(key_of, pages))] if old else [None, sorted(wanted)])
         sweep(str(folder))
         build(folder, wanted)
         pages, found = read(folder)
         assert (pages, {key: found[key] for key in wanted}) == expected
         written = json.loads((folder / MANIFEST).read_text())
-        assert set(os.listdir(folder)) == {MANIFEST, written["pages"], *written["segments"]}
+        assert set(os.listdir(folder)) == {MANIFEST, written["pages"], written["lexical"], *written["segments"]}
+        assert lexical_keys(folder) == sorted(wanted)
     assert number > 5
 
 

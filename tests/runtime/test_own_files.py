@@ -155,6 +155,13 @@ def test_an_older_runs_missing_options_have_their_defaults(own):
     options = {"honbun": "h.json", "negaposi": "n.json", "num_train_epochs": 3}
     found, saved = changed(own, "config.json", json.dumps({"config": options}).encode())
     assert (found.head, found.num_train_epochs, saved.fingerprint) == ("pair", 3.0, None)
+    assert found.dev_share == 0.0  # not today's default: those runs had no dev part
+
+
+@pytest.mark.parametrize("share", [0.0, 0, 0.25, "auto"])
+def test_a_saved_dev_share_is_kept(own, share):
+    found, _ = changed(own, "config.json", json.dumps({"config": {"dev_share": share}}).encode())
+    assert found.dev_share == share
 
 
 def test_vectors_of_another_width_are_refused(own, tmp_path):

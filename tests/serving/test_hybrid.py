@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import os
 import random
+import shutil
 
 import numpy as np
 import pytest
@@ -13,14 +15,17 @@ from checkpoints_tools.common.tables import read_rows
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.splits import read_split
+from keras_negaposi.evaluation.credibility import read_finished_run, saved_lexical_model
+from keras_negaposi.evaluation.evaluate_run import evaluate_finished_run
 from keras_negaposi.evaluation.metrics import Scores
-from keras_negaposi.input_pipeline.prepared_data import read_inputs
+from keras_negaposi.input_pipeline.prepared_data import UNLABELLED, read_inputs
 from keras_negaposi.input_pipeline.tokenizer import Tokenizer
 from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.serving.calibration import saved_calibration
 from keras_negaposi.serving.hybrid import Hybrid, fit_hybrid
 from keras_negaposi.serving.scorer import Scorer
+from keras_negaposi.training.distillation import add_unlabelled
 from keras_negaposi.training.final_scores import _combine
 from keras_negaposi.training.run import run
 
@@ -107,6 +112,49 @@ def test_the_report_names_what_each_part_contributes(finished):
     assert metrics["calibration"]["hybrid"].keys() == {"neural", "lexical", "bias"}
     assert "hybrid; the model alone" in metrics["verdict"]
     assert "What each part contributes" in open(finished.report, encoding="utf-8").read()
+
+
+@pytest.mark.parametrize("finished", ["pair"], indirect=True)
+def test_the_lexical_baseline_is_the_runs_own_model(finished, tmp_path, monkeypatch):
+    """Evaluating fits it only where its file is gone, and gives the same figures either way."""
+    copy = RunFolder(shutil.copytree(finished.path, str(tmp_path / "run")))
+    run = read_finished_run(copy.path)
+    assert_same(saved_lexical_model(run), LexicalModel.fit(run.texts, run.train))
+    before = open(copy.metrics, encoding="utf-8").read()
+
+    fits, fit = [], LexicalModel.fit
+    monkeypatch.setattr(LexicalModel, "fit", lambda *given: fits.append(len(given[1])) or fit(*given))
+    evaluate_finished_run(copy.path)
+    assert open(copy.metrics, encoding="utf-8").read() == before and not fits
+    os.remove(copy.lexical_model)
+    evaluate_finished_run(copy.path)
+    assert open(copy.metrics, encoding="utf-8").read() == before and fits == [len(run.train)]
+
+
+def test_the_lexical_model_is_fitted_to_the_training_pairs_of_the_split_file(inputs, pair_rows, tmp_path):
+    """With self-labelled pairs, and without those that only a teacher labels: the pairs of the lexical baseline."""
+    few = tmp_path / "few.json"
+    few.write_text(json.dumps([row for row in pair_rows if row[0].endswith(("000", "001"))]))
+    config = dataclasses.replace(inputs.config, negaposi=str(few), teacher="unused", distill_pairs=20)
+    tokenizer = inputs.preprocessor.tokenizer
+    plain = read_inputs(config, tokenizer, config.layout)
+    labelled = read_inputs(dataclasses.replace(config, next_page_pairs=12), tokenizer, config.layout)
+    more = add_unlabelled(labelled, config)
+    _, lexical, _ = _combine(saved_calibration(RunFolder("none")), scores_of(more, lambda label: 0.5), more)
+    more.split.write(str(tmp_path / "split.json"))
+    saved = read_split(str(tmp_path / "split.json"))
+    assert len(saved["train"]) > len(plain.split.parts["train"]) and len(saved[UNLABELLED]) == 20
+    assert_same(lexical, LexicalModel.fit(more.data.texts, list(saved["train"])))
+    with pytest.raises(AssertionError):
+        assert_same(lexical, LexicalModel.fit(more.data.texts, plain.split.parts["train"]))
+
+
+def assert_same(one, other):
+    for name in ("mean", "scale", "coefficients", "intercept"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    assert one.frequencies.pages == other.frequencies.pages
+    for kind, counts in one.frequencies.counts.items():
+        np.testing.assert_array_equal(counts, other.frequencies.counts[kind])
 
 
 def test_dev_is_held_out_of_both_parts(finished):

@@ -45,11 +45,24 @@ def test_both_splits_two_seeds_and_resuming_the_rest(tiny, tmp_path, capsys):
     assert (tmp_path / "runs/random-seed0/saved_model/saved_model.pb").stat().st_mtime == kept
 
 
+def figures(**given):
+    """Figures of the runs with one kind of split."""
+    return {"mean": 0.9, "standard_deviation": None, "accuracy": [0.9], "documents_seen": 0.0, "hybrid": False} | given
+
+
+@pytest.mark.parametrize("random, grouped", [(True, False), (False, True)])
+def test_a_difference_between_a_hybrid_and_a_model_alone_is_named(random, grouped):
+    lines = describe({"random": figures(hybrid=random), "grouped": figures(hybrid=grouped)})
+    assert f"Only the runs with the {'random' if random else 'grouped'} split are hybrid" in lines
+    for both in (True, False):
+        assert "hybrid" not in describe({"random": figures(hybrid=both), "grouped": figures(hybrid=both)})
+
+
 def test_one_seed_has_no_deviation():
     lines = describe(
         {
-            "random": {"mean": 0.95, "standard_deviation": None, "accuracy": [0.95], "documents_seen": 0.4},
-            "grouped": {"mean": 0.9, "standard_deviation": 0.01, "accuracy": [0.89, 0.91], "documents_seen": 0.0},
+            "random": figures(mean=0.95, accuracy=[0.95], documents_seen=0.4),
+            "grouped": figures(mean=0.9, accuracy=[0.89, 0.91], standard_deviation=0.01),
         }
     )
     assert "95.00% over 1 runs\n" in lines and "standard deviation 1.00%" in lines

@@ -1,0 +1,185 @@
+"""How high each method ranks the true next page among the pages most similar to A, without and with lexical features.
+
+python tests/benchmarks/ranking.py DATA_FOLDER BERT_FOLDER RUN [--queries 300] [--reranker RUN]
+
+RUN is a finished hybrid run with ``--head vector --split grouped``. Queries are positive pairs of its test part; the
+candidates of each are the pages of that part. Nothing is fitted on them: what combines untrained vectors with lexical
+features is fitted on self-labelled pages of training documents.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+
+from keras_negaposi.config import PretrainedConfig, complete_model_files
+from keras_negaposi.data.documents import Documents
+from keras_negaposi.data.splits import read_split
+from keras_negaposi.data.texts import text_key
+from keras_negaposi.data.tfidf import NGrams
+from keras_negaposi.evaluation.bootstrap import RESAMPLES
+from keras_negaposi.evaluation.ranking import hard_candidates, summarize
+from keras_negaposi.lexical.model import LexicalModel
+from keras_negaposi.lexical.vocabulary import PageFrequencies
+from keras_negaposi.modeling.heads.tensor_names import VECTOR
+from keras_negaposi.retrieval.cached_encoder import CachedScorer
+from keras_negaposi.retrieval.frozen_scorer import FrozenScorer, unit_vectors
+from keras_negaposi.retrieval.self_labelled import combined, fit_on_next_pages, reciprocal_ranks
+from keras_negaposi.runtime.run_folder import RunFolder
+from keras_negaposi.serving.calibration import saved_calibration
+from keras_negaposi.serving.scorer import Scorer
+
+CANDIDATES, TOP, RERANKED = 1000, 10, 100
+TRAINING_PAGES = 3000
+"""Pages of training documents on which the untrained methods' weights are fitted."""
+PATTERN = r"^(.*),"
+BATCH = 32
+
+
+def encode(scorer, side, texts):
+    """Vectors of texts as A or B, in the order of the texts; texts of similar length are encoded together."""
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    found = {}
+    for start in range(0, len(order), BATCH):
+        rows = order[start : start + BATCH]
+        found.update(zip(rows, scorer.encode(side, [texts[i] for i in rows])[VECTOR], strict=True))
+    return np.stack([found[i] for i in range(len(texts))])
+
+
+def training_pages(texts, run, seed):
+    """Whole training documents with about `TRAINING_PAGES` pages."""
+    document = Documents(PATTERN)
+    names = sorted({document(title) for pair in read_split(run.split)["train"] for title in (pair.a, pair.b)})
+    chosen, pages = set(), {}
+    by_name = {}
+    for title in texts:
+        by_name.setdefault(document(title), []).append(title)
+    for row in np.random.default_rng(seed).permutation(len(names)):
+        chosen.add(names[row])
+        pages |= {title: texts[title] for title in by_name[names[row]]}
+        if len(pages) >= TRAINING_PAGES:
+            return pages
+    return pages
+
+
+def rank_of_true(scores):
+    """The true B's rank; candidate 0 is the true one, and ties count against it."""
+    return 1 + int((scores[1:] >= scores[0]).sum())
+
+
+def difference(ranks, other, documents, seed=0):
+    """R@10 of one method minus another's, with its 95 % interval by document."""
+    names = sorted(set(documents))
+    number = np.array([names.index(name) for name in documents])
+    draws = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), RESAMPLES)
+    weights = draws[:, number].astype(float)
+    values = (ranks <= TOP).astype(float) - (other <= TOP)
+    low, high = np.percentile((weights @ values) / weights.sum(axis=1), [2.5, 97.5])
+    return f"{100 * values.mean():+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+
+
+class Methods:
+    """Scores the candidates of a query by each method."""
+
+    def __init__(self, texts, pages, queries, bert, run):
+        self.texts, self.pages, self.row = texts, pages, {title: row for row, title in enumerate(pages)}
+        in_order = [texts[title] for title in pages]
+        weighing = NGrams()
+        self.tfidf = weighing.fit_transform(in_order)
+
+        # The run: vectors of A and B, and its lexical model.
+        scorer, self.calibration = CachedScorer(str(run.path)), saved_calibration(run)
+        self.scorer, self.b = scorer, encode(scorer, "b", in_order)
+        self.a = dict(zip(queries, encode(scorer, "a", [texts[title] for title in queries]), strict=True))
+        self.lexical = LexicalModel.load(run.lexical_model)
+
+        # Without a run: vectors of the BERT, and weights fitted on training documents.
+        config = complete_model_files({"init_checkpoint": bert, "max_seq_length": scorer.config["max_seq_length"]})
+        frozen = FrozenScorer(PretrainedConfig(**config))
+        self.frozen, _ = unit_vectors(dict(enumerate(encode(frozen, "b", in_order))))
+        training = training_pages(texts, run, 0)
+        keys = {text_key(text): text for text in training.values()}
+        vectors, _ = unit_vectors(dict(zip(keys, encode(frozen, "b", list(keys.values())), strict=True)))
+        frequencies = PageFrequencies.of(texts.values())
+        self.untrained, self.fit = fit_on_next_pages(training, frequencies, PATTERN, vectors)
+        self.untrained_alone, _ = fit_on_next_pages(training, frequencies, PATTERN)
+
+    def scores(self, a, titles):
+        """Method -> scores of ``titles``."""
+        rows = np.array([self.row[title] for title in titles])
+        texts = [self.texts[a], *(self.texts[title] for title in titles)]
+        ends = np.zeros(len(titles), np.int64), np.arange(1, len(texts))
+        cosine = np.asarray((self.tfidf[rows] @ self.tfidf[self.row[a]].T).todense()).ravel()
+        logits = self.lexical.logits_of_rows(texts, *ends)
+        own = self.untrained.logits_of_rows(texts, *ends)
+        frozen = np.stack([self.frozen[row] for row in rows]) @ self.frozen[self.row[a]]
+        vector = self.scorer.score({VECTOR: self.a[a][np.newaxis]}, {VECTOR: self.b[rows]})
+        return {
+            "TF-IDF cosine": cosine,
+            "lexical features (labelled pairs)": logits,
+            "lexical features (self-labelled pages)": self.untrained_alone.logits_of_rows(texts, *ends),
+            "frozen cosine": frozen,
+            "frozen cosine and TF-IDF cosine, ranks fused": reciprocal_ranks([frozen, cosine]),
+            "frozen cosine + lexical features (self-labelled pages)": combined(
+                self.fit, True, self.fit.cosine.probabilities(frozen), own
+            ),
+            "vector": vector,
+            "vector and TF-IDF cosine, ranks fused": reciprocal_ranks([vector, cosine]),
+            "hybrid of vector": self.calibration.hybrid.combine(vector, logits),
+        }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="folder of honbun_data.json and negaposi.json")
+    parser.add_argument("bert", help="folder of the checkpoint")
+    parser.add_argument("run", help="folder of the run")
+    parser.add_argument("--queries", type=int, default=300)
+    parser.add_argument("--reranker", help="folder of a run with a cross-encoder")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    texts, run = json.loads((arguments.data / "honbun_data.json").read_text()), RunFolder(arguments.run)
+    document = Documents(PATTERN)
+
+    # 1. Draw the queries and choose their candidates: the true B, then the pages most similar to A by TF-IDF.
+    test = list(read_split(run.split)["test"])
+    positives = [pair for pair in test if pair.label]
+    chosen = np.random.default_rng(arguments.seed).permutation(len(positives))[: arguments.queries]
+    drawn = [positives[i] for i in chosen]
+    pages = sorted({title for pair in test for title in (pair.a, pair.b)})
+    others = hard_candidates(texts, drawn, pages, document, CANDIDATES - 1)
+
+    # 2. Rank them.
+    methods = Methods(texts, pages, [pair.a for pair in drawn], arguments.bert, run)
+    reranker = Scorer(arguments.reranker) if arguments.reranker else None
+    ranks, started = {}, time.perf_counter()
+    for pair, rest in zip(drawn, others, strict=True):
+        titles = [pair.b, *rest]
+        scores = methods.scores(pair.a, titles)
+        if reranker:
+            best = np.argsort(-scores["hybrid of vector"], kind="stable")[:RERANKED]
+            again = [(texts[pair.a], texts[titles[i]]) for i in best]
+            scores["reranked"] = np.full(len(titles), -1.0)
+            scores["reranked"][best] = [score for score, _ in reranker.stream(again, BATCH)]
+        for name, values in scores.items():
+            ranks.setdefault(name, []).append(rank_of_true(np.asarray(values)))
+    print(f"{len(drawn)} queries, {time.perf_counter() - started:.0f} s")
+
+    # 3. Print R@10 and MRR of each, and the difference to TF-IDF.
+    documents = [document(pair.a) for pair in drawn]
+    base = np.array(ranks["TF-IDF cosine"])
+    print("| method | R@10 | MRR | R@10 minus TF-IDF's |\n|---|---|---|---|")
+    for name, values in ranks.items():
+        result = summarize(np.array(values), documents, CANDIDATES, arguments.seed)
+        mrr = result.mrr
+        apart = difference(np.array(values), base, documents)
+        print(
+            f"| {name} | {result.recall_at_10.percent()} | {mrr.value:.3f} ({mrr.low:.3f}-{mrr.high:.3f}) | {apart} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
