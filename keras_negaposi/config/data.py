@@ -189,7 +189,7 @@ class BaselineConfig(DataConfig):
     embedded_pairs: int | Literal["all"] = option(
         ALL,
         "fit the baselines that use the encoder to this many training pairs, drawn at random, or to all: encoding "
-        "takes most of the time. frozen + lexical needs no more than 1500",
+        "takes most of the time, and frozen + lexical gains little beyond 1500",
         kind=int,
         words=(ALL,),
         check=at_least(2),
