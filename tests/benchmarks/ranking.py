@@ -21,8 +21,8 @@ from keras_negaposi.data.texts import text_key
 from keras_negaposi.data.tfidf import NGrams
 from keras_negaposi.evaluation.bootstrap import RESAMPLES
 from keras_negaposi.evaluation.ranking import hard_candidates, summarize
+from keras_negaposi.lexical.features import lexical_features
 from keras_negaposi.lexical.model import LexicalModel
-from keras_negaposi.lexical.vocabulary import PageFrequencies
 from keras_negaposi.modeling.heads.tensor_names import VECTOR
 from keras_negaposi.retrieval.cached_encoder import CachedScorer
 from keras_negaposi.retrieval.frozen_scorer import FrozenScorer, unit_vectors
@@ -102,9 +102,9 @@ class Methods:
         training = training_pages(texts, run, 0)
         keys = {text_key(text): text for text in training.values()}
         vectors, _ = unit_vectors(dict(zip(keys, encode(frozen, "b", list(keys.values())), strict=True)))
-        frequencies = PageFrequencies.of(texts.values())
+        frequencies = self.lexical.frequencies  # of all texts, as the run has counted them
         self.untrained, self.fit = fit_on_next_pages(training, frequencies, PATTERN, vectors)
-        self.untrained_alone, _ = fit_on_next_pages(training, frequencies, PATTERN)
+        self.alone, _ = fit_on_next_pages(training, frequencies, PATTERN)
 
     def scores(self, a, titles):
         """Method -> scores of ``titles``."""
@@ -112,14 +112,16 @@ class Methods:
         texts = [self.texts[a], *(self.texts[title] for title in titles)]
         ends = np.zeros(len(titles), np.int64), np.arange(1, len(texts))
         cosine = np.asarray((self.tfidf[rows] @ self.tfidf[self.row[a]].T).todense()).ravel()
-        logits = self.lexical.logits_of_rows(texts, *ends)
-        own = self.untrained.logits_of_rows(texts, *ends)
+        _, features = lexical_features(self.lexical.frequencies, texts, *ends)  # all three models have the same texts
+        logits, own, alone = (
+            model.logits_of_features(features) for model in (self.lexical, self.untrained, self.alone)
+        )
         frozen = np.stack([self.frozen[row] for row in rows]) @ self.frozen[self.row[a]]
         vector = self.scorer.score({VECTOR: self.a[a][np.newaxis]}, {VECTOR: self.b[rows]})
         return {
             "TF-IDF cosine": cosine,
             "lexical features (labelled pairs)": logits,
-            "lexical features (self-labelled pages)": self.untrained_alone.logits_of_rows(texts, *ends),
+            "lexical features (self-labelled pages)": alone,
             "frozen cosine": frozen,
             "frozen cosine and TF-IDF cosine, ranks fused": reciprocal_ranks([frozen, cosine]),
             "frozen cosine + lexical features (self-labelled pages)": combined(

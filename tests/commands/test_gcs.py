@@ -1,5 +1,6 @@
 """Everything on gs://, by TensorFlow's own file system, against an emulator."""
 
+import json
 import os
 import subprocess
 import sys
@@ -56,14 +57,15 @@ def remote(gcs, tiny):
 @pytest.mark.slow
 def test_a_run_on_gs_that_is_broken_off_twice_ends_as_one_on_this_disk(gcs, tiny, remote, tmp_path):
     """Every path is on gs://."""
-    more = {"precision": "float32", "num_train_epochs": 30 * 32 / 180, "save_checkpoints_steps": 7}
+    more = {"precision": "float32", "dev_share": 0.3, "num_train_epochs": 30 * 32 / 126, "save_checkpoints_steps": 7}
     here, there, records = tmp_path / "run", "gs://bucket/runs/first", "gs://bucket/records"
     code, output, error = call(gcs, "train", *flags(tiny, here, **more))
     assert code == 0, error
 
     wanted = ("--honbun", "--negaposi", "--model_file", "--vocab_file", "--max_seq_length", "--output_dir")
-    code, output, error = call(gcs, "prepare", *(f for f in flags(tiny, records, **remote) if f.startswith(wanted)))
-    assert code == 0 and f"records in {records}: train 180 pairs" in output, error
+    prepared = [flag for flag in flags(tiny, records, **remote) if flag.startswith(wanted)]
+    code, output, error = call(gcs, "prepare", *prepared, "--dev_share=0.3")
+    assert code == 0 and f"records in {records}: train 126 pairs" in output, error
 
     gcs.faults[:] = [Fault("POST /upload", 503, "busy", count=2)]  # TensorFlow tries these again
     process = start(gcs, "train", *flags(tiny, there, **more, **remote, records=records, log_every_steps=2))
@@ -81,7 +83,8 @@ def test_a_run_on_gs_that_is_broken_off_twice_ends_as_one_on_this_disk(gcs, tiny
 
     code, output, error = call(gcs, "train", "--resume", "--output_dir", there)
     assert code == 0 and "taken over from process" in output and "resumed at step 1" in output, error
-    for name in ("metrics.json", "scores_test.tsv"):
+    assert json.loads((here / "calibration.json").read_bytes())["hybrid"]
+    for name in ("metrics.json", "scores_test.tsv", "scores_test_neural.tsv", "calibration.json", "lexical.npz"):
         assert gcs.read("bucket", f"runs/first/{name}") == (here / name).read_bytes()
     assert [line for line in gcs.requests if "in_use.lock" in line][-1].startswith("DELETE")
 
