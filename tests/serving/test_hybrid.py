@@ -122,8 +122,8 @@ def test_the_lexical_baseline_is_the_runs_own_model(finished, tmp_path, monkeypa
     assert_same(saved_lexical_model(run), LexicalModel.fit(run.texts, run.train))
     before = open(copy.metrics, encoding="utf-8").read()
 
-    fits, fit = [], LexicalModel.fit
-    monkeypatch.setattr(LexicalModel, "fit", lambda *given: fits.append(len(given[1])) or fit(*given))
+    fits, fit = [], LexicalModel.fit_features
+    monkeypatch.setattr(LexicalModel, "fit_features", lambda *given: fits.append(len(given[2])) or fit(*given))
     evaluate_finished_run(copy.path)
     assert open(copy.metrics, encoding="utf-8").read() == before and not fits
     os.remove(copy.lexical_model)
