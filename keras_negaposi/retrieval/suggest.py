@@ -116,7 +116,7 @@ def _warning(run: str) -> str:
         return ""
     return (
         f"the run {run} did not significantly beat {', '.join(unbeaten)} on its test pairs, so its suggestions may be "
-        "no better than lexical similarity; see its report.html"
+        "no better than those of an index without a run; see its report.html"
     )
 
 
