@@ -1,6 +1,6 @@
 """How high each method ranks the true next page among the pages most similar to A, without and with lexical features.
 
-python tests/benchmarks/ranking.py DATA_FOLDER BERT_FOLDER RUN [--queries 300] [--reranker RUN]
+python tests/benchmarks/ranking.py DATA_FOLDER BERT_FOLDER RUN [--queries 400] [--reranker RUN]
 
 RUN is a finished hybrid run with ``--head vector --split grouped``. Queries are positive pairs of its test part; the
 candidates of each are the pages of that part. Nothing is fitted on them: what combines untrained vectors with lexical
@@ -138,7 +138,7 @@ def main():
     parser.add_argument("data", type=Path, help="folder of honbun_data.json and negaposi.json")
     parser.add_argument("bert", help="folder of the checkpoint")
     parser.add_argument("run", help="folder of the run")
-    parser.add_argument("--queries", type=int, default=300)
+    parser.add_argument("--queries", type=int, default=400)
     parser.add_argument("--reranker", help="folder of a run with a cross-encoder")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
