@@ -91,7 +91,7 @@ def _baselines(assessment: Assessment) -> Iterator[str]:
         test = baseline.mcnemar
         if not is_beaten(test.first_alone, test.second_alone, test.p_value):
             yield (
-                f"The model does not significantly beat the {display_name(name)} (accuracy "
+                f"The model does not significantly beat the baseline {display_name(name)} (accuracy "
                 f"{baseline.accuracy.percent()}). Pairs that only the model gets correct: {test.first_alone:,}; only "
                 f"the baseline: {test.second_alone:,} (exact McNemar test, p = {test.p_value:.2g})."
             )

@@ -116,7 +116,7 @@ def test_a_constant_classifier(tiny, tmp_path):
     metrics = finish(tiny, tmp_path / "run", head=constant)
     assert metrics["degenerate"]["distinct_scores"] == 1
     assert warned(metrics, "the same answer")
-    assert warned(metrics, "does not significantly beat the TF-IDF cosine")
+    assert warned(metrics, "does not significantly beat the baseline TF-IDF cosine")
     assert metrics["figures"]["roc_auc"]["value"] == 0.5
 
 
