@@ -20,7 +20,6 @@ from keras_negaposi.retrieval.segment import Rows
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import read_saved, saved_config
 from keras_negaposi.runtime.tf_functions import traced
-from keras_negaposi.serving.calibration import saved_calibration
 from keras_negaposi.serving.signatures import (
     ENCODE_IDS,
     ENCODE_TEXTS,
@@ -59,7 +58,6 @@ class CachedScorer:
             raise InputError(
                 f"{run}: its head {self.head} does not encode B separately; train with --head and one of {heads}"
             )
-        self.threshold = saved_calibration(RunFolder(run)).threshold
         self._precision = precision
         self._encoders: dict[str, EncodeSide] = {}
 

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 KIND, UNTRAINED = "kind of model", "untrained"
 LEXICAL = "lexical model"
 """Keys and a value of `Store.model`."""
-REBUILD = "build the index again with another --output, or give its --run"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Annotated
 
 import numpy as np
-from msgspec import Meta
 
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.data.adjacency import adjacency
@@ -22,13 +20,12 @@ from keras_negaposi.data.splits import split_pairs
 from keras_negaposi.data.texts import text_key
 from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.lexical.vocabulary import PageFrequencies
-from keras_negaposi.serving.hybrid import Hybrid, fit_hybrid
+from keras_negaposi.serving.hybrid import Hybrid, Weight, fit_hybrid
 
 MOST_PAIRS = 3000
 """More self-labelled pairs cost time and do not make the few weights better."""
 FEWEST_PAIRS = 100
 """With fewer pairs nothing is fitted."""
-Weight = Annotated[float, Meta(ge=-1e6, le=1e6)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,15 +41,6 @@ class CosineLogit:
 
 
 @dataclasses.dataclass(frozen=True)
-class SavedHybrid:
-    """The fields of `Hybrid`, with their limits."""
-
-    neural: Weight
-    lexical: Weight
-    bias: Weight
-
-
-@dataclasses.dataclass(frozen=True)
 class Fit:
     """How the evidence about a pair of pages is weighed.
 
@@ -64,7 +52,7 @@ class Fit:
 
     pairs: int
     cosine: CosineLogit | None = None
-    hybrid: SavedHybrid | None = None
+    hybrid: Hybrid | None = None
 
 
 def fit_on_next_pages(
@@ -115,7 +103,7 @@ def _fit_combination(
     regression = LogisticRegression(C=1e3).fit(cosines[:, np.newaxis], labels)
     cosine = CosineLogit(float(regression.coef_[0, 0]), float(regression.intercept_[0]))
     hybrid = fit_hybrid(labels, cosine.probabilities(cosines), model.logits(pages, held_out))
-    return Fit(pairs, cosine, SavedHybrid(**dataclasses.asdict(hybrid)) if hybrid else None)
+    return Fit(pairs, cosine, hybrid)
 
 
 def combined(fit: Fit, has_vectors: bool, probabilities: np.ndarray, lexical_logits: np.ndarray) -> np.ndarray:
@@ -133,7 +121,7 @@ def combined(fit: Fit, has_vectors: bool, probabilities: np.ndarray, lexical_log
         return reciprocal_ranks([probabilities, lexical_logits]) if has_vectors else lexical_logits
     if not has_vectors or fit.hybrid is None:
         return 1 / (1 + np.exp(-lexical_logits))
-    return Hybrid(**dataclasses.asdict(fit.hybrid)).combine(probabilities, lexical_logits)
+    return fit.hybrid.combine(probabilities, lexical_logits)
 
 
 RANK_CONSTANT = 60

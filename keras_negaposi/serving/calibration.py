@@ -47,16 +47,6 @@ class Calibration:
         return (1 / (1 + np.exp(-logits_of(probabilities) / self.temperature))).astype(np.float32)
 
 
-_Weight = Annotated[float, Meta(ge=-1e6, le=1e6)]
-
-
-@dataclasses.dataclass(frozen=True)
-class _SavedHybrid:
-    neural: _Weight
-    lexical: _Weight
-    bias: _Weight
-
-
 @dataclasses.dataclass(frozen=True)
 class _Saved:
     """The content of ``calibration.json``."""
@@ -64,7 +54,7 @@ class _Saved:
     temperature: Annotated[float, Meta(ge=0.01, le=100.0)]
     threshold: Annotated[float, Meta(ge=0.0, le=1.0)]
     chosen_on: Literal["dev"] | None
-    hybrid: _SavedHybrid | None = None
+    hybrid: Hybrid | None = None
 
 
 def saved_calibration(folder: RunFolder) -> Calibration:
@@ -76,8 +66,7 @@ def saved_calibration(folder: RunFolder) -> Calibration:
     if not exists(folder.calibration):
         return Calibration()
     saved = read_as(_Saved, folder.calibration, "finish the run again with --resume")
-    hybrid = Hybrid(**dataclasses.asdict(saved.hybrid)) if saved.hybrid else None
-    return Calibration(saved.temperature, saved.threshold, saved.chosen_on, hybrid)
+    return Calibration(saved.temperature, saved.threshold, saved.chosen_on, saved.hybrid)
 
 
 def calibrate(labels: np.ndarray, probabilities: np.ndarray) -> Calibration:

@@ -8,11 +8,16 @@ get too much weight.
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated
 
 import numpy as np
+from msgspec import Meta
 
 SMALLEST = 1e-7
 """Probabilities are kept this far from 0 and 1 before their logarithm is taken."""
+
+Weight = Annotated[float, Meta(ge=-1e6, le=1e6)]
+"""A fitted weight; the limits are checked where it is read from a file."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,9 +30,9 @@ class Hybrid:
         bias: constant.
     """
 
-    neural: float
-    lexical: float
-    bias: float
+    neural: Weight
+    lexical: Weight
+    bias: Weight
 
     def combine(self, probabilities: np.ndarray, lexical_logits: np.ndarray) -> np.ndarray:
         """Returns the hybrid's probabilities, ``float32 [pairs]``.
