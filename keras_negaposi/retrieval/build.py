@@ -21,7 +21,7 @@ from keras_negaposi.retrieval.cached_encoder import CachedScorer
 from keras_negaposi.retrieval.frozen_scorer import PRECISION, FrozenScorer, unit_vectors
 from keras_negaposi.retrieval.lexical_index import LexicalIndex
 from keras_negaposi.retrieval.lexical_part import LexicalPart
-from keras_negaposi.retrieval.origin import KIND, LEXICAL, UNTRAINED, run_lexical_model
+from keras_negaposi.retrieval.origin import KIND, LEXICAL, UNTRAINED
 from keras_negaposi.retrieval.rankers import stored_vectors
 from keras_negaposi.retrieval.segment import Rows
 from keras_negaposi.retrieval.self_labelled import fit_on_next_pages
@@ -30,7 +30,7 @@ from keras_negaposi.runtime.beam import engine_of
 from keras_negaposi.runtime.executors import one_by_one
 from keras_negaposi.runtime.folder_lock import locked
 from keras_negaposi.runtime.run_folder import RunFolder
-from keras_negaposi.serving.calibration import saved_calibration
+from keras_negaposi.serving.calibration import saved_calibration, saved_combination
 
 TEXTS_PER_SEGMENT = 1024
 
@@ -146,7 +146,7 @@ def _lexical_part(store: Store, run: str | None, config: IndexConfig, pages: Map
     """Returns the lexical part of a hybrid run's index, or of one without a run; ``None`` for other runs."""
     texts = list(dict.fromkeys(pages.values()))
     if run is not None:
-        _, model = run_lexical_model(run)
+        _, model = saved_combination(RunFolder(run))
         return LexicalPart(LexicalIndex.of(model.frequencies, texts), model) if model else None
     say("counting n-grams")
     frequencies = PageFrequencies.of(pages.values())

@@ -12,7 +12,6 @@ import numpy as np
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.schema import checked
 from keras_negaposi.config import PretrainedConfig
-from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.retrieval.checked_files import FIX
 from keras_negaposi.retrieval.hybrid_ranker import Combine
 from keras_negaposi.retrieval.lexical_part import LexicalPart, read_lexical_part
@@ -20,7 +19,7 @@ from keras_negaposi.retrieval.rankers import SideScorer, stored_vectors
 from keras_negaposi.retrieval.self_labelled import Fit, combined
 from keras_negaposi.retrieval.store import Store
 from keras_negaposi.runtime.run_folder import RunFolder
-from keras_negaposi.serving.calibration import HYBRID_THRESHOLD, Calibration, saved_calibration
+from keras_negaposi.serving.calibration import HYBRID_THRESHOLD, saved_combination
 
 if TYPE_CHECKING:
     from keras_negaposi.retrieval.cached_encoder import CachedScorer
@@ -57,17 +56,6 @@ class Origin:
     note: str = ""
 
 
-def run_lexical_model(run: str) -> tuple[Calibration, LexicalModel | None]:
-    """Returns a run's calibration, and its lexical model if it is a hybrid.
-
-    Raises:
-        InputError: a file of the run is missing or damaged.
-    """
-    folder = RunFolder(run)
-    calibration = saved_calibration(folder)
-    return calibration, LexicalModel.load(folder.lexical_model) if calibration.hybrid else None
-
-
 def origin_of_run(store: Store, scorer: CachedScorer, texts: Sequence[str]) -> Origin:
     """Opens the model of an index that was made with a run.
 
@@ -79,7 +67,7 @@ def origin_of_run(store: Store, scorer: CachedScorer, texts: Sequence[str]) -> O
     Raises:
         InputError: a file is missing or damaged.
     """
-    calibration, model = run_lexical_model(scorer.run)
+    calibration, model = saved_combination(RunFolder(scorer.run))
     lexical, combine = None, None
     if model and calibration.hybrid:
         lexical = LexicalPart(None, model)

@@ -11,6 +11,7 @@ from scipy.optimize import minimize_scalar
 
 from checkpoints_tools.common.files import exists
 from checkpoints_tools.common.schema import read_as
+from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.serving.hybrid import Hybrid, logits_of
 
@@ -67,6 +68,16 @@ def saved_calibration(folder: RunFolder) -> Calibration:
         return Calibration()
     saved = read_as(_Saved, folder.calibration, "finish the run again with --resume")
     return Calibration(saved.temperature, saved.threshold, saved.chosen_on, saved.hybrid)
+
+
+def saved_combination(folder: RunFolder) -> tuple[Calibration, LexicalModel | None]:
+    """Returns a finished run's calibration, and its lexical model if it is a hybrid.
+
+    Raises:
+        InputError: a file is missing or damaged.
+    """
+    calibration = saved_calibration(folder)
+    return calibration, LexicalModel.load(folder.lexical_model) if calibration.hybrid else None
 
 
 def calibrate(labels: np.ndarray, probabilities: np.ndarray) -> Calibration:

@@ -12,9 +12,8 @@ import tensorflow_text  # noqa: F401 - registers the SavedModel's SentencePiece 
 from checkpoints_tools.common.errors import InputError, quoted
 from checkpoints_tools.common.files import exists, join
 from checkpoints_tools.saved_model import PROGRAM, find_signature, load_saved_model
-from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.runtime.run_folder import RunFolder
-from keras_negaposi.serving.calibration import saved_calibration
+from keras_negaposi.serving.calibration import saved_combination
 from keras_negaposi.serving.signatures import LABEL, PAIR_OF_TEXTS, PROBABILITIES, SCORE_IDS, SCORE_TEXTS
 
 WINDOW = 16
@@ -96,8 +95,7 @@ def _score_in_int8(run: str) -> Score:
     from keras_negaposi.serving.int8 import Quantized, run_preprocessor
 
     folder = RunFolder(run)
-    calibration = saved_calibration(folder)
-    lexical = LexicalModel.load(folder.lexical_model) if calibration.hybrid else None
+    calibration, lexical = saved_combination(folder)
     preprocessor, score_ids = run_preprocessor(run), Quantized(run, SCORE_IDS)
 
     def score(text_a: tf.Tensor, text_b: tf.Tensor) -> dict[str, np.ndarray]:
