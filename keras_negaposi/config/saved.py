@@ -19,7 +19,7 @@ INPUTS = ("honbun", "negaposi", "init_checkpoint", "bert_config_file", "model_fi
 """Options that name the files a run reads. The files may move, but their content must not change."""
 CONFIG_FILE = "config.json"
 """Name of the file in a run's folder."""
-PATHS = (*INPUTS, "records", "teacher", "embedding_cache", "output_dir")
+PATHS = (*INPUTS, "records", "teacher", "ensemble", "embedding_cache", "output_dir")
 NEVER_NULL = (*REQUIRED, "output_dir")
 """Options annotated ``str``: where a saved configuration holds null the default stays, and `check_found` names them."""
 COPIES = {"bert_config_file": "bert_config.json", "model_file": "tokenizer.model", "vocab_file": "tokenizer.vocab"}

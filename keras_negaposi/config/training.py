@@ -291,6 +291,12 @@ class TrainConfig(HeadConfig, DataConfig, StrategyConfig, Requirements):
         "(--dev_share) to fit the combination on",
         needs=Needs(lambda c: c.dev_share, "has no effect without a dev part (--dev_share 0)"),
     )
+    ensemble: str | None = path_option(
+        None,
+        "folder of a finished run on the same split; its probabilities join the hybrid, and its model becomes a part "
+        "of the exported one",
+        needs=Needs(lambda c: c.hybrid and c.dev_share, "has no effect with --hybrid false or --dev_share 0"),
+    )
     rank_queries: int = option(
         50, "number of test texts A for which the true B is ranked among other pages; 0: none", check=at_least(0)
     )

@@ -38,11 +38,13 @@ from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.modeling.pretrained import read_pretrained
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import check_single, saved_options
-from keras_negaposi.serving.calibration import Calibration, saved_calibration
+from keras_negaposi.serving.calibration import HYBRID_THRESHOLD, Calibration, saved_calibration
 from keras_negaposi.serving.scorer import Scorer
 
 HYBRID = "hybrid"
-"""Key of both parts together in the ``contributions`` of ``metrics.json``; the others are those of the parts."""
+"""Key of all parts together in the ``contributions`` of ``metrics.json``; the others are those of the parts."""
+PARTNER = "partner run"
+"""Key of the run that ``--ensemble`` names."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +104,7 @@ class FinishedRun:
     Attributes:
         scores_by_part: the final scores of ``test`` and, if there is one, ``dev``.
         neural_scores: of a hybrid: the model's own scores of the test part.
+        partner_scores: of a hybrid with a partner run: the partner's scores of the test part.
     """
 
     folder: RunFolder
@@ -112,6 +115,7 @@ class FinishedRun:
     scores_by_part: dict[str, Scores]
     calibration: Calibration
     neural_scores: Scores | None = None
+    partner_scores: Scores | None = None
 
     @property
     def scores(self) -> Scores:
@@ -139,11 +143,14 @@ def read_finished_run(path: str) -> FinishedRun:
         for part in ("test", "dev")
         if part == "test" or part in parts
     }
-    neural = None
+    neural, partner = None, None
     if calibration.hybrid:
         path_of_scores = folder.neural_scores("test")
         neural = read_scores(path_of_scores, parts["test"], calibration.threshold, config.eval_batch_size)
-    return FinishedRun(folder, config, texts, parts["train"], parts["test"], scores, calibration, neural)
+    if calibration.ensemble:
+        path_of_scores = folder.partner_scores("test")
+        partner = read_scores(path_of_scores, parts["test"], HYBRID_THRESHOLD, config.eval_batch_size)
+    return FinishedRun(folder, config, texts, parts["train"], parts["test"], scores, calibration, neural, partner)
 
 
 def assess(run: FinishedRun) -> Assessment:
@@ -197,7 +204,10 @@ def _contributions(
     if run.neural_scores is None:
         return None
     lexical = Predictions(run.scores.labels, lexical_probabilities)
-    rows = {MODEL_ALONE: run.neural_scores, LEXICAL: lexical, HYBRID: run.scores}
+    rows: dict[str, Predictions] = {MODEL_ALONE: run.neural_scores, LEXICAL: lexical}
+    if run.partner_scores:
+        rows[PARTNER] = run.partner_scores
+    rows[HYBRID] = run.scores
     return {
         name: Contribution(interval(row, weights, accuracy), interval(row, weights, roc_auc))
         for name, row in rows.items()

@@ -21,7 +21,7 @@ from keras_negaposi.evaluation.baseline_comparison import (
     display_name,
 )
 from keras_negaposi.evaluation.bootstrap import Interval
-from keras_negaposi.evaluation.credibility import HYBRID, Assessment, FinishedRun
+from keras_negaposi.evaluation.credibility import HYBRID, PARTNER, Assessment, FinishedRun
 from keras_negaposi.evaluation.figures_json import Point
 from keras_negaposi.evaluation.metrics import Evaluation
 from keras_negaposi.evaluation.verdict import chance, percent
@@ -43,7 +43,12 @@ _METRICS = {
     "ece": ("calibration error", "expected calibration error: by how much probabilities are off; 0 is best"),
 }
 """Displayed name and meaning by the metric's name in `bootstrap.METRICS`."""
-_CONTRIBUTIONS = {MODEL_ALONE: "trained model alone", LEXICAL: "lexical features alone", HYBRID: "both (this run)"}
+_CONTRIBUTIONS = {
+    MODEL_ALONE: "trained model alone",
+    LEXICAL: "lexical features alone",
+    PARTNER: "partner run alone (--ensemble)",
+    HYBRID: "all together (this run)",
+}
 _BASELINES = {
     "majority": "always predicts the more frequent class of the training pairs",
     "A only": "reads A, not B; above chance, the labels leak through A",
@@ -110,9 +115,12 @@ def number(interval: Interval | None) -> str:
 
 
 def _weights(assessment: Assessment) -> dict[str, str] | None:
-    """Returns the weights of a hybrid."""
-    hybrid = assessment.calibration.hybrid
-    return {"neural": f"{hybrid.neural:.2f}", "lexical": f"{hybrid.lexical:.2f}"} if hybrid else None
+    """Returns the weights of a hybrid's parts."""
+    hybrid = assessment.calibration.combination
+    if not hybrid:
+        return None
+    weights = {"neural": f"{hybrid.neural:.2f}", "lexical": f"{hybrid.lexical:.2f}"}
+    return weights | ({"partner": f"{hybrid.partner:.2f}"} if assessment.calibration.ensemble else {})
 
 
 def _baselines(assessment: Assessment) -> list[dict[str, str]]:

@@ -127,6 +127,10 @@ class RunFolder:
         """Returns the path of the scores without the lexical features, of a run with hybrid scoring."""
         return join(self.path, f"scores_{part}_neural.tsv")
 
+    def partner_scores(self, part: str) -> str:
+        """Returns the path of the partner run's scores, of a run with ``--ensemble``."""
+        return join(self.path, f"scores_{part}_partner.tsv")
+
     def sweep(self) -> None:
         """Removes checkpoints that a killed process left half-written."""
         sweep(self.checkpoints, r"ckpt-\d+_temp.*|ckpt-\d+\..*\.tempstate.*|checkpoint\.tmp[0-9a-f]+")
@@ -140,6 +144,7 @@ def _names() -> Iterator[str]:
     for part in ("dev", "test"):
         yield folder.scores(part)
         yield folder.neural_scores(part)
+        yield folder.partner_scores(part)
 
 
 RUN_FILES = frozenset(_names())

@@ -29,12 +29,20 @@ class Calibration:
         threshold: B is predicted to come next where the calibrated probability is above it.
         chosen_on: the part on which both were chosen; ``None`` for the defaults.
         hybrid: how the calibrated probabilities are combined with the lexical features; ``None`` if they are not.
+        ensemble: how both are combined with a partner run as well. An index, which caches what this run's model says of
+            each page, still uses ``hybrid``.
     """
 
     temperature: float = 1.0
     threshold: float = 0.5
     chosen_on: str | None = None
     hybrid: Hybrid | None = None
+    ensemble: Hybrid | None = None
+
+    @property
+    def combination(self) -> Hybrid | None:
+        """The combination that the run's scores come from; ``None`` if they are the model's own."""
+        return self.ensemble or self.hybrid
 
     @property
     def decision_threshold(self) -> float:
@@ -56,6 +64,7 @@ class _Saved:
     threshold: Annotated[float, Meta(ge=0.0, le=1.0)]
     chosen_on: Literal["dev"] | None
     hybrid: Hybrid | None = None
+    ensemble: Hybrid | None = None
 
 
 def saved_calibration(folder: RunFolder) -> Calibration:
@@ -67,7 +76,7 @@ def saved_calibration(folder: RunFolder) -> Calibration:
     if not exists(folder.calibration):
         return Calibration()
     saved = read_as(_Saved, folder.calibration, "finish the run again with --resume")
-    return Calibration(saved.temperature, saved.threshold, saved.chosen_on, saved.hybrid)
+    return Calibration(saved.temperature, saved.threshold, saved.chosen_on, saved.hybrid, saved.ensemble)
 
 
 def saved_combination(folder: RunFolder) -> tuple[Calibration, LexicalModel | None]:

@@ -19,6 +19,7 @@ from keras_negaposi.modeling.heads.bi_encoder_base import CacheableModel, Side
 from keras_negaposi.runtime.tf_functions import traced
 from keras_negaposi.serving.calibration import Calibration
 from keras_negaposi.serving.hybrid import SMALLEST, Hybrid
+from keras_negaposi.serving.partner import Partner
 from keras_negaposi.serving.signatures import (
     ENCODE_IDS,
     ENCODE_TEXTS,
@@ -48,6 +49,7 @@ class PairScorer(tf.Module):
         preprocessor: PairPreprocessor,
         calibration: Calibration,
         lexical: LexicalModel | None = None,
+        partner: Partner | None = None,
     ) -> None:
         super().__init__()
         self._untracked = SimpleNamespace(model=model)
@@ -55,6 +57,7 @@ class PairScorer(tf.Module):
         self._preprocessor = preprocessor
         self._calibration = calibration
         self._lexical = LexicalScorer(lexical) if lexical else None
+        self._partner = partner
         texts = [tf.TensorSpec([None], tf.string, name) for name in PAIR_OF_TEXTS]
         # The attributes are named as the signatures are.
         self.ids = traced(self._score_ids, [preprocessor.layout.signature()])
@@ -81,16 +84,19 @@ class PairScorer(tf.Module):
         # signature for token ids.
         packed = tf.switch_case(tf.rank(text_a) - 1, [tokenize])
         scored = self.ids(dict(zip(names, packed, strict=True)))
-        hybrid = self._calibration.hybrid
+        hybrid = self._calibration.combination
         if hybrid is None or self._lexical is None:
             return scored
-        return self._combined(hybrid, scored[PROBABILITIES], self._lexical(text_a, text_b))
+        partner = self._partner(text_a, text_b) if self._partner else None
+        return self._combined(hybrid, scored[PROBABILITIES], self._lexical(text_a, text_b), partner)
 
-    def _combined(self, hybrid: Hybrid, probabilities: tf.Tensor, lexical_logits: tf.Tensor) -> Features:
-        """Combines calibrated probabilities, ``float32 [batch, 2]``, with lexical logits, as `Hybrid.combine`."""
-        p = tf.clip_by_value(tf.cast(probabilities[:, 1], tf.float64), SMALLEST, 1 - SMALLEST)
-        neural_logits = tf.math.log(p) - tf.math.log1p(-p)
-        logits = hybrid.neural * neural_logits + hybrid.lexical * lexical_logits + hybrid.bias
+    def _combined(
+        self, hybrid: Hybrid, probabilities: tf.Tensor, lexical_logits: tf.Tensor, partner: tf.Tensor | None
+    ) -> Features:
+        """Combines probabilities, ``float32 [batch, 2]`` each, with lexical logits, as `Hybrid.combine` does."""
+        logits = hybrid.neural * _logits_of(probabilities) + hybrid.lexical * lexical_logits + hybrid.bias
+        if partner is not None:
+            logits += hybrid.partner * _logits_of(partner)
         combined = tf.cast(tf.sigmoid(logits), tf.float32)
         label = tf.cast(combined > self._calibration.decision_threshold, tf.int32)
         return {PROBABILITIES: tf.stack([1 - combined, combined], 1), LABEL: label}
@@ -116,8 +122,9 @@ class CacheableScorer(PairScorer):
         preprocessor: SeparatePreprocessor,
         calibration: Calibration,
         lexical: LexicalModel | None = None,
+        partner: Partner | None = None,
     ) -> None:
-        super().__init__(model, preprocessor, calibration, lexical)
+        super().__init__(model, preprocessor, calibration, lexical, partner)
         self._pack_side = preprocessor.side
 
         # Encode one side, from token ids or from texts.
@@ -156,13 +163,23 @@ class CacheableScorer(PairScorer):
 
 
 def _scorer(
-    model: tf_keras.Model, preprocessor: PairPreprocessor, calibration: Calibration, lexical: LexicalModel | None
+    model: tf_keras.Model,
+    preprocessor: PairPreprocessor,
+    calibration: Calibration,
+    lexical: LexicalModel | None,
+    partner: Partner | None,
 ) -> PairScorer:
     if not isinstance(model, CacheableModel):
-        return PairScorer(model, preprocessor, calibration, lexical)
+        return PairScorer(model, preprocessor, calibration, lexical, partner)
     if not isinstance(preprocessor, SeparatePreprocessor):
         raise TypeError(f"a bi-encoder needs a {SeparatePreprocessor.__name__}")
-    return CacheableScorer(model, preprocessor, calibration, lexical)
+    return CacheableScorer(model, preprocessor, calibration, lexical, partner)
+
+
+def _logits_of(probabilities: tf.Tensor) -> tf.Tensor:
+    """Returns the logits of "B comes next", ``float64 [batch]``, as `hybrid.logits_of` does."""
+    p = tf.clip_by_value(tf.cast(probabilities[:, 1], tf.float64), SMALLEST, 1 - SMALLEST)
+    return tf.math.log(p) - tf.math.log1p(-p)
 
 
 def _half(spec: tf.TensorSpec) -> tf.TensorSpec:
@@ -175,6 +192,7 @@ def export(
     calibration: Calibration,
     path: str,
     lexical: LexicalModel | None = None,
+    partner: Partner | None = None,
 ) -> None:
     """Writes a SavedModel with these signatures.
 
@@ -183,8 +201,8 @@ def export(
     - ``ids`` takes the inputs of the preprocessor's layout, ``int32 [batch, seq]`` each.
 
     Both return ``probabilities``, ``float32 [batch, 2]``, and ``label``, ``int32 [batch]``. With a ``lexical`` model,
-    ``serving_default`` returns the hybrid's probabilities. ``ids`` and the signatures below see no characters, so
-    theirs are always purely neural.
+    ``serving_default`` returns the hybrid's probabilities, which also take a ``partner`` into account. ``ids`` and the
+    signatures below see no characters, so theirs are always purely neural.
 
     A bi-encoder has six more:
 
@@ -194,6 +212,6 @@ def export(
       ``serving_default``. A single row of A is compared with every row of B.
     - ``score_half`` is ``score`` with B's side in float16.
     """
-    scorer = _scorer(model, preprocessor, calibration, lexical)
+    scorer = _scorer(model, preprocessor, calibration, lexical, partner)
     with staged_tree(path) as staging:
         tf.saved_model.save(scorer, staging, signatures=scorer.signatures())

@@ -1,7 +1,7 @@
-"""Hybrid scoring: the trained model's evidence and the lexical features' evidence in one probability.
+"""Hybrid scoring: the evidence of the trained model, of the lexical features and of a partner run in one probability.
 
-A linear combination of both logits, fitted by logistic regression ("stacking"; Wolpert 1992). It must be fitted on
-pairs that neither part was trained on: on its training pairs a fine-tuned encoder looks better than it is, and would
+A linear combination of their logits, fitted by logistic regression ("stacking"; Wolpert 1992). It must be fitted on
+pairs that no part was trained on: on its training pairs a fine-tuned encoder looks better than it is, and would
 get too much weight.
 """
 
@@ -22,31 +22,40 @@ Weight = Annotated[float, Meta(ge=-1e6, le=1e6)]
 
 @dataclasses.dataclass(frozen=True)
 class Hybrid:
-    """The logit of the hybrid is ``neural`` * neural logit + ``lexical`` * lexical logit + ``bias``.
+    """The logit of the hybrid is the sum of each part's logit * its weight, plus ``bias``.
 
     Attributes:
         neural: weight of the logit of the model's calibrated probability.
         lexical: weight of the logit of the `LexicalModel`.
         bias: constant.
+        partner: weight of the logit of the partner run's final probability; 0 without a partner.
     """
 
     neural: Weight
     lexical: Weight
     bias: Weight
+    partner: Weight = 0.0
 
-    def combine(self, probabilities: np.ndarray, lexical_logits: np.ndarray) -> np.ndarray:
+    def combine(
+        self, probabilities: np.ndarray, lexical_logits: np.ndarray, partner: np.ndarray | None = None
+    ) -> np.ndarray:
         """Returns the hybrid's probabilities, ``float32 [pairs]``.
 
         Args:
             probabilities: the model's calibrated probabilities, ``float [pairs]``.
             lexical_logits: the lexical model's logits, ``float64 [pairs]``.
+            partner: the partner run's final probabilities, ``float [pairs]``, if there is one.
         """
         logits = self.neural * logits_of(probabilities) + self.lexical * lexical_logits + self.bias
+        if partner is not None:
+            logits += self.partner * logits_of(partner)
         return (1 / (1 + np.exp(-logits))).astype(np.float32)
 
 
-def fit_hybrid(labels: np.ndarray, probabilities: np.ndarray, lexical_logits: np.ndarray) -> Hybrid | None:
-    """Fits the combination to pairs that neither part was trained on; the arguments are those of `Hybrid.combine`.
+def fit_hybrid(
+    labels: np.ndarray, probabilities: np.ndarray, lexical_logits: np.ndarray, partner: np.ndarray | None = None
+) -> Hybrid | None:
+    """Fits the combination to pairs that no part was trained on; the arguments are those of `Hybrid.combine`.
 
     Returns:
         ``None`` if the labels are all equal, so that nothing can be fitted.
@@ -55,10 +64,11 @@ def fit_hybrid(labels: np.ndarray, probabilities: np.ndarray, lexical_logits: np
 
     if len(set(labels.tolist())) < 2:
         return None
-    columns = np.column_stack([logits_of(probabilities), lexical_logits])
+    others = [] if partner is None else [logits_of(partner)]
+    columns = np.column_stack([logits_of(probabilities), lexical_logits, *others])
     regression = LogisticRegression(max_iter=1000).fit(columns, labels)
-    neural, lexical = regression.coef_[0]
-    return Hybrid(float(neural), float(lexical), float(regression.intercept_[0]))
+    neural, lexical, *weights = map(float, regression.coef_[0])
+    return Hybrid(neural, lexical, float(regression.intercept_[0]), *weights)
 
 
 def logits_of(probabilities: np.ndarray) -> np.ndarray:

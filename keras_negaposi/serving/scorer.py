@@ -96,6 +96,8 @@ def _score_in_int8(run: str) -> Score:
 
     folder = RunFolder(run)
     calibration, lexical = saved_combination(folder)
+    if calibration.ensemble:
+        raise InputError(f"--precision int8: {run} also scores with another run (--ensemble); use float32")
     preprocessor, score_ids = run_preprocessor(run), Quantized(run, SCORE_IDS)
 
     def score(text_a: tf.Tensor, text_b: tf.Tensor) -> dict[str, np.ndarray]:

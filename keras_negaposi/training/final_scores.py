@@ -19,6 +19,7 @@ from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.serving.calibration import Calibration, calibrate
 from keras_negaposi.serving.hybrid import fit_hybrid
+from keras_negaposi.training.partner import partner_scores
 
 
 def score_parts(
@@ -51,11 +52,14 @@ def score_parts(
         say("not hybrid: there is no dev part to fit the combination with lexical features on (--dev_share)")
     elif config.hybrid:
         neural_scores = scores
-        calibration, lexical, scores = _combine(calibration, neural_scores, inputs)
+        partner = partner_scores(config, {part: inputs.split.parts[part] for part in scores})
+        calibration, lexical, scores = _combine(calibration, neural_scores, partner, inputs)
         if lexical:
             lexical.save(folder.lexical_model)
             for part, of_part in neural_scores.items():
                 write_text(folder.neural_scores(part), scores_table(inputs.split.parts[part], of_part))
+            for part, of_part in partner.items():
+                write_text(folder.partner_scores(part), scores_table(inputs.split.parts[part], of_part))
 
     # 4. Write the final scores.
     write_json(folder.calibration, dataclasses.asdict(calibration))
@@ -65,12 +69,12 @@ def score_parts(
 
 
 def _combine(
-    calibration: Calibration, scores: dict[str, Scores], inputs: Inputs
+    calibration: Calibration, scores: dict[str, Scores], partner: dict[str, Scores], inputs: Inputs
 ) -> tuple[Calibration, LexicalModel | None, dict[str, Scores]]:
-    """Combines calibrated scores with lexical features.
+    """Combines calibrated scores with lexical features, and with the partner's scores if there is a partner.
 
     The lexical model is fitted on the training pairs, the combination on the dev pairs. Neither the model nor the
-    lexical model was trained on these, and the test part is not looked at.
+    lexical model nor the partner was trained on these, and the test part is not looked at.
 
     Returns:
         The calibration with the combination, the lexical model, and the combined scores; the scores as they were, and
@@ -79,14 +83,20 @@ def _combine(
     texts, parts = inputs.data.texts, inputs.split.parts
     lexical = LexicalModel.fit(texts, parts["train"])
     logits = {part: lexical.logits(texts, parts[part]) for part in scores}
-    hybrid = fit_hybrid(scores["dev"].labels, scores["dev"].probabilities, logits["dev"])
+    dev = scores["dev"].labels, scores["dev"].probabilities, logits["dev"]
+    hybrid = fit_hybrid(*dev)
     if hybrid is None:
         return calibration, None, scores
     calibration = dataclasses.replace(calibration, hybrid=hybrid)
+    if partner:
+        calibration = dataclasses.replace(calibration, ensemble=fit_hybrid(*dev, partner["dev"].probabilities))
+    combination = calibration.combination or hybrid
     combined = {
         part: dataclasses.replace(
             of_part,
-            probabilities=hybrid.combine(of_part.probabilities, logits[part]),
+            probabilities=combination.combine(
+                of_part.probabilities, logits[part], partner[part].probabilities if partner else None
+            ),
             threshold=calibration.decision_threshold,
         )
         for part, of_part in scores.items()

@@ -39,6 +39,7 @@ from keras_negaposi.runtime.resume import MOVABLE, check_same_data, how_to_resum
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import digests, environment, read_saved
 from keras_negaposi.serving.export import export
+from keras_negaposi.serving.partner import Partner
 from keras_negaposi.training.data_distribution import check_batch
 from keras_negaposi.training.distillation import soft_targets
 from keras_negaposi.training.final_scores import score_parts
@@ -177,4 +178,5 @@ def _export(job: _Run, model: tf_keras.Model, records: Records) -> None:
     trained = float32_copy(model, job.build_model)
     inputs = job.read.inputs
     calibration, lexical = score_parts(trained, records, inputs, job.config, job.folder)
-    export(trained, inputs.preprocessor, calibration, job.folder.saved_model, lexical)
+    partner = Partner(job.config.ensemble) if job.config.ensemble and calibration.ensemble else None
+    export(trained, inputs.preprocessor, calibration, job.folder.saved_model, lexical, partner)

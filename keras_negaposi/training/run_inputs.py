@@ -13,6 +13,7 @@ from keras_negaposi.input_pipeline.prepared_data import UNLABELLED, Inputs, read
 from keras_negaposi.modeling.heads import check_fits
 from keras_negaposi.modeling.pretrained import Pretrained, read_pretrained
 from keras_negaposi.training.distillation import add_unlabelled, check_teacher
+from keras_negaposi.training.partner import check_partner
 
 MOST_STEPS = 2**31
 """A longer training would take years."""
@@ -51,7 +52,8 @@ def read_run_inputs(config: TrainConfig) -> RunInputs:
     if config.embedding_cache and exists(config.embedding_cache):
         load_vectors(config.embedding_cache)  # the evaluation reads it only after the training
 
-    # 3. Pairs for distillation.
+    # 3. Other runs, and pairs for distillation.
+    check_partner(inputs, config)
     check_teacher(inputs, config)
     inputs = add_unlabelled(inputs, config)
     return RunInputs(pretrained, inputs, _count_steps(inputs, config))

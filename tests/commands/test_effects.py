@@ -61,6 +61,7 @@ SOMETIMES = {
         "distill_pairs": "--distill_pairs 10",
         "rank_candidates": "--rank_queries 0 --rank_candidates 5",
         "hybrid": "--dev_share 0 --hybrid false",
+        "ensemble": "--dev_share 0 --ensemble r",
     },
     "prepare": ENGINE
     | {

@@ -109,7 +109,7 @@ def test_the_report_names_what_each_part_contributes(finished):
     metrics = json.loads(open(finished.metrics, encoding="utf-8").read())
     assert metrics["contributions"].keys() == {"trained model", "lexical features", "hybrid"}
     assert metrics["contributions"]["hybrid"]["accuracy"]["value"] == metrics["eval_accuracy"]
-    assert metrics["calibration"]["hybrid"].keys() == {"neural", "lexical", "bias"}
+    assert metrics["calibration"]["hybrid"].keys() == {"neural", "lexical", "bias", "partner"}
     assert "hybrid; the model alone" in metrics["verdict"]
     assert "What each part contributes" in open(finished.report, encoding="utf-8").read()
 
