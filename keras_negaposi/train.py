@@ -9,6 +9,7 @@ saved_model_cli show --dir FOLDER --all, or python -m checkpoints_tools inspect 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import shlex
 import signal
 import sys
@@ -41,9 +42,20 @@ def configure(arguments: argparse.Namespace) -> TrainConfig:
     values = complete_model_files(sample_options() | given if is_sample(given) else given)
     check_required(values)
     values.setdefault("output_dir", time.strftime("runs/%Y%m%d-%H%M%S"))
+    if not is_sample(given):
+        values = _with_recipe(values, given)
     config = make_config(TrainConfig, values, given)
     check_unused(config.output_dir)
     return config
+
+
+def _with_recipe(values: dict[str, object], given: dict[str, object]) -> dict[str, object]:
+    """Returns the options with those that the recipe chooses. The flags' values are checked before a file is read."""
+    make_config(TrainConfig, values)
+    from keras_negaposi.training.recipe import apply_recipe
+
+    defaults = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
+    return apply_recipe(values, given, defaults)
 
 
 def is_sample(given: dict[str, object]) -> bool:

@@ -21,6 +21,7 @@ from keras_negaposi.config.headings import (
 )
 from keras_negaposi.config.heads import HEADS, SEPARATE
 from keras_negaposi.config.model import LONGEST_INPUT, ModelFiles
+from keras_negaposi.config.recipes import NONE, RECIPES
 
 LARGEST_SIZE = 1 << 16
 """Dimensions of an embedding; no BERT is as wide."""
@@ -202,6 +203,14 @@ class StrategyConfig(TpuConfig):
 class TrainConfig(HeadConfig, DataConfig, StrategyConfig, Requirements):
     """Options of ``keras_negaposi.train``, with the names and meanings of ``run_classifier.py`` where it has them."""
 
+    recipe: str = option(
+        NONE,
+        "settings that fit the BERT and the data, which every flag overrides. quick: minutes; best: about an hour; "
+        "original: as run_classifier.py; none: the flags' own defaults (default with your own data: quick, unless a "
+        "flag is given that a recipe would choose, such as --head or --learning_rate)",
+        choices=RECIPES,
+        heading=TRAINING,
+    )
     split: str = option(
         "random",
         "random: split by pair; grouped: no document is in both train and test; both: one run with each split",

@@ -1,0 +1,126 @@
+"""Recipes: settings of a training that fit the BERT and the data, in place of flags that one has to know."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import NamedTuple
+
+QUICK, BEST, ORIGINAL, NONE = "quick", "best", "original", "none"
+RECIPES = (QUICK, BEST, ORIGINAL, NONE)
+
+BATCH = 32
+QUICK_STEPS = 150
+"""Steps of `QUICK`: about five minutes for a BERT of 12 layers, 384 wide, on two cores."""
+MOST_PASSES = 5.0
+"""Over the labelled pairs of a small data set; more of them are memorised rather than learned from."""
+MOST_NEXT_PAGES = 18_000
+"""Self-labelled pairs of `BEST`: with as many, one pass takes about an hour on two cores."""
+SHORTEST, LONGEST_TEXT, LONGEST_PAIR = 32, 96, 160
+"""Limits of ``--max_seq_length``, in pieces, for one text and for a pair in one input."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What a recipe depends on. Labels are not among it, so nothing is chosen on the test part.
+
+    Attributes:
+        trained_pooler: whether the checkpoint's pooler was trained, as by next sentence prediction.
+        layers: of the encoder.
+        positions: the encoder's longest input, in pieces.
+        pairs: number of labelled pairs.
+        adjacent: number of adjacent pages, from which self-labelled pairs are made.
+        pieces: length that 90 % of the texts do not exceed, in pieces.
+    """
+
+    trained_pooler: bool
+    layers: int
+    positions: int
+    pairs: int
+    adjacent: int
+    pieces: int
+
+
+class Choice(NamedTuple):
+    """The value of an option, and why a recipe chose it."""
+
+    option: str
+    value: object
+    reason: str
+
+
+def default_recipe(given: Iterable[str]) -> str:
+    """Returns the recipe of a command that names none: `NONE` if it gives any option that a recipe would choose."""
+    return NONE if CHOSEN & set(given) else QUICK
+
+
+def choose(recipe: str, facts: Facts) -> list[Choice]:
+    """Returns the options that a recipe chooses; all others keep their defaults."""
+    if recipe == NONE:
+        return []
+    if recipe == ORIGINAL:
+        return _original()
+    chosen = [
+        Choice("truncate_a", "start", "B comes next to A's end"),
+        *(_with_pooler(facts) if facts.trained_pooler else _without_pooler(recipe, facts)),
+    ]
+    return [*chosen, *(_quick(facts) if recipe == QUICK else _best(facts))]
+
+
+def _original() -> list[Choice]:
+    """The settings of run_classifier.py."""
+    as_there = "as in run_classifier.py"
+    values = {"head": "pair", "truncate_a": "end", "max_seq_length": 128, "frozen_layers": 0, "next_page_pairs": 0}
+    values |= {"dev_share": 0.0, "hybrid": False}
+    return [Choice(name, value, as_there) for name, value in values.items()]
+
+
+def _with_pooler(facts: Facts) -> list[Choice]:
+    return [
+        Choice("head", "pair", "the checkpoint's pooler is trained, as by next sentence prediction"),
+        Choice("max_seq_length", _length(2 * facts.pieces, LONGEST_PAIR, facts), "holds most pairs, up to a limit"),
+    ]
+
+
+def _without_pooler(recipe: str, facts: Facts) -> list[Choice]:
+    if recipe == QUICK:
+        return [
+            Choice("head", "vector", "the pooler is untrained: a bi-encoder starts from the encoder's own cosine"),
+            Choice("max_seq_length", _length(facts.pieces, LONGEST_TEXT, facts), "holds most texts, up to a limit"),
+            Choice("learning_rate", 3e-5, "the start is strong, and its similarity would be lost at a higher rate"),
+        ]
+    return [
+        Choice("head", "pair_means", "the pooler is untrained, and a cross-encoder needs none with mean pooling"),
+        Choice("max_seq_length", _length(2 * facts.pieces, LONGEST_PAIR, facts), "holds most pairs, up to a limit"),
+        Choice("learning_rate", 5e-5, "a cross-encoder has to learn to compare"),
+    ]
+
+
+def _quick(facts: Facts) -> list[Choice]:
+    passes = min(MOST_PASSES, max(1.0, round(QUICK_STEPS * BATCH / facts.pairs, 1)))
+    return [
+        Choice("frozen_layers", 2 * facts.layers // 3, "a step takes half the time"),
+        Choice("num_train_epochs", passes, f"about {QUICK_STEPS} steps, if the pairs suffice"),
+        Choice("max_steps", QUICK_STEPS, "minutes, not an hour"),
+    ]
+
+
+def _best(facts: Facts) -> list[Choice]:
+    if facts.adjacent < facts.pairs // 2:
+        return [Choice("num_train_epochs", 3.0, "there are few adjacent pages to make more pairs from")]
+    return [
+        Choice("frozen_layers", facts.layers // 3, "the lowest layers know the language already"),
+        Choice("next_page_pairs", MOST_NEXT_PAGES, "new pairs help more than further passes over the labelled ones"),
+        Choice("num_train_epochs", 1.0, "in a second pass, pairs are memorised"),
+    ]
+
+
+def _length(pieces: int, longest: int, facts: Facts) -> int:
+    """Returns a multiple of 32 that holds ``pieces``, within the limits."""
+    return min(max(-(-pieces // 32) * 32, SHORTEST), longest, facts.positions)
+
+
+CHOSEN = frozenset(
+    ("head", "truncate_a", "max_seq_length", "learning_rate", "frozen_layers", "num_train_epochs", "max_steps")
+) | {"next_page_pairs"}
+"""Options that recipes choose. (Those of `ORIGINAL` for the dev part and the hybrid do not switch recipes off.)"""

@@ -1,0 +1,72 @@
+"""Applies a recipe: reads what it depends on from the files, and says what it chose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from checkpoints_tools.common.cli import say
+from checkpoints_tools.formats.base import Weights
+from checkpoints_tools.source import open_source
+from keras_negaposi.config.recipes import CHOSEN, NONE, Facts, choose, default_recipe
+from keras_negaposi.data.adjacency import adjacency
+from keras_negaposi.data.documents import Documents
+from keras_negaposi.data.pair_files import read_rows
+from keras_negaposi.data.texts import read_texts
+from keras_negaposi.input_pipeline.tokenizer import Tokenizer
+
+POOLER_BIAS = "bert/pooler/dense/bias"
+MEASURED_TEXTS = 2_000
+"""Number of texts whose lengths are measured, evenly spaced in the file."""
+
+
+def apply_recipe(values: Mapping[str, Any], given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the options with those that the recipe chooses; options that are given stay as they are.
+
+    Args:
+        values: the options, with all files.
+        given: those of the command line.
+        defaults: of the options that a recipe's facts depend on.
+
+    Raises:
+        InputError: a file cannot be used.
+    """
+    recipe = given.get("recipe") or default_recipe(given)
+    if recipe == NONE:
+        named = sorted(CHOSEN & given.keys())
+        if named and "recipe" not in given:
+            say(f"no recipe, because --{named[0]} is given; --recipe quick chooses the settings that are not given")
+        return {**values, "recipe": recipe}
+    choices = choose(recipe, read_facts({**defaults, **values}))
+    say(f"recipe {recipe}; every flag overrides it:")
+    for option, value, reason in choices:
+        said = f"--{option} {given[option]}: given" if option in given else f"--{option} {value}: {reason}"
+        say(f"  {said}")
+    return {**{choice.option: choice.value for choice in choices}, **values, "recipe": recipe}
+
+
+def read_facts(values: Mapping[str, Any]) -> Facts:
+    """Reads what recipes depend on; see `Facts`.
+
+    Raises:
+        InputError: a file cannot be used.
+    """
+    source = open_source(values["init_checkpoint"], values["bert_config_file"], values["num_attention_heads"])
+    texts = read_texts(values["honbun"])
+    tokenizer = Tokenizer(values["model_file"], values["vocab_file"], values["do_lower_case"])
+    some = list(texts.values())[:: max(1, len(texts) // MEASURED_TEXTS)]
+    return Facts(
+        trained_pooler=has_trained_pooler(source.weights),
+        layers=source.config.num_hidden_layers,
+        positions=source.config.max_position_embeddings,
+        pairs=sum(1 for _ in read_rows(values["negaposi"])),
+        adjacent=len(adjacency(texts, Documents(values["group_pattern"])).pairs),
+        pieces=int(np.quantile([len(ids) for ids in tokenizer.encode(some)], 0.9)),
+    )
+
+
+def has_trained_pooler(weights: Weights) -> bool:
+    """Returns whether the checkpoint's pooler was trained: its bias starts at 0 and leaves it with the first step."""
+    return POOLER_BIAS in weights and bool(np.any(weights[POOLER_BIAS]))

@@ -1,0 +1,124 @@
+"""Recipes: what they choose for each kind of checkpoint and data, that flags win, and that no label is read."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from checkpoints_tools.bert_config import BertConfig
+from checkpoints_tools.common.cli import add_flags, make_parser
+from checkpoints_tools.formats.tf1 import write_checkpoint
+from keras_negaposi import train
+from keras_negaposi.config import TrainConfig
+from keras_negaposi.config.recipes import BEST, CHOSEN, NONE, ORIGINAL, QUICK, RECIPES, Facts, choose, default_recipe
+from keras_negaposi.training.recipe import read_facts
+from tests.helpers.tiny_bert import random_tf1_variables
+
+FACTS = Facts(trained_pooler=False, layers=12, positions=512, pairs=6_000, adjacent=20_000, pieces=140)
+FEW = Facts(trained_pooler=False, layers=12, positions=512, pairs=400, adjacent=0, pieces=20)
+POOLER = Facts(trained_pooler=True, layers=12, positions=128, pairs=6_000, adjacent=20_000, pieces=140)
+
+
+def chosen(recipe, facts):
+    return {choice.option: choice.value for choice in choose(recipe, facts)}
+
+
+def test_a_checkpoint_with_a_trained_pooler_keeps_the_originals_cross_encoder():
+    for recipe in (QUICK, BEST):
+        assert chosen(recipe, POOLER)["head"] == "pair"
+        assert chosen(recipe, POOLER)["max_seq_length"] == 128  # the encoder has no more positions
+
+
+def test_a_checkpoint_without_one_gets_a_head_that_needs_none():
+    assert chosen(QUICK, FACTS)["head"] == "vector"
+    assert chosen(BEST, FACTS)["head"] == "pair_means"
+    assert chosen(QUICK, FEW)["max_seq_length"] == 32
+
+
+def test_few_pairs_are_passed_more_often_and_steps_stay_limited():
+    assert chosen(QUICK, FACTS)["num_train_epochs"] == 1.0
+    assert chosen(QUICK, FEW)["num_train_epochs"] == 5.0
+    assert chosen(QUICK, FEW)["max_steps"] == chosen(QUICK, FACTS)["max_steps"]
+
+
+def test_pairs_are_made_only_where_there_are_pages_to_make_them_from():
+    assert chosen(BEST, FACTS)["next_page_pairs"] > 0
+    assert "next_page_pairs" not in chosen(BEST, FEW)
+
+
+def test_original_is_what_run_classifier_does():
+    values = chosen(ORIGINAL, POOLER)
+    assert (values["head"], values["truncate_a"], values["hybrid"], values["dev_share"]) == ("pair", "end", False, 0.0)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("facts", [FACTS, FEW, POOLER])
+def test_every_choice_is_an_option_with_a_reason(recipe, facts):
+    choices = choose(recipe, facts)
+    TrainConfig(**{choice.option: choice.value for choice in choices})
+    assert all(choice.reason for choice in choices)
+    if recipe != ORIGINAL:
+        assert {choice.option for choice in choices} <= CHOSEN
+
+
+def test_flags_that_a_recipe_would_choose_switch_it_off_unless_it_is_named():
+    assert default_recipe({"honbun", "negaposi", "split", "seed"}) == QUICK
+    for flag in CHOSEN:
+        assert default_recipe({"honbun", flag}) == NONE
+
+
+@pytest.fixture
+def bert(tiny, tmp_path):
+    """Returns a copy of the tiny BERT whose pooler's bias is as given."""
+
+    def copy(bias):
+        folder = tmp_path / f"bert{bias}"
+        shutil.copytree(tiny.folder, folder)
+        variables = random_tf1_variables(BertConfig(**tiny.config))
+        variables["bert/pooler/dense/bias"] = np.full_like(variables["bert/pooler/dense/bias"], bias)
+        write_checkpoint(str(folder / "model.ckpt"), variables)
+        return tiny.flags | {"init_checkpoint": str(folder / "model.ckpt")}
+
+    return copy
+
+
+def configured(flags):
+    parser = make_parser("keras_negaposi.train", train.__doc__, "[--FLAG VALUE ...]")
+    add_flags(parser, TrainConfig)
+    return train.configure(parser.parse_args([f"--{name}={value}" for name, value in flags.items()]))
+
+
+def test_a_command_without_training_flags_gets_the_quick_recipe(bert, tmp_path, capsys):
+    flags = bert(0.0) | {"output_dir": tmp_path / "run"}
+    config = configured(flags)
+    assert (config.recipe, config.head, config.truncate_a) == (QUICK, "vector", "start")
+    assert "--head vector: the pooler is untrained" in capsys.readouterr().err
+    assert configured(bert(0.1) | {"output_dir": tmp_path / "run"}).head == "pair"
+    # A given flag wins, and without --recipe switches the recipe off.
+    config = configured(flags | {"recipe": QUICK, "head": "dot"})
+    assert (config.recipe, config.head, config.truncate_a) == (QUICK, "dot", "start")
+    config = configured(flags | {"head": "dot"})
+    assert (config.recipe, config.head, config.truncate_a) == (NONE, "dot", "end")
+
+
+def test_the_facts_do_not_depend_on_labels(tiny, tmp_path):
+    rows = json.loads(open(tiny.flags["negaposi"], encoding="utf-8").read())
+    rows = (
+        rows if isinstance(rows, list) else [[a, b, 1] for a, b in rows["posi"]] + [[a, b, 0] for a, b in rows["nega"]]
+    )
+    (tmp_path / "swapped.json").write_text(json.dumps([[a, b, 1 - label] for a, b, label in rows]))
+    defaults = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
+    facts = read_facts(defaults | tiny.flags)
+    assert facts == read_facts(defaults | tiny.flags | {"negaposi": str(tmp_path / "swapped.json")})
+    assert facts.pairs == len(rows)
+    assert facts.adjacent == 24 * 5
+
+
+def test_a_run_by_the_recipe_is_finished_and_resumable(bert, tmp_path):
+    flags = bert(0.0) | {"output_dir": tmp_path / "run", "split": "grouped", "rank_queries": 0, "precision": "float32"}
+    assert train.main([f"--{name}={value}" for name, value in flags.items()]) == 0
+    saved = json.loads((tmp_path / "run" / "config.json").read_text())["config"]
+    assert (saved["recipe"], saved["head"]) == (QUICK, "vector")
+    assert train.main(["--resume", f"--output_dir={tmp_path / 'run'}"]) == 0
