@@ -7,6 +7,7 @@ import dataclasses
 from checkpoints_tools.common.cli import above, at_least, between, option, path_option, required_path
 from checkpoints_tools.common.options import Needs, without_effect
 from keras_negaposi.config.data import BOTH, LARGEST_BATCH, SEEDS, SPLITS, DataConfig
+from keras_negaposi.config.dev_evaluation import HAS_DEV_PART, DevEvaluationConfig
 from keras_negaposi.config.engine import EngineConfig
 from keras_negaposi.config.headings import (
     DATA,
@@ -200,7 +201,7 @@ class StrategyConfig(TpuConfig):
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainConfig(HeadConfig, DataConfig, StrategyConfig, Requirements):
+class TrainConfig(HeadConfig, DevEvaluationConfig, DataConfig, StrategyConfig, Requirements):
     """Options of ``keras_negaposi.train``, with the names and meanings of ``run_classifier.py`` where it has them."""
 
     recipe: str = option(
@@ -257,6 +258,9 @@ class TrainConfig(HeadConfig, DataConfig, StrategyConfig, Requirements):
         check=above(0.0, 1e6),
         heading=TRAINING,
     )
+    max_steps: int | None = option(
+        None, "train for at most this many steps (default: no limit)", kind=int, check=at_least(1), heading=TRAINING
+    )
     warmup_proportion: float = option(
         0.1,
         "share of the steps in which the learning rate rises linearly from 0",
@@ -298,7 +302,7 @@ class TrainConfig(HeadConfig, DataConfig, StrategyConfig, Requirements):
         True,
         "combine the model with lexical features (shared n-grams, style, lengths), where there is a dev part "
         "(--dev_share) to fit the combination on",
-        needs=Needs(lambda c: c.dev_share, "has no effect without a dev part (--dev_share 0)"),
+        needs=HAS_DEV_PART,
     )
     ensemble: str | None = path_option(
         None,

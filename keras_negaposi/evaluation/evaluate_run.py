@@ -12,6 +12,7 @@ from checkpoints_tools.common.schema import checked
 from keras_negaposi.config.saved import FIX
 from keras_negaposi.evaluation.baseline_comparison import MODEL_ALONE, display_name
 from keras_negaposi.evaluation.credibility import Assessment, assess, read_finished_run
+from keras_negaposi.evaluation.dev_history import read_dev_history
 from keras_negaposi.evaluation.figures_json import read_history
 from keras_negaposi.evaluation.html_report import RunEvaluation, render_report
 from keras_negaposi.evaluation.metrics import evaluate, write_evaluation
@@ -31,21 +32,23 @@ def evaluate_finished_run(path: str) -> RunEvaluation:
     """
     # 1. Read and check everything.
     run = read_finished_run(path)
-    step = read_saved(path).total_steps
-    if step is None:
+    total_steps = read_saved(path).total_steps
+    if total_steps is None:
         raise InputError(f"{run.folder.config}: total_steps is missing; {FIX}")
-    history = read_history(run.folder.history)
+    history, dev_history = read_history(run.folder.history), read_dev_history(run.folder.dev_history)
     saved = checked(dict[str, object], read_json(run.folder.config), run.folder.config, FIX)
 
     # 2. Compute.
+    step = total_steps if dev_history.kept is None else dev_history.kept
     evaluations = {part: evaluate(scores, step) for part, scores in run.scores_by_part.items()}
     assessment = assess(run)
-    warnings = find_warnings(assessment)
+    warnings = find_warnings(assessment, dev_history)
     sentence = verdict(assessment, warnings)
-    result = RunEvaluation(run, evaluations["test"], assessment, sentence, warnings, history, saved)
+    result = RunEvaluation(run, evaluations["test"], assessment, sentence, warnings, history, dev_history, saved)
 
     # 3. Render: JSON, HTML, TensorBoard and the terminal.
     more = dataclasses.asdict(assessment) | {"verdict": sentence, "warnings": warnings}
+    more["dev_history"] = dev_history.figures()
     write_evaluation(run.folder, evaluations, more)
     write_text(run.folder.report, render_report(result))
     write_tensorboard(run, evaluations["test"], assessment)

@@ -22,6 +22,7 @@ from keras_negaposi.evaluation.baseline_comparison import (
 )
 from keras_negaposi.evaluation.bootstrap import Interval
 from keras_negaposi.evaluation.credibility import HYBRID, PARTNER, Assessment, FinishedRun
+from keras_negaposi.evaluation.dev_history import DevHistory
 from keras_negaposi.evaluation.figures_json import Point
 from keras_negaposi.evaluation.metrics import Evaluation
 from keras_negaposi.evaluation.verdict import chance, percent
@@ -73,6 +74,7 @@ class RunEvaluation:
     verdict: str
     warnings: list[str]
     history: list[Point]
+    dev_history: DevHistory
     saved: Mapping[str, object]
 
 
@@ -96,6 +98,7 @@ def render_report(result: RunEvaluation) -> str:
         metrics=[(name, number(assessment.figures[key]), meaning) for key, (name, meaning) in _METRICS.items()],
         confusion=result.evaluation.confusion,
         ranking=_ranking(assessment),
+        dev=_dev(result.dev_history),
         plots=_plots(result),
         overlaps=[
             (name, f"{overlap.share:.1%}", number(overlap.accuracy_seen), number(overlap.accuracy_unseen))
@@ -151,6 +154,23 @@ def _ranking(assessment: Assessment) -> dict[str, object] | None:
     }
 
 
+def _dev(history: DevHistory) -> dict[str, object] | None:
+    """Returns the dev figures of the start, the kept and the last step, if the dev part was evaluated."""
+    if not history.points:
+        return None
+    chosen = (("start", history.at(0)), ("kept", history.at(history.kept)), ("last", history.points[-1]))
+    rows = [
+        (f"{name} (step {point.step:,})", "not finite" if point.loss is None else f"{point.loss:.4f}", point.accuracy)
+        for name, point in chosen
+        if point
+    ]
+    return {
+        "kept": history.kept,
+        "last": history.points[-1].step,
+        "rows": [(name, loss, percent(accuracy)) for name, loss, accuracy in rows],
+    }
+
+
 def _plots(result: RunEvaluation) -> list[tuple[str, Markup]]:
     """Returns the plots by caption, as SVG markup without any text of the user's."""
     scores, run = result.run.scores, result.run
@@ -172,8 +192,9 @@ def _plots(result: RunEvaluation) -> list[tuple[str, Markup]]:
     ]
     if truncated.any():
         chosen.append(("Accuracy by truncation", plots.accuracy_by(truncated, scores, "truncated pieces")))
-    if result.history:
-        chosen += [(f"Training {name}", plots.learning_curve(result.history, name)) for name in ("loss", "accuracy")]
+    if result.history or result.dev_history.points:
+        for name in ("loss", "accuracy"):
+            chosen.append((f"Training {name}", plots.learning_curve(result.history, result.dev_history, name)))
     return [(name, Markup(plots.draw(plot, name))) for name, plot in chosen]
 
 

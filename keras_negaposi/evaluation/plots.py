@@ -17,6 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from sklearn.metrics import ConfusionMatrixDisplay, precision_recall_curve, roc_curve
 
 from keras_negaposi.evaluation.bootstrap import BINS, Predictions
+from keras_negaposi.evaluation.dev_history import DevHistory, DevPoint
 from keras_negaposi.evaluation.figures_json import Point
 
 if TYPE_CHECKING:
@@ -132,14 +133,25 @@ def histogram(predictions: Predictions) -> Callable[[Axes], None]:
     return plot
 
 
-def learning_curve(history: Sequence[Point], name: str) -> Callable[[Axes], None]:
-    """Returns a plot of ``loss`` or ``accuracy`` by training step."""
+def learning_curve(history: Sequence[Point], dev: DevHistory, name: str) -> Callable[[Axes], None]:
+    """Returns a plot of ``loss`` or ``accuracy`` by step, on the training pairs and, if it was evaluated, the dev part.
+
+    A vertical line marks the kept step.
+    """
+
+    def curve(axes: Axes, points: Sequence[Point | DevPoint], label: str, **style: Any) -> None:  # noqa: ANN401
+        values = [getattr(point, name) for point in points]
+        defined = [np.nan if value is None else value for value in values]
+        axes.plot([point.step for point in points], defined, label=label, **style)
 
     def plot(axes: Axes) -> None:
-        values = [getattr(point, name) for point in history]
-        defined = [np.nan if value is None else value for value in values]
-        axes.plot([point.step for point in history], defined, color=_BLUE)
-        axes.set(xlabel="step", ylabel=f"training {name}")
+        curve(axes, history, "training", color=_BLUE)
+        if dev.points:
+            curve(axes, dev.points, "dev", color=_ORANGE, marker="o")
+            if dev.kept is not None:
+                axes.axvline(dev.kept, color=_GREY, linestyle=":", label="kept")
+            axes.legend()
+        axes.set(xlabel="step", ylabel=name)
 
     return plot
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from keras_negaposi.evaluation.baseline_comparison import MODEL_ALONE, STRONG_BASELINES, display_name, is_beaten
 from keras_negaposi.evaluation.credibility import Assessment
+from keras_negaposi.evaluation.dev_history import DevHistory
 from keras_negaposi.evaluation.leakage_audit import NEAR_TEXT, SAME_TEXT
 
 MOST_TIED = 0.5
@@ -41,10 +42,11 @@ def verdict(assessment: Assessment, warnings: list[str]) -> str:
     return "; ".join([accuracy, *filter(None, [others]), count])
 
 
-def find_warnings(assessment: Assessment) -> list[str]:
+def find_warnings(assessment: Assessment, dev_history: DevHistory) -> list[str]:
     """Returns every reason to doubt the figures, one or two sentences each, the most serious first."""
     return [
         *_scores(assessment),
+        *_training(dev_history),
         *_labels(assessment),
         *_baselines(assessment),
         *_leakage(assessment),
@@ -69,6 +71,15 @@ def _scores(assessment: Assessment) -> Iterator[str]:
         yield (
             f"A linear probe trained on shuffled labels reaches {assessment.shuffled.percent()}, which is above "
             "chance: the evaluation itself is faulty."
+        )
+
+
+def _training(dev_history: DevHistory) -> Iterator[str]:
+    """Warns if the model is the untrained one."""
+    if dev_history.kept == 0:
+        yield (
+            "The training did not improve the model on the dev part: the untrained start (step 0) was the best there, "
+            "and it is what was tested and exported."
         )
 
 

@@ -66,6 +66,11 @@ class RunFolder:
         return join(self.path, "history.json")
 
     @property
+    def dev_history(self) -> str:
+        """Evaluations of the dev part by step, and the step whose weights were kept."""
+        return join(self.path, "dev_history.json")
+
+    @property
     def tensorboard(self) -> str:
         """Folder of the TensorBoard logs."""
         return join(self.path, "tensorboard")
@@ -119,6 +124,10 @@ class RunFolder:
         """The evaluation as an HTML page."""
         return join(self.path, "report.html")
 
+    def best_weights(self, step: int) -> str:
+        """Returns the prefix of the checkpoint of the weights that were the best on the dev part, after ``step``."""
+        return join(self.checkpoints, f"best-{step}")
+
     def scores(self, part: str) -> str:
         """Returns the path of the table of scores per pair; ``part`` is "dev" or "test"."""
         return join(self.path, f"scores_{part}.tsv")
@@ -133,7 +142,7 @@ class RunFolder:
 
     def sweep(self) -> None:
         """Removes checkpoints that a killed process left half-written."""
-        sweep(self.checkpoints, r"ckpt-\d+_temp.*|ckpt-\d+\..*\.tempstate.*|checkpoint\.tmp[0-9a-f]+")
+        sweep(self.checkpoints, r"(ckpt|best)-\d+(_temp.*|\..*\.tempstate.*)|checkpoint\.tmp[0-9a-f]+")
 
 
 def _names() -> Iterator[str]:

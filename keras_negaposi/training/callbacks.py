@@ -14,6 +14,7 @@ from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import join
 from checkpoints_tools.common.progress import duration
 from keras_negaposi.evaluation.figures_json import read_history, write_figures
+from keras_negaposi.training.dev_evaluation import DevProgress, EvaluateDev
 from keras_negaposi.training.multi_worker import is_chief
 from keras_negaposi.training.stopping import StopOnSignal
 from keras_negaposi.training.training_setup import TrainingSetup
@@ -22,6 +23,7 @@ from keras_negaposi.training.training_setup import TrainingSetup
 def choose_callbacks(
     setup: TrainingSetup,
     stop: StopOnSignal,
+    dev: DevProgress | None,
     manager: tf.train.CheckpointManager,
     options: tf.train.CheckpointOptions | None,
 ) -> list[tf_keras.callbacks.Callback]:
@@ -30,11 +32,12 @@ def choose_callbacks(
     Args:
         setup: of the run.
         stop: reports afterwards whether a signal ended the training.
+        dev: evaluates the dev part, if there is one to evaluate.
         manager: saves the checkpoints.
         options: for writing them.
     """
     if not is_chief(setup.strategy):
-        return [stop]
+        return [stop, *([EvaluateDev(dev, setup)] if dev else [])]
     config, folder = setup.config, setup.folder
     progress = Progress(
         setup.total_steps,
@@ -46,7 +49,9 @@ def choose_callbacks(
     )
     save = SaveCheckpoint(manager, config.save_checkpoints_steps, options)
     tensorboard = tf_keras.callbacks.TensorBoard(folder.tensorboard, write_graph=True, profile_batch=0)
-    return [stop, progress, save, tensorboard]
+    # The evaluation comes before the checkpoint of its step, so that a restored step has always been evaluated.
+    evaluate = [EvaluateDev(dev, setup, save.save, progress.leave_out)] if dev else []
+    return [stop, progress, *evaluate, save, tensorboard]
 
 
 class SaveCheckpoint(tf_keras.callbacks.Callback):
@@ -68,17 +73,17 @@ class SaveCheckpoint(tf_keras.callbacks.Callback):
         """Saves when a multiple of ``every`` steps was reached or, with several steps per execution, passed."""
         step = int(self.model.optimizer.iterations.numpy())
         if step // self._every > self._saved // self._every:
-            self._save(step)
+            self.save(step)
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        """Saves the final weights, unless the last step is saved already."""
-        step = int(self.model.optimizer.iterations.numpy())
-        if step > self._saved:
-            self._save(step)
+        """Saves the final weights."""
+        self.save(int(self.model.optimizer.iterations.numpy()))
 
-    def _save(self, step: int) -> None:
-        self._manager.save(checkpoint_number=step, options=self._options)
-        self._saved = step
+    def save(self, step: int) -> None:
+        """Saves the weights after the current ``step``, unless they are saved already."""
+        if step > self._saved:
+            self._manager.save(checkpoint_number=step, options=self._options)
+            self._saved = step
 
 
 class Progress(tf_keras.callbacks.Callback):
@@ -131,6 +136,10 @@ class Progress(tf_keras.callbacks.Callback):
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         """Closes the event file."""
         self._writer.close()
+
+    def leave_out(self, seconds: float) -> None:
+        """Does not count seconds in which no step was trained."""
+        self._since += seconds
 
     def _measure(self, step: int, now: float, batches: int, logs: dict[str, float]) -> dict[str, float]:
         """Returns the values since the last report, and starts the next interval."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -34,7 +37,7 @@ def restore_newest(
     names = _complete(folder.checkpoints)
     while names:
         newest = join(folder.checkpoints, names[-1])
-        problem = _restore(checkpoint, newest, options)
+        problem = problem_of(functools.partial(checkpoint.restore, newest, options))
         if problem is None:
             if write_state:
                 _write_state(folder.checkpoints, names)
@@ -67,10 +70,14 @@ def _write_state(folder: str, names: list[str]) -> None:
     write_text(join(folder, "checkpoint"), "".join(f"{line}\n" for line in lines))
 
 
-def _restore(checkpoint: tf.train.Checkpoint, prefix: str, options: tf.train.CheckpointOptions | None) -> str | None:
-    """Restores all values of a checkpoint; returns the problem, or ``None`` on success."""
+def problem_of(restore: Callable[[], Any]) -> str | None:
+    """Restores all values of a checkpoint; returns the problem, or ``None`` on success.
+
+    Args:
+        restore: calls `tf.train.Checkpoint.restore` or ``read``, and returns its result.
+    """
     try:
-        checkpoint.restore(prefix, options).assert_existing_objects_matched()
+        restore().assert_existing_objects_matched()
     except Exception as error:  # TensorFlow may raise any type of error for a damaged file
         return shortened(" ".join(str(error).split()), 120) or type(error).__name__
     return None

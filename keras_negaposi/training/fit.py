@@ -18,6 +18,7 @@ from keras_negaposi.modeling.pretrained import Pretrained
 from keras_negaposi.training.callbacks import choose_callbacks
 from keras_negaposi.training.checkpoints import restore_newest
 from keras_negaposi.training.data_distribution import distribute
+from keras_negaposi.training.dev_evaluation import DevProgress, evaluates_dev
 from keras_negaposi.training.multi_worker import is_chief
 from keras_negaposi.training.optimizer import choose_optimizer
 from keras_negaposi.training.stopping import StopOnSignal
@@ -63,6 +64,8 @@ def build_for_training(
 def fit(model: tf_keras.Model, setup: TrainingSetup) -> None:
     """Runs ``model.fit`` to the last step, from the newest checkpoint if there is one.
 
+    With evaluations of a dev part, it may stop earlier (``patience``), and the chief's model has the kept weights then.
+
     Args:
         model: from `build_for_training`.
         setup: of the run.
@@ -81,18 +84,20 @@ def fit(model: tf_keras.Model, setup: TrainingSetup) -> None:
         say(f"resumed at step {_step(model):,}")
     manager = tf.train.CheckpointManager(checkpoint, setup.folder.checkpoints, max_to_keep=CHECKPOINTS_KEPT)
     done = _step(model)
-    if done >= setup.total_steps:
-        return
+    dev = DevProgress(model, setup, done) if evaluates_dev(setup) else None
 
     # 2. Train on the batches that the run has not seen yet.
-    batches = distribute(setup.strategy, _batches(setup, skip_steps=done))
-    stop = StopOnSignal()
-    callbacks = choose_callbacks(setup, stop, manager, options)
-    model.fit(batches, steps_per_epoch=setup.total_steps - done, verbose=0, callbacks=callbacks)
+    if done < setup.total_steps and not (dev and dev.is_over):
+        batches = distribute(setup.strategy, _batches(setup, skip_steps=done))
+        stop = StopOnSignal()
+        callbacks = choose_callbacks(setup, stop, dev, manager, options)
+        model.fit(batches, steps_per_epoch=setup.total_steps - done, verbose=0, callbacks=callbacks)
+        if stop.received:
+            raise Stopped(f"stopped at step {_step(model):,}, checkpoint saved", stop.received)
 
-    # 3. Report a signal that ended the training early.
-    if stop.received:
-        raise Stopped(f"stopped at step {_step(model):,}, checkpoint saved", stop.received)
+    # 3. Keep the weights that were the best on the dev part.
+    if dev and is_chief(setup.strategy):
+        dev.keep(_step(model))
 
 
 def _batches(setup: TrainingSetup, skip_steps: int) -> tf.data.Dataset:

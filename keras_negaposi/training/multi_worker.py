@@ -107,6 +107,16 @@ def chief_first(strategy: tf.distribute.Strategy, work: Callable[[], ResultT]) -
     return result
 
 
+def chiefs_answer(strategy: tf.distribute.Strategy, answer: bool) -> bool:
+    """Returns the chief's ``answer`` in every worker; all workers call it after the same step, and wait here."""
+    if not is_multiworker(strategy):
+        return answer
+    mine = tf.constant(float(answer and is_chief(strategy)))
+    add = tf.function(lambda value: tf.distribute.get_replica_context().all_reduce("SUM", value))
+    total = strategy.experimental_local_results(strategy.run(add, args=(mine,)))[0]
+    return bool(total > 0)
+
+
 @contextlib.contextmanager
 def explain_lost_workers(strategy: tf.distribute.Strategy, how_to_resume: str) -> Iterator[None]:
     """Turns TensorFlow's errors about a lost worker into a one-line message.

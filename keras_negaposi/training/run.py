@@ -169,7 +169,8 @@ def _train(job: _Run) -> tuple[tf_keras.Model, Records]:
     records = find_records(job.config.records or job.folder.records, inputs.fingerprint)
     model = build_for_training(job.config, job.read.pretrained, total_steps, job.build_model, job.strategy)
     chance = chance_loss(inputs.split.parts["train"])
-    fit(model, TrainingSetup(job.config, records, job.folder, total_steps, chance, job.strategy, targets))
+    setup = TrainingSetup(job.config, records, job.folder, total_steps, chance, job.strategy, job.build_model, targets)
+    fit(model, setup)
     return model, records
 
 

@@ -60,8 +60,9 @@ def read_run_inputs(config: TrainConfig) -> RunInputs:
 
 
 def _count_steps(inputs: Inputs, config: TrainConfig) -> int:
+    """Returns the number of steps of the epochs, at most ``max_steps``."""
     pairs = sum(len(inputs.split.parts.get(part, [])) for part in ("train", UNLABELLED))
-    steps = pairs / config.train_batch_size * config.num_train_epochs
+    steps = min(pairs / config.train_batch_size * config.num_train_epochs, config.max_steps or math.inf)
     if not math.isfinite(steps) or steps >= MOST_STEPS:
         raise InputError(
             f"--num_train_epochs {config.num_train_epochs}: would take {steps:.3g} steps; give fewer epochs"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.input_pipeline.record_folder import Records
@@ -23,6 +25,7 @@ class TrainingSetup:
         total_steps: number of the last step.
         chance_loss: loss, in nats, of a model that has learned nothing.
         strategy: the model was created in its scope.
+        build_model: builds the model, for a float32 copy that evaluates the dev part.
         targets: ``float32 [pairs, 2]``, used instead of the labels; see `datasets.train_dataset`.
     """
 
@@ -32,4 +35,5 @@ class TrainingSetup:
     total_steps: int
     chance_loss: float
     strategy: tf.distribute.Strategy
+    build_model: Callable[[], tf_keras.Model]
     targets: np.ndarray | None = None

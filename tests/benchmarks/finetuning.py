@@ -10,6 +10,7 @@ included, take of the fastest product that TensorFlow makes here.
 """
 
 import argparse
+import functools
 import json
 import tempfile
 import time
@@ -72,9 +73,10 @@ def ours(arguments, folder, **options):
     records = find_records(run.records, found.inputs.fingerprint)
     strategy = tf.distribute.get_strategy()
     bert = found.pretrained.bert_config
-    model = fit.build_for_training(config, found.pretrained, 2 * steps, lambda: heads.build(config, bert), strategy)
+    build_model = functools.partial(heads.build, config, bert)
+    model = fit.build_for_training(config, found.pretrained, 2 * steps, build_model, strategy)
     chance = chance_loss(found.inputs.split.parts["train"])
-    fit.fit(model, TrainingSetup(config, records, run, 2 * steps, chance, strategy))
+    fit.fit(model, TrainingSetup(config, records, run, 2 * steps, chance, strategy, build_model))
     speed = json.loads(Path(run.history).read_text())[-1]["pairs_per_second"]
     seconds = arguments.pairs / speed
     options = fit.BatchOptions(BATCH, config.seed, steps, config.length_buckets or fit.LENGTH_BUCKETS)

@@ -17,15 +17,9 @@ ALWAYS = {
         *("max_seq_length", "truncate_a", "split", "test_share", "dev_share", "group_pattern", "seed", "split_seed"),
         *("next_page_pairs", "head", "frozen_layers", "strategy", "steps_per_execution", "jit_compile", "seeds"),
         *("records", "train_batch_size", "length_buckets", "eval_batch_size", "learning_rate", "head_learning_rate"),
-        *(
-            "recipe",
-            "num_train_epochs",
-            "warmup_proportion",
-            "precision",
-            "save_checkpoints_steps",
-            "log_every_steps",
-            "teacher",
-        ),
+        *("recipe",),
+        *("num_train_epochs", "max_steps", "warmup_proportion", "precision", "save_checkpoints_steps"),
+        *("log_every_steps", "teacher"),
         *("embedding_cache", "rank_queries", "output_dir", "resume", "require_accuracy", "fail_on_warning"),
     ),
     "prepare": (
@@ -70,6 +64,9 @@ SOMETIMES = {
         "rank_candidates": "--rank_queries 0 --rank_candidates 5",
         "hybrid": "--dev_share 0 --hybrid false",
         "ensemble": "--dev_share 0 --ensemble r",
+        "eval_steps": "--dev_share 0 --eval_steps 5",
+        "keep_best": "--eval_steps 0 --keep_best last",
+        "patience": "--dev_share 0 --patience 3",
     },
     "prepare": ENGINE
     | {
@@ -134,6 +131,8 @@ MORE = [
     ("train", "--tpu local --constant_tokens", "constant_tokens"),
     ("train", "--tpu_zone z", "tpu_zone"),
     ("train", "--augment 5", "distill_pairs"),
+    ("train", "--dev_share 0 --keep_best accuracy", "keep_best"),
+    ("train", "--eval_steps 0 --patience 3", "patience"),
 ]
 CASES = [(command, flags, name) for command, cases in SOMETIMES.items() for name, flags in cases.items()] + MORE
 
@@ -193,6 +192,7 @@ def test_a_detected_format_counts_like_a_given_one(tmp_path, capsys):
         ("train", {"tpu": "name", "tpu_zone": "z", "gcp_project": "p"}),
         ("train", {"teacher": "t", "teacher_weight": 0.7, "distill_pairs": 5}),
         ("train", {"length_buckets": 8, "constant_tokens": True}),
+        ("train", {"eval_steps": 7, "keep_best": "accuracy", "patience": 2, "max_steps": 50}),
         ("evaluate", {"precision": "int8", "output_dir": "o", "eval_batch_size": 3}),
         ("evaluate", {"fail_on_warning": True}),
         ("suggest", {"title": ["x"], "skip_linked": True, "negaposi": "n"}),

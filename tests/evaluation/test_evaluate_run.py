@@ -302,7 +302,7 @@ def test_evaluate_finished_run_returns_the_figures(plain):
     assert result.evaluation.eval_accuracy == metrics["eval_accuracy"]
     # Without any baseline, as where no text has two characters.
     assessment = dataclasses.replace(result.assessment, baselines={})
-    alone = dataclasses.replace(result, assessment=assessment, warnings=find_warnings(assessment))
+    alone = dataclasses.replace(result, assessment=assessment, warnings=find_warnings(assessment, result.dev_history))
     not_hybrid = dataclasses.replace(assessment, contributions=None)
     assert verdict(not_hybrid, []).endswith("test pairs of unseen documents; no warnings")
     assert "(hybrid; the model alone " in verdict(assessment, [])

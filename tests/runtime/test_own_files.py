@@ -18,6 +18,7 @@ from keras_negaposi.config import BaselineConfig, TrainConfig
 from keras_negaposi.data.pairs import Pair, Pairs
 from keras_negaposi.data.splits import Split, read_split
 from keras_negaposi.evaluation import baselines, figures_folder
+from keras_negaposi.evaluation.dev_history import DevHistory, DevPoint, read_dev_history, write_dev_history
 from keras_negaposi.evaluation.embedding_cache import _write_vectors, read_vectors, text_key
 from keras_negaposi.evaluation.figures_folder import About
 from keras_negaposi.evaluation.figures_json import read_history, write_figures
@@ -52,6 +53,7 @@ def own(tmp_path_factory):
     Split({"train": pairs, "test": pairs, "dev": pairs}).write(folder.split)
     write_figures(folder.metrics, {"schema": 1, "global_step": 9, "figures": {"f1": {"value": float("nan")}}})
     write_figures(folder.history, [POINT, POINT | {"step": 9, "loss": float("inf")}])
+    write_dev_history(folder.dev_history, DevHistory((DevPoint(0, None, 0.5), DevPoint(9, 0.25, 0.75)), 9))
     write_text(folder.teacher, write_rows([["0.25"], ["1"], ["1e-09"]]))
     vectors = {text_key(text): np.ones([2, HIDDEN], np.float32) for text in "甲乙"}
     _write_vectors(str(path / "vectors.npz"), "key", vectors)
@@ -65,6 +67,7 @@ def own(tmp_path_factory):
         "split.json": lambda: read_split(folder.split),
         "metrics.json": lambda: read_step(folder),
         "history.json": lambda: read_history(folder.history),
+        "dev_history.json": lambda: read_dev_history(folder.dev_history),
         "teacher.txt": lambda: read_predicted(folder.teacher),
         "vectors.npz": lambda: read_vectors(str(path / "vectors.npz"), "key", HIDDEN),
         "evaluation.json": lambda: figures_folder.is_free(str(path), ABOUT),
@@ -73,7 +76,7 @@ def own(tmp_path_factory):
     return SimpleNamespace(path=path, readers=readers, good={name: (path / name).read_bytes() for name in readers})
 
 
-NAMES = ("config", "calibration", "split", "metrics", "history", "evaluation", "b/baseline_metrics")
+NAMES = ("config", "calibration", "split", "metrics", "history", "dev_history", "evaluation", "b/baseline_metrics")
 JSON_FILES = [f"{name}.json" for name in NAMES]
 
 
@@ -91,6 +94,7 @@ def test_as_they_were_written_all_are_read(own):
     assert found["calibration.json"] == Calibration(1.5, 0.4, "dev")
     assert found["split.json"]["test"][0] == Pair("甲\u2028", "乙", 1)
     assert [point.loss for point in found["history.json"]] == [0.7, None]
+    assert [point.loss for point in found["dev_history.json"].points] == [None, 0.25]
     assert found["teacher.txt"].tolist() == [0.25, 1.0, 1e-9]
     assert found["vectors.npz"].keys() == {text_key("甲"), text_key("乙")}
     assert found["config.json"][0].honbun.endswith("/h.json") and found["evaluation.json"]
@@ -134,6 +138,8 @@ def with_key(own, name, **changes):
         ("config.json", {"config": {"warp": 9}}, ['unknown option "warp"', "version"]),
         ("config.json", {"config": "absent"}, ["config.json", "config"]),
         ("config.json", {"total_steps": -1}, ["total_steps"]),
+        ("dev_history.json", {"kept": -1}, ["dev_history.json: kept", "remove the file"]),
+        ("dev_history.json", {"points": [{"step": 1, "loss": 1, "accuracy": 2}]}, ["points[0].accuracy", "<= 1"]),
         ("calibration.json", {"temperature": "absent"}, ["calibration.json", "temperature", "--resume"]),
         ("calibration.json", {"temperature": 0}, ["temperature"]),
         ("calibration.json", {"threshold": [0.5]}, ["threshold: expected float, got array"]),
@@ -156,6 +162,7 @@ def test_an_older_runs_missing_options_have_their_defaults(own):
     found, saved = changed(own, "config.json", json.dumps({"config": options}).encode())
     assert (found.head, found.num_train_epochs, saved.fingerprint) == ("pair", 3.0, None)
     assert found.dev_share == 0.0  # not today's default: those runs had no dev part
+    assert (found.eval_steps, found.keep_best) == (0, "last")  # and did not evaluate it during the training
 
 
 @pytest.mark.parametrize("share", [0.0, 0, 0.25, "auto"])

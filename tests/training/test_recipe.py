@@ -94,7 +94,7 @@ def test_a_command_without_training_flags_gets_the_quick_recipe(bert, tmp_path, 
     flags = bert(0.0) | {"output_dir": tmp_path / "run"}
     config = configured(flags)
     assert (config.recipe, config.head, config.truncate_a) == (QUICK, "vector", "start")
-    assert "--head vector: the pooler is untrained" in capsys.readouterr().err
+    assert "--head vector: the pooler is untrained" in capsys.readouterr().out
     assert configured(bert(0.1) | {"output_dir": tmp_path / "run"}).head == "pair"
     # A given flag wins, and without --recipe switches the recipe off.
     config = configured(flags | {"recipe": QUICK, "head": "dot"})

@@ -1,0 +1,92 @@
+"""The evaluations of the dev part during a training, and which weights were kept: ``dev_history.json``."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from checkpoints_tools.common.files import exists
+from checkpoints_tools.common.schema import read_as
+from keras_negaposi.evaluation.figures_json import HISTORY_FIX, write_figures
+
+Measure = Literal["loss", "accuracy"]
+Step = Annotated[int, Meta(ge=0, le=2**31)]
+
+
+@dataclasses.dataclass(frozen=True)
+class DevPoint:
+    """An evaluation of the dev part with the model alone, before calibration and without lexical features.
+
+    Attributes:
+        step: after which it was evaluated; 0 is the start.
+        loss: mean cross-entropy in nats; ``None`` if it was not finite.
+        accuracy: share of the pairs that are predicted correctly.
+    """
+
+    step: Step
+    loss: Annotated[float, Meta(ge=0)] | None
+    accuracy: Annotated[float, Meta(ge=0, le=1)]
+
+    def is_better(self, other: DevPoint | None, measure: Measure) -> bool:
+        """Returns whether this evaluation is strictly better; without a finite loss, it is better than none."""
+        if self.loss is None:
+            return False
+        if other is None or other.loss is None:
+            return True
+        return self.loss < other.loss if measure == "loss" else self.accuracy > other.accuracy
+
+
+@dataclasses.dataclass(frozen=True)
+class DevHistory:
+    """Content of ``dev_history.json``.
+
+    Attributes:
+        points: by step.
+        kept: step whose weights were scored and exported; ``None`` until the training has ended.
+    """
+
+    points: tuple[DevPoint, ...] = ()
+    kept: Step | None = None
+
+    def up_to(self, step: int) -> DevHistory:
+        """Returns the evaluations until a step, from which a run is resumed."""
+        return DevHistory(tuple(point for point in self.points if point.step <= step))
+
+    def at(self, step: int | None) -> DevPoint | None:
+        """Returns the evaluation after a step, if there is one."""
+        return next((point for point in self.points if point.step == step), None)
+
+    def best(self, measure: Measure) -> DevPoint | None:
+        """Returns the best evaluation, the earliest of equals; ``None`` if no loss was finite."""
+        best = None
+        for point in self.points:
+            best = point if point.is_better(best, measure) else best
+        return best
+
+    def without_improvement(self, measure: Measure) -> int:
+        """Returns the number of evaluations since the best one."""
+        best = self.best(measure)
+        return sum(best is None or point.step > best.step for point in self.points)
+
+    def figures(self) -> dict[str, object] | None:
+        """Returns the entry for ``metrics.json``: the kept step, and the evaluations of the start, it and the last."""
+        if not self.points:
+            return None
+        chosen = {"start": self.at(0), "kept": self.at(self.kept), "last": self.points[-1]}
+        return {"kept_step": self.kept, **{name: point and dataclasses.asdict(point) for name, point in chosen.items()}}
+
+
+def read_dev_history(path: str) -> DevHistory:
+    """Reads a ``dev_history.json``; returns an empty history if there is no such file.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    return read_as(DevHistory, path, HISTORY_FIX) if exists(path) else DevHistory()
+
+
+def write_dev_history(path: str, history: DevHistory) -> None:
+    """Writes a ``dev_history.json``."""
+    write_figures(path, dataclasses.asdict(history))
