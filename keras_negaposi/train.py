@@ -17,7 +17,7 @@ import time
 
 from checkpoints_tools.common.cli import add_flags, given_flags, make_config, make_parser, run_command, say
 from checkpoints_tools.common.errors import RUN_AGAIN, Stopped
-from keras_negaposi.config import REQUIRED, TrainConfig, check_required, complete_model_files
+from keras_negaposi.config import REQUIRED, HeadConfig, TrainConfig, check_required, complete_model_files
 from keras_negaposi.config.saved import absolute
 from keras_negaposi.runtime.resume import check_same_files, check_same_options, check_unused, how_to_resume
 from keras_negaposi.runtime.run_folder import RunFolder
@@ -50,8 +50,11 @@ def configure(arguments: argparse.Namespace) -> TrainConfig:
 
 
 def _with_recipe(values: dict[str, object], given: dict[str, object]) -> dict[str, object]:
-    """Returns the options with those that the recipe chooses. The flags' values are checked before a file is read."""
-    make_config(TrainConfig, values)
+    """Returns the options with those that the recipe chooses."""
+    # What the files do not decide is checked first. Whether an option of a head has an effect, the recipe may decide.
+    of_head = {field.name for field in dataclasses.fields(HeadConfig)}
+    config = make_config(TrainConfig, values, given.keys() - of_head)
+    check_unused(config.output_dir)
     from keras_negaposi.training.recipe import apply_recipe
 
     defaults = {field.name: field.default for field in dataclasses.fields(TrainConfig)}

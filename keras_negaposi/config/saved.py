@@ -12,6 +12,7 @@ from checkpoints_tools.common.errors import InputError, quoted
 from checkpoints_tools.common.files import exists, is_remote, join
 from checkpoints_tools.common.paths import path_problem
 from checkpoints_tools.common.schema import checked
+from keras_negaposi.config.data import ALL
 from keras_negaposi.config.dev_evaluation import LAST
 from keras_negaposi.config.model import REQUIRED
 from keras_negaposi.config.training import TrainConfig
@@ -25,7 +26,7 @@ NEVER_NULL = (*REQUIRED, "output_dir")
 """Options annotated ``str``: where a saved configuration holds null the default stays, and `check_found` names them."""
 COPIES = {"bert_config_file": "bert_config.json", "model_file": "tokenizer.model", "vocab_file": "tokenizer.vocab"}
 """Files of which the run's folder has a copy, by option."""
-BEFORE = {"dev_share": 0.0, "eval_steps": 0, "keep_best": LAST}
+BEFORE = {"dev_share": 0.0, "eval_steps": 0, "keep_best": LAST, "embedded_pairs": ALL}
 """What the runs of versions without an option did, where its default does something else today."""
 FIX = "restore the file from a copy, or train again"
 

@@ -21,6 +21,7 @@ from keras_negaposi.config.headings import (
     TRAINING,
 )
 from keras_negaposi.config.heads import HEADS, SEPARATE
+from keras_negaposi.config.judging import JudgingConfig
 from keras_negaposi.config.model import LONGEST_INPUT, ModelFiles
 from keras_negaposi.config.recipes import NONE, RECIPES
 
@@ -201,7 +202,7 @@ class StrategyConfig(TpuConfig):
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainConfig(HeadConfig, DevEvaluationConfig, DataConfig, StrategyConfig, Requirements):
+class TrainConfig(HeadConfig, DevEvaluationConfig, DataConfig, JudgingConfig, StrategyConfig, Requirements):
     """Options of ``keras_negaposi.train``, with the names and meanings of ``run_classifier.py`` where it has them."""
 
     recipe: str = option(
@@ -295,9 +296,6 @@ class TrainConfig(HeadConfig, DevEvaluationConfig, DataConfig, StrategyConfig, R
         heading=DISTILLATION,
         needs=_TEACHER,
     )
-    embedding_cache: str | None = path_option(
-        None, "file for the frozen encoder's embeddings (default: in the run's folder)", old="vectors"
-    )
     hybrid: bool = option(
         True,
         "combine the model with lexical features (shared n-grams, style, lengths), where there is a dev part "
@@ -309,15 +307,6 @@ class TrainConfig(HeadConfig, DevEvaluationConfig, DataConfig, StrategyConfig, R
         "folder of a finished run on the same split; its probabilities join the hybrid, and its model becomes a part "
         "of the exported one",
         needs=Needs(lambda c: c.hybrid and c.dev_share, "has no effect with --hybrid false or --dev_share 0"),
-    )
-    rank_queries: int = option(
-        50, "number of test texts A for which the true B is ranked among other pages; 0: none", check=at_least(0)
-    )
-    rank_candidates: int = option(
-        20,
-        "number of pages that are ranked for each of these A, including the true B",
-        check=at_least(2),
-        needs=Needs(lambda c: c.rank_queries, "has no effect with --rank_queries 0"),
     )
     output_dir: str = required_path("folder of the run (default: runs/ and the time)", heading=OUTPUT)
     resume: bool = option(False, "continue the run in --output_dir; the other flags may be left out", heading=OUTPUT)

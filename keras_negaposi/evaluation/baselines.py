@@ -12,7 +12,7 @@ from checkpoints_tools.common.cli import say, with_new_names
 from checkpoints_tools.common.errors import InputError, quoted
 from checkpoints_tools.common.files import exists, join
 from checkpoints_tools.common.schema import read_as
-from keras_negaposi.config import BaselineConfig
+from keras_negaposi.config import BaselineConfig, TrainConfig
 from keras_negaposi.config.data import ALL
 from keras_negaposi.config.heads import JOINT
 from keras_negaposi.config.saved import absolute
@@ -98,7 +98,7 @@ def score_baselines(
     return BaselineScores(probabilities, (train_features, test_features))
 
 
-def embedded_rows(config: BaselineConfig, train: Sequence[Pair]) -> np.ndarray:
+def embedded_rows(config: BaselineConfig | TrainConfig, train: Sequence[Pair]) -> np.ndarray:
     """Draws the training pairs whose texts are encoded; returns their ascending numbers, ``int [pairs]``.
 
     Raises:

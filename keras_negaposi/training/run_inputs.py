@@ -8,6 +8,7 @@ import math
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import exists
 from keras_negaposi.config import TrainConfig
+from keras_negaposi.evaluation.baselines import embedded_rows
 from keras_negaposi.evaluation.embedding_cache import load_vectors
 from keras_negaposi.input_pipeline.prepared_data import UNLABELLED, Inputs, read_inputs
 from keras_negaposi.modeling.heads import check_fits
@@ -49,8 +50,9 @@ def read_run_inputs(config: TrainConfig) -> RunInputs:
     if config.frozen_layers > layers:
         raise InputError(f"--frozen_layers {config.frozen_layers}: the encoder has {layers} layers; give fewer")
     check_fits(config, pretrained.bert_config)
+    embedded_rows(config, inputs.split.parts["train"])  # the evaluation draws them only after the training
     if config.embedding_cache and exists(config.embedding_cache):
-        load_vectors(config.embedding_cache)  # the evaluation reads it only after the training
+        load_vectors(config.embedding_cache)  # it is read only then, too
 
     # 3. Other runs, and pairs for distillation.
     check_partner(inputs, config)
