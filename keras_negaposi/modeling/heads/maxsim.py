@@ -101,13 +101,13 @@ def late_interaction(a: Side, b: Side) -> tf.Tensor:
         and the cosine of the means of A's and of B's tokens.
     """
     cosines = tf.matmul(a[KEYS], b[KEYS], transpose_b=True)
-    best_of_b = tf.reduce_max(tf.where(b[MASK][:, tf.newaxis] > 0, cosines, BELOW_ANY_COSINE), axis=2)
-    best_of_a = tf.reduce_max(tf.where(a[MASK][:, :, tf.newaxis] > 0, cosines, BELOW_ANY_COSINE), axis=1)
-    directions = [
-        masked_mean(best[:, :, tf.newaxis], mask)[:, 0] for best, mask in ((best_of_b, a[MASK]), (best_of_a, b[MASK]))
-    ]
+    # Not indexed with tf.newaxis, which LiteRT cannot convert in the last place.
+    mask_a, mask_b = tf.expand_dims(a[MASK], 2), tf.expand_dims(b[MASK], 1)
+    best_of_b = tf.reduce_max(tf.where(mask_b > 0, cosines, BELOW_ANY_COSINE), axis=2, keepdims=True)
+    best_of_a = tf.reduce_max(tf.where(mask_a > 0, cosines, BELOW_ANY_COSINE), axis=1)
+    directions = [masked_mean(best_of_b, a[MASK]), masked_mean(tf.expand_dims(best_of_a, 2), b[MASK])]
     means = cosine(masked_mean(a[KEYS], a[MASK]), masked_mean(b[KEYS], b[MASK]))
-    return tf.stack([*directions, means], axis=1)
+    return tf.concat([*directions, tf.expand_dims(means, 1)], axis=1)
 
 
 def _unit_tokens(projected: np.ndarray) -> Side:
