@@ -9,6 +9,8 @@ JOINT, SEPARATE = "together", "apart"
 
 BI_ENCODER = "vector"
 """The head whose ranking is a nearest-neighbour search."""
+LATE_INTERACTION = "maxsim"
+"""The head that projects the tokens of A and B into one space."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +34,7 @@ HEADS = {
     "additive": HeadSpec(SEPARATE, "additive attention over cached tokens"),
     "reduced": HeadSpec(SEPARATE, "dot-product attention under a shared dropout mask"),
     "lowrank": HeadSpec(SEPARATE, "low-rank dot-product attention over cached tokens"),
+    LATE_INTERACTION: HeadSpec(SEPARATE, "late interaction, each token's highest cosine with the other text's tokens"),
     "midfusion": HeadSpec(SEPARATE, "bi-encoder in the lower layers, cross-encoder in the upper ones"),
 }
 

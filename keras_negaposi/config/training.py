@@ -20,7 +20,7 @@ from keras_negaposi.config.headings import (
     SPLIT,
     TRAINING,
 )
-from keras_negaposi.config.heads import HEADS, SEPARATE
+from keras_negaposi.config.heads import HEADS, LATE_INTERACTION, SEPARATE
 from keras_negaposi.config.judging import JudgingConfig
 from keras_negaposi.config.model import LONGEST_INPUT, ModelFiles
 from keras_negaposi.config.recipes import NONE, RECIPES
@@ -35,6 +35,10 @@ _TPU_HELP = "local: the TPU in this machine; or the name of a TPU, or its grpc:/
 
 _CACHEABLE_HEAD = Needs(
     lambda c: c.layout == SEPARATE, "has no effect with --head pair or pair_means, which see A and B in one input"
+)
+_TWO_PROJECTIONS = Needs(
+    lambda c: c.layout == SEPARATE and c.head != LATE_INTERACTION,
+    "has no effect with --head pair, pair_means or maxsim, which have no two projections to share",
 )
 _REDUCED_HEAD = Needs(lambda c: c.head == "reduced", "has an effect with --head reduced only")
 _MID_FUSION_HEAD = Needs(lambda c: c.head == "midfusion", "has an effect with --head midfusion only")
@@ -66,9 +70,10 @@ class HeadConfig:
     )
     tie_projections: bool = option(
         False,
-        "heads with one input each: share one projection between A and B, so that only the classifier tells them apart",
+        "heads with one input each: share one projection between A and B, so that only the classifier tells them "
+        "apart; maxsim always does",
         heading=HEAD_OPTIONS,
-        needs=_CACHEABLE_HEAD,
+        needs=_TWO_PROJECTIONS,
     )
     dimension_dropout: float = option(
         0.3,

@@ -1,4 +1,4 @@
-"""The pre-trained encoder as it is, not fine-tuned: embeddings of texts."""
+"""The pre-trained encoder as it is, not fine-tuned: embeddings of texts, and hidden states of their tokens."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 
-from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS
-from keras_negaposi.input_pipeline.packing import SPECIAL_IDS_OF_SINGLE, pack_singles
+from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS, MASK_INPUT, Features
+from keras_negaposi.input_pipeline.packing import SPECIAL_IDS_OF_SINGLE, pack_singles, trim
 from keras_negaposi.modeling.heads.layers import masked_mean
 from keras_negaposi.modeling.precision import choose_precision, precision
 from keras_negaposi.modeling.pretrained import Pretrained
@@ -67,6 +68,37 @@ class FrozenEncoder:
                 tick(start + len(rows))
         return embeddings
 
+    def token_states(
+        self,
+        texts: Sequence[str],
+        pack: Callable[[tf.Tensor], Features],
+        batch_size: int,
+        tick: Callable[[int], object] | None = None,
+    ) -> list[np.ndarray]:
+        """Encodes texts as a head's inputs, in batches of similar length.
+
+        Args:
+            texts: in any order; repeated texts are encoded repeatedly.
+            pack: cuts texts, ``string [batch]``, and returns the encoder's inputs, such as `SeparatePreprocessor.side`.
+            batch_size: texts per step.
+            tick: called after each step with the number of encoded texts, such as a `Ticker`.
+
+        Returns:
+            The last hidden states of each text without padding, ``float32 [tokens, hidden]`` each.
+        """
+        order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
+        states: list[np.ndarray] = [np.zeros(0)] * len(texts)
+        for start in range(0, len(texts), batch_size):
+            rows = order[start : start + batch_size]
+            packed = trim(pack(tf.constant([texts[row] for row in rows])))
+            inputs = {name: packed[name] for name in ENCODER_INPUTS}
+            lengths = inputs[MASK_INPUT].numpy().sum(axis=1)
+            for row, length, values in zip(rows, lengths, self._last_states(inputs).numpy(), strict=True):
+                states[row] = values[:length].copy()  # a view would keep the whole batch in memory
+            if tick:
+                tick(start + len(rows))
+        return states
+
     def fingerprint(self) -> str:
         """Returns a hash of everything that an embedding depends on in addition to its text."""
         tokenizer, source = self._pretrained.tokenizer, self._pretrained.source
@@ -77,10 +109,24 @@ class FrozenEncoder:
         return digest.hexdigest()
 
     @functools.cached_property
+    def _encoder(self) -> tf_keras.Model:
+        with precision(self._precision):
+            return self._pretrained.encoder()
+
+    @functools.cached_property
+    def _last_states(self) -> tf.types.experimental.PolymorphicFunction:
+        """The encoder as a graph: `ENCODER_INPUTS`, ``int32 [batch, seq]`` -> ``float32 [batch, seq, hidden]``."""
+        encoder = self._encoder
+
+        def encode(inputs: Features) -> tf.Tensor:
+            return tf.cast(encoder(inputs, training=False)["sequence_output"], tf.float32)
+
+        return traced(encode, [{name: tf.TensorSpec([None, None], tf.int32, name) for name in ENCODER_INPUTS}])
+
+    @functools.cached_property
     def _encode_batch(self) -> tf.types.experimental.PolymorphicFunction:
         """The encoder as a graph: ``string [batch]``, padded length -> ``float32 [batch, poolings, hidden]``."""
-        with precision(self._precision):
-            encoder = self._pretrained.encoder()
+        encoder = self._encoder
 
         def encode(batch: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
             packed = pack_singles(self._pretrained.tokenizer, batch, self._max_seq_length)

@@ -52,6 +52,11 @@ def restore_newest(
     return False
 
 
+def has_checkpoint(folder: RunFolder) -> bool:
+    """Returns whether the run has a complete checkpoint: then it is resumed, or `restore_newest` fails."""
+    return any(re.fullmatch(r"ckpt-\d+\.index", name) for name in list_folder(folder.checkpoints))
+
+
 def _complete(folder: str) -> list[str]:
     """Returns the names of the complete checkpoints, oldest first; reports the ones that a kill left incomplete."""
     matches = [re.fullmatch(r"(ckpt-(\d+))\.(index|data-.*)", name) for name in list_folder(folder)]

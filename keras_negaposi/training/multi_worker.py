@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Annotated, TypeVar
 
+import numpy as np
 import tensorflow as tf
 from msgspec import Meta
 
@@ -107,14 +108,25 @@ def chief_first(strategy: tf.distribute.Strategy, work: Callable[[], ResultT]) -
     return result
 
 
+def of_chief(strategy: tf.distribute.Strategy, value: np.ndarray) -> np.ndarray:
+    """Returns the chief's ``value``, ``float32``, in every worker.
+
+    Different machines round differently, and the models of the workers must not differ.
+    """
+    if not is_multiworker(strategy):
+        return value
+
+    def share() -> tf.Tensor:
+        context = tf.distribute.get_replica_context()
+        is_first = tf.equal(context.replica_id_in_sync_group, 0)  # the chief's first device
+        return context.all_reduce("SUM", tf.where(is_first, value, tf.zeros_like(value)))
+
+    return strategy.experimental_local_results(strategy.run(tf.function(share)))[0].numpy()
+
+
 def chiefs_answer(strategy: tf.distribute.Strategy, answer: bool) -> bool:
     """Returns the chief's ``answer`` in every worker; all workers call it after the same step, and wait here."""
-    if not is_multiworker(strategy):
-        return answer
-    mine = tf.constant(float(answer and is_chief(strategy)))
-    add = tf.function(lambda value: tf.distribute.get_replica_context().all_reduce("SUM", value))
-    total = strategy.experimental_local_results(strategy.run(add, args=(mine,)))[0]
-    return bool(total > 0)
+    return bool(of_chief(strategy, np.array(answer, np.float32)) > 0)
 
 
 @contextlib.contextmanager

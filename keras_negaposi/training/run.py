@@ -40,12 +40,14 @@ from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import digests, environment, read_saved
 from keras_negaposi.serving.export import export
 from keras_negaposi.serving.partner import Partner
+from keras_negaposi.training.checkpoints import has_checkpoint
 from keras_negaposi.training.data_distribution import check_batch
 from keras_negaposi.training.distillation import soft_targets
 from keras_negaposi.training.final_scores import score_parts
 from keras_negaposi.training.fit import build_for_training, fit
 from keras_negaposi.training.multi_worker import chief_first, explain_lost_workers, is_chief
 from keras_negaposi.training.run_inputs import RunInputs, read_run_inputs
+from keras_negaposi.training.start import start_from_data
 from keras_negaposi.training.strategies import check_remote_paths, choose_strategy, is_tpu, worker_machines
 from keras_negaposi.training.training_setup import TrainingSetup
 
@@ -168,6 +170,8 @@ def _train(job: _Run) -> tuple[tf_keras.Model, Records]:
     targets = chief_first(job.strategy, lambda: soft_targets(inputs, job.config, job.folder.teacher))
     records = find_records(job.config.records or job.folder.records, inputs.fingerprint)
     model = build_for_training(job.config, job.read.pretrained, total_steps, job.build_model, job.strategy)
+    if not has_checkpoint(job.folder):
+        start_from_data(model, job.config, job.read.pretrained, inputs, job.strategy)
     chance = chance_loss(inputs.split.parts["train"])
     setup = TrainingSetup(job.config, records, job.folder, total_steps, chance, job.strategy, job.build_model, targets)
     fit(model, setup)

@@ -129,6 +129,7 @@ MORE = [
     ("suggest", "--title x --format markdown --skip_linked", "skip_linked"),
     ("suggest", "--text x --format scrapbox --negaposi n", "negaposi"),
     ("train", "--tpu local --constant_tokens", "constant_tokens"),
+    ("train", "--head maxsim --tie_projections", "tie_projections"),
     ("train", "--tpu_zone z", "tpu_zone"),
     ("train", "--augment 5", "distill_pairs"),
     ("train", "--dev_share 0 --keep_best accuracy", "keep_best"),

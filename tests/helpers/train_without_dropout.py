@@ -11,6 +11,7 @@ import tf_keras
 
 from checkpoints_tools.common.cli import make_parser, run_command
 from keras_negaposi.config import TrainConfig
+from keras_negaposi.config.heads import is_cacheable
 from keras_negaposi.training import run
 
 
@@ -23,7 +24,9 @@ def main(processors, options):
     devices = [tf.config.LogicalDeviceConfiguration()] * processors
     tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], devices)
     parser = make_parser("train_without_dropout", __doc__)
-    return run_command(parser, lambda _: run.run(TrainConfig(**options), head=head) and None, [])
+    config = TrainConfig(**options)
+    more = {} if is_cacheable(config.head) else {"head": head}
+    return run_command(parser, lambda _: run.run(config, **more) and None, [])
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ QUICK = {
     "rank_queries": 2,
     "rank_candidates": 3,
 }
-HEADS = ["vector", "reduced", "midfusion"]
+HEADS = ["vector", "reduced", "maxsim", "midfusion"]
 
 
 @pytest.fixture(scope="module")

@@ -46,7 +46,7 @@ def make_run(tiny, folder, head, seed):
 @pytest.fixture(scope="module")
 def runs(tiny, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
-    for seed, head in enumerate(("pair", "vector", "dot")):
+    for seed, head in enumerate(("pair", "vector", "dot", "maxsim")):
         make_run(tiny, folder / head, head, seed)
     return folder
 
@@ -58,8 +58,9 @@ def text_pairs(corpus):
     return [*zip(texts, texts[::-1], strict=True), (texts[0] * 20, texts[1] * 20), ("", "")]
 
 
-def test_pairs_score_nearly_the_same(runs, text_pairs):
-    exact, quick = (Scorer(str(runs / "pair"), precision) for precision in ("float32", "int8"))
+@pytest.mark.parametrize("head", ["pair", "maxsim"])
+def test_pairs_score_nearly_the_same(runs, text_pairs, head):
+    exact, quick = (Scorer(str(runs / head), precision) for precision in ("float32", "int8"))
     expected, found = (np.array(list(scorer.stream(text_pairs, 7))) for scorer in (exact, quick))
     apart = np.ptp(expected[:, 0])
     assert 1e-5 * apart < np.abs(found[:, 0] - expected[:, 0]).max() < TOLERANCE * apart
@@ -68,7 +69,7 @@ def test_pairs_score_nearly_the_same(runs, text_pairs):
     np.testing.assert_allclose(one_by_one, found[:, 0], atol=TOLERANCE * apart)
 
 
-@pytest.mark.parametrize(("head", "side"), [("vector", "b"), ("dot", "a"), ("dot", "b")])
+@pytest.mark.parametrize(("head", "side"), [("vector", "b"), ("dot", "a"), ("dot", "b"), ("maxsim", "a")])
 def test_sides_are_nearly_the_same(runs, text_pairs, head, side):
     texts = [a for a, _ in text_pairs]
     expected, found = (

@@ -133,6 +133,16 @@ def test_two_workers_learn_the_same_as_one_even_if_one_is_killed(options, alone,
     check_same(folder, alone)
 
 
+@pytest.mark.slow
+def test_a_head_that_starts_from_data_learns_the_same_in_two_workers(options, tmp_path):
+    options = options | {"head": "maxsim"}  # without dropout of its own
+    finish(start(options, tmp_path / "alone"))
+    workers = start_both(options, tmp_path / "run", [("worker", 0), ("worker", 1)])
+    assert all("the head starts from 180 training pairs" in finish(worker) for worker in workers)
+    np.testing.assert_allclose(losses(tmp_path / "run")[1], losses(tmp_path / "alone")[1], atol=TOLERANCE)
+    np.testing.assert_allclose(scores(tmp_path / "run"), scores(tmp_path / "alone"), atol=TOLERANCE)
+
+
 def rejection(capsys, options, folder, **more):
     """Returns the one-line error of a training that is rejected; checks that nothing was written."""
     values = options | {"output_dir": str(folder)} | more

@@ -3,7 +3,8 @@
 Each head is a module with a function ``build(options, config)``, which returns the pair model for a `HeadConfig` and
 the encoder's `BertConfig`. The function ``build`` below says what the model's inputs and outputs are. The two
 cross-encoders also take ``head``, a `common.Classifier`. A module with options that may not fit the encoder also has
-``check_fits(options, config)``. The module's docstring gives its sources, and which tensors of B can be cached.
+``check_fits(options, config)``. A model may have a method ``start(sample)``, which returns the `start.Values` of its
+variables before the first step. The module's docstring gives its sources, and which tensors of B can be cached.
 
 To add a head, write its module, and add a line to `config.heads.HEADS` and to `_module`. TensorFlow is imported only
 when a head is used, so that ``--help`` is fast.
@@ -14,7 +15,7 @@ from __future__ import annotations
 import types
 from typing import TYPE_CHECKING
 
-from keras_negaposi.config.heads import BI_ENCODER, HEADS, is_cacheable
+from keras_negaposi.config.heads import BI_ENCODER, HEADS, LATE_INTERACTION, is_cacheable
 
 __all__ = ["HEADS", "build", "check_fits", "is_cacheable"]
 
@@ -64,6 +65,7 @@ def _module(head: str) -> types.ModuleType:
         cross_encoder_means,
         dot_attention,
         lowrank_attention,
+        maxsim,
         mid_fusion,
         reduced_attention,
     )
@@ -76,6 +78,7 @@ def _module(head: str) -> types.ModuleType:
         "additive": additive_attention,
         "reduced": reduced_attention,
         "lowrank": lowrank_attention,
+        LATE_INTERACTION: maxsim,
         "midfusion": mid_fusion,
     }
     return modules[head]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
@@ -17,6 +18,7 @@ from checkpoints_tools.bert_config import BertConfig
 from keras_negaposi.modeling.heads.bi_encoder_base import CacheableModel, Side, built
 from keras_negaposi.modeling.heads.layers import CosineLogits, Projection, masked_mean, running_norm
 from keras_negaposi.modeling.heads.tensor_names import VECTOR
+from keras_negaposi.modeling.start import Sample, Values, fit_logits, means_of, moments, unit
 
 if TYPE_CHECKING:
     from keras_negaposi.config import HeadConfig
@@ -55,6 +57,23 @@ class BiEncoder(CacheableModel):
     def logits(self, a: Side, b: Side) -> tf.Tensor:
         """Returns the logits of the embeddings' cosine, ``float32 [batch, 2]``."""
         return self.cosine_logits(tf.reduce_sum(a[VECTOR] * b[VECTOR], axis=1))
+
+    def start(self, sample: Sample) -> Values:
+        """Returns the values with which the head computes the cosine of the frozen encoder's standardized means."""
+        means = [means_of(texts) for texts in (sample.a, sample.b)]
+        both = np.concatenate(means)
+        scale = np.sqrt(both.var(axis=0) + self.center.epsilon)
+        kernels = [layer.kernel.numpy() for layer in (self.query_projection, self.key_projection)]
+        a, b = (unit((m - both.mean(axis=0)) / scale @ kernel) for m, kernel in zip(means, kernels, strict=True))
+        cosines = (a * b).sum(axis=1, keepdims=True)
+        standardize, classifier = self.cosine_logits.standardize, self.cosine_logits.classifier
+        fit = fit_logits(cosines, sample.labels)
+        return [
+            *moments(self.center, both),
+            *moments(standardize, cosines),
+            (classifier.kernel, fit.kernel),
+            (classifier.bias, fit.bias),
+        ]
 
     def _embed(self, states: tf.Tensor, mask: tf.Tensor, project: tf_keras.layers.Layer) -> tf.Tensor:
         return tf.math.l2_normalize(project(self.center(masked_mean(states, mask))), axis=1)

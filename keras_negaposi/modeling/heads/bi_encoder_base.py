@@ -26,6 +26,7 @@ from keras_negaposi.modeling.heads.layers import (
     running_norm,
 )
 from keras_negaposi.modeling.heads.tensor_names import KEYS, MASK, QUERY
+from keras_negaposi.modeling.start import Sample, Values, means_of, moments
 
 Side = dict[str, tf.Tensor]
 """Tensors of one text per row, by a name of `tensor_names`: ``[batch, dim]``; or per token, ``[batch, seq, dim]``, and
@@ -148,6 +149,10 @@ class TokenAttention(CacheableModel):
         attended = tf.einsum("bs,bsd->bd", self.weights_of(query, keys, mask), keys)
         logits = self.comparison(self.dropout(self.standardize(compare_in_order(query, attended))))
         return tf.nn.softmax(logits + self.cosine_logits(cosine(query, attended)))
+
+    def start(self, sample: Sample) -> Values:
+        """Returns the running moments of A's means, so that keys are centred from the first step."""
+        return moments(self.center, means_of(sample.a))
 
     def weights_of(self, query: tf.Tensor, keys: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         """Returns the attention weights of B's tokens, ``[batch, seq]``; those of padding are 0."""

@@ -50,6 +50,26 @@ class Projection(tf_keras.layers.Dense):
         super().__init__(size, kernel_initializer=tf_keras.initializers.Orthogonal(seed=0), dtype=tf.float32, name=name)
 
 
+class FixedStandardization(tf_keras.layers.Layer):
+    """Subtracts a fixed mean and divides by a fixed deviation, so that training and inference compute the same.
+
+    Both are set once, from data (`modeling.start`); before that, the layer returns its input.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(dtype=tf.float32, name=name)
+
+    def build(self, shape: tf.TensorShape) -> None:
+        """Creates mean and deviation, ``float32 [dim]`` each."""
+        self.mean = self.add_weight("mean", shape[-1:], initializer="zeros", trainable=False)
+        self.deviation = self.add_weight("deviation", shape[-1:], initializer="ones", trainable=False)
+        super().build(shape)
+
+    def call(self, numbers: tf.Tensor) -> tf.Tensor:
+        """Standardizes ``float32 [batch, dim]``."""
+        return (numbers - self.mean) / self.deviation
+
+
 class CosineLogits(tf_keras.layers.Layer):
     """Turns cosines, ``float32 [batch]``, into logits, ``[batch, 2]``; the logit of "next" increases with the cosine.
 
