@@ -111,9 +111,10 @@ def chiefs_answer(strategy: tf.distribute.Strategy, answer: bool) -> bool:
     """Returns the chief's ``answer`` in every worker; all workers call it after the same step, and wait here."""
     if not is_multiworker(strategy):
         return answer
-    mine = tf.constant(float(answer and is_chief(strategy)))
-    add = tf.function(lambda value: tf.distribute.get_replica_context().all_reduce("SUM", value))
-    total = strategy.experimental_local_results(strategy.run(add, args=(mine,)))[0]
+    mine = float(answer and is_chief(strategy))
+    # The number is a constant of the function: an argument would have no device, which `all_reduce` needs.
+    add = tf.function(lambda: tf.distribute.get_replica_context().all_reduce("SUM", tf.constant(mine)))
+    total = strategy.experimental_local_results(strategy.run(add))[0]
     return bool(total > 0)
 
 
