@@ -30,9 +30,10 @@ AFTER_TRAINING = (
     "metrics.json",
     "report.html",
     "saved_model",
+    "scores_dev.tsv",
     "scores_test.tsv",
 )
-RESULTS = ("metrics.json", "scores_test.tsv", "eval_results.txt")
+RESULTS = ("metrics.json", "scores_test.tsv", "eval_results.txt", "dev_history.json")
 
 
 def flags(tiny, folder):
@@ -41,8 +42,10 @@ def flags(tiny, folder):
         "head": "vector",
         "max_seq_length": 37,
         "train_batch_size": 16,
-        "num_train_epochs": STEPS * 16 / 180,
+        "num_train_epochs": STEPS * 16 / 144,
         "save_checkpoints_steps": 7,
+        "dev_share": 0.2,
+        "eval_steps": 4,
         "log_every_steps": 2,
         "learning_rate": 0.003,
         "precision": "float32",

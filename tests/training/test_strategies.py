@@ -143,6 +143,34 @@ def test_a_head_that_starts_from_data_learns_the_same_in_two_workers(options, tm
     np.testing.assert_allclose(scores(tmp_path / "run"), scores(tmp_path / "alone"), atol=TOLERANCE)
 
 
+def dev_losses(folder):
+    points = json.loads((folder / "dev_history.json").read_text())["points"]
+    return {point["step"]: point["loss"] for point in points}
+
+
+@pytest.mark.slow
+def test_all_devices_and_workers_stop_after_the_same_step(options, tmp_path):
+    more = {"learning_rate": 0.01, "dev_share": 0.2, "eval_steps": 4, "patience": 2, "log_every_steps": 4}
+    one, two, workers = (tmp_path / name for name in ("one", "two", "workers"))
+    finish(start(options, one, **more))
+    expected = dev_losses(one)
+    stop = max(expected)
+    assert stop == min(expected, key=expected.get) + 8 < 16  # the last step is 16
+    finish(start(options, two, 2, strategy="mirrored", **more))
+    tasks = [("worker", 0), ("worker", 1)]
+    chief, other = [finish(process) for process in start_both(options, workers, tasks, **more)]
+    assert all(f"stopping after step {stop}" in output for output in (chief, other))
+    assert len(re.findall(r"dev loss \d", chief)) == len(expected) and "dev loss" not in other  # only the chief
+    for folder in (two, workers):
+        assert dev_losses(folder) == pytest.approx(expected, abs=TOLERANCE)
+        assert losses(folder)[0][-1] == stop
+        np.testing.assert_allclose(scores(folder), scores(one), atol=TOLERANCE)
+    before = (workers / "scores_test.tsv").read_bytes()
+    outputs = [finish(process) for process in start_both(options, workers, tasks, resume=True, **more)]
+    assert all(f"resumed at step {stop}" in output and "first step done" not in output for output in outputs)
+    assert (workers / "scores_test.tsv").read_bytes() == before and dev_losses(workers).keys() == expected.keys()
+
+
 def rejection(capsys, options, folder, **more):
     """Returns the one-line error of a training that is rejected; checks that nothing was written."""
     values = options | {"output_dir": str(folder)} | more

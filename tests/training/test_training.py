@@ -52,7 +52,9 @@ def test_eval_results_have_the_format_of_run_classifier(finished):
     assert [line.split(" = ")[0] for line in lines] == ["eval_accuracy", "eval_loss", "global_step", "loss"]
     values = {name: float(value) for name, value in (line.split(" = ") for line in lines)}
     counts = {part: len(rows) for part, rows in json.loads((finished / "split.json").read_text()).items()}
-    assert values["global_step"] == int(counts["train"] / 16 * EPOCHS)
+    dev = json.loads((finished / "dev_history.json").read_text())
+    assert dev["points"][-1]["step"] == int(counts["train"] / 16 * EPOCHS)
+    assert values["global_step"] == dev["kept"]
     metrics = json.loads((finished / "metrics.json").read_text())
     assert all(metrics[name] == values[name] for name in values)
     assert metrics["pairs"] == counts["test"] and metrics["dev"]["pairs"] == counts["dev"]
