@@ -24,7 +24,7 @@ from keras_negaposi.training.multi_worker import of_chief
 
 MOST_PAIRS = 512
 MOST_TOKENS = 40_000
-"""Limits the time: 15 seconds on two cores for a 12-layer encoder of width 384."""
+"""Limits the time: about half a minute of processor time for a 12-layer encoder of width 384."""
 BATCH = 16
 """Texts per step: larger batches contain more padding."""
 
