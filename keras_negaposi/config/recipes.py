@@ -67,6 +67,11 @@ def choose(recipe: str, facts: Facts) -> list[Choice]:
     return [*chosen, *(_quick(facts) if recipe == QUICK else _best(facts))]
 
 
+def choose_partner(facts: Facts) -> list[Choice]:
+    """Returns the options of a partner: the recipe `QUICK` of a bi-encoder, whatever the checkpoint."""
+    return choose(QUICK, dataclasses.replace(facts, trained_pooler=False))
+
+
 def _original() -> list[Choice]:
     """The settings of run_classifier.py."""
     as_there = "as in run_classifier.py"
@@ -106,9 +111,11 @@ def _quick(facts: Facts) -> list[Choice]:
 
 
 def _best(facts: Facts) -> list[Choice]:
+    partner = Choice("train_partner", True, "a bi-encoder makes other mistakes, and finds what this run reranks")
     if facts.adjacent < facts.pairs // 2:
-        return [Choice("num_train_epochs", 3.0, "there are few adjacent pages to make more pairs from")]
+        return [partner, Choice("num_train_epochs", 3.0, "there are few adjacent pages to make more pairs from")]
     return [
+        partner,
         Choice("frozen_layers", facts.layers // 3, "the lowest layers know the language already"),
         Choice("next_page_pairs", MOST_NEXT_PAGES, "new pairs help more than further passes over the labelled ones"),
         Choice("num_train_epochs", 1.0, "in a second pass, pairs are memorised"),
@@ -121,6 +128,15 @@ def _length(pieces: int, longest: int, facts: Facts) -> int:
 
 
 CHOSEN = frozenset(
-    ("head", "truncate_a", "max_seq_length", "learning_rate", "frozen_layers", "num_train_epochs", "max_steps")
+    (
+        "train_partner",
+        "head",
+        "truncate_a",
+        "max_seq_length",
+        "learning_rate",
+        "frozen_layers",
+        "num_train_epochs",
+        "max_steps",
+    )
 ) | {"next_page_pairs"}
 """Options that recipes choose. (Those of `ORIGINAL` for the dev part and the hybrid do not switch recipes off.)"""

@@ -42,6 +42,7 @@ _TWO_PROJECTIONS = Needs(
 )
 _REDUCED_HEAD = Needs(lambda c: c.head == "reduced", "has an effect with --head reduced only")
 _MID_FUSION_HEAD = Needs(lambda c: c.head == "midfusion", "has an effect with --head midfusion only")
+_COMBINES = Needs(lambda c: c.hybrid and c.dev_share, "has no effect with --hybrid false or --dev_share 0")
 _TEACHER = Needs(lambda c: c.teacher, "has no effect without --teacher")
 _TPU_BY_NAME = Needs(
     lambda c: c.tpu and c.tpu != LOCAL_TPU and not c.tpu.startswith("grpc://"),
@@ -311,7 +312,13 @@ class TrainConfig(HeadConfig, DevEvaluationConfig, DataConfig, JudgingConfig, St
         None,
         "folder of a finished run on the same split; its probabilities join the hybrid, and its model becomes a part "
         "of the exported one",
-        needs=Needs(lambda c: c.hybrid and c.dev_share, "has no effect with --hybrid false or --dev_share 0"),
+        needs=_COMBINES,
+    )
+    train_partner: bool = option(
+        False,
+        "first train a bi-encoder, as the recipe quick does, in the folder partner of the run, and combine both as "
+        "--ensemble does; it also makes the index that this run reranks",
+        needs=_COMBINES,
     )
     output_dir: str = required_path("folder of the run (default: runs/ and the time)", heading=OUTPUT)
     resume: bool = option(False, "continue the run in --output_dir; the other flags may be left out", heading=OUTPUT)
@@ -327,4 +334,6 @@ class TrainConfig(HeadConfig, DevEvaluationConfig, DataConfig, JudgingConfig, St
         """Returns what is wrong with two options together, and the fix; ``None`` if nothing is."""
         if self.seed + self.seeds > SEEDS:
             return f"--seed {self.seed}: --seeds {self.seeds} would exceed {SEEDS - 1}; give a smaller --seed"
+        if self.ensemble and self.train_partner:
+            return "--ensemble and --train_partner: a run has one partner; give one of the two flags"
         return None
