@@ -62,14 +62,9 @@ def choose(recipe: str, facts: Facts) -> list[Choice]:
         return _original()
     chosen = [
         Choice("truncate_a", "start", "B comes next to A's end"),
-        *(_with_pooler(facts) if facts.trained_pooler else _without_pooler(recipe, facts)),
+        *(_with_pooler(facts) if facts.trained_pooler else _without_pooler(facts)),
     ]
     return [*chosen, *(_quick(facts) if recipe == QUICK else _best(facts))]
-
-
-def choose_partner(facts: Facts) -> list[Choice]:
-    """Returns the options of a partner: the recipe `QUICK` of a bi-encoder, whatever the checkpoint."""
-    return choose(QUICK, dataclasses.replace(facts, trained_pooler=False))
 
 
 def _original() -> list[Choice]:
@@ -87,39 +82,38 @@ def _with_pooler(facts: Facts) -> list[Choice]:
     ]
 
 
-def _without_pooler(recipe: str, facts: Facts) -> list[Choice]:
-    if recipe == QUICK:
-        return [
-            Choice("head", "vector", "the pooler is untrained: a bi-encoder starts from the encoder's own cosine"),
-            Choice("max_seq_length", _length(facts.pieces, LONGEST_TEXT, facts), "holds most texts, up to a limit"),
-            Choice("learning_rate", 3e-5, "the start is strong, and its similarity would be lost at a higher rate"),
-        ]
+def _without_pooler(facts: Facts) -> list[Choice]:
     return [
-        Choice("head", "pair_means", "the pooler is untrained, and a cross-encoder needs none with mean pooling"),
-        Choice("max_seq_length", _length(2 * facts.pieces, LONGEST_PAIR, facts), "holds most pairs, up to a limit"),
-        Choice("learning_rate", 5e-5, "a cross-encoder has to learn to compare"),
+        Choice("head", "vector", "the pooler is untrained: a bi-encoder starts from the encoder's own cosine"),
+        Choice("max_seq_length", _length(facts.pieces, LONGEST_TEXT, facts), "holds most texts, up to a limit"),
+        Choice("learning_rate", 3e-5, "the start is strong, and its similarity would be lost at a higher rate"),
     ]
 
 
 def _quick(facts: Facts) -> list[Choice]:
     passes = min(MOST_PASSES, max(1.0, round(QUICK_STEPS * BATCH / facts.pairs, 1)))
     return [
-        Choice("frozen_layers", 2 * facts.layers // 3, "a step takes half the time"),
+        _frozen(facts),
         Choice("num_train_epochs", passes, f"about {QUICK_STEPS} steps, if the pairs suffice"),
         Choice("max_steps", QUICK_STEPS, "minutes, not an hour"),
     ]
 
 
 def _best(facts: Facts) -> list[Choice]:
-    partner = Choice("train_partner", True, "a bi-encoder makes other mistakes, and finds what this run reranks")
+    frozen = [] if facts.trained_pooler else [_frozen(facts)]  # a cross-encoder learns to compare in all layers
     if facts.adjacent < facts.pairs // 2:
-        return [partner, Choice("num_train_epochs", 3.0, "there are few adjacent pages to make more pairs from")]
+        return [*frozen, Choice("num_train_epochs", 3.0, "there are few adjacent pages to make more pairs from")]
     return [
-        partner,
-        Choice("frozen_layers", facts.layers // 3, "the lowest layers know the language already"),
+        *frozen,
         Choice("next_page_pairs", MOST_NEXT_PAGES, "new pairs help more than further passes over the labelled ones"),
         Choice("num_train_epochs", 1.0, "in a second pass, pairs are memorised"),
     ]
+
+
+def _frozen(facts: Facts) -> Choice:
+    return Choice(
+        "frozen_layers", 2 * facts.layers // 3, "the lower layers know the language; a step takes half the time"
+    )
 
 
 def _length(pieces: int, longest: int, facts: Facts) -> int:
@@ -129,7 +123,6 @@ def _length(pieces: int, longest: int, facts: Facts) -> int:
 
 CHOSEN = frozenset(
     (
-        "train_partner",
         "head",
         "truncate_a",
         "max_seq_length",

@@ -314,12 +314,6 @@ class TrainConfig(HeadConfig, DevEvaluationConfig, DataConfig, JudgingConfig, St
         "of the exported one",
         needs=_COMBINES,
     )
-    train_partner: bool = option(
-        False,
-        "first train a bi-encoder, as the recipe quick does, in the folder partner of the run, and combine both as "
-        "--ensemble does; it also makes the index that this run reranks",
-        needs=_COMBINES,
-    )
     output_dir: str = required_path("folder of the run (default: runs/ and the time)", heading=OUTPUT)
     resume: bool = option(False, "continue the run in --output_dir; the other flags may be left out", heading=OUTPUT)
 
@@ -334,6 +328,4 @@ class TrainConfig(HeadConfig, DevEvaluationConfig, DataConfig, JudgingConfig, St
         """Returns what is wrong with two options together, and the fix; ``None`` if nothing is."""
         if self.seed + self.seeds > SEEDS:
             return f"--seed {self.seed}: --seeds {self.seeds} would exceed {SEEDS - 1}; give a smaller --seed"
-        if self.ensemble and self.train_partner:
-            return "--ensemble and --train_partner: a run has one partner; give one of the two flags"
         return None

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from checkpoints_tools.common.errors import InputError
-from checkpoints_tools.common.files import exists, read_bytes, read_digest
+from checkpoints_tools.common.files import read_bytes, read_digest
 from checkpoints_tools.saved_model import find_signature, load_saved_model
 from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS
 from keras_negaposi.input_pipeline.packing import SeparatePreprocessor
@@ -54,11 +54,6 @@ class CachedScorer:
         self.head = str(self.config.get("head", "pair"))
         self.run = run
         if not is_cacheable(self.head):
-            partner = RunFolder(run).partner
-            if exists(RunFolder(partner).metrics):
-                raise InputError(
-                    f"{run}: its head {self.head} does not encode B separately; give its partner {partner}"
-                )
             heads = ", ".join(name for name in HEADS if is_cacheable(name))
             raise InputError(
                 f"{run}: its head {self.head} does not encode B separately; train with --head and one of {heads}"

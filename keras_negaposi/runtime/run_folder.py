@@ -71,11 +71,6 @@ class RunFolder:
         return join(self.path, "dev_history.json")
 
     @property
-    def partner(self) -> str:
-        """Folder of the partner run that ``--train_partner`` trains."""
-        return join(self.path, "partner")
-
-    @property
     def tensorboard(self) -> str:
         """Folder of the TensorBoard logs."""
         return join(self.path, "tensorboard")

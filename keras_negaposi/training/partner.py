@@ -1,14 +1,11 @@
-"""The partner of a run: a run on the same split, given (``--ensemble``) or trained first (``--train_partner``)."""
+"""``--ensemble``: a partner run must have been made with the same split; its scores of that split are read."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import TrainConfig
-from keras_negaposi.config.recipes import QUICK, choose_partner
 from keras_negaposi.data.pairs import Pair
 from keras_negaposi.data.splits import read_split
 from keras_negaposi.evaluation.metrics import Scores
@@ -18,7 +15,6 @@ from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import check_finished
 from keras_negaposi.serving.calibration import saved_calibration
 from keras_negaposi.serving.partner import Partner
-from keras_negaposi.training.recipe import read_facts
 
 PARTS = ("dev", "test")
 
@@ -48,39 +44,15 @@ def check_partner(inputs: Inputs, config: TrainConfig) -> None:
     Partner(config.ensemble)  # rejects a damaged model before the training
 
 
-def partner_folder(config: TrainConfig) -> str | None:
-    """Returns the folder of the run's partner, if it has one."""
-    return RunFolder(config.output_dir).partner if config.train_partner else config.ensemble
-
-
-def partner_config(config: TrainConfig) -> TrainConfig:
-    """Returns the options of the partner that is trained first: its own recipe, and the data and split of the run.
-
-    Raises:
-        InputError: a file cannot be used.
-    """
-    chosen = {choice.option: choice.value for choice in choose_partner(read_facts(dataclasses.asdict(config)))}
-    own: dict[str, Any] = {
-        "recipe": QUICK,
-        "train_partner": False,
-        "output_dir": partner_folder(config),
-        "resume": False,
-    }
-    own |= {"split_seed": config.seed_of_split, "records": None, "embedding_cache": None, "next_page_pairs": 0}
-    own |= {"teacher": None, "distill_pairs": 0, "head_learning_rate": None, "head_size": None, "rank_queries": 0}
-    return dataclasses.replace(config, **own | chosen)
-
-
 def partner_scores(config: TrainConfig, parts: Mapping[str, Sequence[Pair]]) -> dict[str, Scores]:
     """Reads the partner's final scores of the parts' pairs; there are none without a partner.
 
     Raises:
         InputError: its score table is missing, damaged or for other pairs.
     """
-    path = partner_folder(config)
-    if not path:
+    if not config.ensemble:
         return {}
-    folder = RunFolder(path)
+    folder = RunFolder(config.ensemble)
     threshold = saved_calibration(folder).decision_threshold
     return {
         part: read_scores(folder.scores(part), pairs, threshold, config.eval_batch_size)

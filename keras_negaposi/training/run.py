@@ -46,7 +46,6 @@ from keras_negaposi.training.distillation import soft_targets
 from keras_negaposi.training.final_scores import score_parts
 from keras_negaposi.training.fit import build_for_training, fit
 from keras_negaposi.training.multi_worker import chief_first, explain_lost_workers, is_chief
-from keras_negaposi.training.partner import partner_config, partner_folder
 from keras_negaposi.training.run_inputs import RunInputs, read_run_inputs
 from keras_negaposi.training.start import start_from_data
 from keras_negaposi.training.strategies import check_remote_paths, choose_strategy, is_tpu, worker_machines
@@ -98,7 +97,6 @@ def run(
     with explain_lost_workers(strategy, how_to_resume(job.folder.path)), lock:
         # 3. Write the configuration and the records.
         _write_inputs(job, command)
-        _train_partner(job, command)
         # 4. Train, from the newest checkpoint if the run is resumed.
         model, records = _train(job)
         if not is_chief(strategy):
@@ -166,20 +164,6 @@ def _write_config(job: _Run, command: str) -> None:
     )
 
 
-def _train_partner(job: _Run, command: str) -> None:
-    """Trains the partner, or the rest of it, if the run has one of its own that is not finished."""
-    folder = RunFolder(job.folder.partner)
-    if not job.config.train_partner or exists(folder.metrics):
-        return
-    if "dev" not in job.read.inputs.split.parts:
-        say("no partner is trained: there is no dev part to fit the combination on (--dev_share)")
-        return
-    say("\n== the partner, a bi-encoder")
-    run(dataclasses.replace(partner_config(job.config), resume=exists(folder.config)), command, job.strategy)
-    say("\n== the run itself")
-    tf.keras.utils.set_random_seed(job.config.seed)  # as in a run whose partner is finished already
-
-
 def _train(job: _Run) -> tuple[tf_keras.Model, Records]:
     """Returns the trained model, and the records that it was trained on."""
     inputs, total_steps = job.read.inputs, job.read.total_steps
@@ -199,6 +183,6 @@ def _export(job: _Run, model: tf_keras.Model, records: Records) -> None:
     trained = float32_copy(model, job.build_model)
     inputs = job.read.inputs
     calibration, lexical = score_parts(trained, records, inputs, job.config, job.folder)
-    partner = partner_folder(job.config) if calibration.ensemble else None
-    members = lexical, Partner(partner) if partner else None
+    ensemble = job.config.ensemble
+    members = lexical, Partner(ensemble) if ensemble and calibration.ensemble else None
     export(trained, inputs.preprocessor, calibration, job.folder.saved_model, *members)

@@ -64,7 +64,6 @@ SOMETIMES = {
         "rank_candidates": "--rank_queries 0 --rank_candidates 5",
         "hybrid": "--dev_share 0 --hybrid false",
         "ensemble": "--dev_share 0 --ensemble r",
-        "train_partner": "--dev_share 0 --train_partner",
         "eval_steps": "--dev_share 0 --eval_steps 5",
         "keep_best": "--eval_steps 0 --keep_best last",
         "patience": "--dev_share 0 --patience 3",

@@ -8,7 +8,7 @@ FILES = {
     *("checkpoints", "history.json", "dev_history.json", "tensorboard", "saved_model", "int8", "calibration.json"),
     *("metrics.json", "eval_results.txt", "classification_report.txt", "report.html"),
     *("scores_dev.tsv", "scores_test.tsv", "lexical.npz", "scores_dev_neural.tsv", "scores_test_neural.tsv"),
-    *("scores_dev_partner.tsv", "scores_test_partner.tsv", "partner"),
+    *("scores_dev_partner.tsv", "scores_test_partner.tsv"),
 }
 
 

@@ -1,7 +1,6 @@
 """``--ensemble``: a partner run on the same split joins the hybrid, in the scores and in the exported model."""
 
 import json
-import os
 import shutil
 
 import numpy as np
@@ -13,9 +12,7 @@ from keras_negaposi.config import TrainConfig
 from keras_negaposi.data.splits import read_split
 from keras_negaposi.evaluation.evaluate_run import evaluate_finished_run
 from keras_negaposi.lexical.model import LexicalModel
-from keras_negaposi.retrieval.cached_encoder import CachedScorer
 from keras_negaposi.runtime.run_folder import RunFolder
-from keras_negaposi.runtime.saved_run import saved_options
 from keras_negaposi.serving.calibration import saved_calibration
 from keras_negaposi.serving.hybrid import fit_hybrid
 from keras_negaposi.serving.scorer import Scorer
@@ -99,34 +96,3 @@ def test_a_partner_on_another_split_is_refused_before_any_work(runs, tiny, tmp_p
         assert not (tmp_path / "new").exists()
     with pytest.raises(InputError, match="there is no dev part to fit the combination on; give --dev_share 0.1"):
         trained(tiny, tmp_path / "new", head="pair", ensemble=kept.path, dev_share="auto")
-
-
-def test_a_run_trains_its_own_partner_first(tiny, tmp_path, capsys):
-    together = trained(tiny, tmp_path / "run", head="pair_means", train_partner=True)
-    partner = RunFolder(together.partner)
-    assert saved_options(partner.path).head == "vector"
-    parts, theirs = read_split(together.split), read_split(partner.split)
-    assert all(list(parts[part]) == list(theirs[part]) for part in ("dev", "test"))
-    assert (probabilities_in(together.partner_scores("test")) == probabilities_in(partner.scores("test"))).all()
-
-    # Resumed at any moment, it ends alike: here, the partner is finished and the run is not.
-    before = {part: probabilities_in(together.scores(part)) for part in ("dev", "test")}
-    for path in (together.checkpoints, together.saved_model):
-        shutil.rmtree(path)
-    for path in (together.metrics, together.dev_history, together.history):
-        os.remove(path)
-    capsys.readouterr()
-    assert main(["--resume", f"--output_dir={together.path}"]) == 0
-    assert "== the partner" not in capsys.readouterr().out
-    for part, probabilities in before.items():
-        assert (probabilities_in(together.scores(part)) == probabilities).all()
-
-    # An index is made with the partner.
-    with pytest.raises(InputError, match=r"does not encode B separately; give its partner .*run/partner"):
-        CachedScorer(together.path)
-
-
-def test_a_run_has_one_partner(tiny, tmp_path, capsys):
-    flags = [f"--{name}={value}" for name, value in tiny.flags.items()]
-    assert main([*flags, "--ensemble=x", "--train_partner", f"--output_dir={tmp_path / 'new'}"]) == 2
-    assert "a run has one partner; give one of the two flags" in capsys.readouterr().err

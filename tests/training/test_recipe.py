@@ -33,7 +33,7 @@ def test_a_checkpoint_with_a_trained_pooler_keeps_the_originals_cross_encoder():
 
 def test_a_checkpoint_without_one_gets_a_head_that_needs_none():
     assert chosen(QUICK, FACTS)["head"] == "vector"
-    assert chosen(BEST, FACTS)["head"] == "pair_means"
+    assert chosen(BEST, FACTS)["head"] == "vector"
     assert chosen(QUICK, FEW)["max_seq_length"] == 32
 
 
