@@ -9,7 +9,7 @@ from checkpoints_tools.common.cli import at_least, option, path_option
 from checkpoints_tools.common.options import Needs
 from keras_negaposi.config.data import ALL
 
-EMBEDDED_PAIRS = 3_000
+EMBEDDED_PAIRS = 1_500
 """Training pairs that the baselines of a run are fitted to: more take minutes, and hardly make a better opponent."""
 
 
