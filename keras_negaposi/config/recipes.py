@@ -134,5 +134,5 @@ CHOSEN = frozenset(
         "next_page_pairs",
     )
 )
-"""A command that gives one of these options, and no recipe, gets none: whoever sets them by hand wants the rest as it is.
+"""A command that gives one of these options, and no recipe, gets none: who sets one by hand wants the rest as it is.
 Options of the evaluation, which a recipe may choose too, do not count."""
