@@ -53,7 +53,7 @@ def score_parts(
     elif config.hybrid:
         neural_scores = scores
         partner = partner_scores(config, {part: inputs.split.parts[part] for part in scores})
-        calibration, lexical, scores = _combine(calibration, neural_scores, partner, inputs)
+        calibration, lexical, scores = _combine(calibration, neural_scores, inputs, partner)
         if lexical:
             lexical.save(folder.lexical_model)
             for part, of_part in neural_scores.items():
@@ -69,7 +69,7 @@ def score_parts(
 
 
 def _combine(
-    calibration: Calibration, scores: dict[str, Scores], partner: dict[str, Scores], inputs: Inputs
+    calibration: Calibration, scores: dict[str, Scores], inputs: Inputs, partner: dict[str, Scores]
 ) -> tuple[Calibration, LexicalModel | None, dict[str, Scores]]:
     """Combines calibrated scores with lexical features, and with the partner's scores if there is a partner.
 

@@ -140,7 +140,7 @@ def test_the_lexical_model_is_fitted_to_the_training_pairs_of_the_split_file(inp
     plain = read_inputs(config, tokenizer, config.layout)
     labelled = read_inputs(dataclasses.replace(config, next_page_pairs=12), tokenizer, config.layout)
     more = add_unlabelled(labelled, config)
-    _, lexical, _ = _combine(saved_calibration(RunFolder("none")), scores_of(more, lambda label: 0.5), more)
+    _, lexical, _ = _combine(saved_calibration(RunFolder("none")), scores_of(more, lambda label: 0.5), more, {})
     more.split.write(str(tmp_path / "split.json"))
     saved = read_split(str(tmp_path / "split.json"))
     assert len(saved["train"]) > len(plain.split.parts["train"]) and len(saved[UNLABELLED]) == 20
@@ -192,7 +192,7 @@ def test_a_model_that_memorised_its_training_pairs_gets_no_weight(inputs):
     """On training pairs it is always correct; fitted on those, it would get nearly all the weight."""
     rng = random.Random(0)
     calibration, _, _ = _combine(
-        saved_calibration(RunFolder("none")), scores_of(inputs, lambda _: rng.random()), inputs
+        saved_calibration(RunFolder("none")), scores_of(inputs, lambda _: rng.random()), inputs, {}
     )
     train = inputs.split.parts["train"]
     labels = np.array([pair.label for pair in train])
@@ -208,7 +208,7 @@ def test_nothing_depends_on_test_labels(inputs):
     others = dataclasses.replace(inputs, split=split)
     scores = scores_of(inputs, lambda label: 0.3 + 0.4 * label)
     (first, lexical, _), (second, other, _) = (
-        _combine(saved_calibration(RunFolder("none")), scores, i) for i in (inputs, others)
+        _combine(saved_calibration(RunFolder("none")), scores, i, {}) for i in (inputs, others)
     )
     assert first == second
     np.testing.assert_array_equal(lexical.coefficients, other.coefficients)

@@ -20,7 +20,14 @@ from keras_negaposi.serving.hybrid import fit_hybrid
 from keras_negaposi.train import main
 
 RUN = {"split": "grouped", "dev_share": 0.3, "max_seq_length": 24, "train_batch_size": 16, "precision": "float32"}
-RUN |= {"head": "pair_means", "num_train_epochs": 20, "learning_rate": 0.002, "length_buckets": 1, "rank_queries": 0}
+RUN |= {
+    "head": "pair_means",
+    "num_train_epochs": 20,
+    "learning_rate": 0.002,
+    "length_buckets": 1,
+    "rank_queries": 0,
+    "keep_best": "last",
+}
 
 
 def trained(flags, folder):
