@@ -129,7 +129,7 @@ def test_the_threshold_never_comes_from_the_test_part(plain, tiny, tmp_path):
     """The calibration depends on the dev scores alone and no flag sets it; without a dev part, it is the default."""
     metrics, folder = plain
     rows = [line.split("\t") for line in (folder / "scores_dev_neural.tsv").read_text().splitlines()[1:]]
-    saved = Calibration(**metrics["calibration"] | {"hybrid": None})
+    saved = Calibration(**metrics["calibration"] | {"hybrid": None, "ensemble": None})
     assert saved.chosen_on == "dev"
     labels = np.array([int(row[2]) for row in rows])
     calibrated = np.array([float(row[3]) for row in rows])
@@ -139,7 +139,13 @@ def test_the_threshold_never_comes_from_the_test_part(plain, tiny, tmp_path):
     assert again.threshold == pytest.approx(saved.threshold, abs=1e-3)
     assert not [field.name for field in dataclasses.fields(TrainConfig) if "threshold" in field.name]
     other = finish(tiny, tmp_path / "run")
-    assert other["calibration"] == {"temperature": 1.0, "threshold": 0.5, "chosen_on": None, "hybrid": None}
+    assert other["calibration"] == {
+        "temperature": 1.0,
+        "threshold": 0.5,
+        "chosen_on": None,
+        "hybrid": None,
+        "ensemble": None,
+    }
 
 
 def test_predict_and_the_saved_model_use_the_calibration(plain, corpus, tmp_path):
