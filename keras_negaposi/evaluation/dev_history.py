@@ -70,12 +70,16 @@ class DevHistory:
         best = self.best(measure)
         return sum(best is None or point.step > best.step for point in self.points)
 
+    def landmarks(self) -> dict[str, DevPoint | None]:
+        """Returns the evaluations of the start, the kept step and the last step, where there are any."""
+        return {"start": self.at(0), "kept": self.at(self.kept), "last": self.points[-1] if self.points else None}
+
     def figures(self) -> dict[str, object] | None:
         """Returns the entry for ``metrics.json``: the kept step, and the evaluations of the start, it and the last."""
         if not self.points:
             return None
-        chosen = {"start": self.at(0), "kept": self.at(self.kept), "last": self.points[-1]}
-        return {"kept_step": self.kept, **{name: point and dataclasses.asdict(point) for name, point in chosen.items()}}
+        points = {name: point and dataclasses.asdict(point) for name, point in self.landmarks().items()}
+        return {"kept_step": self.kept, **points}
 
 
 def read_dev_history(path: str) -> DevHistory:

@@ -158,10 +158,9 @@ def _dev(history: DevHistory) -> dict[str, object] | None:
     """Returns the dev figures of the start, the kept and the last step, if the dev part was evaluated."""
     if not history.points:
         return None
-    chosen = (("start", history.at(0)), ("kept", history.at(history.kept)), ("last", history.points[-1]))
     rows = [
         (f"{name} (step {point.step:,})", "not finite" if point.loss is None else f"{point.loss:.4f}", point.accuracy)
-        for name, point in chosen
+        for name, point in history.landmarks().items()
         if point
     ]
     return {

@@ -184,5 +184,5 @@ def _export(job: _Run, model: tf_keras.Model, records: Records) -> None:
     inputs = job.read.inputs
     calibration, lexical = score_parts(trained, records, inputs, job.config, job.folder)
     ensemble = job.config.ensemble
-    members = lexical, Partner(ensemble) if ensemble and calibration.ensemble else None
-    export(trained, inputs.preprocessor, calibration, job.folder.saved_model, *members)
+    partner = Partner(ensemble) if ensemble and calibration.ensemble else None
+    export(trained, inputs.preprocessor, calibration, job.folder.saved_model, lexical, partner)
