@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from keras_negaposi.train import main
 from keras_negaposi.training import fit, run
 from keras_negaposi.training.best_weights import BestWeights
 from keras_negaposi.training.callbacks import SaveCheckpoint
+from keras_negaposi.training.run_inputs import read_run_inputs
 
 STEPS = 24
 OPTIONS = {  # with them, the dev loss falls, but not at every evaluation and not to the end
@@ -85,7 +87,7 @@ def read_weights(model, prefix):
 
 @pytest.mark.parametrize(
     ("measure", "more"),
-    [("loss", {}), ("accuracy", {"learning_rate": 0.01, "head_learning_rate": 0.001, "split": "random"}), ("last", {})],
+    [("loss", {}), ("accuracy", {"learning_rate": 0.01, "head_learning_rate": 0.001, "split": "random"})],
 )
 def test_the_kept_weights_are_the_best(train, tiny, tmp_path, monkeypatch, measure, more):
     """A checkpoint of every step tells, independently, which the best weights are and what they score."""
@@ -105,23 +107,33 @@ def test_the_kept_weights_are_the_best(train, tiny, tmp_path, monkeypatch, measu
     expected = {
         "loss": min(losses, key=losses.get),
         "accuracy": max(accuracies, key=accuracies.get),  # the first of equals
-        "last": STEPS,
     }[measure]
     assert history(folder).kept == expected
     check_equal(kept, weights[expected])
-    assert checkpoints(folder, "best") == ([] if measure == "last" else [expected])
+    assert checkpoints(folder, "best") == [expected]
 
 
-def test_the_evaluation_does_not_change_the_training(train, tmp_path):
-    with_it = train(tmp_path / "with", keep_best="last")
-    assert history(tmp_path / "with").kept == STEPS
-    check_equal(with_it, train(tmp_path / "without", eval_steps=0))
-    assert not (tmp_path / "without/dev_history.json").exists()
-    same, other = ((tmp_path / name / "history.json").read_text() for name in ("with", "without"))
-    assert [point["loss"] for point in json.loads(same)] == [point["loss"] for point in json.loads(other)]
+@pytest.fixture(scope="module")
+def made():
+    """Undisturbed runs by their options, each made by the first test that asks for it: weights and folder."""
+    return {}
 
 
-def test_only_the_dev_part_is_read_and_nothing_is_traced_again(train, tmp_path, monkeypatch):
+@pytest.fixture
+def undisturbed(made, train, tmp_path_factory):
+    """Returns the weights and the folder of an undisturbed run, which a test must not change."""
+
+    def find(**more):
+        name = repr(more)
+        if name not in made:
+            folder = tmp_path_factory.mktemp("undisturbed") / "run"
+            made[name] = train(folder, **more), folder
+        return made[name]
+
+    return find
+
+
+def test_only_the_dev_part_is_read_and_nothing_is_traced_again(undisturbed, monkeypatch):
     parts, traces = [], []
     read, score = metrics.eval_dataset, BestWeights.score
 
@@ -130,26 +142,23 @@ def test_only_the_dev_part_is_read_and_nothing_is_traced_again(train, tmp_path, 
         traces.append(weights._copy.predict_function.experimental_get_tracing_count())
         return scores
 
-    monkeypatch.setattr(
-        metrics, "eval_dataset", lambda records, part, size: parts.append(part) or read(records, part, size)
-    )
-    monkeypatch.setattr(BestWeights, "score", watched)
-    train(tmp_path / "run")
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            metrics, "eval_dataset", lambda records, part, size: parts.append(part) or read(records, part, size)
+        )
+        patched.setattr(BestWeights, "score", watched)
+        undisturbed(keep_best="last")
     assert set(parts) == {"dev"} and len(parts) == 7
     assert len(traces) == 7 and len(set(traces)) == 1
 
 
-@pytest.fixture(scope="module")
-def whole():
-    """The undisturbed run, made by the first test that asks for it: its weights and its folder."""
-    return {}
-
-
-def undisturbed(whole, train, tmp_path_factory):
-    if not whole:
-        folder = tmp_path_factory.mktemp("whole") / "run"
-        whole.update(weights=train(folder), folder=folder)
-    return whole["weights"], whole["folder"]
+def test_the_evaluation_does_not_change_the_training(train, undisturbed, tmp_path):
+    weights, folder = undisturbed(keep_best="last")
+    assert history(folder).kept == STEPS and not checkpoints(folder, "best")
+    check_equal(weights, train(tmp_path / "without", eval_steps=0))
+    assert not (tmp_path / "without/dev_history.json").exists()
+    same, other = ((run / "history.json").read_text() for run in (folder, tmp_path / "without"))
+    assert [point["loss"] for point in json.loads(same)] == [point["loss"] for point in json.loads(other)]
 
 
 def improvements(folder):
@@ -159,9 +168,9 @@ def improvements(folder):
 
 
 @pytest.mark.parametrize("owner, name", [(SaveCheckpoint, "save"), (BestWeights, "save")])
-def test_killed_while_it_keeps_weights(train, whole, tmp_path, tmp_path_factory, monkeypatch, owner, name):
+def test_killed_while_it_keeps_weights(train, undisturbed, tmp_path, monkeypatch, owner, name):
     """The kill comes before: the checkpoint of the step, the best weights, the deletion of the older ones."""
-    weights, expected = undisturbed(whole, train, tmp_path_factory)
+    weights, expected = undisturbed()
     better = improvements(expected)
     assert len(better) > 1 and better[-1] < STEPS  # otherwise this tests nothing
     original = getattr(owner, name)
@@ -182,14 +191,13 @@ def test_killed_while_it_keeps_weights(train, whole, tmp_path, tmp_path_factory,
     assert files[0] == files[1]
 
 
-@pytest.mark.parametrize("step", [STEPS])
-def test_killed_in_an_evaluation(train, whole, tmp_path, tmp_path_factory, monkeypatch, step):
-    weights, expected = undisturbed(whole, train, tmp_path_factory)
+def test_killed_in_the_last_evaluation(train, undisturbed, tmp_path, monkeypatch):
+    weights, expected = undisturbed()
     evaluated, score = [], BestWeights.score
 
     def kill(self):
         evaluated.append(self)
-        if len(evaluated) > steps(expected).index(step):
+        if len(evaluated) > steps(expected).index(STEPS):
             raise Killed
         return score(self)
 
@@ -200,8 +208,8 @@ def test_killed_in_an_evaluation(train, whole, tmp_path, tmp_path_factory, monke
     assert history(tmp_path / "run") == history(expected)
 
 
-def test_a_finished_training_gives_the_best_weights_again(train, whole, tmp_path_factory, capsys):
-    weights, folder = undisturbed(whole, train, tmp_path_factory)
+def test_a_finished_training_gives_the_best_weights_again(train, undisturbed, capsys):
+    weights, folder = undisturbed()
     capsys.readouterr()
     check_equal(train(folder), weights)
     output = capsys.readouterr().out
@@ -209,21 +217,15 @@ def test_a_finished_training_gives_the_best_weights_again(train, whole, tmp_path
     assert f"kept: the weights of step {history(folder).kept}, the best by dev loss" in output
 
 
-@pytest.mark.parametrize("damage", ["short"])
-def test_without_readable_best_weights_the_last_are_used(train, tmp_path, capsys, damage):
-    folder = tmp_path / "run"
-    last = train(folder, keep_best="last")
-    again = tmp_path / "again"
-    best = train(again)
+def test_without_readable_best_weights_the_last_are_used(train, undisturbed, tmp_path, capsys):
+    last, _ = undisturbed(keep_best="last")
+    best, folder = undisturbed()
+    again = shutil.copytree(folder, tmp_path / "again")
     kept = history(again).kept
     assert kept < STEPS and any((one != other).any() for one, other in zip(best, last, strict=True))
     file = again / f"checkpoints/best-{kept}.data-00000-of-00001"
     content = file.read_bytes()
-    middle = len(content) // 2
-    if damage == "missing":
-        file.unlink()
-    else:
-        file.write_bytes(content[:middle])
+    file.write_bytes(content[: len(content) // 2])
     capsys.readouterr()
     check_equal(train(again), last)
     lines = [line for line in capsys.readouterr().out.splitlines() if "cannot be read" in line]
@@ -241,12 +243,12 @@ def stopping_step(points, patience):
     return None
 
 
-def test_patience(train, whole, tmp_path, tmp_path_factory, capsys):
-    _, expected = undisturbed(whole, train, tmp_path_factory)
+def test_patience(train, undisturbed, tmp_path, capsys):
+    _, expected = undisturbed()
     stop = stopping_step(history(expected).points, 2)
     assert stop and stop < STEPS
-    folder = tmp_path / "run"
-    kept = train(folder, patience=2)
+    capsys.readouterr()
+    kept, folder = undisturbed(patience=2)
     assert checkpoints(folder)[-1] == steps(folder)[-1] == stop
     assert f"stopping after step {stop}" in capsys.readouterr().out
     assert history(folder).points == history(expected).up_to(stop).points
@@ -257,9 +259,9 @@ def test_patience(train, whole, tmp_path, tmp_path_factory, capsys):
     assert checkpoints(folder)[-1] == stop and (folder / "dev_history.json").read_bytes() == before
 
 
-def test_killed_when_patience_is_exhausted(train, tmp_path, monkeypatch):
-    kept = train(tmp_path / "whole", patience=2)
-    stop = steps(tmp_path / "whole")[-1]
+def test_killed_when_patience_is_exhausted(train, undisturbed, tmp_path, monkeypatch):
+    kept, expected = undisturbed(patience=2)
+    stop = steps(expected)[-1]
     folder, original = tmp_path / "run", SaveCheckpoint.save
 
     def kill(self, step):
@@ -272,17 +274,12 @@ def test_killed_when_patience_is_exhausted(train, tmp_path, monkeypatch):
         train(folder, patience=2)
     assert steps(folder)[-1] == stop > checkpoints(folder)[-1]
     check_equal(train(folder, patience=2), kept)
-    assert history(folder) == history(tmp_path / "whole")
+    assert history(folder) == history(expected)
 
 
 def test_several_steps_per_execution_pass_multiples(train, tmp_path):
     train(tmp_path / "run", steps_per_execution=4, eval_steps=6)
     assert steps(tmp_path / "run") == [0, 8, 12, 20, 24]
-
-
-def test_auto_evaluates_five_times(train, tmp_path):
-    train(tmp_path / "run", eval_steps="auto", max_steps=12)
-    assert steps(tmp_path / "run") == [0, 3, 6, 9, 12]
 
 
 def test_an_older_run_is_resumed_as_it_was(train, tiny, tmp_path):
@@ -297,16 +294,19 @@ def test_an_older_run_is_resumed_as_it_was(train, tiny, tmp_path):
     assert not checkpoints(tmp_path / "run", "best")
 
 
-def test_max_steps_shortens_the_schedule(train, tmp_path):
-    train(tmp_path / "few", max_steps=9, log_every_steps=1, warmup_proportion=0.0)
+def test_max_steps_shortens_the_schedule(tiny, train, tmp_path):
+    train(tmp_path / "few", max_steps=9, log_every_steps=1, warmup_proportion=0.0, eval_steps="auto")
+    assert steps(tmp_path / "few") == [0, 2, 4, 6, 8, 9]
     points = json.loads((tmp_path / "few/history.json").read_text())
     assert [point["step"] for point in points] == list(range(1, 10))
     assert json.loads((tmp_path / "few/config.json").read_text())["total_steps"] == 9
     rates = [point["learning_rate"] for point in points]
-    assert rates == pytest.approx([0.003 * (9 - step) / 9 for step in range(9)])  # falls to 0 after the last of 9 steps
-    train(tmp_path / "all", max_steps=1000, num_train_epochs=0.5)
-    pairs = len(json.loads((tmp_path / "all/split.json").read_text())["train"])
-    assert json.loads((tmp_path / "all/config.json").read_text())["total_steps"] == int(pairs / 16 * 0.5)
+    # It falls to 0 after the last of 9 steps.
+    assert rates == pytest.approx([OPTIONS["learning_rate"] * (9 - step) / 9 for step in range(9)])
+    read = read_run_inputs(
+        TrainConfig(**tiny.flags | OPTIONS | {"max_steps": 1000, "num_train_epochs": 0.5, "output_dir": "unused"})
+    )
+    assert read.total_steps == int(len(read.inputs.split.parts["train"]) / 16 * 0.5)
 
 
 def flags(tiny, folder, **more):
