@@ -48,10 +48,12 @@ class BaselineScores:
         probabilities: by the baseline's key, ``float64 [test pairs]``.
         probe_features: the linear probe's features of the training pairs in `embedded_rows` and of the test pairs,
             ``float32 [pairs, features]``; a control trains on them again.
+        probe_labels: the labels of those training pairs, ``int [pairs]``.
     """
 
     probabilities: dict[str, np.ndarray]
     probe_features: tuple[np.ndarray, np.ndarray]
+    probe_labels: np.ndarray
 
 
 def score_baselines(
@@ -95,7 +97,7 @@ def score_baselines(
         labels,
         INVERSE_REGULARIZATION,
     )
-    return BaselineScores(probabilities, (train_features, test_features))
+    return BaselineScores(probabilities, (train_features, test_features), labels)
 
 
 def embedded_rows(config: BaselineConfig | TrainConfig, train: Sequence[Pair]) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from checkpoints_tools.common.progress import Ticker
 from keras_negaposi.data.pairs import Pair
 from keras_negaposi.evaluation.bootstrap import Interval, Predictions, accuracy, interval
-from keras_negaposi.evaluation.text_baselines import fit_and_score, labels_of
+from keras_negaposi.evaluation.text_baselines import fit_and_score
 from keras_negaposi.serving.scorer import Scorer
 
 
@@ -43,18 +43,22 @@ class Degenerate:
 
 
 def shuffled_labels(
-    features: tuple[np.ndarray, np.ndarray], train: Sequence[Pair], labels: np.ndarray, weights: np.ndarray, seed: int
+    features: tuple[np.ndarray, np.ndarray],
+    train_labels: np.ndarray,
+    labels: np.ndarray,
+    weights: np.ndarray,
+    seed: int,
 ) -> Interval:
     """Returns the accuracy of a linear probe trained on shuffled labels: chance, unless the evaluation is faulty.
 
     Args:
-        features: the linear probe's features of the training and of the test pairs.
-        train: the training pairs, whose labels are shuffled.
+        features: the linear probe's features of its training pairs and of the test pairs.
+        train_labels: the labels of those training pairs, which are shuffled.
         labels: the true labels of the test pairs.
         weights: ``float64 [resamples, test pairs]``.
         seed: seed of the shuffling.
     """
-    shuffled = np.random.default_rng(seed).permutation(labels_of(train))
+    shuffled = np.random.default_rng(seed).permutation(train_labels)
     return interval(Predictions(labels, fit_and_score(*features, shuffled)), weights, accuracy)
 
 

@@ -178,7 +178,7 @@ def assess(run: FinishedRun) -> Assessment:
         figures=intervals(scores, weights),
         baselines={name: _compare(scores, p, weights) for name, p in baselines.probabilities.items()},
         seen=audit(texts, run.train, test, config.group_pattern, scores, weights),
-        shuffled=shuffled_labels(baselines.probe_features, run.train, scores.labels, weights, SEED),
+        shuffled=shuffled_labels(baselines.probe_features, baselines.probe_labels, scores.labels, weights, SEED),
         swapped=swap(scorer, texts, test, scores, config.eval_batch_size),
         degenerate=degenerate(scores),
         ranking=rank(scorer, texts, test, ranking_options),

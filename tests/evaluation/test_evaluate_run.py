@@ -31,6 +31,7 @@ QUICK = {
     "precision": "float32",
     "rank_queries": 4,
     "rank_candidates": 3,
+    "embedded_pairs": 60,  # fewer than there are, as with a user's data
 }
 
 
