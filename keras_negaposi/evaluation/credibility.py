@@ -75,7 +75,7 @@ class Assessment:
         figures: by the metric's name in `bootstrap.METRICS`.
         baselines: by the baseline's key.
         seen: overlap with training, by what overlaps; the keys are those of `leakage_audit.audit`.
-        shuffled: accuracy of a linear probe trained on shuffled labels.
+        shuffled: accuracy of linear probes trained on shuffled labels.
         swapped: the predictions for (B, A).
         degenerate: whether the scores carry any information.
         ranking: ``None`` if it was not requested or is not possible.
@@ -178,8 +178,8 @@ def assess(run: FinishedRun) -> Assessment:
         figures=intervals(scores, weights),
         baselines={name: _compare(scores, p, weights) for name, p in baselines.probabilities.items()},
         seen=audit(texts, run.train, test, config.group_pattern, scores, weights),
-        shuffled=shuffled_labels(baselines.probe_features, baselines.probe_labels, scores.labels, weights, SEED),
-        swapped=swap(scorer, texts, test, scores, config.eval_batch_size),
+        shuffled=shuffled_labels(baselines.probe_features, baselines.probe_labels, scores.labels, SEED),
+        swapped=swap(scorer, texts, test, scores, config.eval_batch_size, SEED),
         degenerate=degenerate(scores),
         ranking=rank(scorer, texts, test, ranking_options),
         calibration=run.calibration,

@@ -199,12 +199,12 @@ def _plots(result: RunEvaluation) -> list[tuple[str, Markup]]:
 
 def _controls(assessment: Assessment) -> list[tuple[str, str]]:
     """Returns the controls by name."""
-    calibration = assessment.calibration
+    calibration, swapped = assessment.calibration, assessment.swapped
     origin = f"chosen on {calibration.chosen_on}" if calibration.chosen_on else "defaults, since there is no dev part"
     return [
-        ("linear probe trained on shuffled labels (must be at chance)", number(assessment.shuffled)),
-        ("predictions that stay the same with A and B swapped", f"{assessment.swapped.answer_stays:.1%}"),
-        ("predictions of 1 that stay the same with A and B swapped", f"{assessment.swapped.yes_stays:.1%}"),
+        ("linear probes trained on shuffled labels (must be at chance)", number(assessment.shuffled)),
+        (f"predictions that stay the same with A and B swapped, of {swapped.pairs:,}", f"{swapped.answer_stays:.1%}"),
+        ("predictions of 1 that stay the same with A and B swapped", f"{swapped.yes_stays:.1%}"),
         ("distinct scores", f"{assessment.degenerate.distinct_scores:,}"),
         ("temperature, decision threshold", f"{calibration.temperature:.3f}, {calibration.threshold:.3f} ({origin})"),
     ]

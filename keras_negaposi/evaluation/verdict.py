@@ -69,7 +69,7 @@ def _scores(assessment: Assessment) -> Iterator[str]:
         yield f"{percent(degenerate.largest_tie)} of the pairs have exactly the same score."
     if assessment.shuffled.low > chance(assessment):
         yield (
-            f"A linear probe trained on shuffled labels reaches {assessment.shuffled.percent()}, which is above "
+            f"Linear probes trained on shuffled labels reach {assessment.shuffled.percent()}, which is above "
             "chance: the evaluation itself is faulty."
         )
 

@@ -13,6 +13,8 @@ from keras_negaposi.modeling.precision import precision
 
 CLASSES = 2
 HEAD_DROPOUT = 0.1
+EMBEDDINGS = ("word_embeddings", "position_embedding", "type_embeddings", "embeddings/layer_norm")
+"""The encoder's layers with weights below its transformer layers."""
 
 Classifier = Callable[[tf.Tensor, BertConfig], tf.Tensor]
 """Classifies one vector per pair: ``[batch, dim]`` -> probabilities, ``float32 [batch, 2]``."""
@@ -51,12 +53,21 @@ def leave_pooler_out(encoder: tf_keras.Model) -> None:
 
 
 def freeze(encoder: tf_keras.Model, layers: int) -> None:
-    """Excludes the embeddings and the lowest ``layers`` layers from training; with 0, everything is trained."""
-    if layers:
-        for name in ("word_embeddings", "position_embedding", "type_embeddings", "embeddings/layer_norm"):
-            encoder.get_layer(name).trainable = False
-    for number in range(layers):
-        encoder.get_layer(f"transformer/layer_{number}").trainable = False
+    """Excludes the embeddings and the lowest ``layers`` layers from training; with 0, everything is trained.
+
+    There is no dropout in them: they would only give the layers above noisier inputs than those of inference.
+    """
+    if not layers:
+        return
+    names = [*EMBEDDINGS, *(f"transformer/layer_{number}" for number in range(layers))]
+    for layer in [*map(encoder.get_layer, names), *filter(_is_dropout, encoder.layers)]:
+        layer.trainable = False
+        for dropout in filter(_is_dropout, (layer, *layer.submodules)):
+            dropout.rate = 0.0
+
+
+def _is_dropout(layer: tf.Module) -> bool:
+    return isinstance(layer, tf_keras.layers.Dropout)
 
 
 @contextmanager

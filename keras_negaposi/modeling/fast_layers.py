@@ -164,6 +164,8 @@ def _dropout(
 
     The ``unchanged`` method is used where Keras has no stateful generator of the layer's own.
     """
+    if not rate:
+        return inputs
     random._maybe_init()
     if random._rng_type != random.RNG_STATEFUL or noise_shape is not None or not _compiles(width):
         return unchanged(inputs, rate, noise_shape)

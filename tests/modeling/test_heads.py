@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 from checkpoints_tools.bert_config import BertConfig
 from checkpoints_tools.common.errors import InputError
@@ -415,3 +416,14 @@ def test_frozen_layers_keep_the_checkpoint_and_others_do_not(tiny, head):
     frozen = {name for name in before if "embedding" in name or "layer_0/" in name}
     assert frozen and not changed & frozen
     assert changed == {name for name in before if "layer_1/" in name and "key/bias" not in name}
+
+
+@pytest.mark.parametrize("frozen", [0, 1])
+def test_frozen_layers_compute_the_same_in_training(tiny, frozen):
+    config = BertConfig(**tiny.config)
+    encoder = encoder_of(build(HeadConfig(head="pair_means", frozen_layers=frozen), config))
+    lowest = tf_keras.Model(encoder.inputs, encoder.get_layer("transformer/layer_0").output)
+    ids = tf.constant([[4, 9, 8, 5, 9, 5]])
+    inputs = {"input_word_ids": ids, "input_mask": tf.ones_like(ids), "input_type_ids": tf.zeros_like(ids)}
+    same = np.allclose(lowest(inputs, training=True), lowest(inputs, training=False), atol=1e-6)
+    assert same == (frozen == 1)
