@@ -86,8 +86,10 @@ def train(arguments: argparse.Namespace) -> int:
     """Trains, prints where the results are, and returns the exit code that was required of them."""
     config = configure(arguments)
     from keras_negaposi.evaluation import evaluate_run
+    from keras_negaposi.tokenizers.opening import describe
     from keras_negaposi.training import multi_run, run
 
+    say(describe(config))
     command = shlex.join(["python", "-m", "keras_negaposi.train", *sys.argv[1:]])
     try:
         several = multi_run.are_several(config)

@@ -30,10 +30,9 @@ from checkpoints_tools.common.files import (
 from checkpoints_tools.saved_model import PROGRAM, check_saved_model
 from keras_negaposi.input_pipeline.feature_spec import Features, cut
 from keras_negaposi.input_pipeline.packing import PREPROCESSORS, PairPreprocessor
-from keras_negaposi.input_pipeline.tokenizer import Tokenizer
-from keras_negaposi.modeling.heads import HEADS
 from keras_negaposi.runtime.run_folder import RunFolder
-from keras_negaposi.runtime.saved_run import saved_config
+from keras_negaposi.runtime.saved_run import saved_options
+from keras_negaposi.tokenizers.opening import open_tokenizer, with_copies
 
 _LONGEST_REASON = 200
 _TENSORFLOW_OP = "Flex"
@@ -145,6 +144,6 @@ def run_preprocessor(run: str) -> PairPreprocessor:
     Raises:
         InputError: ``run`` is not the folder of a run.
     """
-    config, folder = saved_config(run), RunFolder(run)
-    tokenizer = Tokenizer(folder.sentencepiece_model, folder.vocabulary, config["do_lower_case"])
-    return PREPROCESSORS[HEADS[config["head"]].layout](tokenizer, config["max_seq_length"], config["truncate_a"])
+    config = saved_options(run)
+    tokenizer = open_tokenizer(with_copies(config, RunFolder(run)))
+    return PREPROCESSORS[config.layout](tokenizer, config.max_seq_length, config.truncate_a)

@@ -10,8 +10,8 @@ import sentencepiece
 import tensorflow as tf
 
 from keras_negaposi.input_pipeline.packing import JointPreprocessor, pack_singles
-from keras_negaposi.input_pipeline.sentencepiece_op import Segmentation
-from keras_negaposi.input_pipeline.tokenizer import Tokenizer
+from keras_negaposi.tokenizers.sentencepiece import Tokenizer
+from keras_negaposi.tokenizers.sentencepiece_op import Segmentation
 
 ODD_TEXTS = [
     "",
