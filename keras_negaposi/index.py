@@ -19,7 +19,7 @@ from typing import Any
 from checkpoints_tools.common.cli import a_path, add_flags, given_flags, make_config, make_parser, run_command, say
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import exists
-from keras_negaposi.config import IndexConfig, check_required, complete_model_files
+from keras_negaposi.config import IndexConfig, check_complete, check_required, complete_model_files
 from keras_negaposi.runtime.saved_run import saved_config, saved_options
 
 
@@ -57,7 +57,7 @@ def _without_run(given: dict[str, Any]) -> dict[str, Any]:
     if "init_checkpoint" not in given:
         return given
     values = complete_model_files(given)
-    check_required(values, ())
+    check_complete(values, ())
     return values
 
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from checkpoints_tools.common.cli import add_flags, given_flags, make_config, make_parser, run_command, say
-from keras_negaposi.config import PrepareConfig, check_required, complete_model_files
+from keras_negaposi.config import PrepareConfig, check_complete, complete_model_files
 
 REQUIRED = ("honbun", "negaposi", "output_dir")
 
@@ -16,7 +16,7 @@ def prepare(arguments: argparse.Namespace) -> None:
     given = given_flags(PrepareConfig, arguments)
     make_config(PrepareConfig, given, given)  # rejects --init_checkpoint where no file is looked for next to it
     values = complete_model_files(given)
-    check_required(values, REQUIRED)
+    check_complete(values, REQUIRED)
     config = make_config(PrepareConfig, values, given.keys() - {"init_checkpoint"})
     from keras_negaposi.input_pipeline import tfrecords
     from keras_negaposi.input_pipeline.prepared_data import read_inputs

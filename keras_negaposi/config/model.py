@@ -56,10 +56,11 @@ class ModelFiles:
         + "; ".join(f"{name}: {kind.summary}" for name, kind in KINDS.items()),
         choices=(AUTO, *KINDS),
     )
-    model_file: str = required_path(
-        "SentencePiece .model of the pre-training (default: next to --init_checkpoint)", needs=uses("model_file")
+    model_file: str | None = path_option(
+        None, "SentencePiece .model of the pre-training (default: next to --init_checkpoint)", needs=uses("model_file")
     )
-    vocab_file: str = required_path(
+    vocab_file: str | None = path_option(
+        None,
         "vocabulary of the pre-training: SentencePiece's .vocab, or vocab.txt (default: next to --init_checkpoint)",
         needs=uses("vocab_file"),
     )
@@ -118,14 +119,22 @@ def tokenizer_options(kind: str) -> tuple[str, ...]:
     return tuple(KINDS[kind].files)
 
 
-def check_required(values: dict[str, object], names: tuple[str, ...] = REQUIRED) -> None:
-    """Rejects a configuration that lacks one of the options ``names``, or a file of its tokenizer.
+def check_required(values: dict[str, object], names: tuple[str, ...]) -> None:
+    """Rejects a configuration that lacks one of the options ``names``.
 
     Raises:
         InputError: names the flag.
     """
-    of_tokenizer = tokenizer_options(str(values["tokenizer"])) if values.get("tokenizer", AUTO) != AUTO else ()
-    for name in (*names, *of_tokenizer):
+    for name in names:
         if values.get(name) is None:
             hint = " (there is no such file next to --init_checkpoint)" if name in _NEXT_TO_CHECKPOINT else ""
             raise InputError(f"--{name} is missing{hint}; give its path")
+
+
+def check_complete(values: dict[str, object], names: tuple[str, ...] = REQUIRED) -> None:
+    """Rejects the options of `complete_model_files` where one of ``names`` or a file of the tokenizer is missing.
+
+    Raises:
+        InputError: names the flag.
+    """
+    check_required(values, (*names, *tokenizer_options(str(values["tokenizer"]))))

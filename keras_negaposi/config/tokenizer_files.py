@@ -142,7 +142,8 @@ def complete_tokenizer(values: Mapping[str, Any], folder: str | None) -> dict[st
     beside = join(folder, TOKENIZER_CONFIG) if folder else None
     if completed.get("tokenizer_config_file") is None:
         completed["tokenizer_config_file"] = beside if beside and exists(beside) else None
-    options = read_options(completed["tokenizer_config_file"])
+    decided = completed["tokenizer"] != AUTO and completed["do_lower_case"] is not None
+    options = read_options(None if decided else completed["tokenizer_config_file"])
     if folder and options.tokenizer_class is None:
         options = dataclasses.replace(options, tokenizer_class=_class_in_bert_config(folder))
     if completed["tokenizer"] == AUTO:

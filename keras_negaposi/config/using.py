@@ -120,8 +120,8 @@ class IndexConfig(ArithmeticConfig, EngineConfig, PretrainedConfig):
         ),
     )
     tokenizer: str = with_needs(PretrainedConfig, "tokenizer", _BERT)
-    model_file: str = with_needs(PretrainedConfig, "model_file", _BERT)
-    vocab_file: str = with_needs(PretrainedConfig, "vocab_file", _BERT)
+    model_file: str | None = with_needs(PretrainedConfig, "model_file", _BERT)
+    vocab_file: str | None = with_needs(PretrainedConfig, "vocab_file", _BERT)
     tokenizer_config_file: str | None = with_needs(PretrainedConfig, "tokenizer_config_file", _BERT)
     do_lower_case: bool | None = with_needs(PretrainedConfig, "do_lower_case", _BERT)
     max_seq_length: int = with_needs(PretrainedConfig, "max_seq_length", _BERT)

@@ -13,14 +13,12 @@ from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import read_bytes, read_digest
 from checkpoints_tools.saved_model import find_signature, load_saved_model
 from keras_negaposi.config.tokenizer_files import SENTENCEPIECE
-from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS
-from keras_negaposi.input_pipeline.packing import SeparatePreprocessor
 from keras_negaposi.modeling.heads import HEADS, is_cacheable
 from keras_negaposi.modeling.heads.tensor_names import MASK
 from keras_negaposi.retrieval.segment import Rows
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import read_saved, saved_config, saved_options
-from keras_negaposi.runtime.tf_functions import traced
+from keras_negaposi.serving.by_ids import encode_by_ids, in_float32
 from keras_negaposi.serving.signatures import (
     ENCODE_IDS,
     ENCODE_TEXTS,
@@ -29,6 +27,7 @@ from keras_negaposi.serving.signatures import (
     SCORE_SIDES_HALF,
     TEXT,
     join_sides,
+    takes_texts,
 )
 from keras_negaposi.tokenizers.opening import open_tokenizer, with_copies
 
@@ -82,6 +81,8 @@ class CachedScorer:
         return self._encoders[side]
 
     def _load_in_float32(self, side: str) -> EncodeSide:
+        if not takes_texts(self._loaded):
+            return encode_by_ids(self.run, side, in_float32(self._signature(ENCODE_IDS[side])))
         signature = self._signature(ENCODE_TEXTS[side])
         return lambda text: {name: value.numpy() for name, value in signature(**{TEXT: text}).items()}
 
@@ -119,23 +120,13 @@ def _tokenizer_digest(run: str) -> str:
     config, folder = saved_options(run), RunFolder(run)
     copied = with_copies(config, folder)
     if copied.tokenizer == SENTENCEPIECE:
-        content = read_bytes(copied.model_file) + read_bytes(copied.vocab_file)
+        content = b"".join(map(read_bytes, folder.tokenizer_files(SENTENCEPIECE).values()))
     else:
         content = open_tokenizer(copied).digest
     return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _load_in_int8(run: str, side: str) -> EncodeSide:
-    from keras_negaposi.serving.int8 import Quantized, run_preprocessor
+    from keras_negaposi.serving.int8 import Quantized
 
-    preprocessor, encode_ids = run_preprocessor(run), Quantized(run, ENCODE_IDS[side])
-    if not isinstance(preprocessor, SeparatePreprocessor):
-        raise TypeError(f"a bi-encoder needs a {SeparatePreprocessor.__name__}")
-    pack_side = preprocessor.side
-    pack = traced(lambda text: pack_side(side, text), [tf.TensorSpec([None], tf.string)])
-
-    def encode(text: tf.Tensor) -> Rows:
-        packed = pack(text)
-        return encode_ids({name: packed[name] for name in ENCODER_INPUTS})
-
-    return encode
+    return encode_by_ids(run, side, Quantized(run, ENCODE_IDS[side]))

@@ -29,10 +29,7 @@ from checkpoints_tools.common.files import (
 )
 from checkpoints_tools.saved_model import PROGRAM, check_saved_model
 from keras_negaposi.input_pipeline.feature_spec import Features, cut
-from keras_negaposi.input_pipeline.packing import PREPROCESSORS, PairPreprocessor
 from keras_negaposi.runtime.run_folder import RunFolder
-from keras_negaposi.runtime.saved_run import saved_options
-from keras_negaposi.tokenizers.opening import open_tokenizer, with_copies
 
 _LONGEST_REASON = 200
 _TENSORFLOW_OP = "Flex"
@@ -136,14 +133,3 @@ def _converted(run: str, signature: str) -> bytes:
             remove(join(folder.int8, name))
     write_bytes(path, content)
     return content
-
-
-def run_preprocessor(run: str) -> PairPreprocessor:
-    """Returns the tokenizer and input layout that a run was trained with.
-
-    Raises:
-        InputError: ``run`` is not the folder of a run.
-    """
-    config = saved_options(run)
-    tokenizer = open_tokenizer(with_copies(config, RunFolder(run)))
-    return PREPROCESSORS[config.layout](tokenizer, config.max_seq_length, config.truncate_a)

@@ -34,23 +34,22 @@ def open_tokenizer(config: ModelFiles) -> BaseTokenizer:
         InputError: a file is missing or cannot be used, or a package is not installed.
     """
     kind, lower = options_of(config).values()
-    for name in KINDS[kind].files:
-        if not getattr(config, name):
+    files = {name: getattr(config, name) for name in KINDS[kind].files}
+    for name, path in files.items():
+        if not path:
             raise InputError(f"--{name} is missing; give the one of the BERT, whose tokenizer is {kind}")
     if kind in (SENTENCEPIECE, XLMR):
         from keras_negaposi.tokenizers.sentencepiece import Tokenizer, XlmRobertaTokenizer
 
-        if kind == XLMR:
-            return XlmRobertaTokenizer(config.model_file, lower)
-        return Tokenizer(config.model_file, config.vocab_file, lower)
+        return (XlmRobertaTokenizer if kind == XLMR else Tokenizer)(**files, do_lower_case=lower)
     options = read_options(config.tokenizer_config_file)
     if kind == WORDPIECE:
         from keras_negaposi.tokenizers.wordpiece import WordPieceTokenizer
 
-        return WordPieceTokenizer(config.vocab_file, lower, options.strip_accents, options.splits_ideographs)
+        return WordPieceTokenizer(files["vocab_file"], lower, options.strip_accents, options.splits_ideographs)
     from keras_negaposi.tokenizers.mecab import MecabTokenizer
 
-    return MecabTokenizer(config.vocab_file, lower, options.mecab, kind == MECAB_CHARACTER)
+    return MecabTokenizer(files["vocab_file"], lower, options.mecab, kind == MECAB_CHARACTER)
 
 
 def describe(config: ModelFiles) -> str:
