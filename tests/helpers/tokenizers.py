@@ -1,9 +1,84 @@
 """Small tokenizers of every kind, written next to a checkpoint as the public BERTs have them."""
 
 import json
+import random
 import shutil
 
+ODD_TEXTS = [
+    "",
+    " ",
+    "ＡＢＣ ｱｲｳ",
+    "İstanbul ΑΣ",
+    "𠀋𠮷の家",
+    "[CLS] [SEP] <s> </s> <unk>",
+    "a\0B",
+    "…‥--- www 1111111",
+    "é É e\u0301",
+]
+
+
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+FRAGMENTS = (
+    *("\u200b", "\u00ad", "\ufeff", "\ue000", "\ufffd", "\t", "\n", "\r", "\x0b", "\x85", "\u2028", "\u3000", "\xa0"),
+    *("é", "e\u0301", "が", "か\u3099", "İ", "ΑΣ", "ΣΑΣ ", "ǅ", "ﬁ", "ẞ", "ß", "𠮷", "葛\U000e0100", "豈", "각"),
+    *(
+        "한국어",
+        "ＡＢＣ",
+        "ｱｲｳﾞ",
+        "①",
+        "㍿",
+        "👨\u200d👩\u200d👧",
+        "🇯🇵",
+        "❤\ufe0f",
+        "$^`~",
+        "...",
+        "‥…",
+        "「」",
+        "—",
+        "\x7f",
+        "\x01",
+    ),
+    *("a\0B", "x" * 99, "y" * 100, "z" * 101, "あ" * 100, "あ" * 101, "é" * 60, "[CLS", "SEP]", "##", "##a", "#"),
+    *(
+        "\U000e0021",
+        "\u0300",
+        "ไทย",
+        "हिन्दी",
+        "العَرَبِيَّة",
+        "Ω",
+        "Å",
+        " ",
+        "  ",
+        "、",
+        "。",
+        " a",
+        "B",
+        "りんご",
+        "Python",
+    ),
+)
+"""What tokenizers treat differently: invisible characters, accents, ideographs, long words, special pieces."""
+
+
+def odd_texts(count, texts, seed=0):
+    """Random texts: fragments of real ones, `FRAGMENTS`, and any characters that Unicode 8 has."""
+    rng, texts = random.Random(seed), list(texts)
+
+    def fragment():
+        kind = rng.random()
+        if kind < 0.3:
+            text = rng.choice(texts)
+            start = rng.randrange(len(text) + 1)
+            return text[start : start + rng.randint(1, 12)]
+        return rng.choice(FRAGMENTS) if kind < 0.75 else chr(rng.randrange(*rng.choice(BLOCKS)))
+
+    return ["".join(fragment() for _ in range(rng.randint(1, 10))) for _ in range(count)]
+
+
+BLOCKS = ((1, 0x600), (0x2000, 0x2C00), (0x2C00, 0x2C2F), (0x3000, 0xA000), (0xAC00, 0xD800), (0xF900, 0x10000))
+"""First and last code points of characters that did not change since; more of those that are frequent."""
 
 
 def write_words(path, texts, rows=()):
