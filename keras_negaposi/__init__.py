@@ -15,9 +15,9 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 if TYPE_CHECKING:
-    from keras_negaposi.input_pipeline.tokenizer import Tokenizer
     from keras_negaposi.retrieval import Index, build_index
     from keras_negaposi.serving.scorer import Scorer
+    from keras_negaposi.tokenizers.sentencepiece import Tokenizer
 
     __version__: str
 
@@ -25,7 +25,7 @@ __all__ = ["Index", "Scorer", "Tokenizer", "__version__", "build_index"]
 _MODULES = {
     "Index": "keras_negaposi.retrieval",
     "Scorer": "keras_negaposi.serving.scorer",
-    "Tokenizer": "keras_negaposi.input_pipeline.tokenizer",
+    "Tokenizer": "keras_negaposi.tokenizers.sentencepiece",
     "build_index": "keras_negaposi.retrieval",
 }
 _UNKNOWN_VERSION = "0+unknown"

@@ -16,11 +16,11 @@ import argparse
 import sys
 from typing import Any
 
-from checkpoints_tools.common.cli import a_path, add_flags, given_flags, make_config, make_parser, run_command
+from checkpoints_tools.common.cli import a_path, add_flags, given_flags, make_config, make_parser, run_command, say
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import exists
-from keras_negaposi.config import IndexConfig, check_required, complete_model_files
-from keras_negaposi.runtime.saved_run import saved_config
+from keras_negaposi.config import IndexConfig, check_complete, check_required, complete_model_files
+from keras_negaposi.runtime.saved_run import saved_config, saved_options
 
 
 def index(arguments: argparse.Namespace) -> None:
@@ -33,9 +33,13 @@ def index(arguments: argparse.Namespace) -> None:
     check_required(given, ("output",))
     make_config(IndexConfig, given, given)  # rejects flags without effect before anything is read
     values = _of_run(run, given) if run else _without_run(given)
-    config = make_config(IndexConfig, values)
+    config = make_config(IndexConfig, values, given)
     from keras_negaposi.retrieval import build_index
+    from keras_negaposi.tokenizers.opening import describe
 
+    described = saved_options(run) if run else config.pretrained
+    if described.init_checkpoint:
+        say(describe(described))
     build_index(run, config)
 
 
@@ -53,7 +57,7 @@ def _without_run(given: dict[str, Any]) -> dict[str, Any]:
     if "init_checkpoint" not in given:
         return given
     values = complete_model_files(given)
-    check_required(values, ("model_file", "vocab_file"))
+    check_complete(values, ())
     return values
 
 

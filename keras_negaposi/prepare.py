@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from checkpoints_tools.common.cli import add_flags, given_flags, make_config, make_parser, run_command
-from keras_negaposi.config import PrepareConfig, check_required, complete_model_files
+from checkpoints_tools.common.cli import add_flags, given_flags, make_config, make_parser, run_command, say
+from keras_negaposi.config import PrepareConfig, check_complete, complete_model_files
 
-REQUIRED = ("honbun", "negaposi", "model_file", "vocab_file", "output_dir")
+REQUIRED = ("honbun", "negaposi", "output_dir")
 
 
 def prepare(arguments: argparse.Namespace) -> None:
@@ -16,17 +16,18 @@ def prepare(arguments: argparse.Namespace) -> None:
     given = given_flags(PrepareConfig, arguments)
     make_config(PrepareConfig, given, given)  # rejects --init_checkpoint where no file is looked for next to it
     values = complete_model_files(given)
-    check_required(values, REQUIRED)
-    config = make_config(PrepareConfig, values)
+    check_complete(values, REQUIRED)
+    config = make_config(PrepareConfig, values, given.keys() - {"init_checkpoint"})
     from keras_negaposi.input_pipeline import tfrecords
     from keras_negaposi.input_pipeline.prepared_data import read_inputs
     from keras_negaposi.input_pipeline.shard_writer import EXCHANGED
-    from keras_negaposi.input_pipeline.tokenizer import Tokenizer
     from keras_negaposi.runtime.beam import engine_of
     from keras_negaposi.runtime.executors import in_threads
+    from keras_negaposi.tokenizers.opening import describe, open_tokenizer
 
     tfrecords.check_folder(config.output_dir)
-    tokenizer = Tokenizer(config.model_file, config.vocab_file, config.do_lower_case)
+    say(describe(config))
+    tokenizer = open_tokenizer(config)
     engine = engine_of(config, config.output_dir, in_threads, EXCHANGED)
     tfrecords.prepare(read_inputs(config, tokenizer, config.layout), config.output_dir, engine)
 

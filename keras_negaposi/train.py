@@ -17,11 +17,20 @@ import time
 
 from checkpoints_tools.common.cli import add_flags, given_flags, make_config, make_parser, run_command, say
 from checkpoints_tools.common.errors import RUN_AGAIN, Stopped
-from keras_negaposi.config import REQUIRED, HeadConfig, TrainConfig, check_required, complete_model_files
+from keras_negaposi.config import (
+    REQUIRED,
+    HeadConfig,
+    TrainConfig,
+    check_complete,
+    check_required,
+    complete_model_files,
+)
 from keras_negaposi.config.saved import absolute
 from keras_negaposi.runtime.resume import check_same_files, check_same_options, check_unused, how_to_resume
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import saved_config
+
+TOKENIZER_FLAGS = ("tokenizer", "model_file", "vocab_file", "tokenizer_config_file")
 
 
 def configure(arguments: argparse.Namespace) -> TrainConfig:
@@ -40,7 +49,7 @@ def configure(arguments: argparse.Namespace) -> TrainConfig:
         check_same_files(RunFolder(output_dir), config)
         return config
     values = complete_model_files(sample_options() | given if is_sample(given) else given)
-    check_required(values)
+    check_complete(values)
     values.setdefault("output_dir", time.strftime("runs/%Y%m%d-%H%M%S"))
     if not is_sample(given):
         values = _with_recipe(values, given)
@@ -63,7 +72,7 @@ def _with_recipe(values: dict[str, object], given: dict[str, object]) -> dict[st
 
 def is_sample(given: dict[str, object]) -> bool:
     """Returns whether neither data nor model is given, so that the sample is used."""
-    return not given.keys() & {"bert_config_file", *REQUIRED}
+    return not given.keys() & {"bert_config_file", *TOKENIZER_FLAGS, *REQUIRED}
 
 
 def sample_options() -> dict[str, object]:
@@ -86,8 +95,10 @@ def train(arguments: argparse.Namespace) -> int:
     """Trains, prints where the results are, and returns the exit code that was required of them."""
     config = configure(arguments)
     from keras_negaposi.evaluation import evaluate_run
+    from keras_negaposi.tokenizers.opening import describe
     from keras_negaposi.training import multi_run, run
 
+    say(describe(config))
     command = shlex.join(["python", "-m", "keras_negaposi.train", *sys.argv[1:]])
     try:
         several = multi_run.are_several(config)

@@ -16,6 +16,7 @@ LEVELS = (
     ("checkpoints_tools",),
     ("config", "data", "lexical"),
     ("readers", "runtime"),
+    ("tokenizers",),
     ("input_pipeline",),
     ("modeling",),
     ("serving",),

@@ -1,7 +1,14 @@
 """The configuration of each command: a frozen dataclass whose fields are also the command's flags."""
 
 from keras_negaposi.config.data import BOTH, SPLITS, BaselineConfig, DataConfig, PairsConfig
-from keras_negaposi.config.model import REQUIRED, ModelFiles, PretrainedConfig, check_required, complete_model_files
+from keras_negaposi.config.model import (
+    REQUIRED,
+    ModelFiles,
+    PretrainedConfig,
+    check_complete,
+    check_required,
+    complete_model_files,
+)
 from keras_negaposi.config.training import HeadConfig, PrepareConfig, TrainConfig
 from keras_negaposi.config.using import EvaluateConfig, IndexConfig, PredictConfig, SuggestConfig
 
@@ -21,6 +28,7 @@ __all__ = [
     "PretrainedConfig",
     "SuggestConfig",
     "TrainConfig",
+    "check_complete",
     "check_required",
     "complete_model_files",
 ]

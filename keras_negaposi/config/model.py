@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import glob
 import os
 
 from checkpoints_tools.bert_config import CONFIG_NAMES
@@ -11,8 +10,23 @@ from checkpoints_tools.common.cli import at_least, option, path_option, required
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import is_remote
 from checkpoints_tools.common.options import Needs
-from checkpoints_tools.formats.tokenizer_files import find_word_piece
 from keras_negaposi.config.headings import MODEL
+from keras_negaposi.config.tokenizer_files import (
+    AUTO,
+    FILE_PATTERNS,
+    KINDS,
+    TOKENIZER_CONFIG,
+    complete_tokenizer,
+    only_match,
+)
+
+
+def uses(name: str) -> Needs:
+    """Returns the condition that the kind of tokenizer has the file that option ``name`` names."""
+    kinds = [kind for kind, about in KINDS.items() if name in about.files]
+    return Needs(
+        lambda c: c.tokenizer in (AUTO, *kinds), f"has an effect with these tokenizers only: {', '.join(kinds)}"
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,9 +50,28 @@ class ModelFiles:
         check=at_least(1, 1 << 16),
         needs=Needs(lambda c: not c.bert_config_file, "has no effect with a BERT config, which tells the number"),
     )
-    model_file: str = required_path("SentencePiece .model of the pre-training (default: next to --init_checkpoint)")
-    vocab_file: str = required_path("SentencePiece .vocab of the pre-training (default: next to --init_checkpoint)")
-    do_lower_case: bool = option(True, "lower-case the texts, as bert-japanese does")
+    tokenizer: str = option(
+        AUTO,
+        "kind of the BERT's tokenizer. auto: as its files say; "
+        + "; ".join(f"{name}: {kind.summary}" for name, kind in KINDS.items()),
+        choices=(AUTO, *KINDS),
+    )
+    model_file: str | None = path_option(
+        None, "SentencePiece .model of the pre-training (default: next to --init_checkpoint)", needs=uses("model_file")
+    )
+    vocab_file: str | None = path_option(
+        None,
+        "vocabulary of the pre-training: SentencePiece's .vocab, or vocab.txt (default: next to --init_checkpoint)",
+        needs=uses("vocab_file"),
+    )
+    tokenizer_config_file: str | None = path_option(
+        None, f"Hugging Face's {TOKENIZER_CONFIG}, options of the tokenizer (default: next to --init_checkpoint)"
+    )
+    do_lower_case: bool | None = option(
+        None,
+        f"lower-case the texts (default: as {TOKENIZER_CONFIG} says; otherwise true for sentencepiece and wordpiece)",
+        kind=bool,
+    )
 
 
 SHORTEST_PAIR = 5
@@ -60,37 +93,33 @@ class PretrainedConfig(ModelFiles):
     )
 
 
-REQUIRED = ("honbun", "negaposi", "init_checkpoint", "model_file", "vocab_file")
-_NEXT_TO_CHECKPOINT = {
-    "bert_config_file": CONFIG_NAMES,
-    "model_file": ("*.model",),
-    "vocab_file": ("*.vocab",),
-}
+REQUIRED = ("honbun", "negaposi", "init_checkpoint")
+"""Options that every training needs, besides the `tokenizer_options`."""
+_NEXT_TO_CHECKPOINT = ("bert_config_file", *FILE_PATTERNS)
 
 
 def complete_model_files(values: dict[str, object]) -> dict[str, object]:
-    """Adds the config, SentencePiece model and vocabulary that lie next to the checkpoint, where they are not given.
+    """Adds the config and the tokenizer that lie next to the checkpoint, where they are not given.
 
     Raises:
-        InputError: several files match one option, or the BERT has a WordPiece tokenizer.
+        InputError: several files match one option, or the BERT has a tokenizer that is not supported.
     """
     checkpoint = values.get("init_checkpoint")
-    completed = dict(values)
+    completed, folder = dict(values), None
     if isinstance(checkpoint, str) and not is_remote(checkpoint):
         folder = checkpoint if os.path.isdir(checkpoint) else os.path.dirname(checkpoint) or "."
-        for name, patterns in _NEXT_TO_CHECKPOINT.items():
-            if completed.get(name) is None:
-                completed[name] = _only_match(folder, patterns, name)
-        word_piece = find_word_piece(folder)
-        if completed["model_file"] is None and word_piece:
-            raise InputError(
-                f"{word_piece}: this BERT's tokenizer is WordPiece, and only SentencePiece ones are supported; give a "
-                "BERT with a SentencePiece .model and .vocab"
-            )
-    return completed
+        if completed.get("bert_config_file") is None:
+            found = (only_match(folder, name, "bert_config_file") for name in CONFIG_NAMES)
+            completed["bert_config_file"] = next(filter(None, found), None)
+    return complete_tokenizer(completed, folder)
 
 
-def check_required(values: dict[str, object], names: tuple[str, ...] = REQUIRED) -> None:
+def tokenizer_options(kind: str) -> tuple[str, ...]:
+    """Returns the options that name the files of a kind of tokenizer."""
+    return tuple(KINDS[kind].files)
+
+
+def check_required(values: dict[str, object], names: tuple[str, ...]) -> None:
     """Rejects a configuration that lacks one of the options ``names``.
 
     Raises:
@@ -102,11 +131,10 @@ def check_required(values: dict[str, object], names: tuple[str, ...] = REQUIRED)
             raise InputError(f"--{name} is missing{hint}; give its path")
 
 
-def _only_match(folder: str, patterns: tuple[str, ...], name: str) -> str | None:
-    for pattern in patterns:
-        matches = sorted(glob.glob(os.path.join(glob.escape(folder), pattern)))
-        if len(matches) > 1:
-            raise InputError(f"{folder}: {len(matches)} files match {pattern}; choose one with --{name}")
-        if matches:
-            return matches[0]
-    return None
+def check_complete(values: dict[str, object], names: tuple[str, ...] = REQUIRED) -> None:
+    """Rejects the options of `complete_model_files` where one of ``names`` or a file of the tokenizer is missing.
+
+    Raises:
+        InputError: names the flag.
+    """
+    check_required(values, (*names, *tokenizer_options(str(values["tokenizer"]))))

@@ -14,19 +14,26 @@ from checkpoints_tools.common.paths import path_problem
 from checkpoints_tools.common.schema import checked
 from keras_negaposi.config.data import ALL
 from keras_negaposi.config.dev_evaluation import LAST
-from keras_negaposi.config.model import REQUIRED
+from keras_negaposi.config.model import REQUIRED, tokenizer_options
+from keras_negaposi.config.tokenizer_files import KINDS, SENTENCEPIECE, TOKENIZER_CONFIG, options_of
 from keras_negaposi.config.training import TrainConfig
 
-INPUTS = ("honbun", "negaposi", "init_checkpoint", "bert_config_file", "model_file", "vocab_file")
+INPUTS = (
+    *("honbun", "negaposi", "init_checkpoint", "bert_config_file", "model_file", "vocab_file"),
+    "tokenizer_config_file",
+)
 """Options that name the files a run reads. The files may move, but their content must not change."""
 CONFIG_FILE = "config.json"
 """Name of the file in a run's folder."""
 PATHS = (*INPUTS, "records", "teacher", "ensemble", "embedding_cache", "output_dir")
 NEVER_NULL = (*REQUIRED, "output_dir")
 """Options annotated ``str``: where a saved configuration holds null the default stays, and `check_found` names them."""
-COPIES = {"bert_config_file": "bert_config.json", "model_file": "tokenizer.model", "vocab_file": "tokenizer.vocab"}
-"""Files of which the run's folder has a copy, by option."""
-BEFORE = {"dev_share": 0.0, "eval_steps": 0, "keep_best": LAST, "embedded_pairs": ALL}
+COPIES = {"bert_config_file": "bert_config.json", "tokenizer_config_file": TOKENIZER_CONFIG}
+"""Files of which the run's folder has a copy, by option; `tokenizer_files.KINDS` names those of a tokenizer."""
+BEFORE = {
+    **{"dev_share": 0.0, "eval_steps": 0, "keep_best": LAST, "embedded_pairs": ALL},
+    **{"tokenizer": SENTENCEPIECE, "do_lower_case": True},
+}
 """What the runs of versions without an option did, where its default does something else today."""
 FIX = "restore the file from a copy, or train again"
 
@@ -74,6 +81,7 @@ def found_again(config: TrainConfig, folder: str) -> TrainConfig:
     Paths of files that are not found stay as they were saved.
     """
     values = dataclasses.asdict(config)
+    values["tokenizer"] = options_of(config)["tokenizer"]
     places: dict[str, Any] = {name: _place(name, values, folder) for name in PATHS[:-1] if values[name]}
     cache = places.get("embedding_cache")
     if cache and not is_remote(cache) and not exists(os.path.dirname(cache)):
@@ -87,9 +95,10 @@ def check_found(config: TrainConfig, folder: str) -> None:
     Raises:
         InputError: the message names the file and the flag to give.
     """
+    required = (*REQUIRED, *tokenizer_options(options_of(config)["tokenizer"]))
     for name in INPUTS:
         value = getattr(config, name)
-        if not value and name in REQUIRED:
+        if not value and name in required:
             raise InputError(f"{join(folder, CONFIG_FILE)}: {name} is missing; {FIX}")
         if value and not is_remote(value) and not _is_there(value):
             raise InputError(
@@ -102,10 +111,11 @@ def _place(name: str, values: dict[str, Any], folder: str) -> str:
     path = values[name]
     if is_remote(path):
         return path
-    return next(filter(_is_there, _candidates(name, path, values["output_dir"], folder)), os.path.abspath(path))
+    candidates = _candidates(name, path, values["output_dir"], folder, values["tokenizer"])
+    return next(filter(_is_there, candidates), os.path.abspath(path))
 
 
-def _candidates(name: str, path: str, began_in: str | None, folder: str) -> Iterator[str]:
+def _candidates(name: str, path: str, began_in: str | None, folder: str, kind: str) -> Iterator[str]:
     """Yields the possible paths of a file: as saved, relative to the run's folder as before, and the copy there."""
     yield os.path.abspath(path)
     if is_remote(folder):
@@ -119,8 +129,8 @@ def _candidates(name: str, path: str, began_in: str | None, folder: str) -> Iter
                 break
     elif began_in and os.path.isabs(began_in):  # the run was moved together with its files
         yield os.path.normpath(join(folder, os.path.relpath(path, began_in)))
-    if name in COPIES:
-        yield join(os.path.abspath(folder), COPIES[name])
+    if copy := (COPIES | dict(KINDS[kind].files)).get(name):
+        yield join(os.path.abspath(folder), copy)
 
 
 def _is_there(path: str) -> bool:

@@ -124,10 +124,11 @@ class PrepareConfig(HeadConfig, DataConfig, EngineConfig):
     """Options of ``keras_negaposi.prepare``."""
 
     init_checkpoint: str = required_path(
-        "pre-trained BERT next to which the SentencePiece files are looked for",
+        "pre-trained BERT next to which the tokenizer's files are looked for",
         heading=MODEL,
         needs=Needs(
-            lambda c: not (c.model_file and c.vocab_file), "has no effect where --model_file and --vocab_file are given"
+            lambda c: not (c.model_file and c.vocab_file and c.do_lower_case is not None),
+            "has no effect where --model_file, --vocab_file and --do_lower_case are given",
         ),
     )
     seed: int = option(

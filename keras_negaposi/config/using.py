@@ -119,9 +119,11 @@ class IndexConfig(ArithmeticConfig, EngineConfig, PretrainedConfig):
             "has an effect with --init_checkpoint, without a RUN and without a BERT config only",
         ),
     )
-    model_file: str = with_needs(PretrainedConfig, "model_file", _BERT)
-    vocab_file: str = with_needs(PretrainedConfig, "vocab_file", _BERT)
-    do_lower_case: bool = with_needs(PretrainedConfig, "do_lower_case", _BERT)
+    tokenizer: str = with_needs(PretrainedConfig, "tokenizer", _BERT)
+    model_file: str | None = with_needs(PretrainedConfig, "model_file", _BERT)
+    vocab_file: str | None = with_needs(PretrainedConfig, "vocab_file", _BERT)
+    tokenizer_config_file: str | None = with_needs(PretrainedConfig, "tokenizer_config_file", _BERT)
+    do_lower_case: bool | None = with_needs(PretrainedConfig, "do_lower_case", _BERT)
     max_seq_length: int = with_needs(PretrainedConfig, "max_seq_length", _BERT)
 
     @property

@@ -27,8 +27,8 @@ from keras_negaposi.evaluation.figures_json import Point
 from keras_negaposi.evaluation.metrics import Evaluation
 from keras_negaposi.evaluation.verdict import chance, percent
 from keras_negaposi.input_pipeline.packing import PREPROCESSORS
-from keras_negaposi.input_pipeline.tokenizer import Tokenizer
 from keras_negaposi.runtime.html import render
+from keras_negaposi.tokenizers.opening import open_tokenizer, with_copies
 
 MOST_ERRORS = 20
 LONGEST_TEXT = 600
@@ -174,7 +174,7 @@ def _plots(result: RunEvaluation) -> list[tuple[str, Markup]]:
     """Returns the plots by caption, as SVG markup without any text of the user's."""
     scores, run = result.run.scores, result.run
     # Lengths in pieces, and how many pieces the preprocessor truncates.
-    tokenizer = Tokenizer(run.folder.sentencepiece_model, run.folder.vocabulary, run.config.do_lower_case)
+    tokenizer = open_tokenizer(with_copies(run.config, run.folder))
     titles = sorted({title for pair in run.test for title in (pair.a, pair.b)})
     ids = tokenizer.encode([run.texts[title] for title in titles])
     pieces = dict(zip(titles, map(len, ids), strict=True))

@@ -1,1 +1,1 @@
-"""From texts to batches: tokenizer, input layouts, TFRecords and ``tf.data`` pipelines."""
+"""From texts to batches: input layouts, TFRecords and ``tf.data`` pipelines."""

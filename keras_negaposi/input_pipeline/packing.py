@@ -20,8 +20,8 @@ from keras_negaposi.input_pipeline.feature_spec import (
     cut,
 )
 from keras_negaposi.input_pipeline.token_spans import Parts, TokenSpans, lay_out, trim_pair
-from keras_negaposi.input_pipeline.tokenizer import PADDING_ID, Tokenizer
 from keras_negaposi.runtime.tf_functions import traced
+from keras_negaposi.tokenizers.base import BaseTokenizer
 
 SPECIAL_IDS_OF_PAIR = 3  # [CLS] A [SEP] B [SEP]
 SPECIAL_IDS_OF_SINGLE = 2  # [CLS] text [SEP]
@@ -38,7 +38,7 @@ class PairPreprocessor:
             keeps the pieces next to B. Both keep the same number of pieces. B is always truncated at its end.
     """
 
-    tokenizer: Tokenizer
+    tokenizer: BaseTokenizer
     max_seq_length: int
     truncate_a: str = "end"
 
@@ -99,7 +99,7 @@ class JointPreprocessor(PairPreprocessor):
 class SeparatePreprocessor(PairPreprocessor):
     """Packs ``[CLS] A [SEP]`` and ``[CLS] B [SEP]``, each truncated to ``max_seq_length``.
 
-    A's tokens have type 0 and B's type 1, as in the joint layout.
+    A's tokens have type 0 and B's type 1, as in the joint layout, unless the tokenizer knows only one type.
     """
 
     layout = LAYOUTS[SEPARATE]
@@ -139,12 +139,13 @@ def trim(packed: Features) -> Features:
     return cut(packed, longest)
 
 
-def pack_singles(tokenizer: Tokenizer, texts: tf.Tensor, max_seq_length: int) -> Features:
+def pack_singles(tokenizer: BaseTokenizer, texts: tf.Tensor, max_seq_length: int) -> Features:
     """Packs ``[CLS] text [SEP]`` as a graph op: ``string [batch]`` -> ``int32 [batch, seq]`` by encoder input."""
     pieces = TokenSpans.of(tokenizer.tokenize(texts))
     kept = pieces.cut(tf.minimum(pieces.sizes, max_seq_length - SPECIAL_IDS_OF_SINGLE))
     return _lay_out([(0, kept)], tokenizer, max_seq_length)
 
 
-def _lay_out(parts: Parts, tokenizer: Tokenizer, max_seq_length: int) -> Features:
-    return lay_out(parts, tokenizer.cls_id, tokenizer.sep_id, PADDING_ID, max_seq_length)
+def _lay_out(parts: Parts, tokenizer: BaseTokenizer, max_seq_length: int) -> Features:
+    known = [(min(token_type, tokenizer.token_types - 1), spans) for token_type, spans in parts]
+    return lay_out(known, tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, max_seq_length)

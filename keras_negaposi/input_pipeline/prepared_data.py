@@ -11,6 +11,8 @@ from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import read_digest
 from keras_negaposi.config import DataConfig, TrainConfig
 from keras_negaposi.config.data import ALL, AUTO
+from keras_negaposi.config.model import tokenizer_options
+from keras_negaposi.config.tokenizer_files import SENTENCEPIECE, options_of, read_options
 from keras_negaposi.data.adjacency import adjacency, page_of
 from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.next_page_pairs import sample_next_pages
@@ -18,7 +20,7 @@ from keras_negaposi.data.pairs import PairData, Pairs, read_pairs
 from keras_negaposi.data.splits import Split
 from keras_negaposi.input_pipeline.dev_part import split_with_dev, why_no_dev
 from keras_negaposi.input_pipeline.packing import PREPROCESSORS, PairPreprocessor
-from keras_negaposi.input_pipeline.tokenizer import Tokenizer
+from keras_negaposi.tokenizers.base import BaseTokenizer
 
 UNLABELLED = "unlabelled"
 """The part whose pairs only a teacher labels. Training uses it too; its indexes continue those of ``train``."""
@@ -64,7 +66,7 @@ class Inputs:
     fingerprint: str
 
 
-def read_inputs(config: DataConfig, tokenizer: Tokenizer, layout: str) -> Inputs:
+def read_inputs(config: DataConfig, tokenizer: BaseTokenizer, layout: str) -> Inputs:
     """Reads, checks and splits the pairs.
 
     Args:
@@ -133,11 +135,15 @@ def fingerprint(config: DataConfig, layout: str, version: int = FORMAT, choice: 
         choice: `NEXT_PAGES` at that time.
     """
     digest = hashlib.sha256()
-    for path in (config.honbun, config.negaposi, config.model_file, config.vocab_file):
+    tokenizer = options_of(config)
+    files = [getattr(config, name) for name in tokenizer_options(tokenizer["tokenizer"])]
+    for path in (config.honbun, config.negaposi, *files):
         digest.update(read_digest(path))
-    chosen = [choice] if config.next_page_pairs and choice > 1 else []
-    options = (layout if name == LAYOUT else getattr(config, name) for name in FINGERPRINTED)
-    digest.update(json.dumps([version, *options, *chosen]).encode())
+    chosen: list[object] = [choice] if config.next_page_pairs and choice > 1 else []
+    if tokenizer["tokenizer"] != SENTENCEPIECE:  # the first kind of tokenizer, and without further options
+        chosen += [tokenizer["tokenizer"], read_options(config.tokenizer_config_file).digest()]
+    values = vars(config) | tokenizer | {LAYOUT: layout, "seed_of_split": config.seed_of_split}
+    digest.update(json.dumps([version, *map(values.__getitem__, FINGERPRINTED), *chosen]).encode())
     return digest.hexdigest()
 
 

@@ -11,7 +11,7 @@ from checkpoints_tools.common.files import replaced
 from keras_negaposi.input_pipeline.feature_spec import INDEX, LABEL, TRUNCATED, serialize
 from keras_negaposi.input_pipeline.packing import PairPreprocessor
 from keras_negaposi.input_pipeline.token_spans import TokenSpans
-from keras_negaposi.input_pipeline.tokenizer import Pieces
+from keras_negaposi.tokenizers.base import Pieces
 
 BATCH = 1024
 

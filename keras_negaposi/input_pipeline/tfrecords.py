@@ -24,9 +24,9 @@ from keras_negaposi.input_pipeline.record_folder import (
     shard_sizes,
 )
 from keras_negaposi.input_pipeline.shard_writer import Shard, ShardWriter
-from keras_negaposi.input_pipeline.tokenizer import tokenize_texts
 from keras_negaposi.runtime.executors import Engine, in_threads
 from keras_negaposi.runtime.folder_lock import locked
+from keras_negaposi.tokenizers.base import tokenize_texts
 
 
 def prepare(inputs: Inputs, folder: str, engine: Engine = in_threads) -> Records:
@@ -73,7 +73,7 @@ def _begin(inputs: Inputs, folder: str) -> None:
         )
     config = inputs.config
     for name in ours | needed:
-        read = (config.honbun, config.negaposi, config.model_file, config.vocab_file)
+        read = filter(None, (config.honbun, config.negaposi, config.model_file, config.vocab_file))
         outputs.check_not_read("the records' file", join(folder, name), read)
     write_json(metadata_file(folder), {"begun": sorted(ours | needed)})
     for name in sorted(ours - {METADATA}):

@@ -10,8 +10,9 @@ from checkpoints_tools.bert_config import BertConfig
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.source import Source, open_source
 from keras_negaposi.config import PretrainedConfig
-from keras_negaposi.input_pipeline.tokenizer import Tokenizer
 from keras_negaposi.modeling.fast_layers import accelerate
+from keras_negaposi.tokenizers.base import BaseTokenizer
+from keras_negaposi.tokenizers.opening import open_tokenizer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Pretrained:
     """A checkpoint that matches its configuration and its tokenizer."""
 
     source: Source
-    tokenizer: Tokenizer
+    tokenizer: BaseTokenizer
 
     @property
     def bert_config(self) -> BertConfig:
@@ -40,10 +41,11 @@ def read_pretrained(config: PretrainedConfig) -> Pretrained:
     """
     source = open_source(config.init_checkpoint, config.bert_config_file, config.num_attention_heads)
     bert_config = source.config
-    tokenizer = Tokenizer(config.model_file, config.vocab_file, config.do_lower_case)
+    tokenizer = open_tokenizer(config)
     if tokenizer.vocab_size > bert_config.vocab_size:
+        file = config.vocab_file or config.model_file
         raise InputError(
-            f"{config.vocab_file}: {tokenizer.vocab_size:,} pieces, but the BERT has {bert_config.vocab_size:,} "
+            f"{file}: {tokenizer.vocab_size:,} pieces, but the BERT has {bert_config.vocab_size:,} "
             f"({source.config_file or config.init_checkpoint}); give the files of one pre-training"
         )
     if config.max_seq_length > bert_config.max_position_embeddings:

@@ -12,14 +12,13 @@ import tensorflow as tf
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import read_bytes, read_digest
 from checkpoints_tools.saved_model import find_signature, load_saved_model
-from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS
-from keras_negaposi.input_pipeline.packing import SeparatePreprocessor
+from keras_negaposi.config.tokenizer_files import SENTENCEPIECE
 from keras_negaposi.modeling.heads import HEADS, is_cacheable
 from keras_negaposi.modeling.heads.tensor_names import MASK
 from keras_negaposi.retrieval.segment import Rows
 from keras_negaposi.runtime.run_folder import RunFolder
-from keras_negaposi.runtime.saved_run import read_saved, saved_config
-from keras_negaposi.runtime.tf_functions import traced
+from keras_negaposi.runtime.saved_run import read_saved, saved_config, saved_options
+from keras_negaposi.serving.by_ids import encode_by_ids, in_float32
 from keras_negaposi.serving.signatures import (
     ENCODE_IDS,
     ENCODE_TEXTS,
@@ -28,7 +27,9 @@ from keras_negaposi.serving.signatures import (
     SCORE_SIDES_HALF,
     TEXT,
     join_sides,
+    takes_texts,
 )
+from keras_negaposi.tokenizers.opening import open_tokenizer, with_copies
 
 SCORE_SIGNATURES = {"float32": SCORE_SIDES, "float16": SCORE_SIDES_HALF}
 """By the type in which B's side is stored."""
@@ -80,19 +81,20 @@ class CachedScorer:
         return self._encoders[side]
 
     def _load_in_float32(self, side: str) -> EncodeSide:
+        if not takes_texts(self._loaded):
+            return encode_by_ids(self.run, side, in_float32(self._signature(ENCODE_IDS[side])))
         signature = self._signature(ENCODE_TEXTS[side])
         return lambda text: {name: value.numpy() for name, value in signature(**{TEXT: text}).items()}
 
     def fingerprint(self, dtype: str, precision: str = "float32") -> dict[str, str]:
         """Returns everything on which the tensors in an index depend, by the name to print where it differs."""
         folder = RunFolder(self.run)
-        tokenizer = read_bytes(folder.sentencepiece_model) + read_bytes(folder.vocabulary)
         # Options that the run's version did not have yet count as None, not as today's defaults.
         saved = read_saved(self.run).config
         options = {name: str(saved.get(name)) for name in OPTIONS_IN_FINGERPRINT}
         return {
             "weights": read_digest(folder.weights).hex()[:16],
-            "tokenizer": hashlib.sha256(tokenizer).hexdigest()[:16],
+            "tokenizer": _tokenizer_digest(self.run),
             "dtype": dtype,
             "precision": precision,
         } | options
@@ -113,17 +115,18 @@ class CachedScorer:
         return self._signature(SCORE_SIGNATURES[dtype])(**sides)[PROBABILITIES].numpy()[:, 1]
 
 
+def _tokenizer_digest(run: str) -> str:
+    """Returns a hash of a run's tokenizer; of SentencePiece the one that older indexes have."""
+    config, folder = saved_options(run), RunFolder(run)
+    copied = with_copies(config, folder)
+    if copied.tokenizer == SENTENCEPIECE:
+        content = b"".join(map(read_bytes, folder.tokenizer_files(SENTENCEPIECE).values()))
+    else:
+        content = open_tokenizer(copied).digest
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
 def _load_in_int8(run: str, side: str) -> EncodeSide:
-    from keras_negaposi.serving.int8 import Quantized, run_preprocessor
+    from keras_negaposi.serving.int8 import Quantized
 
-    preprocessor, encode_ids = run_preprocessor(run), Quantized(run, ENCODE_IDS[side])
-    if not isinstance(preprocessor, SeparatePreprocessor):
-        raise TypeError(f"a bi-encoder needs a {SeparatePreprocessor.__name__}")
-    pack_side = preprocessor.side
-    pack = traced(lambda text: pack_side(side, text), [tf.TensorSpec([None], tf.string)])
-
-    def encode(text: tf.Tensor) -> Rows:
-        packed = pack(text)
-        return encode_ids({name: packed[name] for name in ENCODER_INPUTS})
-
-    return encode
+    return encode_by_ids(run, side, Quantized(run, ENCODE_IDS[side]))

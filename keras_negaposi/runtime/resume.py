@@ -6,12 +6,12 @@ import shlex
 from typing import Any
 
 from checkpoints_tools.common.errors import InputError, quoted
-from checkpoints_tools.common.files import list_folder, read_digest
+from checkpoints_tools.common.files import list_folder
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.config.saved import absolute, check_found
 from keras_negaposi.runtime import folder_lock
 from keras_negaposi.runtime.run_folder import RunFolder
-from keras_negaposi.runtime.saved_run import FINGERPRINTED_FILES, read_saved
+from keras_negaposi.runtime.saved_run import FINGERPRINTED_FILES, digest_of, read_saved
 
 NOT_COMPARED = ("output_dir", "resume", "log_every_steps", "require_accuracy", "fail_on_warning")
 """Options that may change when a run is resumed, because they do not affect what is learned."""
@@ -73,7 +73,7 @@ def check_same_files(folder: RunFolder, config: TrainConfig) -> None:
     digests = read_saved(folder.path).inputs or {}
     for name in FINGERPRINTED_FILES:
         file = getattr(config, name)
-        if name in digests and file and read_digest(file).hex() != digests[name]:
+        if name in digests and file and digest_of(name, file) != digests[name]:
             raise InputError(
                 f"{file}: has changed since the run in {folder.path} was started (--{name}); restore the old file, or "
                 "start a new run; nothing was changed"

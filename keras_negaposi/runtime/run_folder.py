@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from checkpoints_tools.common.files import join, sweep
 from keras_negaposi.config.saved import CONFIG_FILE, COPIES
+from keras_negaposi.config.tokenizer_files import KINDS, TOKENIZER_CONFIG
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,14 +30,9 @@ class RunFolder:
         return join(self.path, COPIES["bert_config_file"])
 
     @property
-    def sentencepiece_model(self) -> str:
-        """Copy of the SentencePiece model."""
-        return join(self.path, COPIES["model_file"])
-
-    @property
-    def vocabulary(self) -> str:
-        """Copy of the vocabulary."""
-        return join(self.path, COPIES["vocab_file"])
+    def tokenizer_config(self) -> str:
+        """Options of the tokenizer, by Hugging Face's names; SentencePiece needs none."""
+        return join(self.path, TOKENIZER_CONFIG)
 
     @property
     def split(self) -> str:
@@ -124,6 +120,10 @@ class RunFolder:
         """The evaluation as an HTML page."""
         return join(self.path, "report.html")
 
+    def tokenizer_files(self, kind: str) -> dict[str, str]:
+        """Returns the paths of the copies of a tokenizer's files by option; ``kind`` is one of `KINDS`."""
+        return {option: join(self.path, name) for option, name in KINDS[kind].files.items()}
+
     def best_weights(self, step: int) -> str:
         """Returns the prefix of the checkpoint of the weights that were the best on the dev part, after ``step``."""
         return join(self.checkpoints, f"best-{step}")
@@ -150,6 +150,8 @@ def _names() -> Iterator[str]:
     for name, member in vars(RunFolder).items():
         if isinstance(member, property):
             yield getattr(folder, name).split(os.sep)[0]
+    for kind in KINDS.values():
+        yield from kind.files.values()
     for part in ("dev", "test"):
         yield folder.scores(part)
         yield folder.neural_scores(part)

@@ -14,11 +14,12 @@ from checkpoints_tools.common.files import exists, join, list_folder, read_diges
 from checkpoints_tools.common.schema import read_as
 from keras_negaposi.config import BOTH, TrainConfig
 from keras_negaposi.config.saved import CONFIG_FILE, FIX, checked_config, found_again
+from keras_negaposi.config.tokenizer_files import read_options
 from keras_negaposi.runtime.packages import TENSORFLOWS, installed
 from keras_negaposi.runtime.run_folder import RunFolder
 
 PACKAGES = (*TENSORFLOWS, "tf-keras", "tf-models-official", "tensorflow-text", "sentencepiece", "scikit-learn", "numpy")
-FINGERPRINTED_FILES = ("honbun", "negaposi", "model_file", "vocab_file")
+FINGERPRINTED_FILES = ("honbun", "negaposi", "model_file", "vocab_file", "tokenizer_config_file")
 """Options that name files whose content must not change between the start of a run and its evaluation."""
 
 
@@ -104,7 +105,13 @@ def check_finished(path: str, named: str = "") -> None:
 
 def digests(config: TrainConfig) -> dict[str, str]:
     """Returns the SHA-256 of the `FINGERPRINTED_FILES` by option."""
-    return {name: read_digest(getattr(config, name)).hex() for name in FINGERPRINTED_FILES}
+    paths = {name: getattr(config, name) for name in FINGERPRINTED_FILES}
+    return {name: digest_of(name, path) for name, path in paths.items() if path}
+
+
+def digest_of(name: str, path: str) -> str:
+    """Returns the SHA-256 of the file that an option names; of a tokenizer's configuration, only of what matters."""
+    return read_options(path).digest() if name == "tokenizer_config_file" else read_digest(path).hex()
 
 
 def environment(command: str) -> dict[str, object]:

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
     from checkpoints_tools.bert_config import BertConfig
     from keras_negaposi.data.pairs import Pair
-    from keras_negaposi.input_pipeline.tokenizer import Tokenizer
     from keras_negaposi.sample.corpus import Deck
+    from keras_negaposi.tokenizers.sentencepiece import Tokenizer
 
 MODEL_FILE, VOCAB_FILE, CHECKPOINT = "sample.model", "sample.vocab", "model.ckpt"
 CONTROL_SYMBOLS = ["[PAD]", "[CLS]", "[SEP]", "[MASK]"]
@@ -146,8 +146,8 @@ def train_bert(corpus: Corpus, config: MakeConfig) -> TrainedBert:
         InputError: SentencePiece cannot make a vocabulary of this size.
     """
     from checkpoints_tools.bert_config import BertConfig
-    from keras_negaposi.input_pipeline.tokenizer import Tokenizer
     from keras_negaposi.sample.pretrain import Schedule, pretrain, word_vectors
+    from keras_negaposi.tokenizers.sentencepiece import Tokenizer
 
     model, vocabulary = _train_sentencepiece(list(corpus.pretrain_texts.values()), config.pieces)
     with tempfile.TemporaryDirectory() as folder:

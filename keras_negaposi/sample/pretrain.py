@@ -13,8 +13,8 @@ from official.nlp.modeling import layers, networks
 from checkpoints_tools.bert_config import BertConfig
 from checkpoints_tools.encoder import build_encoder, encoder_to_tf1, tanh_gelu
 from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS, LABEL
-from keras_negaposi.input_pipeline.tokenizer import Tokenizer
 from keras_negaposi.modeling.fast_layers import accelerate
+from keras_negaposi.tokenizers.sentencepiece import Tokenizer
 from keras_negaposi.training.optimizer import CLIP_NORM, WEIGHT_DECAY, warmup_then_linear
 
 MASKED_SHARE = 0.15

@@ -5,11 +5,13 @@ A bi-encoder's SavedModel has further signatures that encode A and B separately 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import SimpleNamespace
 
 import tensorflow as tf
 import tf_keras
 
+from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.files import staged_tree
 from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS, SIDES, Features
 from keras_negaposi.input_pipeline.packing import PairPreprocessor, SeparatePreprocessor, trim
@@ -58,10 +60,12 @@ class PairScorer(tf.Module):
         self._calibration = calibration
         self._lexical = LexicalScorer(lexical) if lexical else None
         self._partner = partner
-        texts = [tf.TensorSpec([None], tf.string, name) for name in PAIR_OF_TEXTS]
+        self._takes_texts = preprocessor.tokenizer.in_graph
         # The attributes are named as the signatures are.
         self.ids = traced(self._score_ids, [preprocessor.layout.signature()])
-        self.serving_default = traced(self._score_texts, texts)
+        if self._takes_texts:
+            texts = [tf.TensorSpec([None], tf.string, name) for name in PAIR_OF_TEXTS]
+            self.serving_default = traced(self._score_texts, texts)
 
     @property
     def model(self) -> tf_keras.Model:
@@ -70,7 +74,11 @@ class PairScorer(tf.Module):
 
     def signatures(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
         """Returns the functions by the names of their signatures."""
-        return {name: getattr(self, name) for name in (SCORE_TEXTS, SCORE_IDS)}
+        return self._named(SCORE_IDS, of_texts=[SCORE_TEXTS])
+
+    def _named(self, *names: str, of_texts: Iterable[str]) -> dict[str, tf.types.experimental.PolymorphicFunction]:
+        """Returns the functions of these names, and of those that take texts if there are any."""
+        return {name: getattr(self, name) for name in (*names, *(of_texts if self._takes_texts else []))}
 
     def _score_texts(self, text_a: tf.Tensor, text_b: tf.Tensor) -> Features:
         names = self._preprocessor.layout.inputs
@@ -129,14 +137,15 @@ class CacheableScorer(PairScorer):
 
         # Encode one side, from token ids or from texts.
         ids = [{name: tf.TensorSpec([None, None], tf.int32, name) for name in ENCODER_INPUTS}]
-        text = tf.TensorSpec([None], tf.string, TEXT)
         self.encode_a_ids = traced(model.encode_a, ids)
         self.encode_b_ids = traced(model.encode_b, ids)
-        self.encode_a = traced(lambda text: self._encode("a", text), [text])
-        self.encode_b = traced(lambda text: self._encode("b", text), [text])
+        if self._takes_texts:
+            text = tf.TensorSpec([None], tf.string, TEXT)
+            self.encode_a = traced(lambda text: self._encode("a", text), [text])
+            self.encode_b = traced(lambda text: self._encode("b", text), [text])
 
         # Score two encoded sides. Their tensors depend on the head, so their shapes are read from the functions above.
-        encoded = {side: getattr(self, ENCODE_TEXTS[side]).get_concrete_function().structured_outputs for side in SIDES}
+        encoded = {side: getattr(self, ENCODE_IDS[side]).get_concrete_function().structured_outputs for side in SIDES}
         specs = {
             name: tf.TensorSpec([None, *spec.shape[1:]], spec.dtype, name) for name, spec in join_sides(encoded).items()
         }
@@ -146,8 +155,8 @@ class CacheableScorer(PairScorer):
 
     def signatures(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
         """Returns the functions by the names of their signatures."""
-        names = (SCORE_SIDES, SCORE_SIDES_HALF, *ENCODE_TEXTS.values(), *ENCODE_IDS.values())
-        return super().signatures() | {name: getattr(self, name) for name in names}
+        of_sides = self._named(SCORE_SIDES, SCORE_SIDES_HALF, *ENCODE_IDS.values(), of_texts=ENCODE_TEXTS.values())
+        return super().signatures() | of_sides
 
     def _encode(self, side: str, text: tf.Tensor) -> Side:
         def tokenize() -> tuple[tf.Tensor, ...]:
@@ -211,7 +220,11 @@ def export(
     - ``score`` takes the tensors of both sides, with ``a_`` and ``b_`` before their names, and returns the same as
       ``serving_default``. A single row of A is compared with every row of B.
     - ``score_half`` is ``score`` with B's side in float16.
+
+    Those that take texts are left out where the tokenizer is no TensorFlow op.
     """
+    if not preprocessor.tokenizer.in_graph:
+        say(f"{path}: takes token ids only, because MeCab cannot be part of a SavedModel; predict and index tokenize")
     scorer = _scorer(model, preprocessor, calibration, lexical, partner)
     with staged_tree(path) as staging:
         tf.saved_model.save(scorer, staging, signatures=scorer.signatures())

@@ -29,11 +29,7 @@ from checkpoints_tools.common.files import (
 )
 from checkpoints_tools.saved_model import PROGRAM, check_saved_model
 from keras_negaposi.input_pipeline.feature_spec import Features, cut
-from keras_negaposi.input_pipeline.packing import PREPROCESSORS, PairPreprocessor
-from keras_negaposi.input_pipeline.tokenizer import Tokenizer
-from keras_negaposi.modeling.heads import HEADS
 from keras_negaposi.runtime.run_folder import RunFolder
-from keras_negaposi.runtime.saved_run import saved_config
 
 _LONGEST_REASON = 200
 _TENSORFLOW_OP = "Flex"
@@ -137,14 +133,3 @@ def _converted(run: str, signature: str) -> bytes:
             remove(join(folder.int8, name))
     write_bytes(path, content)
     return content
-
-
-def run_preprocessor(run: str) -> PairPreprocessor:
-    """Returns the tokenizer and input layout that a run was trained with.
-
-    Raises:
-        InputError: ``run`` is not the folder of a run.
-    """
-    config, folder = saved_config(run), RunFolder(run)
-    tokenizer = Tokenizer(folder.sentencepiece_model, folder.vocabulary, config["do_lower_case"])
-    return PREPROCESSORS[HEADS[config["head"]].layout](tokenizer, config["max_seq_length"], config["truncate_a"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 import numpy as np
@@ -13,13 +13,19 @@ from checkpoints_tools.common.errors import InputError, quoted
 from checkpoints_tools.common.files import exists, join
 from checkpoints_tools.saved_model import PROGRAM, find_signature, load_saved_model
 from keras_negaposi.runtime.run_folder import RunFolder
+from keras_negaposi.runtime.saved_run import saved_options
+from keras_negaposi.serving.by_ids import Score, in_float32, score_by_ids
 from keras_negaposi.serving.calibration import saved_combination
-from keras_negaposi.serving.signatures import LABEL, PAIR_OF_TEXTS, PROBABILITIES, SCORE_IDS, SCORE_TEXTS
+from keras_negaposi.serving.signatures import (
+    LABEL,
+    PAIR_OF_TEXTS,
+    PROBABILITIES,
+    SCORE_IDS,
+    SCORE_TEXTS,
+    takes_texts,
+)
 
 WINDOW = 16
-Score = Callable[[tf.Tensor, tf.Tensor], dict[str, np.ndarray]]
-"""Maps texts A and B, ``string [pairs]`` each, to ``probabilities``, ``float32 [pairs, 2]``, and ``label``, ``int32
-[pairs]``."""
 _FIX = "give one that train has written"
 
 
@@ -30,18 +36,24 @@ class Scorer:
         path: a run's folder, or a SavedModel that `export` wrote.
         precision: ``float32`` or ``int8``; ``int8`` needs a run's folder.
 
+    Attributes:
+        score_tensors: scores texts that are tensors.
+
     Raises:
         InputError: ``path`` is neither of these, or the SavedModel does not score pairs of texts.
     """
 
     def __init__(self, path: str, precision: str = "float32") -> None:
-        self._score = _score_in_int8(path) if precision == "int8" else self._score_in_float32(path)
+        self.score_tensors = _score_in_int8(path) if precision == "int8" else self._score_in_float32(path)
 
     def _score_in_float32(self, path: str) -> Score:
         folder = next((p for p in (path, RunFolder(path).saved_model) if exists(join(p, PROGRAM))), None)
         if folder is None:
             raise InputError(f"{path}: neither a run's folder nor a SavedModel (no {PROGRAM} in it)")
         loaded = load_saved_model(folder)
+        if not takes_texts(loaded):
+            self._loaded = loaded
+            return _score_with_own_tokenizer(path, loaded)
         signature = find_signature(loaded, SCORE_TEXTS, folder, (PROBABILITIES, LABEL))
 
         # Check that the signature takes and returns what ours does.
@@ -62,7 +74,7 @@ class Scorer:
 
     def score(self, text_a: Sequence[str], text_b: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Returns the probability that B comes next, ``float32 [pairs]``, and the label, ``int32 [pairs]``."""
-        result = self._score(tf.constant(list(text_a)), tf.constant(list(text_b)))
+        result = self.score_tensors(tf.constant(list(text_a)), tf.constant(list(text_b)))
         return result[PROBABILITIES][:, 1], result[LABEL]
 
     def stream(
@@ -92,22 +104,22 @@ class Scorer:
 
 
 def _score_in_int8(run: str) -> Score:
-    from keras_negaposi.serving.int8 import Quantized, run_preprocessor
+    from keras_negaposi.serving.int8 import Quantized
 
-    folder = RunFolder(run)
-    calibration, lexical = saved_combination(folder)
+    calibration, _ = saved_combination(RunFolder(run))
     if calibration.ensemble:
         raise InputError(f"--precision int8: {run} also scores with another run (--ensemble); use float32")
-    preprocessor, score_ids = run_preprocessor(run), Quantized(run, SCORE_IDS)
+    return score_by_ids(run, Quantized(run, SCORE_IDS))
 
-    def score(text_a: tf.Tensor, text_b: tf.Tensor) -> dict[str, np.ndarray]:
-        packed = preprocessor.traced(text_a, text_b)
-        scored = score_ids({name: packed[name] for name in preprocessor.layout.inputs})
-        if not (calibration.hybrid and lexical):
-            return scored
-        a, b = ([text.decode() for text in side.numpy()] for side in (text_a, text_b))
-        combined = calibration.hybrid.combine(scored[PROBABILITIES][:, 1], lexical.logits_of_texts(a, b))
-        labels = (combined > calibration.decision_threshold).astype(np.int32)
-        return {PROBABILITIES: np.stack([1 - combined, combined], 1), LABEL: labels}
 
-    return score
+def _score_with_own_tokenizer(run: str, loaded: tf.Module) -> Score:
+    """Scores with a run whose SavedModel takes only token ids."""
+    folder = RunFolder(run)
+    if not exists(folder.config):
+        raise InputError(
+            f"{run}: a SavedModel without a tokenizer, because MeCab cannot be part of one; give the run's folder"
+        )
+    calibration, _ = saved_combination(folder)
+    partner = Scorer(str(saved_options(run).ensemble)).score_tensors if calibration.ensemble else None
+    signature = find_signature(loaded, SCORE_IDS, folder.saved_model, (PROBABILITIES, LABEL))
+    return score_by_ids(run, in_float32(signature), partner)

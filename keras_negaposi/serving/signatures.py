@@ -25,6 +25,12 @@ PAIR_OF_TEXTS = tuple(f"text_{side}" for side in SIDES)
 PROBABILITIES, LABEL = "probabilities", "label"
 
 
+def takes_texts(loaded: object) -> bool:
+    """Returns whether a loaded SavedModel that `export` wrote contains a tokenizer."""
+    signatures = getattr(loaded, "signatures", {})
+    return SCORE_TEXTS in signatures or SCORE_IDS not in signatures
+
+
 def join_sides(sides: Mapping[str, Mapping[str, Value]]) -> dict[str, Value]:
     """Returns the tensors of both sides, named as `SCORE_SIDES` takes them: ``a_vector``, ``b_vector``."""
     return {f"{side}_{name}": value for side, tensors in sides.items() for name, value in tensors.items()}

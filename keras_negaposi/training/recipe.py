@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,14 +11,16 @@ import numpy as np
 from checkpoints_tools.common.cli import say
 from checkpoints_tools.formats.base import Weights
 from checkpoints_tools.source import open_source
+from keras_negaposi.config import ModelFiles
 from keras_negaposi.config.recipes import CHOSEN, NONE, Facts, choose, default_recipe
 from keras_negaposi.data.adjacency import adjacency
 from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.pair_files import read_rows
 from keras_negaposi.data.texts import read_texts
-from keras_negaposi.input_pipeline.tokenizer import Tokenizer
+from keras_negaposi.tokenizers.opening import open_tokenizer
 
 POOLER_BIAS = "bert/pooler/dense/bias"
+_MODEL_FILES = [field.name for field in dataclasses.fields(ModelFiles)]
 MEASURED_TEXTS = 2_000
 """Number of texts whose lengths are measured, evenly spaced in the file."""
 
@@ -55,7 +58,7 @@ def read_facts(values: Mapping[str, Any]) -> Facts:
     """
     source = open_source(values["init_checkpoint"], values["bert_config_file"], values["num_attention_heads"])
     texts = read_texts(values["honbun"])
-    tokenizer = Tokenizer(values["model_file"], values["vocab_file"], values["do_lower_case"])
+    tokenizer = open_tokenizer(ModelFiles(**{name: values[name] for name in _MODEL_FILES}))
     some = list(texts.values())[:: max(1, len(texts) // MEASURED_TEXTS)]
     return Facts(
         trained_pooler=has_trained_pooler(source.weights),

@@ -13,14 +13,7 @@ import tensorflow as tf
 import tf_keras
 
 from checkpoints_tools.common.cli import say
-from checkpoints_tools.common.files import (
-    exists,
-    is_remote,
-    make_folder,
-    read_bytes,
-    write_bytes,
-    write_json,
-)
+from checkpoints_tools.common.files import exists, is_remote, make_folder, write_json
 from checkpoints_tools.common.gcs import check_read, probe
 from checkpoints_tools.common.progress import duration
 from checkpoints_tools.common.schema import read_as
@@ -40,6 +33,7 @@ from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import digests, environment, read_saved
 from keras_negaposi.serving.export import export
 from keras_negaposi.serving.partner import Partner
+from keras_negaposi.tokenizers.opening import write_copies
 from keras_negaposi.training.checkpoints import has_checkpoint
 from keras_negaposi.training.data_distribution import check_batch
 from keras_negaposi.training.distillation import soft_targets
@@ -135,8 +129,7 @@ def _write_inputs(job: _Run, command: str) -> None:
     _write_config(job, command)
     write_json(job.folder.bert_config, job.read.pretrained.bert_config.to_google())
     job.read.inputs.split.write(job.folder.split)
-    write_bytes(job.folder.sentencepiece_model, read_bytes(job.config.model_file))
-    write_bytes(job.folder.vocabulary, read_bytes(job.config.vocab_file))
+    write_copies(job.config, job.folder)
     prepare(job.read.inputs, job.config.records or job.folder.records)
 
 

@@ -39,7 +39,7 @@ def ours(arguments, texts, pairs, output):
     from keras_negaposi.data.splits import Split
     from keras_negaposi.input_pipeline.packing import JointPreprocessor
     from keras_negaposi.input_pipeline.tfrecords import prepare
-    from keras_negaposi.input_pipeline.tokenizer import Tokenizer
+    from keras_negaposi.tokenizers.sentencepiece import Tokenizer
 
     tokenizer = Tokenizer(str(arguments.bert / "wiki-ja.model"), str(arguments.bert / "wiki-ja.vocab"))
     tokenizer.encode(["本文"])

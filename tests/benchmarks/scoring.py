@@ -38,9 +38,9 @@ def make_run(bert, folder, head):
     from keras_negaposi.modeling.common import encoder_of
     from keras_negaposi.modeling.heads import build
     from keras_negaposi.modeling.pretrained import read_pretrained
+    from keras_negaposi.serving.by_ids import run_preprocessor
     from keras_negaposi.serving.calibration import Calibration
     from keras_negaposi.serving.export import export
-    from keras_negaposi.serving.int8 import run_preprocessor
 
     given = {"init_checkpoint": str(bert), "max_seq_length": LENGTH, "head": head, "honbun": "", "negaposi": ""}
     config = make_config(TrainConfig, complete_model_files(given))

@@ -11,9 +11,10 @@ from keras_negaposi import config, train
 from keras_negaposi.config.using import LINK_FORMATS
 from tests.helpers.commands import COMMANDS, refusal
 
+TOKENIZER = ("tokenizer", "tokenizer_config_file", "do_lower_case")
 ALWAYS = {
     "train": (
-        *("honbun", "negaposi", "init_checkpoint", "bert_config_file", "model_file", "vocab_file", "do_lower_case"),
+        *("honbun", "negaposi", "init_checkpoint", "bert_config_file", *TOKENIZER),
         *("max_seq_length", "truncate_a", "split", "test_share", "dev_share", "group_pattern", "seed", "split_seed"),
         *("next_page_pairs", "head", "frozen_layers", "strategy", "steps_per_execution", "jit_compile", "seeds"),
         *("records", "train_batch_size", "length_buckets", "eval_batch_size", "learning_rate", "head_learning_rate"),
@@ -23,11 +24,11 @@ ALWAYS = {
         *("embedding_cache", "rank_queries", "output_dir", "resume", "require_accuracy", "fail_on_warning"),
     ),
     "prepare": (
-        *("honbun", "negaposi", "model_file", "vocab_file", "do_lower_case", "max_seq_length", "truncate_a", "split"),
+        *("honbun", "negaposi", *TOKENIZER, "max_seq_length", "truncate_a", "split"),
         *("test_share", "dev_share", "group_pattern", "split_seed", "next_page_pairs", "head", "runner", "output_dir"),
     ),
     "baseline": (
-        *("honbun", "negaposi", "init_checkpoint", "bert_config_file", "model_file", "vocab_file", "do_lower_case"),
+        *("honbun", "negaposi", "init_checkpoint", "bert_config_file", *TOKENIZER),
         *("max_seq_length", "split", "test_share", "dev_share", "group_pattern", "seed", "split_seed"),
         *("next_page_pairs", "pooling", "embedded_pairs", "encode_batch_size", "precision"),
         *("embedding_cache", "output_dir"),
@@ -48,8 +49,13 @@ ALWAYS = {
 ENGINE = {"runner_options": "--runner_options a=b", "runner_folder": "--runner_folder x"}
 TPU = {"tpu_zone": "--tpu local --tpu_zone z", "gcp_project": "--tpu grpc://10.0.0.1:8470 --gcp_project p"}
 FILES = "--honbun h --negaposi n --model_file m --vocab_file v --output_dir o "
+FOREIGN_FILES = {
+    "model_file": FILES + "--tokenizer wordpiece --init_checkpoint c",
+    "vocab_file": FILES + "--tokenizer xlmr --init_checkpoint c",
+}
 SOMETIMES = {
     "train": TPU
+    | FOREIGN_FILES
     | {
         "num_attention_heads": FILES + "--init_checkpoint c --bert_config_file b --num_attention_heads 4",
         "head_size": "--head pair_means --head_size 3",
@@ -69,8 +75,9 @@ SOMETIMES = {
         "patience": "--dev_share 0 --patience 3",
     },
     "prepare": ENGINE
+    | FOREIGN_FILES
     | {
-        "init_checkpoint": FILES + "--init_checkpoint c",
+        "init_checkpoint": FILES + "--do_lower_case true --init_checkpoint c",
         "seed": FILES + "--seed 1 --split_seed 2",
         "bert_config_file": FILES + "--bert_config_file c",
         "num_attention_heads": FILES + "--num_attention_heads 4",
@@ -81,7 +88,8 @@ SOMETIMES = {
         "separate_layers": FILES + "--head midfusion --separate_layers 3",
         "frozen_layers": FILES + "--frozen_layers 3",
     },
-    "baseline": {
+    "baseline": FOREIGN_FILES
+    | {
         "num_attention_heads": FILES + "--init_checkpoint c --bert_config_file b --num_attention_heads 4",
         "truncate_a": FILES + "--init_checkpoint c --truncate_a start",
     },
@@ -103,6 +111,8 @@ SOMETIMES = {
         "num_attention_heads": "--output o --init_checkpoint c --bert_config_file b --num_attention_heads 4",
         "model_file": "--output o --model_file m",
         "vocab_file": "--output o --vocab_file v",
+        "tokenizer": "--output o --tokenizer xlmr",
+        "tokenizer_config_file": "--output o --tokenizer_config_file t",
         "do_lower_case": "--output o --do_lower_case false",
         "max_seq_length": "--run r --output o --max_seq_length 20",
     },

@@ -19,9 +19,9 @@ from checkpoints_tools.common.errors import InputError
 from keras_negaposi import pairs, predict, train
 from keras_negaposi.data.json_stream import first_character, stream_members
 from keras_negaposi.data.texts import read_texts
-from keras_negaposi.input_pipeline.tokenizer import Tokenizer
 from keras_negaposi.readers import table
 from keras_negaposi.serving import score_file
+from keras_negaposi.tokenizers.sentencepiece import Tokenizer
 from keras_negaposi.training import multi_worker, strategies
 from tests.helpers.properties import bounded, succeeds_or_explains
 

@@ -7,7 +7,7 @@ import pytest
 from keras_negaposi.config import PrepareConfig
 from keras_negaposi.input_pipeline.prepared_data import read_inputs
 from keras_negaposi.input_pipeline.tfrecords import prepare
-from keras_negaposi.input_pipeline.tokenizer import Tokenizer
+from keras_negaposi.tokenizers.sentencepiece import Tokenizer
 from tests.helpers.batches import LENGTH
 
 

@@ -14,8 +14,8 @@ from keras_negaposi.data.pairs import Pair
 from keras_negaposi.data.splits import split_pairs
 from keras_negaposi.input_pipeline.dev_part import split_with_dev
 from keras_negaposi.input_pipeline.prepared_data import read_inputs
-from keras_negaposi.input_pipeline.tokenizer import Tokenizer
 from keras_negaposi.prepare import main as prepare
+from keras_negaposi.tokenizers.sentencepiece import Tokenizer
 from keras_negaposi.train import main as train
 
 RUN = {"max_seq_length": 20, "precision": "float32", "num_train_epochs": 0.1, "train_batch_size": 16, "rank_queries": 0}

@@ -8,7 +8,7 @@ from keras_negaposi.input_pipeline.feature_spec import INDEX, LABEL, TRUNCATED, 
 from keras_negaposi.input_pipeline.packing import PREPROCESSORS
 from keras_negaposi.input_pipeline.shard_writer import Shard, ShardWriter
 from keras_negaposi.input_pipeline.token_spans import TokenSpans
-from keras_negaposi.input_pipeline.tokenizer import Tokenizer
+from keras_negaposi.tokenizers.sentencepiece import Tokenizer
 
 LENGTH = 37
 ROWS = 200

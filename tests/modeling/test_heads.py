@@ -11,13 +11,13 @@ from checkpoints_tools.encoder import assign_encoder
 from keras_negaposi.config import HeadConfig, TrainConfig
 from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS, side_of
 from keras_negaposi.input_pipeline.packing import SeparatePreprocessor
-from keras_negaposi.input_pipeline.tokenizer import Tokenizer
 from keras_negaposi.modeling.common import encoder_of, float32_copy
 from keras_negaposi.modeling.heads import HEADS, build, is_cacheable
 from keras_negaposi.modeling.heads.layers import CosineLogits
 from keras_negaposi.modeling.heads.maxsim import late_interaction
 from keras_negaposi.modeling.precision import precision
 from keras_negaposi.retrieval.store import Store
+from keras_negaposi.tokenizers.sentencepiece import Tokenizer
 from keras_negaposi.training.optimizer import learning_rate_factors
 from tests.helpers.numpy_bert import bert
 from tests.helpers.tiny_bert import random_tf1_variables

@@ -18,13 +18,13 @@ from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.next_page_pairs import sample_next_pages
 from keras_negaposi.data.texts import text_key
 from keras_negaposi.index import main as index_main
-from keras_negaposi.input_pipeline.tokenizer import Tokenizer
 from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.lexical.vocabulary import PageFrequencies
 from keras_negaposi.retrieval import Index, build_index, hybrid_ranker, self_labelled
 from keras_negaposi.retrieval.lexical_index import LexicalIndex
 from keras_negaposi.retrieval.store import Store
 from keras_negaposi.suggest import main as suggest_main
+from keras_negaposi.tokenizers.sentencepiece import Tokenizer
 
 PATTERN = r"^(.*),"
 BERT = ("init_checkpoint", "bert_config_file", "model_file", "vocab_file")

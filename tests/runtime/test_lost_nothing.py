@@ -12,9 +12,9 @@ from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import PrepareConfig
 from keras_negaposi.input_pipeline.prepared_data import read_inputs
 from keras_negaposi.input_pipeline.tfrecords import prepare
-from keras_negaposi.input_pipeline.tokenizer import Tokenizer
 from keras_negaposi.runtime import folder_lock
 from keras_negaposi.runtime.folder_lock import Owner, locked
+from keras_negaposi.tokenizers.sentencepiece import Tokenizer
 from keras_negaposi.train import main
 
 

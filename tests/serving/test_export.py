@@ -65,7 +65,7 @@ def test_ids_signature_with_plain_saved_model_cli(finished, scored, text_pairs, 
 
     from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS
     from keras_negaposi.input_pipeline.packing import JointPreprocessor
-    from keras_negaposi.input_pipeline.tokenizer import Tokenizer
+    from keras_negaposi.tokenizers.sentencepiece import Tokenizer
 
     tokenizer = Tokenizer(tiny.flags["model_file"], tiny.flags["vocab_file"])
     text_a, text_b = zip(*text_pairs, strict=True)
@@ -86,7 +86,7 @@ def test_padding_more_changes_no_score(finished, text_pairs, tiny):
 
     from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS
     from keras_negaposi.input_pipeline.packing import JointPreprocessor
-    from keras_negaposi.input_pipeline.tokenizer import Tokenizer
+    from keras_negaposi.tokenizers.sentencepiece import Tokenizer
 
     tokenizer = Tokenizer(tiny.flags["model_file"], tiny.flags["vocab_file"])
     ids = tf.saved_model.load(str(finished / "saved_model")).signatures["ids"]

@@ -19,12 +19,12 @@ from keras_negaposi.evaluation.credibility import read_finished_run, saved_lexic
 from keras_negaposi.evaluation.evaluate_run import evaluate_finished_run
 from keras_negaposi.evaluation.metrics import Scores
 from keras_negaposi.input_pipeline.prepared_data import UNLABELLED, read_inputs
-from keras_negaposi.input_pipeline.tokenizer import Tokenizer
 from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.serving.calibration import saved_calibration
 from keras_negaposi.serving.hybrid import Hybrid, fit_hybrid
 from keras_negaposi.serving.scorer import Scorer
+from keras_negaposi.tokenizers.sentencepiece import Tokenizer
 from keras_negaposi.training.distillation import add_unlabelled
 from keras_negaposi.training.final_scores import _combine
 from keras_negaposi.training.run import run

@@ -11,12 +11,12 @@ from checkpoints_tools.common.tables import read_rows
 from keras_negaposi.data.splits import read_split
 from keras_negaposi.input_pipeline import dev_part
 from keras_negaposi.input_pipeline.packing import PREPROCESSORS
-from keras_negaposi.input_pipeline.tokenizer import Tokenizer
 from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import saved_options
 from keras_negaposi.serving.calibration import saved_calibration
 from keras_negaposi.serving.hybrid import fit_hybrid
+from keras_negaposi.tokenizers.sentencepiece import Tokenizer
 from keras_negaposi.train import main
 
 RUN = {"split": "grouped", "dev_share": 0.3, "max_seq_length": 24, "train_batch_size": 16, "precision": "float32"}
@@ -76,7 +76,7 @@ def labels_of(pairs):
 def neural_probabilities(run, text_a, text_b):
     """The model's own calibrated probabilities, from the signature that sees no characters."""
     options = saved_options(run.path)
-    tokenizer = Tokenizer(run.sentencepiece_model, run.vocabulary)
+    tokenizer = Tokenizer(**run.tokenizer_files("sentencepiece"))
     preprocessor = PREPROCESSORS[options.layout](tokenizer, options.max_seq_length, options.truncate_a)
     packed = preprocessor(tf.constant(text_a), tf.constant(text_b))
     signature = tf.saved_model.load(run.saved_model).signatures["ids"]

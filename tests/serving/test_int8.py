@@ -16,9 +16,9 @@ from keras_negaposi.modeling.heads import build
 from keras_negaposi.predict import main as predict
 from keras_negaposi.retrieval import Index, build_index
 from keras_negaposi.retrieval.cached_encoder import CachedScorer
+from keras_negaposi.serving.by_ids import run_preprocessor
 from keras_negaposi.serving.calibration import Calibration
 from keras_negaposi.serving.export import export
-from keras_negaposi.serving.int8 import run_preprocessor
 from keras_negaposi.serving.scorer import Scorer
 
 WIDE = {"hidden_size": 48, "intermediate_size": 80}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from checkpoints_tools import InputError
 from checkpoints_tools.formats.tokenizer_files import read_vocabulary
-from keras_negaposi.input_pipeline.tokenizer import Tokenizer
+from keras_negaposi.tokenizers.sentencepiece import Tokenizer
 from tests.helpers.properties import bounded, mutations, succeeds_or_explains
 
 KINDS = {
