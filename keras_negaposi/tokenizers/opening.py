@@ -13,6 +13,7 @@ from keras_negaposi.config.tokenizer_files import (
     MECAB_CHARACTER,
     MECAB_KINDS,
     SENTENCEPIECE,
+    TOKENIZER_CONFIG,
     WORDPIECE,
     XLMR,
     options_of,
@@ -56,8 +57,9 @@ def describe(config: ModelFiles) -> str:
     """Returns a line about the tokenizer that a configuration names."""
     kind, lower = options_of(config).values()
     files = " and ".join(str(getattr(config, name)) for name in KINDS[kind].files)
-    dictionary = read_options(config.tokenizer_config_file).mecab.mecab_dic
-    words = f", MeCab with {dictionary}" if kind in MECAB_KINDS else ""
+    options = read_options(config.tokenizer_config_file)
+    default = "" if options.mecab_kwargs else f", the default: {TOKENIZER_CONFIG} has no mecab_kwargs"
+    words = f", MeCab with {options.mecab.mecab_dic}{default}" if kind in MECAB_KINDS else ""
     return f"tokenizer: {kind} ({files}{words}), {'lower-casing' if lower else 'keeping capital letters'}"
 
 

@@ -59,6 +59,14 @@ def test_the_class_may_stand_in_the_berts_config(tmp_path):
     assert complete_model_files(write(tmp_path, ["vocab.txt"]))["tokenizer"] == "mecab_wordpiece"
 
 
+@pytest.mark.parametrize("dictionary", [None, "ipadic"])
+def test_a_dictionary_that_nothing_names_is_said_to_be_the_default(tmp_path, dictionary):
+    kwargs = {"mecab_kwargs": {"mecab_dic": dictionary}} if dictionary else {}
+    config = ModelFiles(**complete_model_files(write(tmp_path, ["vocab.txt"], JAPANESE | MECAB | kwargs)))
+    words = "MeCab with ipadic)" if dictionary else f"MeCab with unidic_lite, the default: {TOKENIZER_CONFIG} has no"
+    assert words in describe(config)
+
+
 def test_flags_override_the_files(tmp_path):
     given = write(tmp_path, ["vocab.txt", "a.model", "a.vocab"], JAPANESE)
     assert complete_model_files(given | {"tokenizer": "wordpiece"})["tokenizer"] == "wordpiece"
