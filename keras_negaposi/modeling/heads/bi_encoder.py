@@ -40,7 +40,7 @@ class BiEncoder(CacheableModel):
         self.center = running_norm("center")
         self.query_projection = Projection(size, "query")
         self.key_projection = self.query_projection if tied else Projection(size, "key")
-        self.cosine_logits = CosineLogits()
+        self.cosine_logits = CosineLogits(adapts=False)
 
     def query(self, states: tf.Tensor, mask: tf.Tensor) -> Side:
         """Returns A's embedding: the projected mean of its tokens, ``vector [batch, size]``, of length 1."""
@@ -76,7 +76,9 @@ class BiEncoder(CacheableModel):
         ]
 
     def _embed(self, states: tf.Tensor, mask: tf.Tensor, project: tf_keras.layers.Layer) -> tf.Tensor:
-        return tf.math.l2_normalize(project(self.center(masked_mean(states, mask))), axis=1)
+        # The moments are those of the start, in training too: a batch's own would differ from those of inference.
+        centred = self.center(masked_mean(states, mask), training=False)
+        return tf.math.l2_normalize(project(centred), axis=1)
 
 
 def build(options: HeadConfig, config: BertConfig) -> BiEncoder:

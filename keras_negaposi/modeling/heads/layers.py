@@ -75,10 +75,15 @@ class CosineLogits(tf_keras.layers.Layer):
 
     The cosine is standardized by its running mean and variance, so the initial threshold lies between the classes,
     whatever range the encoder's cosines have.
+
+    Args:
+        adapts: whether mean and variance follow those of the training's batches; otherwise they stay as they are, so
+            that training and inference compute the same.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, adapts: bool = True) -> None:
         super().__init__(dtype=tf.float32, name="cosine_logits")
+        self.adapts = adapts
         self.standardize = running_norm("standardize", epsilon=1e-6, center=False, scale=False)
         self.classifier = tf_keras.layers.Dense(
             CLASSES,
@@ -89,4 +94,5 @@ class CosineLogits(tf_keras.layers.Layer):
 
     def call(self, cosines: tf.Tensor) -> tf.Tensor:
         """Returns the logits, ``float32 [batch, 2]``."""
-        return self.classifier(self.standardize(cosines[:, tf.newaxis]))
+        standardized = self.standardize(cosines[:, tf.newaxis], training=None if self.adapts else False)
+        return self.classifier(standardized)
