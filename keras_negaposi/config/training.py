@@ -275,6 +275,11 @@ class TrainConfig(HeadConfig, DevEvaluationConfig, DataConfig, JudgingConfig, St
         check=between(0.0, 1.0),
         heading=TRAINING,
     )
+    adam_bias_correction: bool = option(
+        False,
+        "correct the bias of Adam's moments, as AdamW does; run_classifier.py does not, so its first hundred steps are "
+        "three to six times as long as the learning rate says",
+    )
     precision: str = option(
         "auto",
         "arithmetic of the training; auto: bfloat16 where the hardware supports it, otherwise float32",

@@ -27,13 +27,17 @@ steps at the full rate."""
 
 @tf_keras.utils.register_keras_serializable(package="keras_negaposi")
 class BertAdam(tf_keras.optimizers.Optimizer):
-    """Adam with decoupled weight decay and without bias correction.
+    """Adam with decoupled weight decay, with or without bias correction.
 
-    ``m = b1 m + (1 - b1) g``, ``v = b2 v + (1 - b2) g^2``, ``w -= lr (m / (sqrt(v) + epsilon) + decay w)``.
+    ``m = b1 m + (1 - b1) g``, ``v = b2 v + (1 - b2) g^2``, ``w -= lr (c m / (sqrt(v) + epsilon) + decay w)``.
 
-    Unlike AdamW (and tf-models' ``AdamWeightDecay``), m and v are not divided by ``1 - b^t``. As in the original, every
-    step updates all rows of an embedding table, including those that were not looked up. The base class applies the
-    weight decay, and clips the global norm after the gradients of all replicas are summed.
+    In the original, c is 1. So m and v, which start at 0, are too small at first, v for a thousand steps, and the steps
+    are up to 6.6 times as long as those of AdamW (Zhang et al. 2020, arXiv 2006.05987, on what this does to short
+    fine-tuning). With ``bias_correction``, c is ``sqrt(1 - b2^t) / (1 - b1^t)`` in step t, as in section 2 of Kingma &
+    Ba 2014 (arXiv 1412.6980).
+
+    As in the original, every step updates all rows of an embedding table, including those that were not looked up. The
+    base class applies the weight decay, and clips the global norm after the gradients of all replicas are summed.
 
     Args:
         learning_rate: a number or a schedule.
@@ -43,6 +47,7 @@ class BertAdam(tf_keras.optimizers.Optimizer):
         weight_decay: for all variables except `NOT_DECAYED`.
         global_clipnorm: maximum norm of the gradients of all variables together.
         faster: factors of the learning rate, by variable name; all other variables have factor 1.
+        bias_correction: whether to correct the bias of the moments.
         name: of the optimizer.
         **kwargs: passed to the base class.
     """
@@ -56,6 +61,7 @@ class BertAdam(tf_keras.optimizers.Optimizer):
         weight_decay: float = WEIGHT_DECAY,
         global_clipnorm: float = CLIP_NORM,
         faster: Mapping[str, float] | None = None,
+        bias_correction: bool = False,
         name: str = "BertAdam",
         **kwargs: object,
     ) -> None:
@@ -64,6 +70,7 @@ class BertAdam(tf_keras.optimizers.Optimizer):
         self.beta_2 = beta_2
         self.epsilon = epsilon
         self.faster = dict(faster or {})
+        self.bias_correction = bias_correction
         self._learning_rate = self._build_learning_rate(learning_rate)
         self.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
 
@@ -83,6 +90,9 @@ class BertAdam(tf_keras.optimizers.Optimizer):
         m.assign_add((gradient - m) * (1 - self.beta_1))
         v.assign_add((tf.square(gradient) - v) * (1 - self.beta_2))
         learning_rate = tf.cast(self.learning_rate, variable.dtype) * self.faster.get(variable.name, 1.0)
+        if self.bias_correction:
+            step = tf.cast(self.iterations + 1, variable.dtype)
+            learning_rate *= tf.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
         variable.assign_sub(learning_rate * m / (tf.sqrt(v) + self.epsilon))
 
     def get_config(self) -> dict[str, object]:
@@ -93,13 +103,14 @@ class BertAdam(tf_keras.optimizers.Optimizer):
             "beta_2": self.beta_2,
             "epsilon": self.epsilon,
             "faster": self.faster,
+            "bias_correction": self.bias_correction,
         }
 
 
 def choose_optimizer(config: TrainConfig, model: tf_keras.Model, total_steps: int) -> BertAdam:
     """Returns the optimizer of a training run, with its schedule and the learning rates of the model's variables."""
     schedule = warmup_then_linear(config.learning_rate, total_steps, config.warmup_proportion)
-    return BertAdam(schedule, faster=learning_rate_factors(config, model))
+    return BertAdam(schedule, faster=learning_rate_factors(config, model), bias_correction=config.adam_bias_correction)
 
 
 def warmup_then_linear(

@@ -19,8 +19,8 @@ ALWAYS = {
         *("next_page_pairs", "head", "frozen_layers", "strategy", "steps_per_execution", "jit_compile", "seeds"),
         *("records", "train_batch_size", "length_buckets", "eval_batch_size", "learning_rate", "head_learning_rate"),
         *("recipe", "embedded_pairs"),
-        *("num_train_epochs", "max_steps", "warmup_proportion", "precision", "save_checkpoints_steps"),
-        *("log_every_steps", "teacher"),
+        *("num_train_epochs", "max_steps", "warmup_proportion", "adam_bias_correction", "precision"),
+        *("save_checkpoints_steps", "log_every_steps", "teacher"),
         *("embedding_cache", "rank_queries", "output_dir", "resume", "require_accuracy", "fail_on_warning"),
     ),
     "prepare": (

@@ -23,13 +23,14 @@ def test_the_schedule_equals_the_original(total, proportion):
         assert float(schedule(step)) == pytest.approx(schedule_formula(3e-4, step, total, warmup), abs=1e-10)
 
 
-def test_200_updates_equal_the_formulas():
+@pytest.mark.parametrize("corrected", [False, True])
+def test_200_updates_equal_the_formulas(corrected):
     rng = np.random.default_rng(0)
     shapes = {"dense/kernel": (5, 3), "dense/bias": (3,), "layer_norm/gamma": (4,)}
     start = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
     variables = [tf.Variable(value, name=name) for name, value in start.items()]
     peak, warmup = 0.01, 20
-    optimizer = BertAdam(warmup_then_linear(peak, STEPS, 0.1))
+    optimizer = BertAdam(warmup_then_linear(peak, STEPS, 0.1), bias_correction=corrected)
 
     weights = {name: value.astype(np.float64) for name, value in start.items()}
     m = {name: np.zeros(shape) for name, shape in shapes.items()}
@@ -45,14 +46,15 @@ def test_200_updates_equal_the_formulas():
             grad = grad.astype(np.float64) / max(norm, 1.0)
             m[name] = 0.9 * m[name] + 0.1 * grad
             v[name] = 0.999 * v[name] + 0.001 * grad**2
-            update = m[name] / (np.sqrt(v[name]) + 1e-6)
+            share_m, share_v = (1 - 0.9 ** (step + 1), 1 - 0.999 ** (step + 1)) if corrected else (1, 1)
+            update = np.sqrt(share_v) / share_m * m[name] / (np.sqrt(v[name]) + 1e-6)
             if name == "dense/kernel":
                 update = update + 0.01 * weights[name]
             weights[name] = weights[name] - rate * update
     assert 0 < clipped_steps < STEPS  # both branches of the clipping were taken
     for variable, name in zip(variables, shapes, strict=True):
         np.testing.assert_allclose(variable.numpy(), weights[name], atol=2e-6)
-        assert np.abs(weights[name] - start[name]).max() > 0.1
+        assert np.abs(weights[name] - start[name]).max() > 0.05
 
 
 def test_rows_that_were_not_looked_up_are_updated_too():
@@ -66,6 +68,7 @@ def test_rows_that_were_not_looked_up_are_updated_too():
 
 
 def test_optimizer_config_round_trips():
-    optimizer = BertAdam(warmup_then_linear(1e-3, 10, 0.0), epsilon=1e-5)
+    optimizer = BertAdam(warmup_then_linear(1e-3, 10, 0.0), epsilon=1e-5, bias_correction=True)
     restored = tf_keras.optimizers.get(tf_keras.optimizers.serialize(optimizer))
+    assert restored.bias_correction
     assert (restored.epsilon, restored.weight_decay, restored.global_clipnorm) == (1e-5, 0.01, 1.0)
