@@ -54,7 +54,7 @@ def test_200_updates_equal_the_formulas(corrected):
     assert 0 < clipped_steps < STEPS  # both branches of the clipping were taken
     for variable, name in zip(variables, shapes, strict=True):
         np.testing.assert_allclose(variable.numpy(), weights[name], atol=2e-6)
-        assert np.abs(weights[name] - start[name]).max() > 0.05
+        assert np.abs(weights[name] - start[name]).max() > 0.01
 
 
 def test_rows_that_were_not_looked_up_are_updated_too():
