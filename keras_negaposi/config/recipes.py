@@ -87,6 +87,7 @@ def _without_pooler(facts: Facts) -> list[Choice]:
         Choice("head", "vector", "the pooler is untrained: a bi-encoder starts from the encoder's own cosine"),
         Choice("max_seq_length", _length(facts.pieces, LONGEST_TEXT, facts), "holds most texts, up to a limit"),
         Choice("learning_rate", 3e-5, "the start is strong, and its similarity would be lost at a higher rate"),
+        Choice("adam_bias_correction", True, "otherwise the first steps are six times as long, and lose it too"),
     ]
 
 
@@ -96,7 +97,7 @@ def _quick(facts: Facts) -> list[Choice]:
         _frozen(facts),
         Choice("num_train_epochs", passes, f"about {QUICK_STEPS} steps, if the pairs suffice"),
         Choice("max_steps", QUICK_STEPS, "minutes, not an hour"),
-        Choice("eval_steps", QUICK_STEPS // 2, "an evaluation of the dev part takes as long as ten steps"),
+        Choice("eval_steps", QUICK_STEPS, "an evaluation of the dev part takes as long as ten steps"),
     ]
 
 
@@ -128,6 +129,7 @@ CHOSEN = frozenset(
         "truncate_a",
         "max_seq_length",
         "learning_rate",
+        "adam_bias_correction",
         "frozen_layers",
         "num_train_epochs",
         "max_steps",
