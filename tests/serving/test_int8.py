@@ -132,7 +132,7 @@ def test_an_index_of_8_bits_is_another(runs, tiny, tmp_path, capsys):
 
 
 def test_a_saved_model_alone_is_refused(runs):
-    with pytest.raises(InputError, match="not the folder of a run"):
+    with pytest.raises(InputError, match="not the folder of a finished run"):
         Scorer(str(runs / "pair" / "saved_model"), "int8")
 
 
