@@ -154,8 +154,8 @@ def complete_tokenizer(values: Mapping[str, Any], folder: str | None) -> dict[st
             words = name == "vocab_file" and kind.files[name] == _WORDS
             completed[name] = only_match(folder, _WORDS if words else FILE_PATTERNS[name], name)
     if completed["do_lower_case"] is None:
-        said = options.do_lower_case
-        completed["do_lower_case"] = kind.lower_case if said is None else said
+        configured = options.do_lower_case
+        completed["do_lower_case"] = kind.lower_case if configured is None else configured
     return completed
 
 

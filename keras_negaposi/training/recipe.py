@@ -45,8 +45,8 @@ def apply_recipe(values: Mapping[str, Any], given: Mapping[str, Any], defaults: 
     choices = choose(recipe, read_facts({**defaults, **values}))
     say(f"recipe {recipe}; every flag overrides it:")
     for option, value, reason in choices:
-        said = f"--{option} {given[option]}: given" if option in given else f"--{option} {value}: {reason}"
-        say(f"  {said}")
+        line = f"--{option} {given[option]}: given" if option in given else f"--{option} {value}: {reason}"
+        say(f"  {line}")
     return {**{choice.option: choice.value for choice in choices}, **values, "recipe": recipe}
 
 

@@ -1,8 +1,11 @@
 """Small tokenizers of every kind, written next to a checkpoint as the public BERTs have them."""
 
+import io
 import json
 import random
 import shutil
+
+import sentencepiece
 
 ODD_TEXTS = [
     "",
@@ -47,6 +50,15 @@ def odd_texts(count, texts, seed=0):
 
 BLOCKS = ((1, 0x600), (0x2000, 0x2C00), (0x2C00, 0x2C2F), (0x3000, 0xA000), (0xAC00, 0xD800), (0xF900, 0x10000))
 """First and last code points of characters that did not change since; more of those that are frequent."""
+
+
+def train_sentencepiece(texts, **options):
+    """A small SentencePiece model, as the content of its file."""
+    file = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(texts), model_writer=file, hard_vocab_limit=False, minloglevel=2, **options
+    )
+    return file.getvalue()
 
 
 def write_words(path, texts, rows=()):

@@ -1,7 +1,6 @@
 """SentencePiece agrees with bert-japanese, and with XLM-R's token ids."""
 
 import hashlib
-import io
 import json
 import pickle
 
@@ -14,7 +13,7 @@ from checkpoints_tools.common.errors import InputError
 from keras_negaposi.input_pipeline.packing import JointPreprocessor, SeparatePreprocessor, pack_singles
 from keras_negaposi.tokenizers.sentencepiece import Tokenizer, XlmRobertaTokenizer
 from keras_negaposi.tokenizers.sentencepiece_op import Segmentation
-from tests.helpers.tokenizers import ODD_TEXTS, train_xlmr
+from tests.helpers.tokenizers import ODD_TEXTS, train_sentencepiece, train_xlmr
 
 
 def reference(folder, texts, lower=True):
@@ -62,17 +61,11 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_model_agrees_with_python_sentencepiece(kind, corpus):
-    file = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(corpus.values()),
-        model_writer=file,
-        minloglevel=2,
-        **{"vocab_size": 400, "hard_vocab_limit": False} | KINDS[kind],
-    )
-    segment = Segmentation(file.getvalue(), "x.model")
+    model = train_sentencepiece(corpus.values(), **{"vocab_size": 400} | KINDS[kind])
+    segment = Segmentation(model, "x.model")
     assert segment.is_fast == (kind in ("unigram", "user_defined_symbols", "split_by_whitespace"))
     texts = [*corpus.values(), *(text.replace("\0", "") for text in ODD_TEXTS), "a\tb", " 前後 "]
-    expected = sentencepiece.SentencePieceProcessor(model_proto=file.getvalue()).encode(texts)
+    expected = sentencepiece.SentencePieceProcessor(model_proto=model).encode(texts)
     assert segment(tf.constant(texts)).to_list() == expected
 
 
@@ -98,17 +91,7 @@ def test_empty_input(tokenizer):
 
 def trained(corpus, **options):
     """A small model of BERT's special pieces, as its content."""
-    file = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(corpus.values()),
-        model_writer=file,
-        vocab_size=130,
-        hard_vocab_limit=False,
-        control_symbols="[CLS],[SEP]",
-        minloglevel=2,
-        **options,
-    )
-    return file.getvalue()
+    return train_sentencepiece(corpus.values(), vocab_size=130, control_symbols="[CLS],[SEP]", **options)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """A ``.vocab`` must match its ``.model`` row by row; every vocabulary that SentencePiece writes can be read."""
 
-import io
-
 import pytest
 import sentencepiece
 from hypothesis import given
@@ -11,6 +9,7 @@ from checkpoints_tools import InputError
 from checkpoints_tools.formats.tokenizer_files import read_vocabulary
 from keras_negaposi.tokenizers.sentencepiece import Tokenizer
 from tests.helpers.properties import bounded, mutations, succeeds_or_explains
+from tests.helpers.tokenizers import train_sentencepiece
 
 KINDS = {
     "identity": {
@@ -130,17 +129,8 @@ def test_property_of_vocabularies(tiny, tmp_path_factory, data):
 @pytest.fixture(scope="module")
 def small_model(corpus):
     """A model without a normalization table, in which most mutations would fall."""
-    file = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(corpus.values()),
-        model_writer=file,
-        vocab_size=100,
-        hard_vocab_limit=False,
-        control_symbols="[CLS],[SEP]",
-        normalization_rule_name="identity",
-        minloglevel=2,
-    )
-    return file.getvalue()
+    options = {"control_symbols": "[CLS],[SEP]", "normalization_rule_name": "identity"}
+    return train_sentencepiece(corpus.values(), vocab_size=100, **options)
 
 
 @bounded
