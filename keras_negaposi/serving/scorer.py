@@ -51,8 +51,8 @@ class Scorer:
         if folder is None:
             raise InputError(f"{path}: neither a run's folder nor a SavedModel (no {PROGRAM} in it)")
         loaded = load_saved_model(folder)
+        self._loaded = loaded  # A signature alone does not keep its variables alive.
         if not takes_texts(loaded):
-            self._loaded = loaded
             return _score_with_own_tokenizer(path, loaded)
         signature = find_signature(loaded, SCORE_TEXTS, folder, (PROBABILITIES, LABEL))
 
@@ -67,7 +67,6 @@ class Scorer:
         if inputs != set(PAIR_OF_TEXTS):
             raise InputError(f"{folder}: takes {quoted(sorted(inputs))}, not {' and '.join(PAIR_OF_TEXTS)}; {_FIX}")
 
-        self._loaded = loaded  # A signature alone does not keep its variables alive.
         return lambda a, b: {
             name: value.numpy() for name, value in signature(**dict(zip(PAIR_OF_TEXTS, (a, b), strict=True))).items()
         }
