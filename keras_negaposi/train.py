@@ -18,15 +18,23 @@ import time
 from checkpoints_tools.common.cli import add_flags, given_flags, make_config, make_parser, run_command, say
 from checkpoints_tools.common.errors import RUN_AGAIN, Stopped
 from keras_negaposi.config import (
+    PAIR_SOURCES,
     REQUIRED,
     HeadConfig,
     TrainConfig,
     check_complete,
+    check_pairs_given,
     check_required,
     complete_model_files,
 )
 from keras_negaposi.config.saved import absolute
-from keras_negaposi.runtime.resume import check_same_files, check_same_options, check_unused, how_to_resume
+from keras_negaposi.runtime.resume import (
+    check_same_files,
+    check_same_options,
+    check_same_table,
+    check_unused,
+    how_to_resume,
+)
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import saved_config
 
@@ -47,8 +55,10 @@ def configure(arguments: argparse.Namespace) -> TrainConfig:
         check_same_options(saved, given, output_dir)
         config = make_config(TrainConfig, saved | absolute(given) | {"output_dir": output_dir})
         check_same_files(RunFolder(output_dir), config)
+        check_same_table(RunFolder(output_dir), config, "pairs" in given)
         return config
     values = complete_model_files(sample_options() | given if is_sample(given) else given)
+    check_pairs_given(values)
     check_complete(values)
     values.setdefault("output_dir", time.strftime("runs/%Y%m%d-%H%M%S"))
     if not is_sample(given):
@@ -72,7 +82,7 @@ def _with_recipe(values: dict[str, object], given: dict[str, object]) -> dict[st
 
 def is_sample(given: dict[str, object]) -> bool:
     """Returns whether neither data nor model is given, so that the sample is used."""
-    return not given.keys() & {"bert_config_file", *TOKENIZER_FLAGS, *REQUIRED}
+    return not given.keys() & {"bert_config_file", *TOKENIZER_FLAGS, *PAIR_SOURCES, *REQUIRED}
 
 
 def sample_options() -> dict[str, object]:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 
 from checkpoints_tools.common.files import join, sweep
-from keras_negaposi.config.saved import CONFIG_FILE, COPIES
+from keras_negaposi.config.saved import CONFIG_FILE, CONVERTED, COPIES
 from keras_negaposi.config.tokenizer_files import KINDS, TOKENIZER_CONFIG
 
 
@@ -33,6 +33,16 @@ class RunFolder:
     def tokenizer_config(self) -> str:
         """Options of the tokenizer, by Hugging Face's names; SentencePiece needs none."""
         return join(self.path, TOKENIZER_CONFIG)
+
+    @property
+    def honbun(self) -> str:
+        """The texts of a run on a table."""
+        return join(self.path, CONVERTED["honbun"])
+
+    @property
+    def negaposi(self) -> str:
+        """The labelled pairs of a run on a table."""
+        return join(self.path, CONVERTED["negaposi"])
 
     @property
     def split(self) -> str:
