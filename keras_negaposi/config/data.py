@@ -26,6 +26,7 @@ SMALLEST_AUTO_DEV = 100
 """Pairs: `AUTO` makes no smaller dev part. On 100 pairs, the standard error of an accuracy is 3 to 5 points."""
 LARGEST_BATCH = 1 << 20
 SEEDS = 2**32
+_NO_PREFIX = "has no effect on baselines, which see the texts as they are"
 _LENGTH_COUNTS = Needs(
     lambda c: c.format not in PAGED_SOURCES, "has no effect on text files or PDF files of pages, which are not cut"
 )
@@ -51,6 +52,13 @@ class DataConfig(PairSource, PretrainedConfig):
         choices=("end", "start"),
         heading=MODEL,
     )
+    prefix_a: str | None = option(
+        None,
+        "words before every A, which are never cut; those that the BERT was trained with, such as 'query: ' for E5 "
+        "(default: none)",
+        heading=MODEL,
+    )
+    prefix_b: str | None = option(None, "words before every B (default: none)", heading=MODEL)
     split: str = option(
         "random",
         "random: split by pair; grouped: no document is in both train and test",
@@ -179,6 +187,8 @@ class BaselineConfig(DataConfig):
     truncate_a: str = without_effect(
         DataConfig, "truncate_a", "has no effect on baselines, which see A and B separately"
     )
+    prefix_a: str | None = without_effect(DataConfig, "prefix_a", _NO_PREFIX)
+    prefix_b: str | None = without_effect(DataConfig, "prefix_b", _NO_PREFIX)
     pooling: str = option(
         "first",
         "embedding of a text: the first token of the last layer, or the mean of the last layer's tokens",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
+from keras_negaposi.config.heads import BI_ENCODER, is_cacheable
+
+HEAD = "head"
 QUICK, BEST, ORIGINAL, NONE = "quick", "best", "original", "none"
 RECIPES = (QUICK, BEST, ORIGINAL, NONE)
 
@@ -49,22 +52,36 @@ class Choice(NamedTuple):
     reason: str
 
 
-def default_recipe(given: Iterable[str]) -> str:
-    """Returns the recipe of a command that names none: `NONE` if it gives any option that a recipe would choose."""
-    return NONE if CHOSEN & set(given) else QUICK
+def default_recipe(given: Mapping[str, Any]) -> str:
+    """Returns the recipe of a command that names none: `NONE` if it gives an option that a recipe would choose.
+
+    A head alone is no such option if it has one input each for A and B, because the settings of `BI_ENCODER` suit it.
+    """
+    chosen = CHOSEN & given.keys()
+    if chosen == {HEAD} and is_cacheable(given[HEAD]):
+        return QUICK
+    return NONE if chosen else QUICK
 
 
-def choose(recipe: str, facts: Facts) -> list[Choice]:
-    """Returns the options that a recipe chooses; all others keep their defaults."""
+def choose(recipe: str, facts: Facts, head: str | None = None) -> list[Choice]:
+    """Returns the options that a recipe chooses; all others keep their defaults.
+
+    Args:
+        recipe: its name.
+        facts: what it depends on.
+        head: the head, if the user has chosen it.
+    """
     if recipe == NONE:
         return []
     if recipe == ORIGINAL:
         return _original()
     chosen = [
         Choice("truncate_a", "start", "B comes next to A's end"),
-        *(_with_pooler(facts) if facts.trained_pooler else _without_pooler(facts)),
+        _pooled_head() if facts.trained_pooler else _unpooled_head(),
     ]
-    return [*chosen, *(_quick(facts) if recipe == QUICK else _best(facts))]
+    separate = is_cacheable(head or str(chosen[-1].value))
+    chosen += _separate(facts) if separate else [_length_of_pairs(facts)]
+    return [*chosen, *(_quick(facts) if recipe == QUICK else _best(facts, separate))]
 
 
 def _original() -> list[Choice]:
@@ -75,16 +92,20 @@ def _original() -> list[Choice]:
     return [Choice(name, value, as_there) for name, value in values.items()]
 
 
-def _with_pooler(facts: Facts) -> list[Choice]:
-    return [
-        Choice("head", "pair", "the checkpoint's pooler is trained, as by next sentence prediction"),
-        Choice("max_seq_length", _length(2 * facts.pieces, LONGEST_PAIR, facts), "holds most pairs, up to a limit"),
-    ]
+def _pooled_head() -> Choice:
+    return Choice(HEAD, "pair", "the checkpoint's pooler is trained, as by next sentence prediction")
 
 
-def _without_pooler(facts: Facts) -> list[Choice]:
+def _unpooled_head() -> Choice:
+    return Choice(HEAD, BI_ENCODER, "the pooler is untrained: a bi-encoder starts from the encoder's own cosine")
+
+
+def _length_of_pairs(facts: Facts) -> Choice:
+    return Choice("max_seq_length", _length(2 * facts.pieces, LONGEST_PAIR, facts), "holds most pairs, up to a limit")
+
+
+def _separate(facts: Facts) -> list[Choice]:
     return [
-        Choice("head", "vector", "the pooler is untrained: a bi-encoder starts from the encoder's own cosine"),
         Choice("max_seq_length", _length(facts.pieces, LONGEST_TEXT, facts), "holds most texts, up to a limit"),
         Choice("learning_rate", 3e-5, "the start is strong, and its similarity would be lost at a higher rate"),
         Choice("adam_bias_correction", True, "otherwise the first steps are six times as long, and lose it too"),
@@ -101,8 +122,8 @@ def _quick(facts: Facts) -> list[Choice]:
     ]
 
 
-def _best(facts: Facts) -> list[Choice]:
-    frozen = [] if facts.trained_pooler else [_frozen(facts)]  # a cross-encoder learns to compare in all layers
+def _best(facts: Facts, separate: bool) -> list[Choice]:
+    frozen = [_frozen(facts)] if separate else []  # a cross-encoder learns to compare in all layers
     if facts.adjacent < facts.pairs // 2:
         return [*frozen, Choice("num_train_epochs", 3.0, "there are few adjacent pages to make more pairs from")]
     return [
@@ -125,7 +146,7 @@ def _length(pieces: int, longest: int, facts: Facts) -> int:
 
 CHOSEN = frozenset(
     (
-        "head",
+        HEAD,
         "truncate_a",
         "max_seq_length",
         "learning_rate",
@@ -136,5 +157,5 @@ CHOSEN = frozenset(
         "next_page_pairs",
     )
 )
-"""A command that gives one of these options, and no recipe, gets none: who sets one by hand wants the rest as it is.
+"""Options that recipes choose. Who sets one by hand wants the rest as it is; see `default_recipe`.
 Options of the evaluation, which a recipe may choose too, do not count."""

@@ -216,7 +216,7 @@ class TrainConfig(HeadConfig, DevEvaluationConfig, DataConfig, JudgingConfig, St
         NONE,
         "settings that fit the BERT and the data, which every flag overrides. quick: minutes; best: about an hour; "
         "original: as run_classifier.py; none: the flags' own defaults (default with your own data: quick, unless a "
-        "flag is given that a recipe would choose, such as --head or --learning_rate)",
+        "flag is given that a recipe would choose, such as --learning_rate or --max_seq_length)",
         choices=RECIPES,
         heading=TRAINING,
     )

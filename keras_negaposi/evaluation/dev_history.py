@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated, Literal
 
+import numpy as np
 from msgspec import Meta
 
 from checkpoints_tools.common.files import exists
 from checkpoints_tools.common.schema import read_as
+from keras_negaposi.evaluation.baseline_comparison import is_beaten
+from keras_negaposi.evaluation.bootstrap import McNemar, mcnemar
 from keras_negaposi.evaluation.figures_json import HISTORY_FIX, write_figures
 
 Measure = Literal["loss", "accuracy"]
@@ -23,11 +26,14 @@ class DevPoint:
         step: after which it was evaluated; 0 is the start.
         loss: mean cross-entropy in nats; ``None`` if it was not finite.
         accuracy: share of the pairs that are predicted correctly.
+        against_start: test of this evaluation, the first of the two, against that of the start; ``None`` if the start
+            was not evaluated, or by an older version.
     """
 
     step: Step
     loss: Annotated[float, Meta(ge=0)] | None
     accuracy: Annotated[float, Meta(ge=0, le=1)]
+    against_start: McNemar | None = None
 
     def is_better(self, other: DevPoint | None, measure: Measure) -> bool:
         """Returns whether this evaluation is strictly better; without a finite loss, it is better than none."""
@@ -45,14 +51,31 @@ class DevHistory:
     Attributes:
         points: by step.
         kept: step whose weights were scored and exported; ``None`` until the training has ended.
+        start_correct: for each dev pair ``1`` if the start predicts it correctly, otherwise ``0``.
     """
 
     points: tuple[DevPoint, ...] = ()
     kept: Step | None = None
+    start_correct: Annotated[str, Meta(pattern="^[01]*$")] = ""
 
     def up_to(self, step: int) -> DevHistory:
         """Returns the evaluations until a step, from which a run is resumed."""
-        return DevHistory(tuple(point for point in self.points if point.step <= step))
+        points = tuple(point for point in self.points if point.step <= step)
+        return dataclasses.replace(self, points=points, kept=None)
+
+    def with_point(self, step: int, loss: float | None, correct: np.ndarray) -> DevHistory:
+        """Returns the history with one more evaluation, after those of earlier steps.
+
+        Args:
+            step: after which the dev part was evaluated.
+            loss: as in `DevPoint`.
+            correct: whether each dev pair is predicted correctly, ``bool [pairs]``, always in the same order.
+        """
+        earlier = self.up_to(step - 1)
+        start = self.start_correct if step else "".join("01"[int(hit)] for hit in correct)
+        test = mcnemar(correct, np.array([hit == "1" for hit in start])) if step and start else None
+        point = DevPoint(step, loss, float(correct.mean()), test)
+        return DevHistory((*earlier.points, point), start_correct=start)
 
     def at(self, step: int | None) -> DevPoint | None:
         """Returns the evaluation after a step, if there is one."""
@@ -64,6 +87,12 @@ class DevHistory:
         for point in self.points:
             best = point if point.is_better(best, measure) else best
         return best
+
+    def unproven(self) -> McNemar | None:
+        """Returns the test of the kept step against the start, if the training did not gain more than chance."""
+        kept = self.at(self.kept)
+        test = kept.against_start if kept else None
+        return test if test and not is_beaten(test.first_alone, test.second_alone, test.p_value) else None
 
     def without_improvement(self, measure: Measure) -> int:
         """Returns the number of evaluations since the best one."""

@@ -26,7 +26,7 @@ from keras_negaposi.evaluation.dev_history import DevHistory
 from keras_negaposi.evaluation.figures_json import Point
 from keras_negaposi.evaluation.metrics import Evaluation
 from keras_negaposi.evaluation.verdict import chance, percent
-from keras_negaposi.input_pipeline.packing import PREPROCESSORS
+from keras_negaposi.input_pipeline.packing import make_preprocessor
 from keras_negaposi.runtime.html import render
 from keras_negaposi.tokenizers.opening import open_tokenizer, with_copies
 
@@ -158,15 +158,16 @@ def _dev(history: DevHistory) -> dict[str, object] | None:
     """Returns the dev figures of the start, the kept and the last step, if the dev part was evaluated."""
     if not history.points:
         return None
-    rows = [
-        (f"{name} (step {point.step:,})", "not finite" if point.loss is None else f"{point.loss:.4f}", point.accuracy)
-        for name, point in history.landmarks().items()
-        if point
-    ]
+    rows = []
+    for name, point in history.landmarks().items():
+        if point:
+            test, loss = point.against_start, "not finite" if point.loss is None else f"{point.loss:.4f}"
+            change = f"+{test.first_alone:,} \u2212{test.second_alone:,} (p = {test.p_value:.2g})" if test else ""
+            rows.append((f"{name} (step {point.step:,})", loss, percent(point.accuracy), change))
     return {
         "kept": history.kept,
         "last": history.points[-1].step,
-        "rows": [(name, loss, percent(accuracy)) for name, loss, accuracy in rows],
+        "rows": rows,
     }
 
 
@@ -180,7 +181,7 @@ def _plots(result: RunEvaluation) -> list[tuple[str, Markup]]:
     pieces = dict(zip(titles, map(len, ids), strict=True))
     both = np.array([(pieces[pair.a], pieces[pair.b]) for pair in run.test])
     lengths = both.sum(axis=1)
-    truncated = PREPROCESSORS[run.config.layout].pieces_cut(both, run.config.max_seq_length)
+    truncated = make_preprocessor(run.config, tokenizer, run.config.layout).pieces_cut(both)
 
     chosen = [
         ("ROC curve", plots.roc(scores)),

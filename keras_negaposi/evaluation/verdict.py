@@ -75,11 +75,17 @@ def _scores(assessment: Assessment) -> Iterator[str]:
 
 
 def _training(dev_history: DevHistory) -> Iterator[str]:
-    """Warns if the model is the untrained one."""
+    """Warns if the model is the untrained one, or hardly better."""
     if dev_history.kept == 0:
         yield (
             "The training did not improve the model on the dev part: the untrained start (step 0) was the best there, "
             "and it is what was tested and exported."
+        )
+    elif test := dev_history.unproven():
+        yield (
+            "On the dev part, the training did not improve the model's accuracy by more than chance. Pairs that only "
+            f"the trained model gets correct: {test.first_alone:,}; only the untrained start: {test.second_alone:,} "
+            f"(exact McNemar test, p = {test.p_value:.2g})."
         )
 
 

@@ -21,7 +21,7 @@ from keras_negaposi.data.next_page_pairs import sample_next_pages
 from keras_negaposi.data.pairs import PairData, Pairs
 from keras_negaposi.data.splits import Split
 from keras_negaposi.input_pipeline.dev_part import split_with_dev, why_no_dev
-from keras_negaposi.input_pipeline.packing import PREPROCESSORS, PairPreprocessor
+from keras_negaposi.input_pipeline.packing import PairPreprocessor, make_preprocessor
 from keras_negaposi.readers.pair_source import read_source, source_digests
 from keras_negaposi.tokenizers.base import BaseTokenizer
 
@@ -89,7 +89,7 @@ def read_inputs(config: DataConfig, tokenizer: BaseTokenizer, layout: str) -> In
     if config.dev_share == AUTO and not resolved.dev_share:
         say(why_no_dev(split, config.split))
     split = _add_next_pages(split, data, config)
-    preprocessor = PREPROCESSORS[layout](tokenizer, config.max_seq_length, config.truncate_a)
+    preprocessor = make_preprocessor(config, tokenizer, layout)
     digests = source_digests(config, data)
     return Inputs(resolved, data, split, preprocessor, digests, fingerprint(resolved, layout, digests=digests))
 
@@ -157,6 +157,8 @@ def fingerprint(
     chosen: list[object] = [choice] if config.next_page_pairs and choice > 1 else []
     if tokenizer["tokenizer"] != SENTENCEPIECE:  # the first kind of tokenizer, and without further options
         chosen += [tokenizer["tokenizer"], read_options(config.tokenizer_config_file).digest()]
+    if config.prefix_a or config.prefix_b:
+        chosen += [config.prefix_a, config.prefix_b]
     values = vars(config) | tokenizer | {LAYOUT: layout, "seed_of_split": config.seed_of_split}
     digest.update(json.dumps([version, *map(values.__getitem__, FINGERPRINTED), *chosen]).encode())
     return digest.hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -47,27 +48,42 @@ def trim_pair(a: tf.Tensor, b: tf.Tensor, room: int) -> tuple[tf.Tensor, tf.Tens
     return tf.minimum(a, tf.maximum(room - half, room - b)), tf.minimum(b, tf.maximum(half, room - a))
 
 
-Parts = list[tuple[int, TokenSpans]]
-"""The texts of one input, in order: token type and token spans of each."""
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One text per row of an input.
+
+    Attributes:
+        token_type: token type of the text, its prefix and the ``[SEP]`` after it.
+        spans: token spans of the texts.
+        prefix: token ids before each text.
+    """
+
+    token_type: int
+    spans: TokenSpans
+    prefix: tuple[int, ...] = ()
 
 
-def lay_out(parts: Parts, cls_id: int, sep_id: int, padding_id: int, max_seq_length: int) -> Features:
-    """Lays out ``[CLS] span [SEP] span [SEP]`` and padding; ``[CLS]`` has the first span's token type.
+def lay_out(parts: Sequence[Part], cls_id: int, sep_id: int, padding_id: int, max_seq_length: int) -> Features:
+    """Lays out ``[CLS] part [SEP] part [SEP]`` and padding; ``[CLS]`` has the first part's token type.
 
     Returns:
         ``int32 [batch, max_seq_length]`` by encoder input.
     """
-    places = tf.broadcast_to(tf.range(max_seq_length), [tf.size(parts[0][1].sizes), max_seq_length])
+    places = tf.broadcast_to(tf.range(max_seq_length), [tf.size(parts[0].spans.sizes), max_seq_length])
     word_ids = tf.where(places == 0, cls_id, padding_id)
     type_ids = tf.zeros_like(places)
     begin, start = 0, tf.constant(1)
-    for type_id, span in parts:
+    for part in parts:
+        span = part.spans
+        for place, piece in enumerate(part.prefix):
+            word_ids = tf.where(places == start + place, piece, word_ids)
+        start += len(part.prefix)
         ids = tf.concat([span.ids, [padding_id]], 0)  # `tf.gather` needs at least one id
         end = start + span.sizes[:, tf.newaxis]
         inside = (places >= start) & (places < end)
         gathered = tf.gather(ids, tf.where(inside, span.starts[:, tf.newaxis] + places - start, 0))
         word_ids = tf.where(inside, gathered, tf.where(places == end, sep_id, word_ids))
-        type_ids = tf.where((places >= begin) & (places <= end), type_id, type_ids)
+        type_ids = tf.where((places >= begin) & (places <= end), part.token_type, type_ids)
         begin = start = end + 1
     # The mask comes from lengths, not from ids: id 0 is padding and also the unknown piece.
     return {"input_word_ids": word_ids, "input_mask": tf.cast(places < start, tf.int32), "input_type_ids": type_ids}

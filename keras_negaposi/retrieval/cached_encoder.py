@@ -33,7 +33,7 @@ from keras_negaposi.tokenizers.opening import open_tokenizer, with_copies
 
 SCORE_SIGNATURES = {"float32": SCORE_SIDES, "float16": SCORE_SIDES_HALF}
 """By the type in which B's side is stored."""
-OPTIONS_IN_FINGERPRINT = ("head", "max_seq_length", "truncate_a", "do_lower_case")
+OPTIONS_IN_FINGERPRINT = ("head", "max_seq_length", "truncate_a", "do_lower_case", "prefix_a", "prefix_b")
 
 EncodeSide = Callable[[tf.Tensor], Rows]
 """Maps texts, ``string [texts]``, to their tensors."""

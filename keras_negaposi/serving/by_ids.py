@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS, Features
-from keras_negaposi.input_pipeline.packing import PREPROCESSORS, PairPreprocessor, SeparatePreprocessor, trim
+from keras_negaposi.input_pipeline.packing import PairPreprocessor, SeparatePreprocessor, make_preprocessor, trim
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import saved_options
 from keras_negaposi.runtime.tf_functions import traced
@@ -35,7 +35,7 @@ def run_preprocessor(run: str) -> PairPreprocessor:
     """
     config = saved_options(run)
     tokenizer = open_tokenizer(with_copies(config, RunFolder(run)))
-    return PREPROCESSORS[config.layout](tokenizer, config.max_seq_length, config.truncate_a)
+    return make_preprocessor(config, tokenizer, config.layout)
 
 
 def score_by_ids(run: str, score_ids: OfIds, partner: Score | None = None) -> Score:

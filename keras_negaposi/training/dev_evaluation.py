@@ -60,9 +60,8 @@ class DevProgress:
         """
         scores = self._weights.score()
         loss = float(scores.losses.mean())
-        point = DevPoint(step, loss if math.isfinite(loss) else None, float(scores.correct.mean()))
-        earlier = [known for known in self._history.points if known.step < step]
-        self._history = dataclasses.replace(self._history, points=(*earlier, point))
+        self._history = self._history.with_point(step, loss if math.isfinite(loss) else None, scores.correct)
+        point = self._history.points[-1]
         write_dev_history(self._setup.folder.dev_history, self._history)
         is_best = self._history.best(self._config.measure) == point
         say(

@@ -12,7 +12,7 @@ from checkpoints_tools.common.cli import say
 from checkpoints_tools.formats.base import Weights
 from checkpoints_tools.source import open_source
 from keras_negaposi.config import ModelFiles, PairSource
-from keras_negaposi.config.recipes import CHOSEN, NONE, Facts, choose, default_recipe
+from keras_negaposi.config.recipes import CHOSEN, HEAD, NONE, Facts, choose, default_recipe
 from keras_negaposi.data.adjacency import adjacency
 from keras_negaposi.data.documents import Documents
 from keras_negaposi.readers.pair_source import read_source
@@ -36,11 +36,11 @@ def apply_recipe(values: Mapping[str, Any], given: Mapping[str, Any], defaults: 
     """
     recipe = given.get("recipe") or default_recipe(given)
     if recipe == NONE:
-        named = sorted(CHOSEN & given.keys())
+        named = sorted(CHOSEN & given.keys(), key=lambda name: (name == HEAD, name))
         if named and "recipe" not in given:
             say(f"no recipe, because --{named[0]} is given; --recipe quick chooses the settings that are not given")
         return {**values, "recipe": recipe}
-    choices = choose(recipe, read_facts({**defaults, **values}))
+    choices = choose(recipe, read_facts({**defaults, **values}), given.get(HEAD))
     say(f"recipe {recipe}; every flag overrides it:")
     for option, value, reason in choices:
         line = f"--{option} {given[option]}: given" if option in given else f"--{option} {value}: {reason}"

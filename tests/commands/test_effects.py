@@ -15,7 +15,18 @@ TOKENIZER = ("tokenizer", "tokenizer_config_file", "do_lower_case")
 ALWAYS = {
     "train": (
         *("honbun", "negaposi", "init_checkpoint", "bert_config_file", *TOKENIZER),
-        *("max_seq_length", "truncate_a", "split", "test_share", "dev_share", "group_pattern", "seed", "split_seed"),
+        *(
+            "max_seq_length",
+            "truncate_a",
+            "prefix_a",
+            "prefix_b",
+            "split",
+            "test_share",
+            "dev_share",
+            "group_pattern",
+            "seed",
+            "split_seed",
+        ),
         *("next_page_pairs", "head", "frozen_layers", "strategy", "steps_per_execution", "jit_compile", "seeds"),
         *("records", "train_batch_size", "length_buckets", "eval_batch_size", "learning_rate", "head_learning_rate"),
         *("recipe", "embedded_pairs"),
@@ -24,7 +35,7 @@ ALWAYS = {
         *("embedding_cache", "rank_queries", "output_dir", "resume", "require_accuracy", "fail_on_warning"),
     ),
     "prepare": (
-        *("honbun", "negaposi", *TOKENIZER, "max_seq_length", "truncate_a", "split"),
+        *("honbun", "negaposi", *TOKENIZER, "max_seq_length", "truncate_a", "prefix_a", "prefix_b", "split"),
         *("test_share", "dev_share", "group_pattern", "split_seed", "next_page_pairs", "head", "runner", "output_dir"),
     ),
     "baseline": (
@@ -97,6 +108,8 @@ SOMETIMES = {
     | {
         "num_attention_heads": FILES + "--init_checkpoint c --bert_config_file b --num_attention_heads 4",
         "truncate_a": FILES + "--init_checkpoint c --truncate_a start",
+        "prefix_a": FILES + "--init_checkpoint c --prefix_a query:",
+        "prefix_b": FILES + "--init_checkpoint c --prefix_b query:",
     },
     "evaluate": {
         "pairs": "--honbun h --negaposi n --pairs p",

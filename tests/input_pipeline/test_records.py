@@ -32,7 +32,7 @@ def test_reused_only_with_the_same_fingerprint(inputs, records, capsys):
 
 @pytest.mark.parametrize(
     "change",
-    [{"max_seq_length": 36}, {"truncate_a": "start"}, {"seed": 1}, {"do_lower_case": False}],
+    [{"max_seq_length": 36}, {"truncate_a": "start"}, {"prefix_b": "本文: "}, {"seed": 1}, {"do_lower_case": False}],
 )
 def test_any_change_creates_the_records_again(inputs, tmp_path, change):
     first = prepare(inputs, str(tmp_path))

@@ -392,7 +392,7 @@ def test_a_is_truncated_at_its_start_and_b_at_its_end(tiny, texts):
         assert (types == (side == "b")).all()
     assert packed["truncated"].numpy().tolist() == [True]
     lengths = np.array([[len(ids), 3]])
-    assert SeparatePreprocessor.pieces_cut(lengths, 8).tolist() == [len(ids) - 6]
+    assert SeparatePreprocessor(tokenizer, 8).pieces_cut(lengths).tolist() == [len(ids) - 6]
 
 
 @pytest.mark.parametrize("head", ["pair_means", "midfusion"])

@@ -1,6 +1,8 @@
 """Every kind of tokenizer, from the files next to a checkpoint to suggestions, with one tiny training each."""
 
+import csv
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,6 +21,7 @@ from tests.helpers.tiny_bert import TINY, random_tf1_variables
 from tests.helpers.tokenizers import CHECKPOINTS
 
 pytestmark = pytest.mark.slow
+PREFIXED = ("wordpiece", "mecab_wordpiece")
 PAIRS = [("りんごを買う。", "りんごを洗う。"), ("会議で話す。", "Python ÉCOLE 𠮷"), ("", "山に行く。")]
 
 
@@ -34,6 +37,8 @@ def trained(request, tiny, corpus, tmp_path_factory):
     flags += [f"--init_checkpoint={folder}", f"--output_dir={folder}/run", "--head=vector", "--recipe=none"]
     flags += ["--max_seq_length=24", "--max_steps=2", "--train_batch_size=8", "--dev_share=0.2", "--split=grouped"]
     flags += ["--rank_queries=0", "--next_page_pairs=0"]
+    if request.param in PREFIXED:
+        flags += ["--prefix_a=会議 ", "--prefix_b=りんご "]
     assert train.main(flags) == 0
     return SimpleNamespace(kind=request.param, folder=folder, run=str(folder / "run"))
 
@@ -55,6 +60,17 @@ def test_predict_also_in_int8(trained, tmp_path, capsys):
     np.testing.assert_allclose(scores.get("int8", scores["float32"]), scores["float32"], atol=0.05)
     expected, _ = Scorer(trained.run).score(*zip(*(pair for pair in PAIRS if pair[0]), strict=True))
     np.testing.assert_allclose(scores["float32"], expected, atol=1e-5)
+
+
+def test_predict_agrees_with_the_runs_own_scores(trained, tiny):
+    """Of records, where prefixes and special ids were added, and of texts."""
+    texts = json.loads(Path(tiny.flags["honbun"]).read_text(encoding="utf-8"))
+    with open(f"{trained.run}/scores_test.tsv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    a, b = ([texts[row[name]] for row in rows] for name in ("a", "b"))
+    np.testing.assert_allclose(
+        Scorer(trained.run).score(a, b)[0], [float(row["probability"]) for row in rows], atol=1e-5
+    )
 
 
 def test_the_exported_texts_equal_the_path_by_ids(trained):

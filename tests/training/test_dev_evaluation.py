@@ -12,7 +12,9 @@ import tensorflow as tf
 
 from checkpoints_tools.bert_config import BertConfig
 from keras_negaposi.config import TrainConfig
+from keras_negaposi.data.splits import read_split
 from keras_negaposi.evaluation import metrics
+from keras_negaposi.evaluation.bootstrap import McNemar
 from keras_negaposi.evaluation.dev_history import DevHistory, DevPoint, read_dev_history
 from keras_negaposi.evaluation.metrics import score_records
 from keras_negaposi.input_pipeline.record_folder import read_records
@@ -331,6 +333,12 @@ def test_the_files_and_the_report_of_a_run(tiny, tmp_path, capsys):
         "last": dataclasses.asdict(found.points[-1]),
     }
     assert written["global_step"] == kept.step
+    test, pairs = kept.against_start, len(found.start_correct)
+    assert pairs == len(read_split(str(folder / "split.json"))["dev"])
+    assert found.start_correct.count("1") == round(found.points[0].accuracy * pairs)
+    assert test.first_alone - test.second_alone == round((kept.accuracy - found.points[0].accuracy) * pairs) > 0
+    unproven = [line for line in written["warnings"] if "did not improve the model's accuracy by more than" in line]
+    assert len(unproven) == (test.p_value >= 0.05)
     page = (folder / "report.html").read_text()
     assert f"<th>kept (step {kept.step})</th><td>{kept.loss:.4f}</td>" in page
     assert page.count(">dev</text>") == 2 and "Training loss" in page
@@ -362,6 +370,21 @@ def test_a_training_that_makes_it_worse_says_so(tiny, tmp_path, capsys):
     warning = "The training did not improve the model on the dev part"
     assert warning in json.loads((folder / "metrics.json").read_text())["warnings"][0]
     assert warning in (folder / "report.html").read_text()
+
+
+def test_pairs_gained_and_lost_since_the_start():
+    start = np.array([True, False, True, True, False, False, False, False, False])
+    better, same = ~start | start, start
+    found = DevHistory().with_point(0, 0.7, start).with_point(5, 0.6, same).with_point(9, 0.5, better)
+    assert [point.against_start and point.against_start.first_alone for point in found.points] == [None, 0, 6]
+    assert found.points[2].against_start == McNemar(6, 0, 2 / 2**6) and found.points[1].against_start.p_value == 1
+    kept = dataclasses.replace(found, kept=9)
+    assert kept.unproven() is None and dataclasses.replace(found, kept=5).unproven() == McNemar(0, 0, 1.0)
+    worse = found.with_point(9, 0.5, ~start)
+    assert dataclasses.replace(worse, kept=9).unproven() == McNemar(6, 3, worse.points[2].against_start.p_value)
+    assert len(worse.points) == 3 and worse.start_correct == "101100000"
+    assert kept.up_to(5) == DevHistory(found.points[:2], None, found.start_correct)
+    assert DevHistory((DevPoint(3, 0.5, 0.9),), 3).unproven() is None  # an older run
 
 
 def test_what_is_better():

@@ -12,6 +12,7 @@ from checkpoints_tools.common.cli import add_flags, make_parser
 from checkpoints_tools.formats.tf1 import write_checkpoint
 from keras_negaposi import train
 from keras_negaposi.config import TrainConfig
+from keras_negaposi.config.heads import HEADS
 from keras_negaposi.config.recipes import BEST, CHOSEN, NONE, ORIGINAL, QUICK, RECIPES, Facts, choose, default_recipe
 from keras_negaposi.training.recipe import read_facts
 from tests.helpers.tiny_bert import random_tf1_variables
@@ -21,8 +22,8 @@ FEW = Facts(trained_pooler=False, layers=12, positions=512, pairs=400, adjacent=
 POOLER = Facts(trained_pooler=True, layers=12, positions=128, pairs=6_000, adjacent=20_000, pieces=140)
 
 
-def chosen(recipe, facts):
-    return {choice.option: choice.value for choice in choose(recipe, facts)}
+def chosen(recipe, facts, head=None):
+    return {choice.option: choice.value for choice in choose(recipe, facts, head)}
 
 
 def test_a_checkpoint_with_a_trained_pooler_keeps_the_originals_cross_encoder():
@@ -35,6 +36,16 @@ def test_a_checkpoint_without_one_gets_a_head_that_needs_none():
     assert chosen(QUICK, FACTS)["head"] == "vector"
     assert chosen(BEST, FACTS)["head"] == "vector"
     assert chosen(QUICK, FEW)["max_seq_length"] == 32
+
+
+@pytest.mark.parametrize("recipe", [QUICK, BEST])
+def test_settings_follow_a_given_head(recipe):
+    like_vector, like_pair = chosen(recipe, FACTS), chosen(recipe, POOLER)
+    assert chosen(recipe, FACTS, "maxsim") == chosen(recipe, FACTS, "vector") == like_vector
+    assert chosen(recipe, POOLER, "dot") == {**like_vector, "head": "pair"}
+    assert chosen(recipe, POOLER, "pair") == like_pair
+    joint = chosen(recipe, FACTS, "pair_means")
+    assert joint["max_seq_length"] == 160 > like_vector["max_seq_length"] and "learning_rate" not in joint
 
 
 def test_few_pairs_are_passed_more_often_and_steps_stay_limited():
@@ -64,9 +75,15 @@ def test_every_choice_is_an_option_with_a_reason(recipe, facts):
 
 
 def test_flags_that_a_recipe_would_choose_switch_it_off_unless_it_is_named():
-    assert default_recipe({"honbun", "negaposi", "split", "seed"}) == QUICK
-    for flag in CHOSEN:
-        assert default_recipe({"honbun", flag}) == NONE
+    assert default_recipe(dict.fromkeys(("honbun", "negaposi", "split", "seed"), "x")) == QUICK
+    for flag in CHOSEN - {"head"}:
+        assert default_recipe({"honbun": "x", flag: 1}) == NONE
+        assert default_recipe({"honbun": "x", flag: 1, "head": "vector"}) == NONE
+
+
+def test_a_head_with_separate_inputs_alone_does_not_switch_it_off():
+    for head in HEADS:
+        assert default_recipe({"honbun": "x", "head": head}) == (NONE if head in ("pair", "pair_means") else QUICK)
 
 
 @pytest.fixture
@@ -96,10 +113,13 @@ def test_a_command_without_training_flags_gets_the_quick_recipe(bert, tmp_path, 
     assert (config.recipe, config.head, config.truncate_a) == (QUICK, "vector", "start")
     assert "--head vector: the pooler is untrained" in capsys.readouterr().out
     assert configured(bert(0.1) | {"output_dir": tmp_path / "run"}).head == "pair"
-    # A given flag wins, and without --recipe switches the recipe off.
-    config = configured(flags | {"recipe": QUICK, "head": "dot"})
-    assert (config.recipe, config.head, config.truncate_a) == (QUICK, "dot", "start")
-    config = configured(flags | {"head": "dot"})
+    # A given flag wins, and without --recipe, one that is not the head switches the recipe off.
+    for more in ({"head": "dot"}, {"head": "dot", "recipe": QUICK}):
+        config = configured(flags | more)
+        assert (config.recipe, config.head, config.truncate_a) == (QUICK, "dot", "start")
+    config = configured(flags | {"head": "pair_means", "recipe": QUICK})
+    assert (config.recipe, config.head, config.truncate_a) == (QUICK, "pair_means", "start")
+    config = configured(flags | {"head": "dot", "num_train_epochs": 2})
     assert (config.recipe, config.head, config.truncate_a) == (NONE, "dot", "end")
 
 
