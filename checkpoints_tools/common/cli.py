@@ -31,7 +31,7 @@ from checkpoints_tools.common.options import (
     with_new_names,
 )
 from checkpoints_tools.common.signals import Terminated, raised
-from checkpoints_tools.common.streams import prepare_streams, say
+from checkpoints_tools.common.streams import prepare_streams, printed, say
 
 __all__ = [
     "EXIT_BAD_INPUT",
@@ -180,9 +180,11 @@ def run_command(
     prepare_streams()
     arguments = parser.parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up messages would bury ours
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    warnings = logging.StreamHandler()
+    warnings.setLevel(logging.WARNING)  # the lines of `say` go to stdout
+    logging.basicConfig(handlers=[warnings], format="%(levelname)s: %(message)s")
     try:
-        with raised():
+        with raised(), printed():
             code = work(arguments) or 0
             if sys.stdout is not None:
                 sys.stdout.flush()  # so that a full disk is noticed here

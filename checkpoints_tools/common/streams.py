@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO, TextIO
 
 from checkpoints_tools.common.errors import InputError
 
+LOGGER = logging.getLogger("keras_negaposi")
+"""Gets every line of `say` as a record of level INFO."""
 _CLOSED = "is closed; open it, or give a file with"
 
 
@@ -30,10 +35,41 @@ def prepare_streams() -> None:
 
 
 def say(line: str) -> None:
-    """Prints a line to stdout without buffering, also if stdout is a file; does nothing if it is closed."""
-    if sys.stdout is not None:
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+    """Logs a line about the progress or the result of the work; commands print it (`printed`)."""
+    LOGGER.info("%s", line)
+
+
+class _Stdout(logging.Handler):
+    """Prints the lines of `say` to stdout without buffering, also if stdout is a file; drops them if it is closed."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Leaves out the records of other loggers, such as warnings, which go to stderr."""
+        return record.name == LOGGER.name and record.levelno == logging.INFO
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Prints a line; an error in writing, such as a full disk, is the caller's."""
+        if sys.stdout is not None:
+            sys.stdout.write(record.getMessage() + "\n")
+            sys.stdout.flush()
+
+
+_STDOUT = _Stdout()
+
+
+@contextmanager
+def printed() -> Iterator[None]:
+    """Prints the lines of `say` to stdout within the block, which may be part of another such block."""
+    if _STDOUT in LOGGER.handlers:
+        yield
+        return
+    level = LOGGER.level
+    LOGGER.addHandler(_STDOUT)
+    LOGGER.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        LOGGER.removeHandler(_STDOUT)
+        LOGGER.setLevel(level)
 
 
 def standard_output(instead: str) -> TextIO:
