@@ -115,6 +115,21 @@ class PairData:
         positive = int(self.pairs.labels.sum())
         return len(self.pairs) - positive, positive
 
+    def check_classes(self, place: str) -> None:
+        """Checks that there are pairs of both classes.
+
+        Args:
+            place: names the pairs in error messages.
+
+        Raises:
+            InputError: there are no pairs, or all have the same label.
+        """
+        labels = set(self.pairs.labels.tolist())
+        if not labels:
+            raise InputError(f"{place}: contains no pairs; add labelled pairs")
+        if len(labels) == 1:
+            raise InputError(f"{place}: every label is {labels.pop()}; a classifier needs pairs of both classes")
+
     def describe(self) -> str:
         """Returns one line for the user."""
         negative, positive = self.class_counts
@@ -147,17 +162,15 @@ def read_pairs(honbun: str, negaposi: str) -> PairData:
             values.append(number)
         values.append(parse_label(raw_label, place))
     rows = np.array(values, np.int32).reshape(-1, 3)
-    if not len(rows):
-        raise InputError(f"{negaposi}: contains no pairs; add labelled pairs of titles")
     _, first, same = np.unique(rows[:, 0] * np.int64(len(titles)) + rows[:, 1], return_index=True, return_inverse=True)
     torn = np.flatnonzero(rows[:, 2] != rows[first[same], 2])
     if len(torn):
         place, a, b, _ = next(islice(read_rows(negaposi), int(torn[0]), None))
         raise InputError(f"{place}: the pair ({quoted(a)}, {quoted(b)}) has both labels in this file; keep one")
     pairs = Pairs(titles, rows[np.sort(first)])
-    if len(labels := set(pairs.labels.tolist())) == 1:
-        raise InputError(f"{negaposi}: every label is {labels.pop()}; a classifier needs pairs of both classes")
-    return PairData(texts, pairs, len(rows) - len(pairs))
+    data = PairData(texts, pairs, len(rows) - len(pairs))
+    data.check_classes(negaposi)
+    return data
 
 
 def read_links(path: str) -> set[tuple[str, str]]:
