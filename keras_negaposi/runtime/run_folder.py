@@ -40,6 +40,16 @@ class RunFolder:
         return join(self.path, "split.json")
 
     @property
+    def honbun(self) -> str:
+        """Texts by title, of a run on pairs in memory; other runs read the user's file."""
+        return join(self.path, "honbun_data.json")
+
+    @property
+    def negaposi(self) -> str:
+        """Labelled pairs of titles, of such a run."""
+        return join(self.path, "negaposi.json")
+
+    @property
     def records(self) -> str:
         """Folder of the TFRecords, unless ``--records`` names another one."""
         return join(self.path, "records")
