@@ -93,6 +93,8 @@ def _column(table: Table, name: str) -> list[Any]:
 
 def _unzipped(pairs: Iterable[Any]) -> list[list[Any]]:
     """Returns the column of A and that of B."""
+    if not isinstance(pairs, Iterable):
+        raise InputError(f"pairs: is {quoted(pairs)}; give {_SHAPES}")
     columns: list[list[Any]] = [[], []]
     for number, pair in enumerate(pairs):
         values = [pair] if isinstance(pair, (str, Mapping)) or not hasattr(pair, "__len__") else _plain(pair)
