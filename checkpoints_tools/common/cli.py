@@ -180,9 +180,7 @@ def run_command(
     prepare_streams()
     arguments = parser.parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up messages would bury ours
-    warnings = logging.StreamHandler()
-    warnings.setLevel(logging.WARNING)  # the lines of `say` go to stdout
-    logging.basicConfig(handlers=[warnings], format="%(levelname)s: %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
         with raised(), printed():
             code = work(arguments) or 0

@@ -13,6 +13,7 @@ from checkpoints_tools.common.errors import InputError
 
 LOGGER = logging.getLogger("keras_negaposi")
 """Gets every line of `say` as a record of level INFO."""
+_prints = False
 _CLOSED = "is closed; open it, or give a file with"
 
 
@@ -35,41 +36,29 @@ def prepare_streams() -> None:
 
 
 def say(line: str) -> None:
-    """Logs a line about the progress or the result of the work; commands print it (`printed`)."""
+    """Logs a line about the progress or the result of the work.
+
+    Where lines are `printed`, it also goes to stdout without buffering, also if stdout is a file; not if it is closed.
+    """
     LOGGER.info("%s", line)
-
-
-class _Stdout(logging.Handler):
-    """Prints the lines of `say` to stdout without buffering, also if stdout is a file; drops them if it is closed."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Leaves out the records of other loggers, such as warnings, which go to stderr."""
-        return record.name == LOGGER.name and record.levelno == logging.INFO
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Prints a line; an error in writing, such as a full disk, is the caller's."""
-        if sys.stdout is not None:
-            sys.stdout.write(record.getMessage() + "\n")
-            sys.stdout.flush()
-
-
-_STDOUT = _Stdout()
+    if _prints and sys.stdout is not None:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
 
 
 @contextmanager
 def printed() -> Iterator[None]:
-    """Prints the lines of `say` to stdout within the block, which may be part of another such block."""
-    if _STDOUT in LOGGER.handlers:
-        yield
-        return
-    level = LOGGER.level
-    LOGGER.addHandler(_STDOUT)
-    LOGGER.setLevel(logging.INFO)
+    """Prints the lines of `say` within the block, as commands do; without it, the library is quiet.
+
+    This is not a handler of the logger, because the lines of a command must be printed once, also where a library has
+    configured the root logger, and because an error in writing, such as a full disk, must end the command.
+    """
+    global _prints
+    before, _prints = _prints, True
     try:
         yield
     finally:
-        LOGGER.removeHandler(_STDOUT)
-        LOGGER.setLevel(level)
+        _prints = before
 
 
 def standard_output(instead: str) -> TextIO:

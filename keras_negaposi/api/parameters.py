@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from checkpoints_tools.common.errors import InputError, quoted
+from checkpoints_tools.common.files import exists, is_remote
 from checkpoints_tools.common.options import make_config
 from keras_negaposi.config import TrainConfig
 
@@ -41,7 +42,7 @@ def given_options(parameters: Mapping[str, Any]) -> dict[str, Any]:
         parameters: of a `PairClassifier`, by name.
 
     Raises:
-        InputError: ``options`` names no option, or one that is set elsewhere.
+        InputError: ``options`` names no option, or one that is set elsewhere; or a value cannot be used.
     """
     further = parameters["options"] or {}
     known = {field.name for field in dataclasses.fields(TrainConfig)} - {*SET_BY_FIT, *OPTIONS.values()}
@@ -51,6 +52,9 @@ def given_options(parameters: Mapping[str, Any]) -> dict[str, Any]:
         raise InputError(f"options: {quoted(unknown[0])} cannot be given here; {fix}")
     values = {option: parameters[name] for name, option in OPTIONS.items()} | further
     given = {name: _plain(value) for name, value in values.items() if value is not None}
+    bert = str(given["init_checkpoint"])
+    if not is_remote(bert) and not exists(bert) and not exists(f"{bert}.index"):
+        raise InputError(f"bert: {bert}: no such folder or checkpoint; check the path")
     make_config(TrainConfig, given)  # names a value that cannot be used before anything is read
     return given
 

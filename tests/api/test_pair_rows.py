@@ -60,7 +60,7 @@ def test_no_groups_are_needed():
         (PAIRS, None, None, "no labels; give y"),
         (PAIRS, [1], None, "2 pairs, 1 labels"),
         (PAIRS, [1, 0], ["x"], "2 pairs, 2 labels, 1 groups"),
-        ([("あ", "い"), "うえ"], [1, 0], None, "row 1: is \"うえ\"; give a table"),
+        ([("あ", "い"), "うえ"], [1, 0], None, 'row 1: is "うえ"; give a table'),
         ([("あ", "い", "う")], [1], None, "row 0: is"),
         ([("あ", None)], [1], None, "row 0: text_b must be a string, not None"),
         (pandas.DataFrame({"text_a": ["あ", None], "text_b": ["い", "う"]}), [1, 0], None, "row 1: text_a must be"),

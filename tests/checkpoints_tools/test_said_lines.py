@@ -1,14 +1,13 @@
 """Lines that the package says: records of a logger, which only commands print."""
 
 import io
-import logging
 import subprocess
 import sys
 
 import pytest
 
 from checkpoints_tools.common.progress import Ticker, reported_to
-from checkpoints_tools.common.streams import LOGGER, printed, say
+from checkpoints_tools.common.streams import say
 
 LIBRARY = "from checkpoints_tools.common.streams import printed, say; import logging; say('一行')"
 
@@ -31,11 +30,6 @@ def test_lines_are_printed_within_the_block_only_and_once():
     )
 
 
-def test_warnings_of_other_loggers_are_not_printed(capsys):
-    logging.getLogger("keras_negaposi.somewhere").warning("careful")
-    assert not capsys.readouterr().out
-
-
 def test_a_closed_stdout_is_no_error(monkeypatch):
     monkeypatch.setattr(sys, "stdout", None)
     say("lost")
@@ -51,11 +45,9 @@ def test_an_error_in_writing_is_raised(monkeypatch):
         say("lost")
 
 
-def test_the_level_is_restored():
-    before = LOGGER.level, list(LOGGER.handlers)
-    with printed():
-        pass
-    assert (LOGGER.level, LOGGER.handlers) == before
+def test_lines_are_printed_once_where_a_library_configures_the_root_logger():
+    code = f"{LIBRARY}\nwith printed(): logging.warning('careful'); say('二行')"
+    assert output_of(code) == ("二行\n", "WARNING:root:careful\n")
 
 
 def test_every_item_is_reported_within_the_block():
