@@ -11,13 +11,14 @@ import sys
 import time
 
 from checkpoints_tools.common.cli import add_flags, given_flags, make_config, make_parser, run_command
-from keras_negaposi.config import BaselineConfig, check_complete, complete_model_files
+from keras_negaposi.config import BaselineConfig, check_complete, check_pairs_given, complete_model_files
 
 
 def baseline(arguments: argparse.Namespace) -> None:
     """Completes the configuration and scores the baselines."""
     given = given_flags(BaselineConfig, arguments)
     values = complete_model_files(given)
+    check_pairs_given(values)
     check_complete(values)
     values.setdefault("output_dir", time.strftime("runs/baseline-%Y%m%d-%H%M%S"))
     config = make_config(BaselineConfig, values, given)

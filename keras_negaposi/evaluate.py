@@ -1,7 +1,7 @@
 """``python -m keras_negaposi.evaluate``: evaluates a finished run again, or scores other labelled pairs with it.
 
-Without flags it computes the run's figures, baselines, controls and report again. With --negaposi it scores the pairs
-of another file, and with --precision int8 the run's test pairs in 8 bits.
+Without flags it computes the run's figures, baselines, controls and report again. With --negaposi or
+--pairs it scores the pairs of another file, and with --precision int8 the run's test pairs in 8 bits.
 
 Runs, SavedModels and checkpoints of others can execute code and read and write your files. Look before you use one:
 saved_model_cli show --dir FOLDER --all, or python -m checkpoints_tools inspect PATH.
@@ -13,7 +13,7 @@ import argparse
 import sys
 
 from checkpoints_tools.common.cli import a_path, add_flags, given_flags, make_config, make_parser, run_command
-from keras_negaposi.config import EvaluateConfig, check_required
+from keras_negaposi.config import PAIR_SOURCES, EvaluateConfig, check_pairs_given
 from keras_negaposi.runtime.folder_lock import locked
 from keras_negaposi.runtime.saved_run import check_single, saved_options
 
@@ -21,8 +21,8 @@ from keras_negaposi.runtime.saved_run import check_single, saved_options
 def evaluate(arguments: argparse.Namespace) -> int:
     """Evaluates the run itself or other pairs, and returns the exit code that was required of the result."""
     given = given_flags(EvaluateConfig, arguments)
-    if given.keys() & {"honbun", "negaposi"}:
-        check_required(given, ("honbun", "negaposi"))
+    if given.keys() & {*PAIR_SOURCES}:
+        check_pairs_given(given)
     config = make_config(EvaluateConfig, given, given)
     from keras_negaposi.evaluation import evaluate_run
     from keras_negaposi.evaluation.other_pairs import evaluate_pairs

@@ -20,6 +20,7 @@ from checkpoints_tools.common.cli import a_path, add_flags, given_flags, make_co
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import exists
 from keras_negaposi.config import IndexConfig, check_complete, check_required, complete_model_files
+from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import saved_config, saved_options
 
 
@@ -47,7 +48,8 @@ def _of_run(run: str, given: dict[str, Any]) -> dict[str, Any]:
     """Adds the texts of the run unless others are given."""
     own = saved_config(run)["honbun"]
     if "honbun" not in given and not (own and exists(own)):
-        raise InputError(f"{own}: no such file any more, on which {run} was trained; give --honbun")
+        gone = own or RunFolder(run).honbun
+        raise InputError(f"{gone}: no such file any more, on which {run} was trained; give --honbun")
     return {"honbun": own} | given
 
 

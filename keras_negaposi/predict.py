@@ -1,9 +1,10 @@
 """``python -m keras_negaposi.predict``: scores pairs of texts with a finished run.
 
-Input is a table with the columns text_a and text_b (CSV or TSV), tab-separated text_a and text_b without column names,
-or JSON lines ({"text_a": ..., "text_b": ...} or [text_a, text_b]). Output is one line per pair, in the order of the
-input: tab-separated probability and label, or JSON lines where the input is JSON lines. Pairs from stdin are scored as
-soon as a batch is complete; a file is scored faster, because pairs of similar length share a batch.
+Input is a table with the columns text_a and text_b or those of --columns (CSV, TSV or .parquet), tab-separated text_a
+and text_b without column names, or JSON lines ({"text_a": ..., "text_b": ...} or [text_a, text_b]). Output is one line
+per pair, in the order of the input: tab-separated probability and label, or JSON lines where the input is JSON lines.
+Pairs from stdin are scored as soon as a batch is complete; a file is scored faster, because pairs of similar length
+share a batch.
 
 Runs, SavedModels and checkpoints of others can execute code and read and write your files. Look before you use one:
 saved_model_cli show --dir FOLDER --all, or python -m checkpoints_tools inspect PATH.

@@ -6,9 +6,7 @@ import argparse
 import sys
 
 from checkpoints_tools.common.cli import add_flags, given_flags, make_config, make_parser, run_command, say
-from keras_negaposi.config import PrepareConfig, check_complete, complete_model_files
-
-REQUIRED = ("honbun", "negaposi", "output_dir")
+from keras_negaposi.config import PrepareConfig, check_complete, check_pairs_given, complete_model_files
 
 
 def prepare(arguments: argparse.Namespace) -> None:
@@ -16,7 +14,8 @@ def prepare(arguments: argparse.Namespace) -> None:
     given = given_flags(PrepareConfig, arguments)
     make_config(PrepareConfig, given, given)  # rejects --init_checkpoint where no file is looked for next to it
     values = complete_model_files(given)
-    check_complete(values, REQUIRED)
+    check_pairs_given(values)
+    check_complete(values, ("output_dir",))
     config = make_config(PrepareConfig, values, given.keys() - {"init_checkpoint"})
     from keras_negaposi.input_pipeline import tfrecords
     from keras_negaposi.input_pipeline.prepared_data import read_inputs

@@ -16,9 +16,9 @@ import time
 
 from checkpoints_tools.common.cli import add_flags, given_flags, make_config, make_parser, run_command, say
 from checkpoints_tools.common.errors import RUN_AGAIN, Stopped
-from keras_negaposi.config import REQUIRED, TrainConfig, check_required
+from keras_negaposi.config import PAIR_SOURCES, REQUIRED, TrainConfig, check_required
 from keras_negaposi.config.saved import absolute
-from keras_negaposi.runtime.resume import check_same_files, check_same_options, how_to_resume
+from keras_negaposi.runtime.resume import check_same_files, check_same_options, check_same_table, how_to_resume
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import saved_config
 from keras_negaposi.training.complete_config import complete_config
@@ -40,6 +40,7 @@ def configure(arguments: argparse.Namespace) -> TrainConfig:
         check_same_options(saved, given, output_dir)
         config = make_config(TrainConfig, saved | absolute(given) | {"output_dir": output_dir})
         check_same_files(RunFolder(output_dir), config)
+        check_same_table(RunFolder(output_dir), config, "pairs" in given)
         return config
     folder = {"output_dir": time.strftime("runs/%Y%m%d-%H%M%S")}
     if is_sample(given):
@@ -49,7 +50,7 @@ def configure(arguments: argparse.Namespace) -> TrainConfig:
 
 def is_sample(given: dict[str, object]) -> bool:
     """Returns whether neither data nor model is given, so that the sample is used."""
-    return not given.keys() & {"bert_config_file", *TOKENIZER_FLAGS, *REQUIRED}
+    return not given.keys() & {"bert_config_file", *TOKENIZER_FLAGS, *PAIR_SOURCES, *REQUIRED}
 
 
 def sample_options() -> dict[str, object]:

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from checkpoints_tools.common.errors import Stopped
-from checkpoints_tools.common.files import exists, make_folder, remove, write_json
+from checkpoints_tools.common.files import exists, make_folder, remove
 from keras_negaposi.data.pairs import PairData
+from keras_negaposi.readers.pair_source import write_source
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.training.complete_config import complete_config
 from keras_negaposi.training.run import run
@@ -49,6 +50,6 @@ def train_run(data: PairData, values: Mapping[str, Any], given: Mapping[str, Any
 def _write_pairs(data: PairData, path: str) -> dict[str, Any]:
     """Writes the pairs and their texts to a folder, and returns the options that name the files."""
     folder = RunFolder(path)
-    write_json(folder.honbun, data.texts)
-    write_json(folder.negaposi, [[pair.a, pair.b, pair.label] for pair in data.pairs])
-    return {"honbun": folder.honbun, "negaposi": folder.negaposi}
+    files = {"honbun": folder.honbun, "negaposi": folder.negaposi}
+    write_source(data, files)
+    return files

@@ -24,7 +24,10 @@ OPTIONS = {
     },
 }
 """Parameter -> the option of `train`."""
-SET_BY_FIT = ("honbun", "negaposi", "split", "group_pattern", "records", "embedding_cache", "seeds", "resume")
+SET_BY_FIT = (
+    *("honbun", "negaposi", "pairs", "columns", "split", "group_pattern"),
+    *("records", "embedding_cache", "seeds", "resume"),
+)
 """Options that depend on the pairs, or that a single fit has no use for."""
 
 

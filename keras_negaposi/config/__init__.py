@@ -9,11 +9,13 @@ from keras_negaposi.config.model import (
     check_required,
     complete_model_files,
 )
+from keras_negaposi.config.pair_source import PAIR_SOURCES, PairSource, check_pairs_given
 from keras_negaposi.config.training import HeadConfig, PrepareConfig, TrainConfig
 from keras_negaposi.config.using import EvaluateConfig, IndexConfig, PredictConfig, SuggestConfig
 
 __all__ = [
     "BOTH",
+    "PAIR_SOURCES",
     "REQUIRED",
     "SPLITS",
     "BaselineConfig",
@@ -22,6 +24,7 @@ __all__ = [
     "HeadConfig",
     "IndexConfig",
     "ModelFiles",
+    "PairSource",
     "PairsConfig",
     "PredictConfig",
     "PrepareConfig",
@@ -29,6 +32,7 @@ __all__ = [
     "SuggestConfig",
     "TrainConfig",
     "check_complete",
+    "check_pairs_given",
     "check_required",
     "complete_model_files",
 ]

@@ -10,6 +10,7 @@ from checkpoints_tools.common.cli import at_least, between, option, path_option,
 from checkpoints_tools.common.options import Needs, without_effect
 from keras_negaposi.config.headings import DATA, MODEL, OUTPUT, SPLIT
 from keras_negaposi.config.model import PretrainedConfig
+from keras_negaposi.config.pair_source import PairSource
 
 SOURCES = ("scrapbox", "markdown", "folder", "pdf", "table", "honbun")
 PAGED_SOURCES = ("folder", "pdf")
@@ -40,11 +41,9 @@ def pattern_problem(pattern: str) -> str | None:
 
 
 @dataclasses.dataclass(frozen=True)
-class DataConfig(PretrainedConfig):
+class DataConfig(PairSource, PretrainedConfig):
     """The user's pairs, their split, and their longest length."""
 
-    honbun: str = required_path("JSON object title -> text (honbun_data.json)", heading=DATA)
-    negaposi: str = required_path("JSON labelled pairs of titles (negaposi.json)", heading=DATA)
     truncate_a: str = option(
         "end",
         "which end of a long A is cut (a long B always loses its end). end: as in run_classifier.py; start: keeps the "

@@ -93,8 +93,8 @@ class PretrainedConfig(ModelFiles):
     )
 
 
-REQUIRED = ("honbun", "negaposi", "init_checkpoint")
-"""Options that every training needs, besides the `tokenizer_options`."""
+REQUIRED = ("init_checkpoint",)
+"""Options that every training needs, besides the `PairSource` and the `tokenizer_options`."""
 _NEXT_TO_CHECKPOINT = ("bert_config_file", *FILE_PATTERNS)
 
 

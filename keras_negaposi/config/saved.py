@@ -15,21 +15,24 @@ from checkpoints_tools.common.schema import checked
 from keras_negaposi.config.data import ALL
 from keras_negaposi.config.dev_evaluation import LAST
 from keras_negaposi.config.model import REQUIRED, tokenizer_options
+from keras_negaposi.config.pair_source import JSON_FILES, TABLE
 from keras_negaposi.config.tokenizer_files import KINDS, SENTENCEPIECE, TOKENIZER_CONFIG, options_of
 from keras_negaposi.config.training import TrainConfig
 
 INPUTS = (
-    *("honbun", "negaposi", "init_checkpoint", "bert_config_file", "model_file", "vocab_file"),
+    *(*JSON_FILES, "init_checkpoint", "bert_config_file", "model_file", "vocab_file"),
     "tokenizer_config_file",
 )
 """Options that name the files a run reads. The files may move, but their content must not change."""
 CONFIG_FILE = "config.json"
 """Name of the file in a run's folder."""
-PATHS = (*INPUTS, "records", "teacher", "ensemble", "embedding_cache", "output_dir")
-NEVER_NULL = (*REQUIRED, "output_dir")
+PATHS = (*INPUTS, TABLE, "records", "teacher", "ensemble", "embedding_cache", "output_dir")
+NEVER_NULL = (*JSON_FILES, *REQUIRED, "output_dir")
 """Options annotated ``str``: where a saved configuration holds null the default stays, and `check_found` names them."""
 COPIES = {"bert_config_file": "bert_config.json", "tokenizer_config_file": TOKENIZER_CONFIG}
 """Files of which the run's folder has a copy, by option; `tokenizer_files.KINDS` names those of a tokenizer."""
+CONVERTED = {"honbun": "honbun_data.json", "negaposi": "negaposi.json"}
+"""Files in the folder of a run on a table, by option: the table as JSON."""
 BEFORE = {
     **{"dev_share": 0.0, "eval_steps": 0, "keep_best": LAST, "embedded_pairs": ALL},
     **{"tokenizer": SENTENCEPIECE, "do_lower_case": True},
@@ -78,7 +81,8 @@ def checked_config(values: object, place: str) -> TrainConfig:
 def found_again(config: TrainConfig, folder: str) -> TrainConfig:
     """Returns the configuration of the run in ``folder`` with the current paths of its files.
 
-    Paths of files that are not found stay as they were saved.
+    Paths of files that are not found stay as they were saved. A run on a table names the JSON files that were made from
+    it, where they exist, so that it does not need the table any more.
     """
     values = dataclasses.asdict(config)
     values["tokenizer"] = options_of(config)["tokenizer"]
@@ -86,7 +90,16 @@ def found_again(config: TrainConfig, folder: str) -> TrainConfig:
     cache = places.get("embedding_cache")
     if cache and not is_remote(cache) and not exists(os.path.dirname(cache)):
         places["embedding_cache"] = None  # the default, in the run's folder
+    if config.pairs:
+        converted = {name: join(folder, file) for name, file in CONVERTED.items()}
+        places |= converted if all(map(exists, converted.values())) else dict.fromkeys(converted)
     return dataclasses.replace(config, **places, output_dir=folder)
+
+
+def as_saved(config: TrainConfig) -> dict[str, Any]:
+    """Returns the options as ``config.json`` holds them: see `found_again` for the JSON files of a run on a table."""
+    converted = dict.fromkeys(CONVERTED) if config.pairs else {}
+    return absolute(dataclasses.asdict(config)) | converted | {"resume": False}
 
 
 def check_found(config: TrainConfig, folder: str) -> None:
@@ -95,8 +108,10 @@ def check_found(config: TrainConfig, folder: str) -> None:
     Raises:
         InputError: the message names the file and the flag to give.
     """
-    required = (*REQUIRED, *tokenizer_options(options_of(config)["tokenizer"]))
-    for name in INPUTS:
+    needs_table = config.pairs and not config.honbun
+    data = (TABLE,) if needs_table else JSON_FILES
+    required = (*data, *REQUIRED, *tokenizer_options(options_of(config)["tokenizer"]))
+    for name in (TABLE, *INPUTS) if needs_table else INPUTS:
         value = getattr(config, name)
         if not value and name in required:
             raise InputError(f"{join(folder, CONFIG_FILE)}: {name} is missing; {FIX}")

@@ -11,6 +11,7 @@ from keras_negaposi.config.data import LARGEST_BATCH, pattern_problem
 from keras_negaposi.config.engine import EngineConfig
 from keras_negaposi.config.headings import DATA, MODEL, OUTPUT, QUERY, SCRIPTS
 from keras_negaposi.config.model import PretrainedConfig
+from keras_negaposi.config.pair_source import PAIR_SOURCES, PairSource, has_columns
 from keras_negaposi.config.training import Requirements
 
 LINK_FORMATS = ("scrapbox", "markdown")
@@ -31,13 +32,11 @@ class ArithmeticConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluateConfig(ArithmeticConfig, Requirements):
+class EvaluateConfig(ArithmeticConfig, PairSource, Requirements):
     """Options of ``keras_negaposi.evaluate``."""
 
     honbun: str = required_path("JSON object title -> text, for the pairs of --negaposi", heading=DATA)
-    negaposi: str | None = path_option(
-        None, "JSON labelled pairs of titles (default: the test pairs of the run)", heading=DATA
-    )
+    negaposi: str = required_path("JSON labelled pairs of titles (default: the test pairs of the run)", heading=DATA)
     output_dir: str | None = path_option(
         None,
         "folder for the figures of other pairs or another precision (default: in the run's folder)",
@@ -58,14 +57,14 @@ class EvaluateConfig(ArithmeticConfig, Requirements):
         heading=SCRIPTS,
         needs=Needs(
             lambda c: c.is_of_run,
-            "has no effect with --negaposi or --precision int8, which give accuracy without warnings",
+            "has no effect with other pairs or --precision int8, which give accuracy without warnings",
         ),
     )
 
     @property
     def is_of_run(self) -> bool:
         """Whether the run's own test pairs are evaluated, with the model as it was trained."""
-        return not self.honbun and not self.negaposi and self.precision == "float32"
+        return self.precision == "float32" and not any(getattr(self, name) for name in PAIR_SOURCES)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +72,12 @@ class PredictConfig(ArithmeticConfig):
     """Options of ``keras_negaposi.predict``."""
 
     input: str = path_option("-", "file of pairs, one per line; - for stdin", heading=DATA)
+    columns: str | None = option(
+        None,
+        "names of the two columns of texts: TEXT_A,TEXT_B (default: text_a,text_b)",
+        check=has_columns("TEXT_A,TEXT_B"),
+        heading=DATA,
+    )
     output: str = path_option("-", "file for the scores; - for stdout", heading=OUTPUT)
     batch_size: int = option(32, "pairs scored together", check=at_least(1, LARGEST_BATCH))
 

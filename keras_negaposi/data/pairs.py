@@ -200,4 +200,7 @@ def parse_label(raw: object, place: str) -> int:
     """
     if isinstance(raw, (int, str)) and raw in LABELS:
         return LABELS[raw]
-    raise InputError(f"{place}: the label {quoted(raw)} is invalid; use 1 (B comes next) or 0")
+    raise InputError(
+        f"{place}: the label {quoted(raw)} is invalid; use 1 (B comes next) or 0, since graded labels and more than "
+        "two classes are not supported"
+    )

@@ -13,7 +13,7 @@ from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.files import exists, join
 from keras_negaposi.config import BaselineConfig, TrainConfig
 from keras_negaposi.data.documents import documents_of
-from keras_negaposi.data.pairs import Pair, read_pairs
+from keras_negaposi.data.pairs import Pair
 from keras_negaposi.data.splits import read_split
 from keras_negaposi.evaluation.baseline_comparison import LEXICAL, MODEL_ALONE
 from keras_negaposi.evaluation.baselines import score_baselines
@@ -36,6 +36,7 @@ from keras_negaposi.evaluation.same_inputs import check_same_checkpoint, check_s
 from keras_negaposi.evaluation.score_table import read_scores
 from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.modeling.pretrained import read_pretrained
+from keras_negaposi.readers.pair_source import read_source
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import check_single, saved_options
 from keras_negaposi.serving.calibration import HYBRID_THRESHOLD, Calibration, saved_calibration
@@ -133,7 +134,7 @@ def read_finished_run(path: str) -> FinishedRun:
     config = saved_options(path)
     check_single(config)
     check_same_inputs(path, config)
-    texts = read_pairs(config.honbun, config.negaposi).texts
+    texts = read_source(config).texts
     split = read_split(folder.split)
     check_titles(split, texts, folder.split)
     parts = {name: list(pairs) for name, pairs in split.items()}

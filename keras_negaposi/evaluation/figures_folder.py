@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from checkpoints_tools.common.errors import InputError, quoted
 from checkpoints_tools.common.files import exists, join, list_folder, write_json
 from checkpoints_tools.common.schema import read_as
+from keras_negaposi.config import PairSource
 from keras_negaposi.config.saved import absolute
 from keras_negaposi.runtime.folder_lock import is_leftover
 from keras_negaposi.runtime.run_folder import RunFolder
@@ -29,33 +30,38 @@ class About:
 
     Attributes:
         run: the run's folder.
-        honbun: the texts of the pair file; ``None`` for the run's own test pairs.
-        negaposi: the pair file; ``None`` for the run's own test pairs.
+        honbun: the texts of the pair file; ``None`` for a table and for the run's own test pairs.
+        negaposi: the pair file; ``None`` for a table and for the run's own test pairs.
         precision: the precision of the model.
+        pairs: the table; ``None`` for a pair file and for the run's own test pairs.
+        columns: the names of its columns, if they were given.
     """
 
     run: str
     honbun: str | None
     negaposi: str | None
     precision: str
+    pairs: str | None = None
+    columns: str | None = None
 
     @classmethod
-    def of(cls, run: str, honbun: str | None, negaposi: str | None, precision: str) -> About:
+    def of(cls, run: str, source: PairSource, precision: str) -> About:
         """Makes the paths absolute."""
-        paths = absolute({"output_dir": run, "honbun": honbun, "negaposi": negaposi})
-        return cls(paths["output_dir"], paths["honbun"], paths["negaposi"], precision)
+        names = [field.name for field in dataclasses.fields(PairSource)]
+        paths = absolute({"output_dir": run} | {name: getattr(source, name) for name in names})
+        return cls(paths.pop("output_dir"), **paths, precision=precision)
 
     @property
     def stem(self) -> str:
         """A name for the folder of the results."""
-        if self.negaposi is None:
-            return self.precision
-        return os.path.splitext(os.path.basename(self.negaposi))[0][:LONGEST_STEM]
+        file = self.negaposi or self.pairs
+        return os.path.splitext(os.path.basename(file))[0][:LONGEST_STEM] if file else self.precision
 
     @property
     def digest(self) -> str:
         """A short hash of everything but the run."""
-        about = json.dumps([self.honbun, self.negaposi, self.precision])
+        table = [self.pairs, self.columns] if self.pairs else []
+        about = json.dumps([self.honbun, self.negaposi, self.precision, *table])
         return hashlib.sha256(about.encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
@@ -84,7 +90,7 @@ def check_free(folder: str, about: About) -> None:
     saved = _about(folder)
     raise InputError(
         f"--output_dir {folder}: contains the results of {quoted(saved.run)} ({saved.precision}) on "
-        f"{quoted(saved.negaposi or 'the test pairs')}; use a new folder"
+        f"{quoted(saved.negaposi or saved.pairs or 'the test pairs')}; use a new folder"
     )
 
 

@@ -14,14 +14,14 @@ from checkpoints_tools.common.progress import Ticker
 from checkpoints_tools.common.schema import read_as
 from keras_negaposi.config import EvaluateConfig, TrainConfig
 from keras_negaposi.data.documents import documents_of
-from keras_negaposi.data.pairs import PairData, read_pairs
+from keras_negaposi.data.pairs import PairData
 from keras_negaposi.data.splits import read_split
-from keras_negaposi.data.texts import read_texts
 from keras_negaposi.evaluation.bootstrap import document_weights, intervals
 from keras_negaposi.evaluation.figures_folder import About, check_free, claim, default_folder
 from keras_negaposi.evaluation.metrics import SEED, Evaluation, Scores, evaluate, write_evaluation
 from keras_negaposi.evaluation.same_inputs import check_same_inputs, check_titles
 from keras_negaposi.evaluation.score_table import scores_table
+from keras_negaposi.readers.pair_source import read_source
 from keras_negaposi.runtime.folder_lock import locked
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import check_finished, saved_options
@@ -44,12 +44,12 @@ def evaluate_pairs(run: str, config: EvaluateConfig) -> Evaluation:
     # 1. Read and check everything.
     options = saved_options(run)
     check_finished(run)
-    about = About.of(run, config.honbun, config.negaposi, config.precision)
+    about = About.of(run, config, config.precision)
     folder = RunFolder(config.output_dir or default_folder(about))
     check_free(folder.path, about)
     step = read_step(RunFolder(run))
     threshold = saved_calibration(RunFolder(run)).decision_threshold
-    data = read_pairs(config.honbun, config.negaposi) if config.negaposi else _test_pairs(run, options)
+    data = read_source(config) if config.negaposi or config.pairs else _test_pairs(run, options)
     say(f"data: {data.describe()}")
 
     # 2. Score the pairs and compute the metrics.
@@ -87,7 +87,7 @@ def read_step(folder: RunFolder) -> int:
 def _test_pairs(run: str, options: TrainConfig) -> PairData:
     """Reads the test pairs of a run and their texts, after checking that they are unchanged."""
     check_same_inputs(run, options)
-    texts = read_texts(str(options.honbun))
+    texts = read_source(options).texts
     parts = read_split(RunFolder(run).split)
     check_titles(parts, texts, RunFolder(run).split)
     return PairData(texts, parts["test"], repeated=0)

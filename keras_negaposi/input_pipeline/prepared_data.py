@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 
 from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import InputError
@@ -12,14 +13,16 @@ from checkpoints_tools.common.files import read_digest
 from keras_negaposi.config import DataConfig, TrainConfig
 from keras_negaposi.config.data import ALL, AUTO
 from keras_negaposi.config.model import tokenizer_options
+from keras_negaposi.config.pair_source import JSON_FILES
 from keras_negaposi.config.tokenizer_files import SENTENCEPIECE, options_of, read_options
 from keras_negaposi.data.adjacency import adjacency, page_of
 from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.next_page_pairs import sample_next_pages
-from keras_negaposi.data.pairs import PairData, Pairs, read_pairs
+from keras_negaposi.data.pairs import PairData, Pairs
 from keras_negaposi.data.splits import Split
 from keras_negaposi.input_pipeline.dev_part import split_with_dev, why_no_dev
 from keras_negaposi.input_pipeline.packing import PREPROCESSORS, PairPreprocessor
+from keras_negaposi.readers.pair_source import read_source, source_digests
 from keras_negaposi.tokenizers.base import BaseTokenizer
 
 UNLABELLED = "unlabelled"
@@ -56,6 +59,7 @@ class Inputs:
         data: texts and labelled pairs.
         split: the pairs by part.
         preprocessor: turns texts into the model's inputs.
+        digests: SHA-256 of the pairs' two JSON files, by option (`pair_source.source_digests`).
         fingerprint: hash of all of these.
     """
 
@@ -63,6 +67,7 @@ class Inputs:
     data: PairData
     split: Split
     preprocessor: PairPreprocessor
+    digests: Mapping[str, bytes]
     fingerprint: str
 
 
@@ -77,7 +82,7 @@ def read_inputs(config: DataConfig, tokenizer: BaseTokenizer, layout: str) -> In
     Raises:
         InputError: the pairs are invalid or cannot be split.
     """
-    data = read_pairs(config.honbun, config.negaposi)
+    data = read_source(config)
     split, resolved = split_with_dev(data.pairs, config)
     say(f"data: {data.describe()}")
     say(f"split ({config.split}): {split.describe()}")
@@ -85,7 +90,8 @@ def read_inputs(config: DataConfig, tokenizer: BaseTokenizer, layout: str) -> In
         say(why_no_dev(split, config.split))
     split = _add_next_pages(split, data, config)
     preprocessor = PREPROCESSORS[layout](tokenizer, config.max_seq_length, config.truncate_a)
-    return Inputs(resolved, data, split, preprocessor, fingerprint(resolved, layout))
+    digests = source_digests(config, data)
+    return Inputs(resolved, data, split, preprocessor, digests, fingerprint(resolved, layout, digests=digests))
 
 
 def _add_next_pages(split: Split, data: PairData, config: DataConfig) -> Split:
@@ -122,7 +128,14 @@ def _add_next_pages(split: Split, data: PairData, config: DataConfig) -> Split:
     return dataclasses.replace(split, parts=split.parts | {"train": Pairs.of([*split.parts["train"], *drawn])})
 
 
-def fingerprint(config: DataConfig, layout: str, version: int = FORMAT, choice: int = NEXT_PAGES) -> str:
+def fingerprint(
+    config: DataConfig,
+    layout: str,
+    version: int = FORMAT,
+    choice: int = NEXT_PAGES,
+    *,
+    digests: Mapping[str, bytes] | None = None,
+) -> str:
     """Returns a hash of the data, the tokenizer and every option that the records depend on.
 
     The number of ``next_page_pairs`` is hashed as it was given: with the data, it determines which pairs are used, also
@@ -133,12 +146,14 @@ def fingerprint(config: DataConfig, layout: str, version: int = FORMAT, choice: 
         layout: name of the input layout.
         version: `FORMAT` at the time of the records.
         choice: `NEXT_PAGES` at that time.
+        digests: of the pairs; read from the JSON files by default.
     """
     digest = hashlib.sha256()
     tokenizer = options_of(config)
     files = [getattr(config, name) for name in tokenizer_options(tokenizer["tokenizer"])]
-    for path in (config.honbun, config.negaposi, *files):
-        digest.update(read_digest(path))
+    pairs = source_digests(config) if digests is None else digests
+    for file_digest in (*map(pairs.__getitem__, JSON_FILES), *map(read_digest, files)):
+        digest.update(file_digest)
     chosen: list[object] = [choice] if config.next_page_pairs and choice > 1 else []
     if tokenizer["tokenizer"] != SENTENCEPIECE:  # the first kind of tokenizer, and without further options
         chosen += [tokenizer["tokenizer"], read_options(config.tokenizer_config_file).digest()]

@@ -12,6 +12,7 @@ from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import join, list_folder, remove, write_json
 from checkpoints_tools.common.progress import Ticker
+from keras_negaposi.config import PAIR_SOURCES
 from keras_negaposi.input_pipeline.prepared_data import UNLABELLED, Inputs
 from keras_negaposi.input_pipeline.record_folder import (
     METADATA,
@@ -73,7 +74,8 @@ def _begin(inputs: Inputs, folder: str) -> None:
         )
     config = inputs.config
     for name in ours | needed:
-        read = filter(None, (config.honbun, config.negaposi, config.model_file, config.vocab_file))
+        pairs = (getattr(config, name) for name in PAIR_SOURCES)
+        read = filter(None, (*pairs, config.model_file, config.vocab_file))
         outputs.check_not_read("the records' file", join(folder, name), read)
     write_json(metadata_file(folder), {"begun": sorted(ours | needed)})
     for name in sorted(ours - {METADATA}):

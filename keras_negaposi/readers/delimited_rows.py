@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import chain
 
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.readers.columns import (
     TEXT_COLUMNS,
-    Columns,
     Row,
+    Wanted,
     blank_line,
-    check_columns,
-    check_header,
     plain_name,
     row_detector,
 )
@@ -25,9 +23,7 @@ DELIMITERS = {",": "comma", ";": "semicolon", TAB: "tab"}
 _SEPARATOR = re.compile(r"sep=(.)[\r\n]*", re.IGNORECASE)
 
 
-def delimited_rows(
-    first: Line, lines: Iterator[Line], name: str, suffix: str, kinds: Sequence[Columns], every_row: bool
-) -> Iterator[Row]:
+def delimited_rows(first: Line, lines: Iterator[Line], name: str, suffix: str, wanted: Wanted) -> Iterator[Row]:
     """Yields the rows of a table.
 
     Args:
@@ -35,31 +31,30 @@ def delimited_rows(
         lines: the other lines.
         name: name of the file in error messages.
         suffix: suffix of the file's name, in lower case.
-        kinds: the kinds of tables that are accepted.
-        every_row: whether every line must be a row, so that none may be blank; then two columns need no names.
+        wanted: the columns that the table must have.
 
     Raises:
         InputError: a line is malformed, or has other columns; names the line.
     """
     # Find the delimiter
     separator = _SEPARATOR.fullmatch(first[1])
-    named = separator[1] if separator else _find_delimiter(first, suffix, kinds)
+    named = separator[1] if separator else _find_delimiter(first, suffix, wanted)
     delimiter = named or ("," if suffix == ".csv" and TAB not in first[1] else TAB)
     cells = Cells(lines if separator else chain([first], lines), delimiter, name)
     rows = iter(cells)
     # Read the names of the columns
     number, header = next(rows, (first[0] + 1, []))
-    names = [plain_name(cell) for cell in header]
-    nameless = every_row and not named and delimiter == TAB and not {*names} & {*chain(*kinds)}
+    known = {*chain(*wanted.kinds), *map(plain_name, wanted.given)}
+    nameless = wanted.every_row and not named and delimiter == TAB and not known & {*map(plain_name, header)}
     if nameless:
-        rows, names = chain([(number, header)], rows), list(TEXT_COLUMNS)
-    kind = check_header(f"{name}: line {number}", names, kinds)
+        rows, header = chain([(number, header)], rows), list(wanted.given or TEXT_COLUMNS)
+    names, kind = wanted.check_header(f"{name}: line {number}", header)
     cells.look_like_rows = row_detector(names)
     # Read the rows
     for number, row in rows:
         place = f"{name}: line {number}"
-        if not any(map(str.strip, row)) and (not every_row or len(row) < len(kind)):
-            if every_row:
+        if not any(map(str.strip, row)) and (not wanted.every_row or len(row) < len(kind)):
+            if wanted.every_row:
                 raise blank_line(place)
             continue
         if nameless and len(row) != len(names):
@@ -70,17 +65,18 @@ def delimited_rows(
                 f"{DELIMITERS.get(delimiter, delimiter)}"
             )
         values: dict[str, object] = dict(zip(names, row, strict=False))
-        check_columns(place, values, kind, kinds)
+        wanted.check_row(place, values, kind)
         if "label" in kind:
             values["label"] = str(values["label"]).strip()
         yield place, values
 
 
-def _find_delimiter(first: Line, suffix: str, kinds: Sequence[Columns]) -> str | None:
+def _find_delimiter(first: Line, suffix: str, wanted: Wanted) -> str | None:
     """Returns the delimiter with which the first row names all columns of a kind, or ``None``."""
     for delimiter in sorted(DELIMITERS, key=lambda delimiter: (delimiter == TAB) != (suffix == ".tsv")):
         with contextlib.suppress(InputError):
             for _, cells in Cells(iter([first]), delimiter, ""):
-                if any({plain_name(cell) for cell in cells} >= {*kind} for kind in kinds):
+                names = {*wanted.rename("", cells)}
+                if any(names >= {*kind} for kind in wanted.kinds):
                     return delimiter
     return None

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from checkpoints_tools.common.errors import InputError, quoted
 from checkpoints_tools.common.json_text import check_text
 from keras_negaposi.data.pairs import Pair, PairData, Pairs, parse_label
+from keras_negaposi.readers.columns import GROUP, GROUPED_COLUMNS, PAIR_COLUMNS, Columns, Wanted
+from keras_negaposi.readers.table import read_rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +40,26 @@ def text_title(text: str, group: str | None = None) -> str:
     """
     digest = hashlib.sha256(text.encode()).hexdigest()[:32]
     return digest if group is None else f"{group},{digest}"
+
+
+def read_pair_table(path: str, columns: Columns = ()) -> PairData:
+    """Reads a table of labelled pairs.
+
+    Args:
+        path: path of the table.
+        columns: the user's names of text_a, text_b, label and, if there is one, group. Without them these are the
+            names, and there are groups if there is a column of that name.
+
+    Raises:
+        InputError: as `read_rows` and `titled_pairs`, or there are not pairs of both classes.
+    """
+    kind = GROUPED_COLUMNS if len(columns) == len(GROUPED_COLUMNS) else PAIR_COLUMNS
+    rows = read_rows(path, Wanted((kind,), columns, flag=True))
+    data = titled_pairs(
+        LabelledRow(place, row["text_a"], row["text_b"], row["label"], row.get(GROUP)) for place, row in rows
+    )
+    data.check_classes(path)
+    return data
 
 
 def titled_pairs(rows: Iterable[LabelledRow]) -> PairData:
@@ -110,7 +132,7 @@ def _checked_group(row: LabelledRow) -> str | None:
     """
     if row.group is None:
         return None
-    group = _checked_string(row, "group")
+    group = _checked_string(row, GROUP)
     if not group.strip():
         raise InputError(f"{row.place}: the group is empty; give the name of the document that the two texts are from")
     return group

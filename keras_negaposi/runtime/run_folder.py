@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 
 from checkpoints_tools.common.files import join, sweep
-from keras_negaposi.config.saved import CONFIG_FILE, COPIES
+from keras_negaposi.config.saved import CONFIG_FILE, CONVERTED, COPIES
 from keras_negaposi.config.tokenizer_files import KINDS, TOKENIZER_CONFIG
 
 
@@ -35,19 +35,19 @@ class RunFolder:
         return join(self.path, TOKENIZER_CONFIG)
 
     @property
-    def split(self) -> str:
-        """Pairs of the parts train, dev and test."""
-        return join(self.path, "split.json")
-
-    @property
     def honbun(self) -> str:
-        """Texts by title, of a run on pairs in memory; other runs read the user's file."""
-        return join(self.path, "honbun_data.json")
+        """The texts of a run on a table, or on pairs in memory."""
+        return join(self.path, CONVERTED["honbun"])
 
     @property
     def negaposi(self) -> str:
-        """Labelled pairs of titles, of such a run."""
-        return join(self.path, "negaposi.json")
+        """The labelled pairs of such a run."""
+        return join(self.path, CONVERTED["negaposi"])
+
+    @property
+    def split(self) -> str:
+        """Pairs of the parts train, dev and test."""
+        return join(self.path, "split.json")
 
     @property
     def records(self) -> str:

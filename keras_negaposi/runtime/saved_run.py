@@ -13,6 +13,7 @@ from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import exists, join, list_folder, read_digest
 from checkpoints_tools.common.schema import read_as
 from keras_negaposi.config import BOTH, TrainConfig
+from keras_negaposi.config.pair_source import TABLE
 from keras_negaposi.config.saved import CONFIG_FILE, FIX, checked_config, found_again
 from keras_negaposi.config.tokenizer_files import read_options
 from keras_negaposi.runtime.packages import TENSORFLOWS, installed
@@ -21,6 +22,8 @@ from keras_negaposi.runtime.run_folder import RunFolder
 PACKAGES = (*TENSORFLOWS, "tf-keras", "tf-models-official", "tensorflow-text", "sentencepiece", "scikit-learn", "numpy")
 FINGERPRINTED_FILES = ("honbun", "negaposi", "model_file", "vocab_file", "tokenizer_config_file")
 """Options that name files whose content must not change between the start of a run and its evaluation."""
+HASHED = (*FINGERPRINTED_FILES, TABLE)
+"""Options that name files whose content must not change between the start of a run and its end."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,7 +35,7 @@ class Saved:
     fingerprint: str | None = None
     init_checkpoint_fingerprint: str | None = None
     inputs: dict[str, str] | None = None
-    """SHA-256 of the `FINGERPRINTED_FILES` by option. Older versions did not write it."""
+    """SHA-256 of the `HASHED` files by option. Older versions did not write it."""
 
 
 def read_saved(path: str) -> Saved:
@@ -104,8 +107,8 @@ def check_finished(path: str, named: str = "") -> None:
 
 
 def digests(config: TrainConfig) -> dict[str, str]:
-    """Returns the SHA-256 of the `FINGERPRINTED_FILES` by option."""
-    paths = {name: getattr(config, name) for name in FINGERPRINTED_FILES}
+    """Returns the SHA-256 of the `HASHED` files by option."""
+    paths = {name: getattr(config, name) for name in HASHED}
     return {name: digest_of(name, path) for name, path in paths.items() if path}
 
 

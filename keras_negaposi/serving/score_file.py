@@ -13,6 +13,7 @@ from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import opened, replaced
 from checkpoints_tools.common.streams import standard_input, standard_output
 from keras_negaposi.config import PredictConfig
+from keras_negaposi.config.pair_source import column_names
 from keras_negaposi.readers.table import read_pairs
 from keras_negaposi.runtime.run_folder import RUN_FILES
 
@@ -76,7 +77,8 @@ def score_file(model: str, config: PredictConfig) -> None:
         standard_output("--output")  # reports a closed stdout before the model is loaded
     from_stdin = config.input == STDIN
     with open_input(config.input) as file:
-        json_lines, pairs = read_pairs(file, "stdin" if from_stdin else config.input, config.input)
+        name = "stdin" if from_stdin else config.input
+        json_lines, pairs = read_pairs(file, name, config.input, column_names(config.columns))
 
         # 2. The model is loaded and scores the pairs as they are read.
         from keras_negaposi.serving.scorer import WINDOW, Scorer

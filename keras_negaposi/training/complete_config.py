@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from checkpoints_tools.common.options import make_config
-from keras_negaposi.config import HeadConfig, TrainConfig, check_complete, complete_model_files
+from keras_negaposi.config import HeadConfig, TrainConfig, check_complete, check_pairs_given, complete_model_files
 from keras_negaposi.runtime.resume import check_unused
 
 
@@ -23,6 +23,7 @@ def complete_config(values: Mapping[str, Any], given: Mapping[str, Any], has_rec
         InputError: an option is missing or cannot be used, or the run's folder is not empty.
     """
     completed = complete_model_files(dict(values))
+    check_pairs_given(completed)
     check_complete(completed)
     if has_recipe:
         completed = _with_recipe(completed, given)

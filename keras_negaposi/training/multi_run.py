@@ -12,7 +12,7 @@ from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import exists, join, make_folder, write_json
 from keras_negaposi.config import BOTH, SPLITS, TrainConfig
-from keras_negaposi.config.saved import absolute
+from keras_negaposi.config.saved import as_saved
 from keras_negaposi.evaluation.baseline_comparison import COSINE
 from keras_negaposi.evaluation.evaluate_run import evaluate_finished_run
 from keras_negaposi.evaluation.figures_json import write_figures
@@ -114,7 +114,7 @@ def _begin_folder(config: TrainConfig, configs: Mapping[str, TrainConfig]) -> No
         for variant in {variant.split: variant for variant in configs.values()}.values():
             read_run_inputs(variant)
     make_folder(folder.path)
-    write_json(folder.config, {"config": absolute(dataclasses.asdict(config)) | {"resume": False}})
+    write_json(folder.config, {"config": as_saved(config)})
 
 
 def summarize(evaluations: Sequence[RunEvaluation]) -> dict[str, SplitSummary]:

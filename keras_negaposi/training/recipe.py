@@ -11,16 +11,14 @@ import numpy as np
 from checkpoints_tools.common.cli import say
 from checkpoints_tools.formats.base import Weights
 from checkpoints_tools.source import open_source
-from keras_negaposi.config import ModelFiles
+from keras_negaposi.config import ModelFiles, PairSource
 from keras_negaposi.config.recipes import CHOSEN, NONE, Facts, choose, default_recipe
 from keras_negaposi.data.adjacency import adjacency
 from keras_negaposi.data.documents import Documents
-from keras_negaposi.data.pair_files import read_rows
-from keras_negaposi.data.texts import read_texts
+from keras_negaposi.readers.pair_source import read_source
 from keras_negaposi.tokenizers.opening import open_tokenizer
 
 POOLER_BIAS = "bert/pooler/dense/bias"
-_MODEL_FILES = [field.name for field in dataclasses.fields(ModelFiles)]
 MEASURED_TEXTS = 2_000
 """Number of texts whose lengths are measured, evenly spaced in the file."""
 
@@ -57,17 +55,22 @@ def read_facts(values: Mapping[str, Any]) -> Facts:
         InputError: a file cannot be used.
     """
     source = open_source(values["init_checkpoint"], values["bert_config_file"], values["num_attention_heads"])
-    texts = read_texts(values["honbun"])
-    tokenizer = open_tokenizer(ModelFiles(**{name: values[name] for name in _MODEL_FILES}))
+    data = read_source(PairSource(**_options_of(PairSource, values)))
+    texts = data.texts
+    tokenizer = open_tokenizer(ModelFiles(**_options_of(ModelFiles, values)))
     some = list(texts.values())[:: max(1, len(texts) // MEASURED_TEXTS)]
     return Facts(
         trained_pooler=has_trained_pooler(source.weights),
         layers=source.config.num_hidden_layers,
         positions=source.config.max_position_embeddings,
-        pairs=sum(1 for _ in read_rows(values["negaposi"])),
+        pairs=len(data.pairs),
         adjacent=len(adjacency(texts, Documents(values["group_pattern"])).pairs),
         pieces=int(np.quantile([len(ids) for ids in tokenizer.encode(some)], 0.9)),
     )
+
+
+def _options_of(config_class: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {field.name: values[field.name] for field in dataclasses.fields(config_class)}
 
 
 def has_trained_pooler(weights: Weights) -> bool:

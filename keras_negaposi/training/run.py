@@ -1,4 +1,4 @@
-"""A training run: two JSON files and a BERT checkpoint become a trained, evaluated and exported pair classifier."""
+"""A training run: labelled pairs and a BERT checkpoint become a trained, evaluated and exported pair classifier."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from checkpoints_tools.common.gcs import check_read, probe
 from checkpoints_tools.common.progress import duration
 from checkpoints_tools.common.schema import read_as
 from keras_negaposi.config import TrainConfig
-from keras_negaposi.config.saved import FIX, absolute
+from keras_negaposi.config.saved import FIX, as_saved
 from keras_negaposi.evaluation.evaluate_run import evaluate_finished_run
 from keras_negaposi.evaluation.html_report import RunEvaluation
 from keras_negaposi.evaluation.metrics import chance_loss
@@ -27,6 +27,7 @@ from keras_negaposi.input_pipeline.record_folder import Records, find_records, m
 from keras_negaposi.input_pipeline.tfrecords import prepare
 from keras_negaposi.modeling.common import Classifier, float32_copy
 from keras_negaposi.modeling.heads import build
+from keras_negaposi.readers.pair_source import write_source
 from keras_negaposi.runtime.folder_lock import locked
 from keras_negaposi.runtime.resume import MOVABLE, check_same_data, how_to_resume
 from keras_negaposi.runtime.run_folder import RunFolder
@@ -127,6 +128,8 @@ def _write_inputs(job: _Run, command: str) -> None:
         return
     job.folder.sweep()
     _write_config(job, command)
+    if job.config.honbun is None:  # the table, which the run then does not need any more
+        write_source(job.read.inputs.data, {"honbun": job.folder.honbun, "negaposi": job.folder.negaposi})
     write_json(job.folder.bert_config, job.read.pretrained.bert_config.to_google())
     job.read.inputs.split.write(job.folder.split)
     write_copies(job.config, job.folder)
@@ -135,7 +138,7 @@ def _write_inputs(job: _Run, command: str) -> None:
 
 def _write_config(job: _Run, command: str) -> None:
     """Writes ``config.json``; for a resumed run, checks it, and updates the paths of moved files."""
-    saved = absolute(dataclasses.asdict(job.config)) | {"resume": False}
+    saved = as_saved(job.config)
     if exists(job.folder.config):
         check_same_data(job.folder, job.read.inputs.fingerprint)
         check_same_checkpoint(job.folder.path, job.read.pretrained)
@@ -150,7 +153,7 @@ def _write_config(job: _Run, command: str) -> None:
             "config": saved,
             "total_steps": job.read.total_steps,
             "fingerprint": job.read.inputs.fingerprint,
-            "inputs": digests(job.config),
+            "inputs": {name: digest.hex() for name, digest in job.read.inputs.digests.items()} | digests(job.config),
             "init_checkpoint_fingerprint": job.read.pretrained.source.weights.fingerprint(),
             **environment(command),
         },
