@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import signal
+import tempfile
 from collections.abc import Mapping
 from typing import Any
 
+from checkpoints_tools.common import temporary
 from checkpoints_tools.common.errors import Stopped
 from checkpoints_tools.common.files import exists, make_folder, remove
+from checkpoints_tools.common.streams import say
 from keras_negaposi.data.pairs import PairData
 from keras_negaposi.readers.pair_source import write_source
 from keras_negaposi.runtime.run_folder import RunFolder
+from keras_negaposi.tokenizers.opening import describe
 from keras_negaposi.training.complete_config import complete_config
 from keras_negaposi.training.run import run
 
 
-def train_run(data: PairData, values: Mapping[str, Any], given: Mapping[str, Any], staging: str, command: str) -> str:
+def train_run(data: PairData, values: Mapping[str, Any], given: Mapping[str, Any], command: str) -> str:
     """Trains and evaluates a run, whose folder then contains the pairs too; returns the folder.
 
     Args:
         data: the labelled pairs.
         values: options, with ``output_dir``.
         given: those of them that the user gave.
-        staging: folder for the pairs until everything is checked.
         command: what is saved with the run as its command.
 
     Raises:
@@ -31,7 +34,9 @@ def train_run(data: PairData, values: Mapping[str, Any], given: Mapping[str, Any
         KeyboardInterrupt: the user stopped the training; the run can be resumed by ``train``.
         Stopped: another signal did.
     """
-    config = complete_config({**values, **_write_pairs(data, staging)}, given)
+    with temporary.folder(tempfile.gettempdir()) as staging:  # a recipe reads the pairs
+        config = complete_config({**values, **_write_pairs(data, staging)}, given)
+    say(describe(config))
     make_folder(config.output_dir)
     files = _write_pairs(data, config.output_dir)
     try:

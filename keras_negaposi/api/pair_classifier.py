@@ -142,10 +142,11 @@ class PairClassifier(ClassifierMixin, BaseEstimator):
         rows = labelled_rows(X, y, groups)
         data = titled_pairs(rows)
         data.check_classes("pairs")
-        folder = TemporaryFolder()
-        values = {"split": "grouped" if rows[0].group is not None else "random", "output_dir": join(folder.path, "run")}
+        folder = None if self.output_dir else TemporaryFolder()
+        values = {"split": "grouped" if rows[0].group is not None else "random"}
+        values |= {"output_dir": join(folder.path, "run")} if folder else {}
         with self._reporting():
-            path = train_run(data, values | given, given, folder.path, repr(self))
+            path = train_run(data, values | given, given, " ".join(repr(self).split()))
         self._open(path, folder)
         return self
 
@@ -193,9 +194,7 @@ class PairClassifier(ClassifierMixin, BaseEstimator):
         if names := list_folder(path):
             raise InputError(f"{path}: not empty (holds {quoted(names[0])}); give a new folder")
         with staged_tree(path) as staging:
-            shutil.copytree(
-                self.run_folder_, staging, dirs_exist_ok=True, ignore=lambda _, names: filter(is_leftover, names)
-            )
+            shutil.copytree(self.run_folder_, staging, dirs_exist_ok=True, ignore=_leftovers)
 
     def _open(self, path: str, folder: TemporaryFolder | None = None) -> None:
         """Makes a finished run the fitted state of this object.

@@ -50,8 +50,8 @@ def given_options(parameters: Mapping[str, Any]) -> dict[str, Any]:
     further = parameters["options"] or {}
     known = {field.name for field in dataclasses.fields(TrainConfig)} - {*SET_BY_FIT, *OPTIONS.values()}
     if unknown := sorted(further.keys() - known):
-        elsewhere = {option: name for name, option in OPTIONS.items()}.get(unknown[0])
-        fix = f"give the parameter {elsewhere}" if elsewhere else f"give some of {', '.join(sorted(known))}"
+        parameter = {option: name for name, option in OPTIONS.items()}.get(unknown[0])
+        fix = f"give the parameter {parameter}" if parameter else "give names of train's flags, such as max_steps"
         raise InputError(f"options: {quoted(unknown[0])} cannot be given here; {fix}")
     values = {option: parameters[name] for name, option in OPTIONS.items()} | further
     given = {name: _plain(value) for name, value in values.items() if value is not None}

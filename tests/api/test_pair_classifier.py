@@ -45,11 +45,12 @@ def calls():
 
 @pytest.fixture(scope="module")
 def validated(unfitted, table, calls):
-    """The result of a cross-validation."""
+    """The result of a cross-validation of pairs that are no table."""
     model = clone(unfitted).set_params(progress=lambda *call: calls.append(call))
-    splits = {"cv": GroupKFold(2), "groups": table["group"]}
+    pairs = list(zip(table["text_a"], table["text_b"], strict=True))
+    groups = {"cv": GroupKFold(2), "groups": table["group"], "params": {"groups": table["group"]}}
     return cross_validate(
-        model, table, table["label"], **splits, scoring="roc_auc", error_score="raise", return_estimator=True
+        model, pairs, table["label"], **groups, scoring="roc_auc", error_score="raise", return_estimator=True
     )
 
 
@@ -170,9 +171,10 @@ def test_another_folder_and_pairs_without_groups(unfitted, table, tmp_path):
     assert saved_options(model.run_folder_).split == "random"
     with pytest.raises(InputError, match="not empty"):
         model.fit(table)
+    again = pickle.loads(pickle.dumps(model))
     del model
     gc.collect()
-    assert (tmp_path / "run" / "metrics.json").exists()
+    assert again.predict([("あ", "い")]).shape == (1,)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +183,7 @@ def test_another_folder_and_pairs_without_groups(unfitted, table, tmp_path):
         ({"head": "nothing"}, "--head"),
         ({"test_share": 0}, "--test_share 0"),
         ({"learning_rate": "fast"}, "--learning_rate"),
-        ({"options": {"maximal_steps": 2}}, 'options: "maximal_steps" cannot be given here; give some of'),
+        ({"options": {"maximal_steps": 2}}, 'options: "maximal_steps" cannot be given here; give names'),
         ({"options": {"init_checkpoint": "x"}}, "give the parameter bert"),
         ({"options": {"seeds": 2}}, '"seeds" cannot be given'),
         ({"bert": "nowhere"}, "nowhere"),
