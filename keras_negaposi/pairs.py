@@ -1,7 +1,8 @@
 """``python -m keras_negaposi.pairs``: creates honbun_data.json and negaposi.json from notes, slides or tables.
 
 FROM is a Scrapbox (Cosense) export; a folder of Markdown notes, of pages named "document,000.txt" or of PDF slides; a
-table (CSV, TSV, JSON lines) with the columns text_a, text_b and label, or title and text; or a honbun_data.json.
+table (CSV, TSV, JSON lines, Parquet) with the columns text_a, text_b and label, or title and text; or a
+honbun_data.json.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class PairSource:
         heading=DATA,
         needs=Needs(
             lambda c: not c.honbun and not c.negaposi,
-            "has no effect with --honbun and --negaposi, whose place it takes; give either the table or the two files",
+            "has an effect in place of --honbun and --negaposi only, not together with them",
         ),
     )
     columns: str | None = option(

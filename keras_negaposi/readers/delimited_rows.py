@@ -44,10 +44,10 @@ def delimited_rows(first: Line, lines: Iterator[Line], name: str, suffix: str, w
     rows = iter(cells)
     # Read the names of the columns
     number, header = next(rows, (first[0] + 1, []))
-    known = {*chain(*wanted.kinds), *map(plain_name, wanted.given)}
-    nameless = wanted.every_row and not named and delimiter == TAB and not known & {*map(plain_name, header)}
+    may_be_nameless = wanted.every_row and not wanted.given and not named and delimiter == TAB
+    nameless = may_be_nameless and not {*map(plain_name, header)} & {*chain(*wanted.kinds)}
     if nameless:
-        rows, header = chain([(number, header)], rows), list(wanted.given or TEXT_COLUMNS)
+        rows, header = chain([(number, header)], rows), list(TEXT_COLUMNS)
     names, kind = wanted.check_header(f"{name}: line {number}", header)
     cells.look_like_rows = row_detector(names)
     # Read the rows

@@ -34,7 +34,7 @@ ALWAYS = {
         *("embedding_cache", "output_dir"),
     ),
     "evaluate": ("honbun", "negaposi", "precision", "require_accuracy"),
-    "predict": ("input", "output", "batch_size", "precision"),
+    "predict": ("input", "columns", "output", "batch_size", "precision"),
     "index": ("run", "honbun", "output"),
     "suggest": ("title", "text", "top", "rerank", "min_probability", "html", "run", "approximate", "fail_on_warning"),
     "pairs": (
@@ -53,9 +53,11 @@ FOREIGN_FILES = {
     "model_file": FILES + "--tokenizer wordpiece --init_checkpoint c",
     "vocab_file": FILES + "--tokenizer xlmr --init_checkpoint c",
 }
+TABLE = {"pairs": FILES + "--init_checkpoint c --pairs p", "columns": FILES + "--init_checkpoint c --columns a,b,c"}
 SOMETIMES = {
     "train": TPU
     | FOREIGN_FILES
+    | TABLE
     | {
         "num_attention_heads": FILES + "--init_checkpoint c --bert_config_file b --num_attention_heads 4",
         "head_size": "--head pair_means --head_size 3",
@@ -77,6 +79,8 @@ SOMETIMES = {
     "prepare": ENGINE
     | FOREIGN_FILES
     | {
+        "pairs": FILES + "--pairs p",
+        "columns": FILES + "--columns a,b,c",
         "init_checkpoint": FILES + "--do_lower_case true --init_checkpoint c",
         "seed": FILES + "--seed 1 --split_seed 2",
         "bert_config_file": FILES + "--bert_config_file c",
@@ -89,11 +93,14 @@ SOMETIMES = {
         "frozen_layers": FILES + "--frozen_layers 3",
     },
     "baseline": FOREIGN_FILES
+    | TABLE
     | {
         "num_attention_heads": FILES + "--init_checkpoint c --bert_config_file b --num_attention_heads 4",
         "truncate_a": FILES + "--init_checkpoint c --truncate_a start",
     },
     "evaluate": {
+        "pairs": "--honbun h --negaposi n --pairs p",
+        "columns": "--honbun h --negaposi n --columns a,b,c",
         "fail_on_warning": "--honbun h --negaposi n --fail_on_warning",
         "output_dir": "--output_dir o",
         "eval_batch_size": "--eval_batch_size 3",
@@ -136,6 +143,9 @@ SOMETIMES = {
 MORE = [
     ("evaluate", "--precision int8 --fail_on_warning", "fail_on_warning"),
     ("evaluate", "--require_accuracy 0.5 --output_dir o", "output_dir"),
+    ("evaluate", "--pairs p --fail_on_warning", "fail_on_warning"),
+    ("evaluate", "--pairs p --honbun h", "pairs"),
+    ("train", "--columns a,b,c", "columns"),
     ("suggest", "--title x --format markdown --skip_linked", "skip_linked"),
     ("suggest", "--text x --format scrapbox --negaposi n", "negaposi"),
     ("train", "--tpu local --constant_tokens", "constant_tokens"),
@@ -206,6 +216,8 @@ def test_a_detected_format_counts_like_a_given_one(tmp_path, capsys):
         ("train", {"eval_steps": 7, "keep_best": "accuracy", "patience": 2, "max_steps": 50}),
         ("evaluate", {"precision": "int8", "output_dir": "o", "eval_batch_size": 3}),
         ("evaluate", {"fail_on_warning": True}),
+        ("evaluate", {"pairs": "p", "columns": "a,b,c,d", "output_dir": "o", "eval_batch_size": 3}),
+        ("train", {"pairs": "p", "columns": "a,b,c"}),
         ("suggest", {"title": ["x"], "skip_linked": True, "negaposi": "n"}),
         ("suggest", {"html": "h", "negaposi": "n", "format": LINK_FORMATS[0]}),
         ("suggest", {"text": "x", "rerank": 5, "reranker": "r", "format": "json"}),

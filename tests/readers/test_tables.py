@@ -12,10 +12,7 @@ from hypothesis import strategies as st
 
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.data.documents import Documents
-from keras_negaposi.pair_generation.labelled_rows import read_labelled_pairs
-from keras_negaposi.pair_generation.page_store import PageStore
 from keras_negaposi.readers import READERS, detect
-from keras_negaposi.readers.labelled_rows import LabelledRow, text_title, titled_pairs
 from keras_negaposi.readers.table import is_of_pairs, read_pairs, read_rows
 from tests.helpers.properties import bounded, mutations, succeeds_or_explains
 
@@ -255,22 +252,6 @@ def test_pages_without_numbers_keep_their_order(tmp_path):
     assert second.page_titles[:2] == ["海,1", ""]
 
 
-def test_titles_of_labelled_texts_do_not_collide(tmp_path):
-    texts = ["text 2074344", "text 39495122"]  # their SHA-1 has the same first 48 bits, which were once the titles
-    path = write(tmp_path, "a.csv", LABELLED + "".join(f"{text},続き,{number}\n" for number, text in enumerate(texts)))
-    store = PageStore(str(tmp_path / "pages.sqlite"))
-    generated = read_labelled_pairs(path, store)
-    assert [(store[pair.a], pair.label) for pair in generated.pairs] == [(texts[0], 0), (texts[1], 1)]
-    assert len(generated.pairs[0].a) == 32
-
-
-def test_a_collision_of_titles_is_refused(tmp_path):
-    store = PageStore(str(tmp_path / "pages.sqlite"))
-    store.add(text_title("一"), "another")
-    with pytest.raises(InputError, match="line 2: text_a has the title"):
-        read_labelled_pairs(write(tmp_path, "a.csv", LABELLED + "一,二,1\n"), store)
-
-
 @pytest.mark.parametrize("way", ["same", "symbolic link", "hard link", "dots"])
 def test_predict_does_not_write_over_its_input(way, tmp_path, capsys):
     from keras_negaposi.predict import main
@@ -338,40 +319,3 @@ def test_property_tables(name, data, tmp_path_factory):
     found = succeeds_or_explains(lambda: pairs(content, data.draw(st.sampled_from(["", name]))))
     if not isinstance(found, InputError):
         assert all(isinstance(text, str) and text.encode() is not None for pair in found[1] for text in pair)
-
-
-def row(a, b, label, group=None, line=2):
-    return LabelledRow(f"p.csv: line {line}", a, b, label, group)
-
-
-def test_labelled_texts_get_titles_in_which_the_group_is_the_document():
-    data = titled_pairs([row("一", "二", 1, "庭, 春"), row("一", "三", "0", "海"), row("一", "二", True, "庭, 春")])
-    assert [(pair.a, pair.b, pair.label) for pair in data.pairs] == [
-        (text_title("一", "庭, 春"), text_title("二", "庭, 春"), 1),
-        (text_title("一", "海"), text_title("三", "海"), 0),
-    ]
-    assert sorted(data.texts.values()) == ["一", "一", "三", "二"] and data.repeated == 1
-    assert {BY_COMMA(title) for title in data.texts} == {"庭, 春", "海"}
-    data = titled_pairs([row("一", "二", 1), row("一", "三", 0)])
-    assert [BY_COMMA(title) for title in data.texts] == list(data.texts) == [*map(text_title, "一二三")]
-
-
-@pytest.mark.parametrize(
-    ("rows", "message"),
-    [
-        ([row("a", "b", 1), row("a", "b", 0, line=3)], "line 3: the same two texts have the other label above"),
-        ([row("a", "b", 1, "x"), row("a", "b", 0, "y", 3)], "line 3: the same two texts have the other label above"),
-        ([row("a", "b", 1, " ")], "line 2: the group is empty"),
-        ([row("a", "b", 1, 7)], "line 2: group must be a string, not 7"),
-        ([row("a", "b", 1, "x"), row("a", "c", 0, None, 3)], "line 3: every row, or none, must have a group"),
-        ([row("a", "b", 1), row("a", "c", 0, "x", 3)], "line 3: every row, or none, must have a group"),
-        ([row("a", None, 1)], "line 2: text_b must be a string, not None"),
-        ([row("\ud800", "b", 1)], "line 2: text_a: character 1 is half a surrogate pair"),
-        ([row("a", "b", 2)], "line 2: the label 2 is invalid; use 1 "),
-        ([row("a", "b", 0.5)], "line 2: the label 0.5 is invalid; use 1 "),
-    ],
-)
-def test_labelled_rows_that_cannot_be_pairs_are_refused(rows, message):
-    with pytest.raises(InputError) as error:
-        titled_pairs(rows)
-    assert str(error.value).startswith(f"p.csv: {message}")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import write_json, write_text
 from checkpoints_tools.common.tables import write_rows
-from keras_negaposi.config import BaselineConfig, TrainConfig
+from keras_negaposi.config import BaselineConfig, PairSource, TrainConfig
 from keras_negaposi.data.pairs import Pair, Pairs
 from keras_negaposi.data.splits import Split, read_split
 from keras_negaposi.evaluation import baselines, figures_folder
@@ -37,7 +37,7 @@ OPTIONS = TrainConfig(
     honbun="h.json", negaposi="n.json", init_checkpoint="m", teacher="t", records="r", embedding_cache="v"
 )
 BASELINE = BaselineConfig(honbun="h.json", negaposi="n.json", output_dir="b")
-ABOUT = About.of("run", "h.json", "n.json", "float32")
+ABOUT = About.of("run", PairSource(honbun="h.json", negaposi="n.json"), "float32")
 POINT = {"step": 5, "loss": 0.7, "accuracy": 0.5, "learning_rate": 1e-5, "pairs_per_second": 9.5}
 
 
