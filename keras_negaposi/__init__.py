@@ -15,15 +15,17 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 if TYPE_CHECKING:
+    from keras_negaposi.api import PairClassifier
     from keras_negaposi.retrieval import Index, build_index
     from keras_negaposi.serving.scorer import Scorer
     from keras_negaposi.tokenizers.sentencepiece import Tokenizer
 
     __version__: str
 
-__all__ = ["Index", "Scorer", "Tokenizer", "__version__", "build_index"]
+__all__ = ["Index", "PairClassifier", "Scorer", "Tokenizer", "__version__", "build_index"]
 _MODULES = {
     "Index": "keras_negaposi.retrieval",
+    "PairClassifier": "keras_negaposi.api",
     "Scorer": "keras_negaposi.serving.scorer",
     "Tokenizer": "keras_negaposi.tokenizers.sentencepiece",
     "build_index": "keras_negaposi.retrieval",

@@ -9,7 +9,6 @@ saved_model_cli show --dir FOLDER --all, or python -m checkpoints_tools inspect 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import shlex
 import signal
 import sys
@@ -17,26 +16,12 @@ import time
 
 from checkpoints_tools.common.cli import add_flags, given_flags, make_config, make_parser, run_command, say
 from checkpoints_tools.common.errors import RUN_AGAIN, Stopped
-from keras_negaposi.config import (
-    PAIR_SOURCES,
-    REQUIRED,
-    HeadConfig,
-    TrainConfig,
-    check_complete,
-    check_pairs_given,
-    check_required,
-    complete_model_files,
-)
+from keras_negaposi.config import PAIR_SOURCES, REQUIRED, TrainConfig, check_required
 from keras_negaposi.config.saved import absolute
-from keras_negaposi.runtime.resume import (
-    check_same_files,
-    check_same_options,
-    check_same_table,
-    check_unused,
-    how_to_resume,
-)
+from keras_negaposi.runtime.resume import check_same_files, check_same_options, check_same_table, how_to_resume
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import saved_config
+from keras_negaposi.training.complete_config import complete_config
 
 TOKENIZER_FLAGS = ("tokenizer", "model_file", "vocab_file", "tokenizer_config_file")
 
@@ -57,27 +42,10 @@ def configure(arguments: argparse.Namespace) -> TrainConfig:
         check_same_files(RunFolder(output_dir), config)
         check_same_table(RunFolder(output_dir), config, "pairs" in given)
         return config
-    values = complete_model_files(sample_options() | given if is_sample(given) else given)
-    check_pairs_given(values)
-    check_complete(values)
-    values.setdefault("output_dir", time.strftime("runs/%Y%m%d-%H%M%S"))
-    if not is_sample(given):
-        values = _with_recipe(values, given)
-    config = make_config(TrainConfig, values, given)
-    check_unused(config.output_dir)
-    return config
-
-
-def _with_recipe(values: dict[str, object], given: dict[str, object]) -> dict[str, object]:
-    """Returns the options with those that the recipe chooses."""
-    # What the files do not decide is checked first. Whether an option of a head has an effect, the recipe may decide.
-    of_head = {field.name for field in dataclasses.fields(HeadConfig)}
-    config = make_config(TrainConfig, values, given.keys() - of_head)
-    check_unused(config.output_dir)
-    from keras_negaposi.training.recipe import apply_recipe
-
-    defaults = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
-    return apply_recipe(values, given, defaults)
+    folder = {"output_dir": time.strftime("runs/%Y%m%d-%H%M%S")}
+    if is_sample(given):
+        return complete_config(folder | sample_options() | given, given, has_recipe=False)
+    return complete_config(folder | given, given)
 
 
 def is_sample(given: dict[str, object]) -> bool:

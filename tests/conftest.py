@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from checkpoints_tools.common.streams import printed
 from tests.helpers.tiny_bert import TINY, random_tf1_variables
 
 PEERS = ("torch", "transformers", "all_minilm_l6_v2")
@@ -25,6 +26,13 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason=f"needs the real data and checkpoints in {SHARED.name}/"))
         if item.get_closest_marker("peers") and not all(map(importlib.util.find_spec, PEERS)):
             item.add_marker(pytest.mark.skip(reason="needs the extra peers: pip install -e '.[peers]'"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def lines_are_printed():
+    """As in a command, also where a test calls a function of a room; alone, the library only logs."""
+    with printed():
+        yield
 
 
 @pytest.fixture(scope="session")

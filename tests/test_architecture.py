@@ -22,7 +22,7 @@ LEVELS = (
     ("serving",),
     ("retrieval", "evaluation"),
     ("training", "pair_generation"),
-    ("sample",),
+    ("sample", "api"),
     ("commands",),
 )
 """From the bottom up: a room imports from its own level and from lower ones."""

@@ -31,7 +31,7 @@ from checkpoints_tools.common.options import (
     with_new_names,
 )
 from checkpoints_tools.common.signals import Terminated, raised
-from checkpoints_tools.common.streams import prepare_streams, say
+from checkpoints_tools.common.streams import prepare_streams, printed, say
 
 __all__ = [
     "EXIT_BAD_INPUT",
@@ -182,7 +182,7 @@ def run_command(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up messages would bury ours
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
-        with raised():
+        with raised(), printed():
             code = work(arguments) or 0
             if sys.stdout is not None:
                 sys.stdout.flush()  # so that a full disk is noticed here

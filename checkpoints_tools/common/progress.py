@@ -1,4 +1,4 @@
-"""Prints progress lines with the remaining time.
+"""Reports progress: lines with the remaining time, and calls of a function that a program gives.
 
 tqdm redraws one line, which is unreadable in log files, and its estimate counts the first item, during which a graph
 may be traced and compiled for minutes.
@@ -7,16 +7,38 @@ may be traced and compiled for minutes.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 from checkpoints_tools.common.cli import say
 
 ItemT = TypeVar("ItemT")
 
+Listener = Callable[[int, int | None, str], object]
+"""Gets the number of finished items, the number of all items (``None`` if it is unknown), and what is being done."""
+_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+
+
+@contextmanager
+def reported_to(listener: Listener | None) -> Iterator[None]:
+    """Calls ``listener`` after every item of the work within the block; an exception of it ends the work."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+def report(done: int, total: int | None, what: str) -> None:
+    """Tells the `Listener`, if there is one."""
+    if listener := _listener.get():
+        listener(done, total, what)
+
 
 class Ticker:
-    """Prints a line about long work: the first after three seconds, then one about every ten seconds."""
+    """Says a line about long work: the first after three seconds, then one about every ten; reports every item."""
 
     FIRST = 3.0
     INTERVAL = 10.0
@@ -35,10 +57,11 @@ class Ticker:
         self._wait = self.FIRST
 
     def __call__(self, done: int) -> None:
-        """Prints a line if it is time; ``done`` is the number of finished items.
+        """Reports ``done`` finished items, and says a line if it is time.
 
         The items of the first call do not count in the rate, since a graph may have been traced for them.
         """
+        report(done, self._total, self._what)
         now = time.perf_counter()
         self._first = self._first or (now, done)
         since, counted = now - self._first[0], done - self._first[1]

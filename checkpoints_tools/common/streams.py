@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO, TextIO
 
 from checkpoints_tools.common.errors import InputError
 
+LOGGER = logging.getLogger("keras_negaposi")
+"""Gets every line of `say` as a record of level INFO."""
+_prints = False
 _CLOSED = "is closed; open it, or give a file with"
 
 
@@ -30,10 +36,29 @@ def prepare_streams() -> None:
 
 
 def say(line: str) -> None:
-    """Prints a line to stdout without buffering, also if stdout is a file; does nothing if it is closed."""
-    if sys.stdout is not None:
+    """Logs a line about the progress or the result of the work.
+
+    Where lines are `printed`, it also goes to stdout without buffering, also if stdout is a file; not if it is closed.
+    """
+    LOGGER.info("%s", line)
+    if _prints and sys.stdout is not None:
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
+
+
+@contextmanager
+def printed() -> Iterator[None]:
+    """Prints the lines of `say` within the block, as commands do; without it, the library is quiet.
+
+    This is not a handler of the logger, because the lines of a command must be printed once, also where a library has
+    configured the root logger, and because an error in writing, such as a full disk, must end the command.
+    """
+    global _prints
+    before, _prints = _prints, True
+    try:
+        yield
+    finally:
+        _prints = before
 
 
 def standard_output(instead: str) -> TextIO:

@@ -51,14 +51,30 @@ def build_index(run: str | None, config: IndexConfig) -> Store:
         InputError: the file or the model cannot be used, another model made the index, or another process is writing
             it.
     """
+    return index_pages(run, config, read_texts(config.honbun), read_exceptions(config.honbun))
+
+
+def index_pages(
+    run: str | None, config: IndexConfig, pages: Mapping[str, str], files: Mapping[str, str] | None = None
+) -> Store:
+    """Does the work of `build_index` for pages in memory.
+
+    Args:
+        run: see `build_index`.
+        config: of the index; its ``honbun`` is not read.
+        pages: title -> text.
+        files: of `note_files.read_exceptions`; ``None`` if the pages do not come from files.
+
+    Raises:
+        InputError: as `build_index`.
+    """
     # Everything that can be wrong is checked before anything is written.
-    pages = read_texts(config.honbun)
     Store(config.output)
     scorer = _make_scorer(run, config)
     if scorer:
         scorer.prepare("b")
     with locked(config.output):
-        return _update(Store(config.output), scorer, run, config, pages)
+        return _update(Store(config.output), scorer, run, config, dict(pages), dict(files or {}))
 
 
 def _make_scorer(run: str | None, config: IndexConfig) -> Scorer | None:
@@ -69,14 +85,19 @@ def _make_scorer(run: str | None, config: IndexConfig) -> Scorer | None:
 
 
 def _update(
-    store: Store, scorer: Scorer | None, run: str | None, config: IndexConfig, pages: Mapping[str, str]
+    store: Store,
+    scorer: Scorer | None,
+    run: str | None,
+    config: IndexConfig,
+    pages: dict[str, str],
+    files: dict[str, str],
 ) -> Store:
     model = _model(scorer, run, config)
     if store.exists():
         check_model(store, model, f"give another --output, or the model that made it ({store.about.get('run')})")
     texts = {text_key(text): text for text in pages.values()}
     before = {text_key(text) for text in store.pages.values()}
-    about = _about(scorer, run, config)
+    about = _about(scorer, run, config, files)
     is_current = store.lexical and (store.pages, store.about, store.model) == (pages, about, model)
     store.begin(model, about, pages)
 
@@ -118,8 +139,7 @@ def lexical_fingerprint(run: str) -> dict[str, str]:
     return {LEXICAL: read_digest(folder.lexical_model).hex()[:16]}
 
 
-def _about(scorer: Scorer | None, run: str | None, config: IndexConfig) -> dict[str, Any]:
-    files = read_exceptions(config.honbun)
+def _about(scorer: Scorer | None, run: str | None, config: IndexConfig, files: dict[str, str]) -> dict[str, Any]:
     if run is not None and scorer:
         return {"run": os.path.abspath(run), "head": scorer.head, "files": files}
     bert = absolute(vars(config.pretrained)) if config.init_checkpoint else None

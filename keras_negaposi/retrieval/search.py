@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 from checkpoints_tools.common.errors import InputError, quoted
+from keras_negaposi.config import IndexConfig
 from keras_negaposi.config.heads import BI_ENCODER
 from keras_negaposi.data.texts import text_key
 from keras_negaposi.modeling.heads.tensor_names import MASK
 from keras_negaposi.readers.document import composed
-from keras_negaposi.retrieval.build import check_model, lexical_fingerprint
+from keras_negaposi.retrieval.build import check_model, index_pages, lexical_fingerprint
 from keras_negaposi.retrieval.cached_encoder import CachedScorer
+from keras_negaposi.retrieval.given_pages import given_pages
 from keras_negaposi.retrieval.hybrid_ranker import HybridRanker
 from keras_negaposi.retrieval.multi_page_query import attend
 from keras_negaposi.retrieval.origin import is_untrained, origin_of_run, origin_without_run
@@ -26,6 +29,7 @@ from keras_negaposi.retrieval.rankers import (
 )
 from keras_negaposi.retrieval.segment import Rows, is_by_token
 from keras_negaposi.retrieval.store import Store
+from keras_negaposi.runtime.temporary_folder import TemporaryFolder
 from keras_negaposi.serving.scorer import Scorer
 
 RERANK_BATCH = 32
@@ -39,6 +43,14 @@ class Suggestion:
     title: str
     text: str
     score: float
+
+
+class TrainedModel(Protocol):
+    """A trained model, such as `PairClassifier`."""
+
+    @property
+    def run_folder_(self) -> str:
+        """Folder of its run."""
 
 
 class Index:
@@ -70,6 +82,30 @@ class Index:
         else:
             self.origin = origin_of_run(self.store, self._checked_scorer(run), list(texts.values()))
         self._ranker = self._make_ranker(texts, approximate)
+        self._kept: tuple[object, ...] = ()
+
+    @classmethod
+    def build(
+        cls, model: str | TrainedModel | None, texts: Mapping[str, str] | Iterable[str], path: str | None = None
+    ) -> Index:
+        """Builds an index of texts, or updates one, and opens it.
+
+        Args:
+            model: a trained model, or the folder of its run, whose head encodes A and B separately (``vector``, ...);
+                ``None`` to rank without training, by lexical features.
+            texts: title -> text; or texts alone, whose titles are then their positions, "0", "1", ...
+            path: folder of the index; if ``None``, a temporary one that is removed with the returned object.
+
+        Raises:
+            InputError: the texts or the model cannot be used, or ``path`` is the index of another model.
+        """
+        run = model if model is None or isinstance(model, str) else model.run_folder_
+        folder = TemporaryFolder() if path is None else None
+        output = folder.path if folder else str(path)
+        index_pages(run, IndexConfig(output=output), given_pages(texts))
+        index = cls(output, run)
+        index._kept = (model, folder)  # The index reads their folders.
+        return index
 
     def _checked_scorer(self, run: str | None) -> CachedScorer:
         """Loads the run's model.
@@ -145,21 +181,23 @@ class Index:
     def suggest(
         self,
         text: str | Sequence[str],
-        top: int,
+        top: int = 10,
         skip: Collection[str] = (),
         rerank: int = 0,
         reranker: Scorer | None = None,
     ) -> list[Suggestion]:
-        """Returns the pages that are most likely to come next after a text, the best first.
+        """Returns the pages that are most likely to come next after a text, the best first; never the text itself.
 
         Args:
             text: A; or the texts of several pages: suggestions follow the last one, and the others are context.
             top: number of suggestions.
-            skip: titles that are not suggested, such as A's own.
+            skip: titles that are not suggested, besides those of pages with the same text.
             rerank: number of best pages that the ``reranker`` sorts; they get its probabilities.
             reranker: a cross-encoder. With several texts it sees the last one only.
         """
-        ((_, found),) = self.suggest_each([_texts(text)], top, [skip], rerank, reranker)
+        texts = _texts(text)
+        own = [title for text in texts for title in self._titles.get(text_key(text), ())]
+        ((_, found),) = self.suggest_each([texts], top, [{*skip, *own}], rerank, reranker)
         return found
 
     def suggest_each(
@@ -170,7 +208,7 @@ class Index:
         rerank: int = 0,
         reranker: Scorer | None = None,
     ) -> Iterator[tuple[int, list[Suggestion]]]:
-        """Does the same as `suggest` for many queries, those of similar length together.
+        """Does the same as `suggest` for many queries, those of similar length together, but skips only ``skips``.
 
         Args:
             queries: one or several texts each, as in `suggest`.

@@ -36,12 +36,12 @@ class RunFolder:
 
     @property
     def honbun(self) -> str:
-        """The texts of a run on a table."""
+        """The texts of a run on a table, or on pairs in memory."""
         return join(self.path, CONVERTED["honbun"])
 
     @property
     def negaposi(self) -> str:
-        """The labelled pairs of a run on a table."""
+        """The labelled pairs of such a run."""
         return join(self.path, CONVERTED["negaposi"])
 
     @property

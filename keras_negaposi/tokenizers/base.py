@@ -79,9 +79,13 @@ class BaseTokenizer(abc.ABC):
         return np.split(pieces.values.numpy(), pieces.row_splits.numpy()[1:-1])
 
     @functools.cached_property
-    def _encode(self) -> tf.types.experimental.PolymorphicFunction:
-        """`tokenize` as a graph, traced once so that the model is parsed once."""
-        return traced(self.tokenize, [tf.TensorSpec([None], tf.string)])
+    def _encode(self) -> tf.types.experimental.ConcreteFunction:
+        """`tokenize` as a graph, traced once so that the model is parsed once.
+
+        It is the concrete function, because TensorFlow counts the traces of all tokenizers together and would warn of
+        the fifth.
+        """
+        return traced(self.tokenize, [tf.TensorSpec([None], tf.string)]).get_concrete_function()
 
 
 def in_utf8(texts: Sequence[str]) -> list[bytes]:

@@ -12,7 +12,7 @@ import tf_keras
 from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import join
-from checkpoints_tools.common.progress import duration
+from checkpoints_tools.common.progress import duration, report
 from keras_negaposi.evaluation.figures_json import read_history, write_figures
 from keras_negaposi.training.dev_evaluation import DevProgress, EvaluateDev
 from keras_negaposi.training.multi_worker import is_chief
@@ -122,6 +122,7 @@ class Progress(tf_keras.callbacks.Callback):
         """Reports the first step, then every ``every`` steps."""
         step, now = int(self.model.optimizer.iterations.numpy()), time.perf_counter()
         due = step // self._every != self._step // self._every or step >= self._total
+        report(step, self._total, "training")
         if not self._begun:
             self._begun = True
             say(f"first step done after {duration(now - self._since)}")

@@ -175,3 +175,10 @@ def test_a_model_of_another_kind_is_not_xlmrs(tiny, tmp_path, corpus):
     (tmp_path / "y.model").write_bytes(b"x")
     with pytest.raises(InputError, match="not a SentencePiece model"):
         XlmRobertaTokenizer(str(tmp_path / "y.model"))
+
+
+def test_many_tokenizers_are_no_reason_for_a_warning(tiny, caplog):
+    for _ in range(8):
+        tokenizer = Tokenizer(tiny.flags["model_file"], tiny.flags["vocab_file"])
+        assert tokenizer.encode(["りんごを買う。", "みかん"]) and tokenizer.encode(["庭"])
+    assert not [record for record in caplog.records if "retracing" in record.getMessage()]

@@ -1,0 +1,60 @@
+"""Trains a run on pairs in memory."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+
+from checkpoints_tools.common import temporary
+from checkpoints_tools.common.errors import Stopped
+from checkpoints_tools.common.files import exists, make_folder, remove
+from checkpoints_tools.common.streams import say
+from keras_negaposi.data.pairs import PairData
+from keras_negaposi.readers.pair_source import write_source
+from keras_negaposi.runtime.run_folder import RunFolder
+from keras_negaposi.tokenizers.opening import describe
+from keras_negaposi.training.complete_config import complete_config
+from keras_negaposi.training.run import run
+
+
+def train_run(data: PairData, values: Mapping[str, Any], given: Mapping[str, Any], command: str) -> str:
+    """Trains and evaluates a run, whose folder then contains the pairs too; returns the folder.
+
+    Args:
+        data: the labelled pairs.
+        values: options, with ``output_dir``.
+        given: those of them that the user gave.
+        command: what is saved with the run as its command.
+
+    Raises:
+        InputError: an input cannot be used; there is no file in ``output_dir`` then.
+        KeyboardInterrupt: the user stopped the training; the run can be resumed by ``train``.
+        Stopped: another signal did.
+    """
+    with temporary.folder(tempfile.gettempdir()) as staging:  # a recipe reads the pairs
+        config = complete_config({**values, **_write_pairs(data, staging)}, given)
+    say(describe(config))
+    make_folder(config.output_dir)
+    files = _write_pairs(data, config.output_dir)
+    try:
+        run(dataclasses.replace(config, **files), command)
+    except Stopped as stopped:
+        if stopped.signal == signal.SIGINT:
+            raise KeyboardInterrupt(str(stopped)) from None
+        raise
+    finally:
+        if not exists(RunFolder(config.output_dir).config):
+            for path in files.values():
+                remove(path)
+    return config.output_dir
+
+
+def _write_pairs(data: PairData, path: str) -> dict[str, Any]:
+    """Writes the pairs and their texts to a folder, and returns the options that name the files."""
+    folder = RunFolder(path)
+    files = {"honbun": folder.honbun, "negaposi": folder.negaposi}
+    write_source(data, files)
+    return files
