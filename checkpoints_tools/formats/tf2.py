@@ -74,6 +74,17 @@ class EncoderVariables(Weights):
         value = self._read_own(full_name)
         return value.T if full_name.endswith("classifier/kernel") else value.reshape(self.variables[name].shape)
 
+    def read_other(self, name: str) -> np.ndarray:
+        """Reads one of `others`, in its own shape, as float32.
+
+        Raises:
+            InputError: its data is damaged, NaN or infinite.
+        """
+        value = self._read_own(name).astype(np.float32)
+        if not np.isfinite(value).all():
+            raise InputError(f"{self.path}: {shown(name)} holds NaN or infinity; give an earlier checkpoint")
+        return value
+
     @abc.abstractmethod
     def _read_own(self, full_name: str) -> np.ndarray:
         """Reads a variable by its own name, in its own shape."""
