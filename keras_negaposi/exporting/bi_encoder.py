@@ -90,9 +90,7 @@ def _write_encoder(model: FinishedModel, side: _Side, folder: str) -> None:
     architecture = write_huggingface(join(folder, FILE), weights | {_TYPES: types})
     cut = "left" if side.route == "query" and model.config.truncate_a == "start" else "right"
     padding = write_tokenizer(model.config, model.tokenizer, folder, cut)
-    write_json(
-        join(folder, "config.json"), model.bert_config.to_huggingface(architecture) | {"pad_token_id": padding}
-    )
+    write_json(join(folder, "config.json"), model.bert_config.to_huggingface(architecture) | {"pad_token_id": padding})
     length = {"max_seq_length": model.config.max_seq_length, "do_lower_case": False}
     write_json(join(folder, "sentence_bert_config.json"), length)
 

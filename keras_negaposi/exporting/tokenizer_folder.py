@@ -81,5 +81,3 @@ def _options_of_words(config: TrainConfig) -> Mapping[str, Any]:
         "subword_tokenizer_type": "character" if config.tokenizer == MECAB_CHARACTER else "wordpiece",
         "mecab_kwargs": vars(options.mecab),
     }
-
-

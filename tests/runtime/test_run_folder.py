@@ -7,7 +7,7 @@ FILES = {
     *("config.json", "bert_config.json", "tokenizer.model", "tokenizer.vocab", "split.json", "records", "teacher.txt"),
     *("checkpoints", "history.json", "dev_history.json", "tensorboard", "saved_model", "int8", "calibration.json"),
     *("vocab.txt", "sentencepiece.bpe.model", "tokenizer_config.json"),
-    *("metrics.json", "eval_results.txt", "classification_report.txt", "report.html"),
+    *("metrics.json", "eval_results.txt", "classification_report.txt", "report.html", "README.md"),
     *("scores_dev.tsv", "scores_test.tsv", "lexical.npz", "scores_dev_neural.tsv", "scores_test_neural.tsv"),
     *("scores_dev_partner.tsv", "scores_test_partner.tsv"),
 }
