@@ -7,8 +7,8 @@ import dataclasses
 from checkpoints_tools.common.cli import option, required_path
 from keras_negaposi.config.headings import OUTPUT
 
-HUGGINGFACE, SENTENCE_TRANSFORMERS, SERVING = "huggingface", "sentence_transformers", "serving"
-FORMATS = (HUGGINGFACE, SENTENCE_TRANSFORMERS, SERVING)
+HUGGINGFACE, SENTENCE_TRANSFORMERS, ONNX, SERVING = "huggingface", "sentence_transformers", "onnx", "serving"
+FORMATS = (HUGGINGFACE, SENTENCE_TRANSFORMERS, ONNX, SERVING)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +18,7 @@ class ExportConfig:
     to: str = option(
         HUGGINGFACE,
         f"{HUGGINGFACE}: transformers (head pair). {SENTENCE_TRANSFORMERS}: sentence-transformers (head vector). "
-        f"{SERVING}: TensorFlow Serving, every head",
+        f"{ONNX}: token ids to probabilities, every head (extra onnx). {SERVING}: TensorFlow Serving, every head",
         choices=FORMATS,
         heading=OUTPUT,
     )

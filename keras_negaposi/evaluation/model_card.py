@@ -18,7 +18,8 @@ from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import read_text
 from keras_negaposi.config.heads import BI_ENCODER, HEADS
 from keras_negaposi.evaluation.baseline_comparison import MODEL_ALONE, display_name
-from keras_negaposi.evaluation.html_report import RunEvaluation
+from keras_negaposi.evaluation.bootstrap import Interval
+from keras_negaposi.evaluation.html_report import RunEvaluation, number
 from keras_negaposi.runtime.html import visible
 
 _METRICS = {"accuracy": "accuracy", "f1": "F1", "roc_auc": "ROC AUC", "pr_auc": "average precision"}
@@ -44,7 +45,7 @@ def render_card(result: RunEvaluation) -> str:
         test=f"{assessment.pairs:,}",
         split=_SPLITS[run.config.split],
         threshold=f"{assessment.calibration.decision_threshold:.3f}",
-        metrics=[(name, _shown(assessment.figures[key].value)) for key, name in _METRICS.items()],
+        metrics=[(name, _shown(assessment.figures[key])) for key, name in _METRICS.items()],
         baselines=[(display_name(key), found.accuracy.percent()) for key, found in assessment.baselines.items()],
         contributions=f"the model alone has an accuracy of {alone.accuracy.percent()}" if alone else "",
         train=f"{len(run.train):,}",
@@ -59,12 +60,13 @@ def render_card(result: RunEvaluation) -> str:
     return _joined(_metadata(result), body)
 
 
-def exported_card(path: str, library: str) -> str:
+def exported_card(path: str, library: str, usage: str) -> str:
     """Returns a run's model card for a folder that another library opens.
 
     Args:
         path: the run's card.
         library: the library's name on the Hub, such as ``transformers``.
+        usage: a section that says how to use the folder.
 
     Raises:
         InputError: the file cannot be read, or has no metadata.
@@ -77,7 +79,7 @@ def exported_card(path: str, library: str) -> str:
         metadata = None
     if not found or not isinstance(metadata, dict):
         raise InputError(f"{path}: does not begin with metadata between two lines ---; evaluate the run again")
-    return _joined(metadata | {"library_name": library}, text[found.end() :])
+    return _joined(metadata | {"library_name": library}, text[found.end() :] + usage)
 
 
 def _metadata(result: RunEvaluation) -> dict[str, Any]:
@@ -109,8 +111,8 @@ def _rounded(value: float) -> float | None:
     return round(value, 4) if value == value else None
 
 
-def _shown(value: float) -> str:
-    return "not defined" if _rounded(value) is None else f"{value:.3f}"
+def _shown(figure: Interval) -> str:
+    return "not defined" if _rounded(figure.value) is None else number(figure)
 
 
 def _joined(metadata: dict[str, Any], body: str) -> str:

@@ -8,13 +8,15 @@ from typing import NamedTuple
 
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import exists, is_remote, join, list_folder, staged_tree, write_text
-from keras_negaposi.config.exporting import HUGGINGFACE, SENTENCE_TRANSFORMERS, SERVING
+from keras_negaposi.config.exporting import HUGGINGFACE, ONNX, SENTENCE_TRANSFORMERS, SERVING
 from keras_negaposi.config.heads import BI_ENCODER, HEADS
 from keras_negaposi.evaluation.model_card import exported_card
 from keras_negaposi.exporting.bi_encoder import write_bi_encoder
 from keras_negaposi.exporting.cross_encoder import write_cross_encoder
 from keras_negaposi.exporting.finished_run import FinishedModel, read_finished_model
+from keras_negaposi.exporting.onnx_file import write_onnx
 from keras_negaposi.exporting.serving_folder import next_version, write_saved_model
+from keras_negaposi.exporting.usage import usage
 
 
 class _Format(NamedTuple):
@@ -36,6 +38,7 @@ class _Format(NamedTuple):
 _FORMATS = {
     HUGGINGFACE: _Format(write_cross_encoder, ("pair",), "transformers"),
     SENTENCE_TRANSFORMERS: _Format(write_bi_encoder, (BI_ENCODER,), "sentence-transformers"),
+    ONNX: _Format(write_onnx, tuple(HEADS), "onnx"),
     SERVING: _Format(write_saved_model, tuple(HEADS), "tf-keras", is_whole=True),
 }
 
@@ -60,7 +63,8 @@ def export_run(path: str, to: str, output: str) -> list[str]:
     with staged_tree(target) as folder:
         _FORMATS[to].write(model, folder)
         if exists(model.folder.card):
-            write_text(join(folder, os.path.basename(model.folder.card)), _card(model, to))
+            card = exported_card(model.folder.card, _FORMATS[to].library, usage(model, to))
+            write_text(join(folder, os.path.basename(model.folder.card)), card)
     return [f"{target}: {to}, head {model.config.head}", *_notes(model, to)]
 
 
@@ -93,10 +97,6 @@ def _check_head(model: FinishedModel, to: str) -> None:
         f"--to {to}: holds runs of head {' or '.join(_FORMATS[to].heads)}, and {model.folder.path} has head {head}; "
         f"give --to {fitting}"
     )
-
-
-def _card(model: FinishedModel, to: str) -> str:
-    return exported_card(model.folder.card, _FORMATS[to].library)
 
 
 def _notes(model: FinishedModel, to: str) -> Iterator[str]:
