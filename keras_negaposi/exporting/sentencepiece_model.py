@@ -21,7 +21,7 @@ NORMAL, USER_DEFINED = 1, 4
 """Values of a piece's ``type``."""
 _FIELD = descriptor_pb2.FieldDescriptorProto
 _PACKAGE = "keras_negaposi.sentencepiece"
-_MESSAGES = {
+_MESSAGES: dict[str, list[tuple[str, int, Any, str | None]]] = {
     "Piece": [
         ("piece", 1, _FIELD.TYPE_STRING, None),
         ("score", 2, _FIELD.TYPE_FLOAT, None),

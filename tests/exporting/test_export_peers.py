@@ -13,10 +13,12 @@ from keras_negaposi.export import main as export
 from keras_negaposi.exporting.tokenizer_folder import write_tokenizer
 from keras_negaposi.serving.by_ids import run_preprocessor
 from keras_negaposi.tokenizers.opening import open_tokenizer
-from tests.helpers.tokenizers import CHECKPOINTS, FRAGMENTS, SPECIAL, odd_texts
+from tests.helpers.tokenizers import CHECKPOINTS, FRAGMENTS, ODD_TEXTS, SPECIAL, odd_texts
 
 pytestmark = pytest.mark.peers
 TOLERANCE = 1e-5
+OURS_ALONE = (*SPECIAL, "<s>", "</s>", "<unk>", "<pad>")
+"""What is ordinary text for us and a special id for transformers."""
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +131,28 @@ def test_requests_of_tensorflow_serving(runs, tmp_path, pairs):
     np.testing.assert_allclose(answers[1], signature(runs["pair"], "ids")(**inputs)["probabilities"], atol=1e-6)
 
 
+@pytest.mark.shared
+@pytest.mark.parametrize(("lower", "most", "most_real"), [(True, 117, 1), (False, 113, 0)])
+def test_the_exported_tokenizer_of_a_real_bert(shared, tmp_path, lower, most, most_real):
+    """The counts in exporting/README.md: 3,000 real slides, and random texts of odd fragments."""
+    from transformers import AutoTokenizer
+
+    files = {name: str(shared / f"checkpoints/ja-e5-small/wiki-ja.{name[:5]}") for name in ("model_file", "vocab_file")}
+    config = TrainConfig(**files, tokenizer="sentencepiece", do_lower_case=lower, output_dir="o")
+    ours = open_tokenizer(config)
+    write_tokenizer(config, ours, str(tmp_path))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    real = list(json.loads((shared / "data/slides/honbun_data.json").read_text(encoding="utf-8")).values())
+    texts = [*real[:3000], *ODD_TEXTS, *FRAGMENTS, *odd_texts(5000, real)]
+    theirs = AutoTokenizer.from_pretrained(tmp_path)(texts, add_special_tokens=False)["input_ids"]
+    different = [
+        number
+        for number, (a, b) in enumerate(zip(ours.encode(texts), theirs, strict=True))
+        if a != b and not any(piece in texts[number] for piece in OURS_ALONE)
+    ]
+    assert len(different) <= most and sum(number < 3000 for number in different) <= most_real
+
+
 @pytest.mark.parametrize("lower", [True, False])
 @pytest.mark.parametrize("kind", CHECKPOINTS)
 def test_exported_tokenizers_have_our_ids(kind, lower, tiny, corpus, tmp_path):
@@ -148,7 +172,7 @@ def test_exported_tokenizers_have_our_ids(kind, lower, tiny, corpus, tmp_path):
     assert (theirs.cls_token_id, theirs.sep_token_id, theirs.pad_token_id) == (ours.cls_id, ours.sep_id, padding)
     assert (theirs.model_max_length, theirs.truncation_side) == (20, "right")
     texts = [*corpus.values(), *FRAGMENTS, *odd_texts(2_000, corpus.values())]
-    texts = [text for text in texts if not any(piece in text for piece in (*SPECIAL, "<s>", "</s>", "<unk>", "<pad>"))]
+    texts = [text for text in texts if not any(piece in text for piece in OURS_ALONE)]
     differing = [
         (text, a, b)
         for text, a, b in zip(
