@@ -26,6 +26,8 @@ OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _RANDOM_STATE = "StateVar"
 """The variable of a tf.random.Generator; training checkpoints have those of dropout."""
+_PARTNER = "_partner/"
+"""Before the keys of another run's model, which a run with ``--ensemble`` contains."""
 _ITERATIONS = ("optimizer/_iterations" + _VALUE, "optimizer/iter" + _VALUE)
 _MARK = name_map.EMBEDDING_ROWS[0].encoder
 _ROWS = {row.encoder: row for row in name_map.ENCODER_ROWS}
@@ -117,7 +119,7 @@ class Tf2Weights(EncoderVariables):
         for full_name, key in self._saved_variables():
             if key in _ITERATIONS:
                 full_name = name_map.GLOBAL_STEP
-            elif key.startswith("save_counter/") or full_name.endswith(_RANDOM_STATE):
+            elif key.startswith(("save_counter/", _PARTNER)) or full_name.endswith(_RANDOM_STATE):
                 continue
             elif key.startswith("optimizer/") or ".OPTIMIZER_SLOT" in key:
                 self.slots += 1
