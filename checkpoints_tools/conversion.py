@@ -176,7 +176,7 @@ def _choose(source: Source, to: str) -> tuple[list[str], list[str]]:
 
 
 def _notes(source: Source, to: str) -> list[str]:
-    """Returns notes on what google-research/bert's own code would compute differently, and on a missing pooler."""
+    """Returns notes on what another program would compute differently or not open, and on a missing pooler."""
     notes = []
     if to == "tf1" and not source.config.gelu_approximate:
         notes.append(
@@ -186,6 +186,11 @@ def _notes(source: Source, to: str) -> list[str]:
     if to == "tf1" and source.config.layer_norm_eps != 1e-12:
         notes.append(
             f"this BERT's LayerNorm epsilon is {source.config.layer_norm_eps}; google-research/bert always uses 1e-12"
+        )
+    if to == "huggingface" and source.is_run:
+        notes.append(
+            "for a folder that transformers or sentence-transformers opens with the run's head, tokenizer and "
+            f"calibration: python -m keras_negaposi.export {source.path} --to huggingface --output FOLDER"
         )
     if not source.weights.has_pooler:
         fresh = "a randomly initialised one was written" if to == "tf2" else "none was written"

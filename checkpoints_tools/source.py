@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _RUN = "saved_model"
 """The folder of a training run that holds its SavedModel."""
+_PROGRAM = "saved_model.pb"
 _TORCH = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
@@ -35,6 +36,11 @@ class Source:
     weights: Weights
     config: BertConfig
     config_file: str | None
+
+    @property
+    def is_run(self) -> bool:
+        """Whether the path is the folder of a training run."""
+        return exists(join(self.path, _RUN, _PROGRAM))
 
     def encoder(self) -> networks.BertEncoder:
         """Returns a tf-models encoder with the weights."""
@@ -98,7 +104,7 @@ def open_weights(path: str, config: BertConfig | None = None) -> Weights:
     from checkpoints_tools.formats.tf2 import OBJECT_GRAPH, Tf2Weights
 
     for nested in (join(path, _RUN), path):  # a training run, a SavedModel
-        if exists(join(nested, "saved_model.pb")):
+        if exists(join(nested, _PROGRAM)):
             return Tf2Weights(join(nested, "variables", "variables"))
     prefix = resolve_prefix(path)
     return Tf2Weights(prefix) if OBJECT_GRAPH in Reader(prefix).variables else Tf1Weights(prefix)

@@ -11,7 +11,10 @@ import pytest
 from checkpoints_tools.common.streams import printed
 from tests.helpers.tiny_bert import TINY, random_tf1_variables
 
-PEERS = ("torch", "transformers", "all_minilm_l6_v2")
+PEERS = (
+    *("torch", "transformers", "all_minilm_l6_v2", "sentence_transformers", "onnxruntime", "tf2onnx"),
+    "tensorflow_serving",
+)
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 THINGS = ["りんご", "みかん", "電車", "会議", "庭", "Python", "山", "海", "本", "料理"]

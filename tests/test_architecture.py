@@ -20,7 +20,7 @@ LEVELS = (
     ("input_pipeline",),
     ("modeling",),
     ("serving",),
-    ("retrieval", "evaluation"),
+    ("retrieval", "evaluation", "exporting"),
     ("training", "pair_generation"),
     ("sample", "api"),
     ("commands",),

@@ -26,6 +26,8 @@ OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _RANDOM_STATE = "StateVar"
 """The variable of a tf.random.Generator; training checkpoints have those of dropout."""
+_PARTNER = "_partner/"
+"""Before the keys of another run's model, which a run with ``--ensemble`` contains."""
 _ITERATIONS = ("optimizer/_iterations" + _VALUE, "optimizer/iter" + _VALUE)
 _MARK = name_map.EMBEDDING_ROWS[0].encoder
 _ROWS = {row.encoder: row for row in name_map.ENCODER_ROWS}
@@ -74,6 +76,17 @@ class EncoderVariables(Weights):
         value = self._read_own(full_name)
         return value.T if full_name.endswith("classifier/kernel") else value.reshape(self.variables[name].shape)
 
+    def read_other(self, name: str) -> np.ndarray:
+        """Reads one of `others`, in its own shape, as float32.
+
+        Raises:
+            InputError: its data is damaged, NaN or infinite.
+        """
+        value = self._read_own(name).astype(np.float32)
+        if not np.isfinite(value).all():
+            raise InputError(f"{self.path}: {shown(name)} holds NaN or infinity; give an earlier checkpoint")
+        return value
+
     @abc.abstractmethod
     def _read_own(self, full_name: str) -> np.ndarray:
         """Reads a variable by its own name, in its own shape."""
@@ -106,7 +119,7 @@ class Tf2Weights(EncoderVariables):
         for full_name, key in self._saved_variables():
             if key in _ITERATIONS:
                 full_name = name_map.GLOBAL_STEP
-            elif key.startswith("save_counter/") or full_name.endswith(_RANDOM_STATE):
+            elif key.startswith(("save_counter/", _PARTNER)) or full_name.endswith(_RANDOM_STATE):
                 continue
             elif key.startswith("optimizer/") or ".OPTIMIZER_SLOT" in key:
                 self.slots += 1

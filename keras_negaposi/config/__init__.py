@@ -1,6 +1,7 @@
 """The configuration of each command: a frozen dataclass whose fields are also the command's flags."""
 
 from keras_negaposi.config.data import BOTH, SPLITS, BaselineConfig, DataConfig, PairsConfig
+from keras_negaposi.config.exporting import ExportConfig
 from keras_negaposi.config.model import (
     REQUIRED,
     ModelFiles,
@@ -21,6 +22,7 @@ __all__ = [
     "BaselineConfig",
     "DataConfig",
     "EvaluateConfig",
+    "ExportConfig",
     "HeadConfig",
     "IndexConfig",
     "ModelFiles",

@@ -16,6 +16,7 @@ from keras_negaposi.evaluation.dev_history import read_dev_history
 from keras_negaposi.evaluation.figures_json import read_history
 from keras_negaposi.evaluation.html_report import RunEvaluation, render_report
 from keras_negaposi.evaluation.metrics import evaluate, write_evaluation
+from keras_negaposi.evaluation.model_card import render_card
 from keras_negaposi.evaluation.tensorboard import write_tensorboard
 from keras_negaposi.evaluation.verdict import find_warnings, verdict
 from keras_negaposi.runtime.saved_run import read_saved
@@ -46,11 +47,12 @@ def evaluate_finished_run(path: str) -> RunEvaluation:
     sentence = verdict(assessment, warnings)
     result = RunEvaluation(run, evaluations["test"], assessment, sentence, warnings, history, dev_history, saved)
 
-    # 3. Render: JSON, HTML, TensorBoard and the terminal.
+    # 3. Render: JSON, HTML, the model card, TensorBoard and the terminal.
     more = dataclasses.asdict(assessment) | {"verdict": sentence, "warnings": warnings}
     more["dev_history"] = dev_history.figures()
     write_evaluation(run.folder, evaluations, more)
     write_text(run.folder.report, render_report(result))
+    write_text(run.folder.card, render_card(result))
     write_tensorboard(run, evaluations["test"], assessment)
     say(describe(assessment, sentence, warnings))
     return result

@@ -130,6 +130,11 @@ class RunFolder:
         """The evaluation as an HTML page."""
         return join(self.path, "report.html")
 
+    @property
+    def card(self) -> str:
+        """The model card, with Hugging Face's metadata."""
+        return join(self.path, "README.md")
+
     def tokenizer_files(self, kind: str) -> dict[str, str]:
         """Returns the paths of the copies of a tokenizer's files by option; ``kind`` is one of `KINDS`."""
         return {option: join(self.path, name) for option, name in KINDS[kind].files.items()}

@@ -45,6 +45,7 @@ ALWAYS = {
         *("embedding_cache", "output_dir"),
     ),
     "evaluate": ("honbun", "negaposi", "precision", "require_accuracy"),
+    "export": ("to", "output"),
     "predict": ("input", "columns", "output", "batch_size", "precision"),
     "index": ("run", "honbun", "output"),
     "suggest": ("title", "text", "top", "rerank", "min_probability", "html", "run", "approximate", "fail_on_warning"),
@@ -118,6 +119,7 @@ SOMETIMES = {
         "output_dir": "--output_dir o",
         "eval_batch_size": "--eval_batch_size 3",
     },
+    "export": {},
     "predict": {},
     "index": {name: f"--run r --output o {flags}" for name, flags in ENGINE.items()}
     | {

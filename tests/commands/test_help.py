@@ -12,7 +12,10 @@ from tests.helpers.commands import COMMANDS as CONFIGS
 COMMANDS = (
     *(
         f"keras_negaposi.{name}"
-        for name in ("train", "prepare", "evaluate", "predict", "baseline", "index", "suggest", "pairs", "doctor")
+        for name in (
+            *("train", "prepare", "evaluate", "predict", "export"),
+            *("baseline", "index", "suggest", "pairs", "doctor"),
+        )
     ),
     "keras_negaposi.sample.make",
     "checkpoints_tools",
@@ -48,6 +51,7 @@ HEADINGS = {
     "prepare": ["data", "model", "output", "train/test split", "devices and workers", "advanced options"],
     "baseline": ["data", "model", "output", "train/test split", "advanced options"],
     "evaluate": ["data", "model", "output", "exit code, for scripts", "advanced options"],
+    "export": ["output"],
     "predict": ["data", "model", "output", "advanced options"],
     "index": ["data", "model", "output", "devices and workers", "advanced options"],
     "suggest": ["query", "model", "output", "exit code, for scripts", "advanced options"],

@@ -24,6 +24,7 @@ STEPS = 30
 KILLS = int(os.environ.get("KERAS_NEGAPOSI_KILLS", "1"))
 JOBS = ("prepare", "train", "index") + (("export", "evaluate") if KILLS > 1 else ())
 AFTER_TRAINING = (
+    "README.md",
     "calibration.json",
     "classification_report.txt",
     "eval_results.txt",

@@ -3,7 +3,7 @@
 import time
 
 from checkpoints_tools.common.errors import LONGEST_MESSAGE
-from keras_negaposi import baseline, config, doctor, evaluate, index, pairs, predict, prepare, suggest, train
+from keras_negaposi import baseline, config, doctor, evaluate, export, index, pairs, predict, prepare, suggest, train
 from keras_negaposi.config.training import TpuConfig
 from keras_negaposi.sample import make
 
@@ -12,6 +12,7 @@ COMMANDS = {
     "prepare": (prepare.main, [], config.PrepareConfig),
     "baseline": (baseline.main, [], config.BaselineConfig),
     "evaluate": (evaluate.main, ["run"], config.EvaluateConfig),
+    "export": (export.main, ["run"], config.ExportConfig),
     "predict": (predict.main, ["run"], config.PredictConfig),
     "index": (index.main, [], config.IndexConfig),
     "suggest": (suggest.main, ["index"], config.SuggestConfig),

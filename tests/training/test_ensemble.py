@@ -2,15 +2,18 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.tables import read_rows
+from checkpoints_tools.source import open_source
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.data.splits import read_split
 from keras_negaposi.evaluation.evaluate_run import evaluate_finished_run
+from keras_negaposi.export import main as export
 from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.serving.calibration import saved_calibration
@@ -72,6 +75,18 @@ def test_the_exported_model_contains_the_partner(runs, corpus):
     np.testing.assert_allclose(probabilities, probabilities_in(together.scores("test")), atol=1e-5)
     with pytest.raises(InputError, match=r"int8: .*together also scores with another run \(--ensemble\)"):
         Scorer(together.path, "int8")
+
+
+def test_the_own_weights_are_read_and_not_the_partners(runs, tmp_path):
+    """As with --init_checkpoint, and when the run is exported to another tool."""
+    partner, together = runs
+    own, other = (open_source(folder.path).weights for folder in (together, partner))
+    step = json.loads(Path(together.metrics).read_text())["global_step"]
+    trained = open_source(together.best_weights(step), together.bert_config).weights
+    name = "bert/encoder/layer_1/output/dense/kernel"
+    np.testing.assert_array_equal(own[name], trained[name])
+    assert not np.array_equal(own[name], other[name])
+    assert export([together.path, "--to=serving", f"--output={tmp_path}"]) == 0
 
 
 def test_the_report_shows_what_the_partner_contributes(runs):

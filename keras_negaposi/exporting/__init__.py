@@ -1,0 +1,1 @@
+"""Exports of a finished run to other tools: transformers, sentence-transformers, ONNX and TF Serving."""
