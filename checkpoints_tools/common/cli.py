@@ -16,7 +16,15 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from checkpoints_tools.common.errors import LONGEST_MESSAGE, LONGEST_VALUE, RUN_AGAIN, InputError, Stopped, shortened
+from checkpoints_tools.common.errors import (
+    LONGEST_MESSAGE,
+    LONGEST_VALUE,
+    RUN_AGAIN,
+    InputError,
+    Stopped,
+    did_you_mean,
+    shortened,
+)
 from checkpoints_tools.common.flag_values import a_path, above, at_least, between, parser_of
 from checkpoints_tools.common.gcs import storage_problem
 from checkpoints_tools.common.options import (
@@ -92,7 +100,9 @@ class _OneLineParser(argparse.ArgumentParser):
         arguments, rest = self.parse_known_args(args, namespace)
         if rest:
             more = f" and {len(rest) - 3:,} more" if len(rest) > 3 else ""
-            self.error(f"unrecognized arguments: {' '.join(rest[:3])}{more}")
+            flag = rest[0].partition("=")[0]
+            similar = did_you_mean(flag, self._option_string_actions) if flag.startswith("--") else ""
+            self.error(f"unrecognized arguments: {' '.join(rest[:3])}{more}{similar}")
         return arguments
 
     def error(self, message: str) -> NoReturn:

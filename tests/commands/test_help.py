@@ -10,6 +10,7 @@ from checkpoints_tools.common.cli import add_flags, make_parser
 from tests.helpers.commands import COMMANDS as CONFIGS
 
 COMMANDS = (
+    "keras_negaposi",
     *(
         f"keras_negaposi.{name}"
         for name in ("train", "prepare", "evaluate", "predict", "baseline", "index", "suggest", "pairs", "doctor")
