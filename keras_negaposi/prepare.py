@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 
-from checkpoints_tools.common.cli import add_flags, given_flags, make_config, make_parser, run_command, say
+from checkpoints_tools.common.cli import make_config, make_parser, run_command, say
 from keras_negaposi.config import PrepareConfig, check_complete, complete_model_files
+from keras_negaposi.config.given import add_options, given_options
 
 REQUIRED = ("honbun", "negaposi", "output_dir")
 
 
 def prepare(arguments: argparse.Namespace) -> None:
     """Completes the configuration and writes the records."""
-    given = given_flags(PrepareConfig, arguments)
+    given = given_options(PrepareConfig, arguments)
     make_config(PrepareConfig, given, given)  # rejects --init_checkpoint where no file is looked for next to it
     values = complete_model_files(given)
     check_complete(values, REQUIRED)
@@ -35,7 +36,7 @@ def prepare(arguments: argparse.Namespace) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
     parser = make_parser("keras_negaposi.prepare", __doc__, "[--FLAG VALUE ...]")
-    add_flags(parser, PrepareConfig)
+    add_options(parser, PrepareConfig)
     return run_command(parser, prepare, argv)
 
 

@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 
-from checkpoints_tools.common.cli import add_flags, given_flags, make_config, make_parser, run_command, say
+from checkpoints_tools.common.cli import make_config, make_parser, run_command, say
 from checkpoints_tools.common.errors import RUN_AGAIN, Stopped
 from keras_negaposi.config import (
     REQUIRED,
@@ -25,6 +25,7 @@ from keras_negaposi.config import (
     check_required,
     complete_model_files,
 )
+from keras_negaposi.config.given import add_options, given_options
 from keras_negaposi.config.saved import absolute
 from keras_negaposi.runtime.resume import check_same_files, check_same_options, check_unused, how_to_resume
 from keras_negaposi.runtime.run_folder import RunFolder
@@ -39,7 +40,7 @@ def configure(arguments: argparse.Namespace) -> TrainConfig:
     Raises:
         InputError: a flag is missing or cannot be used.
     """
-    given = given_flags(TrainConfig, arguments)
+    given = given_options(TrainConfig, arguments)
     if given.get("resume"):
         check_required(given, ("output_dir",))
         output_dir = given["output_dir"]
@@ -137,7 +138,7 @@ def next_steps(output_dir: str) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
     parser = make_parser("keras_negaposi.train", __doc__, "[--FLAG VALUE ...]")
-    add_flags(parser, TrainConfig)
+    add_options(parser, TrainConfig)
     return run_command(parser, train, argv, explain_error)
 
 

@@ -211,9 +211,16 @@ def run_command(
         line = _line_of(error)
         if line is None:
             raise
-        line = shortened(" ".join(explain_error(error, line).split()), LONGEST_MESSAGE)
+        line = explain_error(error, _with_file(line, arguments))
+        line = shortened(" ".join(line.split()), LONGEST_MESSAGE)
         sys.stderr.write(f"{parser.prog}: error: {line}\n")
         return EXIT_BAD_INPUT
+
+
+def _with_file(line: str, arguments: argparse.Namespace) -> str:
+    """Names the file of ``--config`` in a message about a flag that is not on the command line."""
+    flag, file = re.match(r"--(\w+)", line), getattr(arguments, "config", None)
+    return f"{file}: {line}" if flag and file and flag[1] not in arguments else line
 
 
 def _line_of(error: Exception) -> str | None:
