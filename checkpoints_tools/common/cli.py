@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from checkpoints_tools.common import native_log
 from checkpoints_tools.common.errors import (
     LONGEST_MESSAGE,
     LONGEST_VALUE,
@@ -189,7 +190,7 @@ def run_command(
     """
     prepare_streams()
     arguments = parser.parse_args(argv)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up messages would bury ours
+    native_log.limit()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
         with raised():

@@ -1,21 +1,29 @@
 """The package's sample: its pairs, its pre-training, and a newcomer's first run."""
 
+import dataclasses
 import json
+import os
 import random
 import re
 import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from checkpoints_tools import InputError
+from checkpoints_tools.common import native_log
+from keras_negaposi import train
+from keras_negaposi.config import TrainConfig
 from keras_negaposi.evaluation.leakage_audit import NEAR_TEXT
 from keras_negaposi.sample import FOLDER
 from keras_negaposi.sample.corpus import DECKS_A_SHELF, make_decks, make_pairs, read_phrases
 
+ROOT = Path(__file__).parents[2]
 MOST_BYTES = 5 * 2**20
 
 
@@ -152,17 +160,30 @@ def test_the_script_makes_a_bert_that_loads(tmp_path):
     assert pieces[:7] == ["<unk>", "<s>", "</s>", "[PAD]", "[CLS]", "[SEP]", "[MASK]"]  # bert-japanese's order
 
 
-@pytest.mark.slow
-def test_train_without_arguments_uses_the_sample(tmp_path):
-    started = time.perf_counter()
-    result = subprocess.run(
-        [sys.executable, "-m", "keras_negaposi.train"], cwd=tmp_path, capture_output=True, text=True, timeout=600
-    )
-    seconds = time.perf_counter() - started
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory):
+    """A newcomer's first command, in a folder of its own, with what it printed."""
+    folder, started = tmp_path_factory.mktemp("first"), time.perf_counter()
+    result = called(folder, sys.executable, "-m", "keras_negaposi.train")
     assert result.returncode == 0, result.stderr
-    (folder,) = (tmp_path / "runs").iterdir()
-    model = json.loads((folder / "metrics.json").read_text())
-    assert json.loads((folder / "config.json").read_text())["config"]["split"] == "grouped"
+    (run,) = (folder / "runs").iterdir()
+    return SimpleNamespace(
+        folder=folder, run=run, out=result.stdout, err=result.stderr, seconds=time.perf_counter() - started
+    )
+
+
+def called(folder, *command):
+    """A command as a user would call it: in an activated environment, and without a log level of this process."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {name: value for name, value in os.environ.items() if name != native_log.LEVEL}
+    environment |= {"PATH": path, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, env=environment)
+
+
+@pytest.mark.slow
+def test_train_without_arguments_uses_the_sample(first_run):
+    model = json.loads((first_run.run / "metrics.json").read_text())
+    assert json.loads((first_run.run / "config.json").read_text())["config"]["split"] == "grouped"
     # The difference must exceed two standard errors at these sizes.
     margin = 2 * np.sqrt(2 * 0.25 / model["pairs"])
     for name, found in model["baselines"].items():
@@ -170,7 +191,46 @@ def test_train_without_arguments_uses_the_sample(tmp_path):
     # All decks come from one phrase book, so some slides are similar, and the run warns of it.
     assert all(NEAR_TEXT in warning for warning in model["warnings"])
     for path in ("report.html", "tensorboard", "saved_model"):
-        assert str(folder.relative_to(tmp_path) / path) in result.stdout
-    assert "keras_negaposi.predict" in result.stdout
-    assert "still at chance" not in result.stdout
-    assert seconds < 180
+        assert str(first_run.run.relative_to(first_run.folder) / path) in first_run.out
+    assert "still at chance" not in first_run.out
+    assert first_run.seconds < 180
+
+
+NATIVE = re.compile(r"^\d{4}-\d\d-\d\d \d|^[IWEF]\d{4} |absl::|cuInit|MLIR|XLA!|\.(cc|h):\d", re.MULTILINE)
+"""A line that TensorFlow's libraries print."""
+
+
+@pytest.mark.slow
+def test_the_terminal_has_only_our_own_lines(first_run):
+    assert first_run.err == "" and not NATIVE.search(first_run.out)
+
+
+@pytest.mark.slow
+def test_the_printed_next_command_runs_and_gives_the_printed_score(first_run):
+    (line,) = [line for line in first_run.out.splitlines() if line.startswith("next ")]
+    command = line.removeprefix("next").strip()
+    score, label = re.search(r"  # (0\.\d\d|1\.00) \(label (1)\)$", command).groups()
+    result = called(first_run.folder, "bash", "-c", command)
+    assert (result.returncode, result.stderr) == (0, "")
+    probability, predicted = result.stdout.split()
+    assert (f"{float(probability):.2f}", predicted) == (score, label)
+
+
+@pytest.mark.slow
+def test_links_without_a_run_print_only_our_own_lines(first_run):
+    pages = [f"--honbun={FOLDER}/honbun_data.json", f"--init_checkpoint={FOLDER}", "--output=index"]
+    build = called(first_run.folder, sys.executable, "-m", "keras_negaposi", "index", *pages)
+    assert (build.returncode, build.stderr) == (0, "") and not NATIVE.search(build.stdout)
+    suggest = called(first_run.folder, sys.executable, "-m", "keras_negaposi", "suggest", "index", "--text=猫の話")
+    assert (suggest.returncode, suggest.stderr) == (0, "")
+    assert len(suggest.stdout.splitlines()) == 10 and not NATIVE.search(suggest.stdout)
+
+
+@pytest.mark.slow
+def test_the_run_can_be_repeated_from_its_config_file(first_run):
+    parser = train.make_parser("x", "")
+    train.add_options(parser, TrainConfig)
+    new = str(first_run.folder / "new")
+    config = train.configure(parser.parse_args([f"--config={first_run.run / 'config.json'}", f"--output_dir={new}"]))
+    saved = json.loads((first_run.run / "config.json").read_text())["config"]
+    assert dataclasses.asdict(config) == saved | {"output_dir": new}
