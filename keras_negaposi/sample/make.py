@@ -130,12 +130,16 @@ def make_corpus(config: MakeConfig) -> Corpus:
     """
     from keras_negaposi.sample.corpus import make_decks, make_pairs
 
-    decks = make_decks(config.shelves, config.seed)
+    # The shipped BERT's pre-training left out the slides of an earlier sample, in which many were nearly the same. The
+    # present sample leaves out those of the pre-training.
+    earlier = make_decks(config.shelves, config.seed)
+    pretrain_decks = make_decks(config.pretrain_shelves, config.seed + 1, frozenset(_texts(earlier).values()))
+    pretrain_texts = _texts(pretrain_decks)
+    decks = make_decks(config.shelves, config.seed, frozenset(pretrain_texts.values()), varied=True)
     texts = _texts(decks)
     pairs = make_pairs(decks, config.seed)
     say(f"sample: {len(decks):,} decks, {len(texts):,} slides, {len(pairs):,} pairs")
-    pretrain_decks = make_decks(config.pretrain_shelves, config.seed + 1, frozenset(texts.values()))
-    return Corpus(texts, pairs, pretrain_decks, _texts(pretrain_decks))
+    return Corpus(texts, pairs, pretrain_decks, pretrain_texts)
 
 
 def train_bert(corpus: Corpus, config: MakeConfig) -> TrainedBert:
