@@ -9,10 +9,11 @@ import importlib
 import os
 from typing import TYPE_CHECKING
 
+from checkpoints_tools.common import native_log
+
 # tf-models is written for Keras 2. Set before TensorFlow's first import, this also avoids loading Keras 3.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-# TensorFlow's start-up messages would bury the one line that a user must read.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+native_log.limit()
 
 if TYPE_CHECKING:
     from keras_negaposi.api import PairClassifier

@@ -10,13 +10,14 @@ import argparse
 import sys
 import time
 
-from checkpoints_tools.common.cli import add_flags, given_flags, make_config, make_parser, run_command
+from checkpoints_tools.common.cli import make_config, make_parser, run_command
 from keras_negaposi.config import BaselineConfig, check_complete, check_pairs_given, complete_model_files
+from keras_negaposi.config.given import add_options, given_options
 
 
 def baseline(arguments: argparse.Namespace) -> None:
     """Completes the configuration and scores the baselines."""
-    given = given_flags(BaselineConfig, arguments)
+    given = given_options(BaselineConfig, arguments)
     values = complete_model_files(given)
     check_pairs_given(values)
     check_complete(values)
@@ -30,7 +31,7 @@ def baseline(arguments: argparse.Namespace) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
     parser = make_parser("keras_negaposi.baseline", __doc__, "[--FLAG VALUE ...]")
-    add_flags(parser, BaselineConfig)
+    add_options(parser, BaselineConfig)
     return run_command(parser, baseline, argv)
 
 

@@ -12,19 +12,18 @@ import sys
 from checkpoints_tools.common.cli import (
     EXIT_BAD_INPUT,
     a_path,
-    add_flags,
-    given_flags,
     make_config,
     make_parser,
     run_command,
     say,
 )
+from keras_negaposi.config.given import add_options, given_options
 from keras_negaposi.config.training import TpuConfig
 
 
 def doctor(arguments: argparse.Namespace) -> int:
     """Prints one line per finding; returns exit code 2 if one of them is a problem."""
-    given = given_flags(TpuConfig, arguments)
+    given = given_options(TpuConfig, arguments)
     config = make_config(TpuConfig, given, given)
     from keras_negaposi.training.preflight import examine
 
@@ -47,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
         default=["."],
         help="folders that a run is to write to, local or gs:// (default: .)",
     )
-    add_flags(parser, TpuConfig)
+    add_options(parser, TpuConfig)
     return run_command(parser, doctor, argv)
 
 

@@ -12,15 +12,16 @@ from __future__ import annotations
 import argparse
 import sys
 
-from checkpoints_tools.common.cli import a_path, add_flags, given_flags, make_config, make_parser, run_command
+from checkpoints_tools.common.cli import a_path, make_config, make_parser, run_command
 from keras_negaposi.config import PAIR_SOURCES, EvaluateConfig, check_pairs_given
+from keras_negaposi.config.given import add_options, given_options
 from keras_negaposi.runtime.folder_lock import locked
 from keras_negaposi.runtime.saved_run import check_single, saved_options
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Evaluates the run itself or other pairs, and returns the exit code that was required of the result."""
-    given = given_flags(EvaluateConfig, arguments)
+    given = given_options(EvaluateConfig, arguments)
     if given.keys() & {*PAIR_SOURCES}:
         check_pairs_given(given)
     config = make_config(EvaluateConfig, given, given)
@@ -41,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
     parser = make_parser("keras_negaposi.evaluate", __doc__, "RUN [--FLAG VALUE ...]")
     parser.add_argument("run", metavar="RUN", type=a_path, help="folder of a finished run")
-    add_flags(parser, EvaluateConfig)
+    add_options(parser, EvaluateConfig)
     return run_command(parser, evaluate, argv)
 
 

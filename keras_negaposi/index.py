@@ -16,17 +16,18 @@ import argparse
 import sys
 from typing import Any
 
-from checkpoints_tools.common.cli import a_path, add_flags, given_flags, make_config, make_parser, run_command, say
+from checkpoints_tools.common.cli import a_path, make_config, make_parser, run_command, say
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import exists
 from keras_negaposi.config import IndexConfig, check_complete, check_required, complete_model_files
+from keras_negaposi.config.given import add_options, given_options
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import saved_config, saved_options
 
 
 def index(arguments: argparse.Namespace) -> None:
     """Builds or updates the index; its pages are the texts of the run unless others are given."""
-    given = given_flags(IndexConfig, arguments)
+    given = given_options(IndexConfig, arguments)
     run = arguments.run_folder or given.get("run")
     if arguments.run_folder and given.get("run"):
         raise InputError("RUN and --run: give one of the two")
@@ -73,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
         type=a_path,
         help="folder of a finished run whose head has one input each for A and B",
     )
-    add_flags(parser, IndexConfig)
+    add_options(parser, IndexConfig)
     return run_command(parser, index, argv)
 
 

@@ -15,9 +15,7 @@ from collections.abc import Iterable
 
 from checkpoints_tools.common.cli import (
     a_path,
-    add_flags,
     check_effects,
-    given_flags,
     make_config,
     make_parser,
     run_command,
@@ -25,6 +23,7 @@ from checkpoints_tools.common.cli import (
 )
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import PairsConfig, check_required
+from keras_negaposi.config.given import add_options, given_options
 
 OF_LABELLED_PAIRS = ("output", "format", "group_pattern", "seed")
 """Options that have an effect where the source is a table of labelled pairs."""
@@ -32,7 +31,7 @@ OF_LABELLED_PAIRS = ("output", "format", "group_pattern", "seed")
 
 def pairs(arguments: argparse.Namespace) -> None:
     """Creates the pairs and prints the next command."""
-    given = given_flags(PairsConfig, arguments)
+    given = given_options(PairsConfig, arguments)
     check_required(given, ("output",))
     config = make_config(PairsConfig, given, given)
     if config.negative == "mined" and not config.index:
@@ -74,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
     parser = make_parser("keras_negaposi.pairs", __doc__, "FROM [--FLAG VALUE ...]")
     parser.add_argument("source", metavar="FROM", type=a_path, help="file or folder to read")
-    add_flags(parser, PairsConfig)
+    add_options(parser, PairsConfig)
     return run_command(parser, pairs, argv)
 
 

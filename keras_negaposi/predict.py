@@ -15,13 +15,14 @@ from __future__ import annotations
 import argparse
 import sys
 
-from checkpoints_tools.common.cli import a_path, add_flags, given_flags, make_config, make_parser, run_command
+from checkpoints_tools.common.cli import a_path, make_config, make_parser, run_command
 from keras_negaposi.config import PredictConfig
+from keras_negaposi.config.given import add_options, given_options
 
 
 def predict(arguments: argparse.Namespace) -> None:
     """Scores the pairs."""
-    given = given_flags(PredictConfig, arguments)
+    given = given_options(PredictConfig, arguments)
     config = make_config(PredictConfig, given, given)
     from keras_negaposi.serving.score_file import score_file
 
@@ -32,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
     parser = make_parser("keras_negaposi.predict", __doc__, "RUN_OR_SAVED_MODEL [--FLAG VALUE ...]")
     parser.add_argument("model", metavar="RUN_OR_SAVED_MODEL", type=a_path, help="folder of a run, or a SavedModel")
-    add_flags(parser, PredictConfig)
+    add_options(parser, PredictConfig)
     return run_command(parser, predict, argv)
 
 

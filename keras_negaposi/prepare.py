@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 
-from checkpoints_tools.common.cli import add_flags, given_flags, make_config, make_parser, run_command, say
+from checkpoints_tools.common.cli import make_config, make_parser, run_command, say
 from keras_negaposi.config import PrepareConfig, check_complete, check_pairs_given, complete_model_files
+from keras_negaposi.config.given import add_options, given_options
 
 
 def prepare(arguments: argparse.Namespace) -> None:
     """Completes the configuration and writes the records."""
-    given = given_flags(PrepareConfig, arguments)
+    given = given_options(PrepareConfig, arguments)
     make_config(PrepareConfig, given, given)  # rejects --init_checkpoint where no file is looked for next to it
     values = complete_model_files(given)
     check_pairs_given(values)
@@ -34,7 +35,7 @@ def prepare(arguments: argparse.Namespace) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
     parser = make_parser("keras_negaposi.prepare", __doc__, "[--FLAG VALUE ...]")
-    add_flags(parser, PrepareConfig)
+    add_options(parser, PrepareConfig)
     return run_command(parser, prepare, argv)
 
 

@@ -13,9 +13,7 @@ import sys
 
 from checkpoints_tools.common.cli import (
     a_path,
-    add_flags,
     check_effects,
-    given_flags,
     make_config,
     make_parser,
     run_command,
@@ -24,11 +22,12 @@ from checkpoints_tools.common.cli import (
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.streams import standard_output
 from keras_negaposi.config import SuggestConfig
+from keras_negaposi.config.given import add_options, given_options
 
 
 def suggest(arguments: argparse.Namespace) -> int:
     """Ranks the pages, prints the answer, and returns the exit code that was required."""
-    given = given_flags(SuggestConfig, arguments)
+    given = given_options(SuggestConfig, arguments)
     config = make_config(SuggestConfig, given)
     if config.title is not None and config.text is not None:
         raise InputError("--title and --text: give one of the two")
@@ -53,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
     parser = make_parser("keras_negaposi.suggest", __doc__, "INDEX [--FLAG VALUE ...]")
     parser.add_argument("index", metavar="INDEX", type=a_path, help="folder that keras_negaposi.index wrote")
-    add_flags(parser, SuggestConfig)
+    add_options(parser, SuggestConfig)
     return run_command(parser, suggest, argv)
 
 

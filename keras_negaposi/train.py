@@ -13,15 +13,20 @@ import shlex
 import signal
 import sys
 import time
+from typing import TYPE_CHECKING
 
-from checkpoints_tools.common.cli import add_flags, given_flags, make_config, make_parser, run_command, say
+from checkpoints_tools.common.cli import make_config, make_parser, run_command, say
 from checkpoints_tools.common.errors import RUN_AGAIN, Stopped
 from keras_negaposi.config import PAIR_SOURCES, REQUIRED, TrainConfig, check_required
+from keras_negaposi.config.given import add_options, given_options
 from keras_negaposi.config.saved import absolute
 from keras_negaposi.runtime.resume import check_same_files, check_same_options, check_same_table, how_to_resume
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import saved_config
 from keras_negaposi.training.complete_config import complete_config
+
+if TYPE_CHECKING:
+    from keras_negaposi.evaluation.credibility import FinishedRun
 
 TOKENIZER_FLAGS = ("tokenizer", "model_file", "vocab_file", "tokenizer_config_file")
 
@@ -32,7 +37,7 @@ def configure(arguments: argparse.Namespace) -> TrainConfig:
     Raises:
         InputError: a flag is missing or cannot be used.
     """
-    given = given_flags(TrainConfig, arguments)
+    given = given_options(TrainConfig, arguments)
     if given.get("resume"):
         check_required(given, ("output_dir",))
         output_dir = given["output_dir"]
@@ -88,7 +93,7 @@ def train(arguments: argparse.Namespace) -> int:
     done = [result for result in results if result]
     if not done:  # one of several workers; only the first reports
         return 0
-    say(next_steps(done[0].run.folder.path))
+    say(next_steps(done[0].run))
     accuracy = min(result.evaluation.eval_accuracy for result in done)
     warnings = [warning for result in done for warning in result.warnings]
     return evaluate_run.exit_code(accuracy, warnings, config.require_accuracy, config.fail_on_warning)
@@ -99,14 +104,16 @@ def explain_error(_: Exception, line: str) -> str:
     return f"{line}, with --resume if its folder has a config.json" if line.endswith(RUN_AGAIN) else line
 
 
-def next_steps(output_dir: str) -> str:
+def next_steps(run: FinishedRun) -> str:
     """Returns lines that name the results and the next commands."""
-    folder = RunFolder(output_dir)
+    from keras_negaposi.evaluation.example import predict_command
+
+    folder = run.folder
     return (
         f"\nreport       {folder.report}\n"
         f"TensorBoard  tensorboard --logdir {shlex.quote(folder.tensorboard)}\n"
         f"SavedModel   {folder.saved_model}\n"
-        f"next         printf 'text A\\ttext B\\n' | python -m keras_negaposi.predict {shlex.quote(output_dir)}\n"
+        f"next         {predict_command(run)}\n"
         "your data    python -m keras_negaposi.train --honbun honbun_data.json --negaposi negaposi.json "
         "--init_checkpoint FOLDER_OF_YOUR_BERT"
     )
@@ -115,7 +122,7 @@ def next_steps(output_dir: str) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
     parser = make_parser("keras_negaposi.train", __doc__, "[--FLAG VALUE ...]")
-    add_flags(parser, TrainConfig)
+    add_options(parser, TrainConfig)
     return run_command(parser, train, argv, explain_error)
 
 

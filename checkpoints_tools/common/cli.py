@@ -16,7 +16,16 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from checkpoints_tools.common.errors import LONGEST_MESSAGE, LONGEST_VALUE, RUN_AGAIN, InputError, Stopped, shortened
+from checkpoints_tools.common import native_log
+from checkpoints_tools.common.errors import (
+    LONGEST_MESSAGE,
+    LONGEST_VALUE,
+    RUN_AGAIN,
+    InputError,
+    Stopped,
+    did_you_mean,
+    shortened,
+)
 from checkpoints_tools.common.flag_values import a_path, above, at_least, between, parser_of
 from checkpoints_tools.common.gcs import storage_problem
 from checkpoints_tools.common.options import (
@@ -92,7 +101,9 @@ class _OneLineParser(argparse.ArgumentParser):
         arguments, rest = self.parse_known_args(args, namespace)
         if rest:
             more = f" and {len(rest) - 3:,} more" if len(rest) > 3 else ""
-            self.error(f"unrecognized arguments: {' '.join(rest[:3])}{more}")
+            flag = rest[0].partition("=")[0]
+            similar = did_you_mean(flag, self._option_string_actions) if flag.startswith("--") else ""
+            self.error(f"unrecognized arguments: {' '.join(rest[:3])}{more}{similar}")
         return arguments
 
     def error(self, message: str) -> NoReturn:
@@ -179,7 +190,7 @@ def run_command(
     """
     prepare_streams()
     arguments = parser.parse_args(argv)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up messages would bury ours
+    native_log.limit()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
         with raised(), printed():
@@ -201,9 +212,16 @@ def run_command(
         line = _line_of(error)
         if line is None:
             raise
-        line = shortened(" ".join(explain_error(error, line).split()), LONGEST_MESSAGE)
+        line = explain_error(error, _with_file(line, arguments))
+        line = shortened(" ".join(line.split()), LONGEST_MESSAGE)
         sys.stderr.write(f"{parser.prog}: error: {line}\n")
         return EXIT_BAD_INPUT
+
+
+def _with_file(line: str, arguments: argparse.Namespace) -> str:
+    """Names the file of ``--config`` in a message about a flag that is not on the command line."""
+    flag, file = re.match(r"--(\w+)", line), getattr(arguments, "config", None)
+    return f"{file}: {line}" if flag and file and flag[1] not in arguments else line
 
 
 def _line_of(error: Exception) -> str | None:

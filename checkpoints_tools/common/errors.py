@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import reprlib
+from collections.abc import Iterable
 
 LONGEST_VALUE = 80
 """Most characters of a value in a message; the middle of a longer one is left out."""
@@ -46,3 +48,9 @@ def quoted(value: object) -> str:
 def shortened(text: str, longest: int) -> str:
     """Returns the text, or its beginning and end if it has more than ``longest`` characters."""
     return text if len(text) <= longest else f"{text[: longest * 2 // 3]} … {text[-longest // 3 :]}"
+
+
+def did_you_mean(word: str, names: Iterable[str]) -> str:
+    """Returns the end of a message about an unknown name: the most similar of ``names``, or nothing if none is."""
+    similar = difflib.get_close_matches(word[:LONGEST_VALUE], list(names), 1)
+    return f"; did you mean {similar[0]}?" if similar else ""

@@ -15,6 +15,8 @@ JSON_FILES = ("honbun", "negaposi")
 """Options that name the two JSON files."""
 TABLE = "pairs"
 """The option that names the table in place of them."""
+COLUMNS = "columns"
+"""The option that names the table's columns."""
 PAIR_SOURCES = (*JSON_FILES, TABLE)
 
 

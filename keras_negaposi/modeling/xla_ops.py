@@ -12,6 +12,10 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from checkpoints_tools.common import native_log
+
+native_log.limit_absl()  # XLA announces its first compilation
+
 Function = Callable[[tf.Tensor], tf.Tensor]
 
 compiled = functools.partial(tf.function, autograph=False, jit_compile=True)

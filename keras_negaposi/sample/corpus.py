@@ -12,6 +12,7 @@ import random
 import tomllib
 from collections.abc import Sequence
 from importlib import resources
+from typing import NamedTuple
 
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.data.pairs import Pair
@@ -20,6 +21,8 @@ DECKS_A_SHELF = 12
 TOPICS_A_SHELF = 3
 """Negative pairs stay within a shelf of decks, so that a split between shelves separates no pair."""
 
+_ORDERS, _TRIES = 20, 300
+"""Orders of a deck's slides, and texts of a slide, that are tried before the phrase book counts as used up."""
 _ANNOUNCEMENTS = (
     "次は{}",
     "続いて{}",
@@ -64,13 +67,14 @@ class Deck:
     slides: tuple[Slide, ...]
 
 
-def make_decks(shelves: int, seed: int, taken: frozenset[str] = frozenset()) -> list[Deck]:
+def make_decks(shelves: int, seed: int, taken: frozenset[str] = frozenset(), varied: bool = False) -> list[Deck]:
     """Generates ``shelves * DECKS_A_SHELF`` decks, shelf by shelf; no two slides have the same text.
 
     Args:
         shelves: number of groups of decks.
         seed: seed of the random numbers.
         taken: further texts that no slide may have.
+        varied: whether no two slides are nearly the same, as those are that make one statement with the same cue.
 
     Raises:
         InputError: the phrase book is too small for so many decks.
@@ -83,9 +87,7 @@ def make_decks(shelves: int, seed: int, taken: frozenset[str] = frozenset()) -> 
         topics = rng.sample(sorted(book), TOPICS_A_SHELF)
         for place in range(DECKS_A_SHELF):
             topic = topics[place % TOPICS_A_SHELF]
-            deck = _make_deck(topic, book[topic], f"{topic}{len(decks):04d}", rng, used)
-            used.update(slide.text for slide in deck.slides)
-            decks.append(deck)
+            decks.append(_make_deck(topic, book[topic], f"{topic}{len(decks):04d}", rng, used, varied))
     return decks
 
 
@@ -123,42 +125,73 @@ def make_pairs(decks: Sequence[Deck], seed: int) -> list[Pair]:
 
 
 def _make_deck(
-    topic: str, aspects: dict[str, dict[str, list[str]]], name: str, rng: random.Random, used: set[str]
+    topic: str, aspects: dict[str, dict[str, list[str]]], name: str, rng: random.Random, used: set[str], varied: bool
 ) -> Deck:
     """Generates a deck: a title slide, one slide for each aspect in random order, and a closing.
+
+    What no later slide may have is added to ``used``: the texts and, if ``varied``, their content.
 
     Raises:
         InputError: the phrase book is too small for so many decks.
     """
-    order = rng.sample(sorted(aspects), len(aspects))
+    for _ in range(_ORDERS):
+        order = rng.sample(sorted(aspects), len(aspects))
+        places = enumerate(zip([None, *order], [*order, None], strict=True))
+        drafts = [_new_draft(topic, aspects, place, *about, rng, used) for place, about in places]
+        if all(drafts):
+            break
+    else:
+        raise InputError(f"the phrase book has no more slides on {topic}; make fewer shelves")
     slides = []
-    for place, (aspect, announced) in enumerate(zip([None, *order], [*order, None], strict=True)):
-        for _ in range(1000):
-            text = _slide_text(topic, aspects, place, aspect, announced, rng)
-            if text not in used:
-                break
-        else:
-            raise InputError(f"the phrase book has no more slides on {topic}; make fewer shelves")
-        slides.append(Slide(f"{name},{place:03d}", text, place))
+    for place, draft in enumerate(filter(None, drafts)):
+        used.update({draft.text, *draft.content} if varied else {draft.text})
+        slides.append(Slide(f"{name},{place:03d}", draft.text, place))
     return Deck(topic, tuple(slides))
 
 
-def _slide_text(
+class _Draft(NamedTuple):
+    """The text of a slide, and what of it makes another slide with the same nearly a copy."""
+
+    text: str
+    content: tuple[str, ...]
+
+
+def _new_draft(
     topic: str,
     aspects: dict[str, dict[str, list[str]]],
     place: int,
     aspect: str | None,
     announced: str | None,
     rng: random.Random,
-) -> str:
-    """Generates a slide's text: its own aspect (``None``: the title slide) and the next (``None``: the closing)."""
+    used: set[str],
+) -> _Draft | None:
+    """Returns a slide of which nothing is in ``used``; ``None`` if there seems to be none."""
+    for _ in range(_TRIES):
+        draft = _draft(topic, aspects, place, aspect, announced, rng)
+        if used.isdisjoint((draft.text, *draft.content)):
+            return draft
+    return None
+
+
+def _draft(
+    topic: str,
+    aspects: dict[str, dict[str, list[str]]],
+    place: int,
+    aspect: str | None,
+    announced: str | None,
+    rng: random.Random,
+) -> _Draft:
+    """Generates a slide: its own aspect (``None``: the title slide), and the next one (``None``: the closing)."""
     if aspect is None:
-        body = rng.choice(_WELCOMES).format(topic)
+        body = statement = rng.choice(_WELCOMES).format(topic)
     else:
-        body = f"{rng.choice(_ORDINALS[place - 1])} {rng.choice(aspects[aspect]['answers'])}"
+        ordinal, statement = rng.choice(_ORDINALS[place - 1]), rng.choice(aspects[aspect]["answers"])
+        body = f"{ordinal} {statement}"
     if announced is None:
-        return f"{body} {rng.choice(_CLOSINGS)}"
-    return f"{body} {rng.choice(_ANNOUNCEMENTS).format(rng.choice(aspects[announced]['cues']))}"
+        closing = rng.choice(_CLOSINGS)
+        return _Draft(f"{body} {closing}", (body, f"{statement} {closing}"))
+    announcement, cue = rng.choice(_ANNOUNCEMENTS), rng.choice(aspects[announced]["cues"])
+    return _Draft(f"{body} {announcement.format(cue)}", (f"{statement} {cue}",))
 
 
 def _mismatch(steps: list[tuple[int, Slide, Slide]], topics: list[str], rng: random.Random) -> list[Pair]:

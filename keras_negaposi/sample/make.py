@@ -16,10 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from checkpoints_tools.common.cli import (
     above,
-    add_flags,
     at_least,
     between,
-    given_flags,
     make_config,
     make_parser,
     option,
@@ -29,6 +27,7 @@ from checkpoints_tools.common.cli import (
 )
 from checkpoints_tools.common.errors import InputError, quoted
 from checkpoints_tools.common.files import is_remote, join, list_folder, staged_folder, write_bytes, write_json
+from keras_negaposi.config.given import add_options, given_options
 from keras_negaposi.config.headings import OUTPUT
 from keras_negaposi.sample import FOLDER
 
@@ -131,12 +130,16 @@ def make_corpus(config: MakeConfig) -> Corpus:
     """
     from keras_negaposi.sample.corpus import make_decks, make_pairs
 
-    decks = make_decks(config.shelves, config.seed)
+    # The shipped BERT's pre-training left out the slides of an earlier sample, in which many were nearly the same. The
+    # present sample leaves out those of the pre-training.
+    earlier = make_decks(config.shelves, config.seed)
+    pretrain_decks = make_decks(config.pretrain_shelves, config.seed + 1, frozenset(_texts(earlier).values()))
+    pretrain_texts = _texts(pretrain_decks)
+    decks = make_decks(config.shelves, config.seed, frozenset(pretrain_texts.values()), varied=True)
     texts = _texts(decks)
     pairs = make_pairs(decks, config.seed)
     say(f"sample: {len(decks):,} decks, {len(texts):,} slides, {len(pairs):,} pairs")
-    pretrain_decks = make_decks(config.pretrain_shelves, config.seed + 1, frozenset(texts.values()))
-    return Corpus(texts, pairs, pretrain_decks, _texts(pretrain_decks))
+    return Corpus(texts, pairs, pretrain_decks, pretrain_texts)
 
 
 def train_bert(corpus: Corpus, config: MakeConfig) -> TrainedBert:
@@ -233,10 +236,10 @@ def _pretrain_chunks(corpus: Corpus, tokenizer: Tokenizer, seed: int) -> Iterato
 def main(argv: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
     parser = make_parser("keras_negaposi.sample.make", __doc__)
-    add_flags(parser, MakeConfig)
+    add_options(parser, MakeConfig)
 
     def work(arguments: argparse.Namespace) -> None:
-        make(make_config(MakeConfig, given_flags(MakeConfig, arguments)))
+        make(make_config(MakeConfig, given_options(MakeConfig, arguments)))
 
     return run_command(parser, work, argv)
 

@@ -34,7 +34,7 @@ def dump(arguments, flags):
 
     fast_layers._on_one_processor = lambda: False  # what is only for processors is not in a TPU's step
     parser = make_parser("tpu_compile", __doc__)
-    train.add_flags(parser, train.TrainConfig)
+    train.add_options(parser, train.TrainConfig)
     with tempfile.TemporaryDirectory() as folder:
         config = train.configure(parser.parse_args([*flags, f"--output_dir={folder}/run"]))
         config = dataclasses.replace(config, precision="bfloat16")  # as on a TPU

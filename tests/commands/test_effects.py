@@ -258,7 +258,7 @@ def test_a_resumed_run_may_have_begun_with_flags_without_effect(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"config": values | files}))
     flags = ["--resume", f"--output_dir={tmp_path}", "--dimension_dropout=0.1"]
     parser = train.make_parser("x", "")
-    train.add_flags(parser, config.TrainConfig)
+    train.add_options(parser, config.TrainConfig)
     assert train.configure(parser.parse_args(flags)).dimension_dropout == 0.1
 
 

@@ -53,6 +53,13 @@ def test_every_path_without_a_flag_refuses_likewise(command, capsys):
         refusal(COMMANDS[command][0], [value], capsys)
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_path_of_a_config_file_is_refused_likewise(command, capsys):
+    main, positional, _ = COMMANDS[command]
+    for value in PATHS:
+        assert "--config" in refusal(main, [*positional, f"--config={value}"], capsys)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

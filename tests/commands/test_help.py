@@ -6,10 +6,12 @@ import time
 
 import pytest
 
-from checkpoints_tools.common.cli import add_flags, make_parser
+from checkpoints_tools.common.cli import make_parser
+from keras_negaposi.config.given import add_options
 from tests.helpers.commands import COMMANDS as CONFIGS
 
 COMMANDS = (
+    "keras_negaposi",
     *(
         f"keras_negaposi.{name}"
         for name in (
@@ -65,12 +67,12 @@ FIRST = {"train": "honbun", "prepare": "honbun", "baseline": "honbun", "suggest"
 @pytest.mark.parametrize("command", CONFIGS)
 def test_help_has_headings_in_order(command):
     parser = make_parser("x", "")
-    add_flags(parser, CONFIGS[command][2])
+    add_options(parser, CONFIGS[command][2])
     lines = parser.format_help().splitlines()
     headings = [line[:-1] for line in lines if line and line[0] != " " and line.endswith(":")]
     assert headings == ["options", *HEADINGS[command]]
     flags = [line.split()[0] for line in lines if line.startswith("  --")]
-    assert flags[0] == f"--{FIRST.get(command, flags[0][2:])}"
-    assert set(flags) == {
+    assert flags[:2] == ["--config", f"--{FIRST.get(command, flags[1][2:])}"]
+    assert set(flags[1:]) == {
         f"--{field.name}" for field in CONFIGS[command][2].__dataclass_fields__.values() if not field.metadata["hidden"]
     }

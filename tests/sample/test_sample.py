@@ -1,21 +1,29 @@
 """The package's sample: its pairs, its pre-training, and a newcomer's first run."""
 
+import dataclasses
 import json
+import os
 import random
 import re
 import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from checkpoints_tools import InputError
-from keras_negaposi.evaluation.leakage_audit import NEAR_TEXT
+from checkpoints_tools.common import native_log
+from keras_negaposi import train
+from keras_negaposi.config import TrainConfig
+from keras_negaposi.evaluation.leakage_audit import near_duplicates
 from keras_negaposi.sample import FOLDER
 from keras_negaposi.sample.corpus import DECKS_A_SHELF, make_decks, make_pairs, read_phrases
 
+ROOT = Path(__file__).parents[2]
 MOST_BYTES = 5 * 2**20
 
 
@@ -119,15 +127,23 @@ def test_masking_follows_the_paper():
 
 
 def test_the_sample_is_small_and_the_script_makes_its_pairs_again():
-    from keras_negaposi.sample.make import MakeConfig
+    from keras_negaposi.sample.make import MakeConfig, make_corpus
 
     assert sum(path.stat().st_size for path in FOLDER.parent.rglob("*") if path.is_file()) < MOST_BYTES
-    config = MakeConfig()
-    decks = make_decks(config.shelves, config.seed)
-    rows = [[pair.a, pair.b, pair.label] for pair in make_pairs(decks, config.seed)]
+    corpus = make_corpus(MakeConfig())
+    rows = [[pair.a, pair.b, pair.label] for pair in corpus.pairs]
     assert json.loads((FOLDER / "negaposi.json").read_text(encoding="utf-8")) == rows
-    texts = {slide.title: slide.text for deck in decks for slide in deck.slides}
-    assert json.loads((FOLDER / "honbun_data.json").read_text(encoding="utf-8")) == texts
+    assert json.loads((FOLDER / "honbun_data.json").read_text(encoding="utf-8")) == corpus.texts
+    assert not set(corpus.texts.values()) & set(corpus.pretrain_texts.values())
+
+
+def test_varied_slides_are_no_near_duplicates():
+    decks = make_decks(12, seed=0, varied=True)
+    first, second = ([slide.text for deck in half for slide in deck.slides] for half in (decks[:72], decks[72:]))
+    assert not near_duplicates(first, second)
+    plain = make_decks(30, seed=0)
+    first, second = ([slide.text for deck in half for slide in deck.slides] for half in (plain[:180], plain[180:]))
+    assert near_duplicates(first, second)
 
 
 @pytest.mark.slow
@@ -152,25 +168,79 @@ def test_the_script_makes_a_bert_that_loads(tmp_path):
     assert pieces[:7] == ["<unk>", "<s>", "</s>", "[PAD]", "[CLS]", "[SEP]", "[MASK]"]  # bert-japanese's order
 
 
-@pytest.mark.slow
-def test_train_without_arguments_uses_the_sample(tmp_path):
-    started = time.perf_counter()
-    result = subprocess.run(
-        [sys.executable, "-m", "keras_negaposi.train"], cwd=tmp_path, capture_output=True, text=True, timeout=600
-    )
-    seconds = time.perf_counter() - started
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory):
+    """A newcomer's first command, in a folder of its own, with what it printed."""
+    folder, started = tmp_path_factory.mktemp("first"), time.perf_counter()
+    result = called(folder, sys.executable, "-m", "keras_negaposi.train")
     assert result.returncode == 0, result.stderr
-    (folder,) = (tmp_path / "runs").iterdir()
-    model = json.loads((folder / "metrics.json").read_text())
-    assert json.loads((folder / "config.json").read_text())["config"]["split"] == "grouped"
+    (run,) = (folder / "runs").iterdir()
+    return SimpleNamespace(
+        folder=folder, run=run, out=result.stdout, err=result.stderr, seconds=time.perf_counter() - started
+    )
+
+
+def called(folder, *command):
+    """A command as a user would call it: in an activated environment, and without a log level of this process."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {name: value for name, value in os.environ.items() if name != native_log.LEVEL}
+    environment |= {"PATH": path, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, env=environment)
+
+
+@pytest.mark.slow
+def test_train_without_arguments_uses_the_sample(first_run):
+    model = json.loads((first_run.run / "metrics.json").read_text())
+    assert json.loads((first_run.run / "config.json").read_text())["config"]["split"] == "grouped"
     # The difference must exceed two standard errors at these sizes.
     margin = 2 * np.sqrt(2 * 0.25 / model["pairs"])
     for name, found in model["baselines"].items():
         assert model["eval_accuracy"] > found["accuracy"]["value"] + margin, name
-    # All decks come from one phrase book, so some slides are similar, and the run warns of it.
-    assert all(NEAR_TEXT in warning for warning in model["warnings"])
+    assert model["warnings"] == [] and "; no warnings" in first_run.out
     for path in ("report.html", "tensorboard", "saved_model"):
-        assert str(folder.relative_to(tmp_path) / path) in result.stdout
-    assert "keras_negaposi.predict" in result.stdout
-    assert "still at chance" not in result.stdout
-    assert seconds < 180
+        assert str(first_run.run.relative_to(first_run.folder) / path) in first_run.out
+    assert "still at chance" not in first_run.out
+    assert first_run.seconds < 180
+
+
+NATIVE = re.compile(r"^\d{4}-\d\d-\d\d \d|^[IWEF]\d{4} |absl::|cuInit|MLIR|XLA!|\.(cc|h):\d", re.MULTILINE)
+"""A line that TensorFlow's libraries print."""
+
+
+@pytest.mark.slow
+def test_the_terminal_has_only_our_own_lines(first_run):
+    assert first_run.err == "" and not NATIVE.search(first_run.out)
+
+
+@pytest.mark.slow
+def test_the_printed_next_command_runs_and_gives_the_printed_score(first_run):
+    (line,) = [line for line in first_run.out.splitlines() if line.startswith("next ")]
+    command = line.removeprefix("next").strip()
+    score, label = re.search(r"  # (0\.\d\d|1\.00) \(label (1)\)$", command).groups()
+    result = called(first_run.folder, "bash", "-c", command)
+    assert (result.returncode, result.stderr) == (0, "")
+    probability, predicted = result.stdout.split()
+    assert (f"{float(probability):.2f}", predicted) == (score, label)
+
+
+@pytest.mark.slow
+def test_links_without_a_run_print_only_our_own_lines(tmp_path):
+    texts = json.loads((FOLDER / "honbun_data.json").read_text(encoding="utf-8"))
+    (tmp_path / "pages.json").write_text(json.dumps(dict(list(texts.items())[:210])), encoding="utf-8")
+    pages = ["--honbun=pages.json", f"--init_checkpoint={FOLDER}", "--output=index"]
+    build = called(tmp_path, sys.executable, "-m", "keras_negaposi", "index", *pages)
+    assert (build.returncode, build.stderr) == (0, "") and not NATIVE.search(build.stdout)
+    suggest = called(tmp_path, sys.executable, "-m", "keras_negaposi", "suggest", "index", "--text=写真の話")
+    assert suggest.returncode == 0 and len(suggest.stdout.splitlines()) == 10
+    assert suggest.stderr.startswith("note: nothing was trained") and suggest.stderr.count("\n") == 1
+    assert not NATIVE.search(suggest.stdout + suggest.stderr)
+
+
+@pytest.mark.slow
+def test_the_run_can_be_repeated_from_its_config_file(first_run):
+    parser = train.make_parser("x", "")
+    train.add_options(parser, TrainConfig)
+    new = str(first_run.folder / "new")
+    config = train.configure(parser.parse_args([f"--config={first_run.run / 'config.json'}", f"--output_dir={new}"]))
+    saved = json.loads((first_run.run / "config.json").read_text())["config"]
+    assert dataclasses.asdict(config) == saved | {"output_dir": new}
