@@ -159,6 +159,25 @@ def test_commands_on_the_same_data_take_what_they_have_of_a_run(config_class, ti
     assert ("truncate_a" in found) == (config_class is PrepareConfig)
 
 
+def test_a_run_on_a_table_gives_its_pairs_to_a_new_one(tiny, tmp_path):
+    table, old = tmp_path / "table.csv", tmp_path / "old"
+    table.write_text("a,b,c\n")
+    source = {name: None for name in ("honbun", "negaposi")} | {"pairs": str(table), "columns": "a,b,c"}
+    file = run_file(old, TrainConfig(**tiny.flags | source, output_dir="x"))
+
+    def found(*flags):
+        given = given_options(TrainConfig, parsed(TrainConfig, "--config", file, *flags))
+        return {name: given[name] for name in source if given.get(name) is not None}
+
+    assert found() == {"pairs": str(table), "columns": "a,b,c"}
+    for name in ("honbun_data.json", "negaposi.json"):
+        (old / name).write_text("{}")
+    copies = {"honbun": str(old / "honbun_data.json"), "negaposi": str(old / "negaposi.json")}
+    assert found() == copies
+    assert found("--negaposi=n.json") == copies | {"negaposi": "n.json"}
+    assert found("--pairs=p.csv", "--columns=x,y,z") == {"pairs": "p.csv", "columns": "x,y,z"}
+
+
 def test_other_commands_refuse_a_run(tmp_path, capsys):
     file = run_file(tmp_path / "old", TrainConfig(output_dir="x"))
     line = refusal(COMMANDS["predict"][0], ["run", f"--config={file}"], capsys)
