@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import logging
 import signal
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from checkpoints_tools.common import temporary
@@ -40,7 +42,8 @@ def train_run(data: PairData, values: Mapping[str, Any], given: Mapping[str, Any
     make_folder(config.output_dir)
     files = _write_pairs(data, config.output_dir)
     try:
-        run(dataclasses.replace(config, **files), command)
+        with _root_logger_kept():
+            run(dataclasses.replace(config, **files), command)
     except Stopped as stopped:
         if stopped.signal == signal.SIGINT:
             raise KeyboardInterrupt(str(stopped)) from None
@@ -50,6 +53,22 @@ def train_run(data: PairData, values: Mapping[str, Any], given: Mapping[str, Any
             for path in files.values():
                 remove(path)
     return config.output_dir
+
+
+@contextlib.contextmanager
+def _root_logger_kept() -> Iterator[None]:
+    """Removes the handlers that the root logger gets within the block.
+
+    absl, through which TensorFlow logs, configures it where nobody has; the user's own ``logging.basicConfig`` would
+    then do nothing.
+    """
+    root = logging.getLogger()
+    before = list(root.handlers)
+    try:
+        yield
+    finally:
+        for handler in [handler for handler in root.handlers if handler not in before]:
+            root.removeHandler(handler)
 
 
 def _write_pairs(data: PairData, path: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import copy
 import gc
 import os
 import pickle
+import signal
 
 import numpy as np
 import pandas
@@ -18,6 +19,7 @@ from keras_negaposi.api.parameters import OPTIONS, given_options, parameters_of
 from keras_negaposi.data.splits import read_split
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import saved_options
+from keras_negaposi.training.checkpoints import has_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +177,21 @@ def test_another_folder_and_pairs_without_groups(unfitted, table, tmp_path):
     del model
     gc.collect()
     assert again.predict([("あ", "い")]).shape == (1,)
+
+
+@pytest.mark.slow
+def test_an_interrupted_fit_can_be_resumed_by_the_command(unfitted, table, tmp_path):
+    def interrupt(done, total, what):
+        if (done, what) == (1, "training"):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    model = clone(unfitted).set_params(output_dir=str(tmp_path / "run"), progress=interrupt, options={"max_steps": 3})
+    with pytest.raises(KeyboardInterrupt, match="stopped at step 2, checkpoint saved"):
+        model.fit(table)
+    with pytest.raises(NotFittedError):
+        model.predict([("あ", "い")])
+    config = saved_options(str(tmp_path / "run"))
+    assert os.path.exists(config.honbun) and has_checkpoint(RunFolder(str(tmp_path / "run")))
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,8 @@ pairs = list(zip(test["text_a"], test["text_b"]))
 texts = list(texts.values())[:200]
 """
 AFTER = """
+import logging
+assert not logging.getLogger().handlers  # so that the user can still configure it
 assert probabilities.shape == (50,) and 0 < figures.accuracy.value <= 1 and len(suggestions) == 10
 assert (again.predict_proba(pairs) == model.predict_proba(pairs)).all()
 with open("temporary", "w") as file:
