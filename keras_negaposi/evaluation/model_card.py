@@ -15,7 +15,7 @@ import yaml
 
 from checkpoints_tools.bert_config import BertConfig
 from checkpoints_tools.common.errors import InputError
-from checkpoints_tools.common.files import read_text
+from checkpoints_tools.common.files import exists, read_text
 from keras_negaposi.config.heads import BI_ENCODER, HEADS
 from keras_negaposi.evaluation.baseline_comparison import MODEL_ALONE, display_name
 from keras_negaposi.evaluation.bootstrap import Interval
@@ -34,7 +34,6 @@ _METADATA = re.compile(r"---\n(.*?)^---\n", re.DOTALL | re.MULTILINE)
 def render_card(result: RunEvaluation) -> str:
     """Returns the model card of an evaluated run."""
     assessment, run = result.assessment, result.run
-    encoder = BertConfig.from_file(run.folder.bert_config)
     dev = run.scores_by_part.get("dev")
     alone = (assessment.contributions or {}).get(MODEL_ALONE)
     body = _template().render(
@@ -53,8 +52,7 @@ def render_card(result: RunEvaluation) -> str:
         dev=f", and {len(dev.labels):,} dev pairs" if dev else "",
         texts=f"{len(run.texts):,}",
         max_seq_length=run.config.max_seq_length,
-        layers=encoder.num_hidden_layers,
-        width=encoder.hidden_size,
+        encoder=_encoder(run.folder.bert_config),
         command=str(result.saved.get("command") or "a program"),
     )
     return _joined(_metadata(result), body)
@@ -100,6 +98,14 @@ def _metadata(result: RunEvaluation) -> dict[str, Any]:
         "tags": ["keras_negaposi", head],
         "model-index": [{"name": _name(result), "results": [results]}],
     }
+
+
+def _encoder(path: str) -> str:
+    """Returns a sentence about the BERT; nothing if the run has no copy of its configuration."""
+    if not exists(path):
+        return ""
+    config = BertConfig.from_file(path)
+    return f" The encoder has {config.num_hidden_layers} layers and a width of {config.hidden_size}."
 
 
 def _name(result: RunEvaluation) -> str:

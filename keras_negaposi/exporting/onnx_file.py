@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 
 import tensorflow as tf
@@ -24,16 +25,24 @@ def write_onnx(model: FinishedModel, folder: str) -> None:
     Raises:
         InputError: tf2onnx is not installed, or the SavedModel is damaged.
     """
-    convert = _converter()
+    _converter()  # reports what is missing before anything is loaded
     loaded = load_saved_model(model.folder.saved_model)
     signature = find_signature(loaded, SCORE_IDS, model.folder.saved_model, (PROBABILITIES, LABEL))
     specs = LAYOUTS[model.config.layout].signature()
+    write_bytes(join(folder, FILE), to_onnx(lambda features: signature(**features), specs))
 
-    def score(*inputs: tf.Tensor) -> Features:
-        return signature(**dict(zip(specs, inputs, strict=True)))
 
-    proto, _ = convert.from_function(tf.function(score, list(specs.values())), list(specs.values()), opset=_OPSET)
-    write_bytes(join(folder, FILE), proto.SerializeToString())
+def to_onnx(score: Callable[[Features], Features], specs: dict[str, tf.TensorSpec]) -> bytes:
+    """Returns a function as the content of a ``.onnx`` file.
+
+    Args:
+        score: computes outputs by name from inputs by name.
+        specs: the inputs; a dimension that is ``None`` may have any size.
+    """
+    inputs = list(specs.values())
+    function = tf.function(lambda *values: score(dict(zip(specs, values, strict=True))), inputs)
+    proto, _ = _converter().from_function(function, inputs, opset=_OPSET)
+    return proto.SerializeToString()
 
 
 def _converter():  # noqa: ANN202 - tf2onnx has no types

@@ -7,12 +7,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_negaposi.config import TrainConfig
+from keras_negaposi.config import HeadConfig, TrainConfig
+from keras_negaposi.config.heads import HEADS
 from keras_negaposi.config.model import complete_model_files
 from keras_negaposi.export import main as export
+from keras_negaposi.exporting.onnx_file import to_onnx
 from keras_negaposi.exporting.tokenizer_folder import write_tokenizer
+from keras_negaposi.input_pipeline.feature_spec import LAYOUTS
+from keras_negaposi.modeling.heads import build
 from keras_negaposi.serving.by_ids import run_preprocessor
 from keras_negaposi.tokenizers.opening import open_tokenizer
+from tests.helpers.checkpoints import CONFIG
 from tests.helpers.tokenizers import CHECKPOINTS, FRAGMENTS, ODD_TEXTS, SPECIAL, odd_texts
 
 pytestmark = pytest.mark.peers
@@ -104,6 +109,20 @@ def test_onnxruntime_scores_as_the_run(runs, exported, pairs, head):
     np.testing.assert_array_equal(label, ours["label"])
     one = session.run(["probabilities"], {name: value[:1] for name, value in numbers.items()})[0]
     np.testing.assert_allclose(one, probabilities[:1], atol=1e-4)
+
+
+@pytest.mark.parametrize("head", sorted(HEADS.keys() - {"pair", "vector"}))
+def test_every_other_head_has_the_same_scores_in_onnxruntime(head):
+    import onnxruntime
+
+    model, specs = build(HeadConfig(head=head), CONFIG), LAYOUTS[HEADS[head].layout].signature()
+    content = to_onnx(lambda features: {"probabilities": model(features, training=False)}, specs)
+    rng, mask = np.random.default_rng(0), np.arange(7) < np.array([[7], [4], [2]])
+    inputs = {name: rng.integers(0, 2 if "type" in name else 100, (3, 7), np.int32) for name in specs}
+    inputs |= {name: mask.astype(np.int32) for name in specs if name.endswith("mask")}
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    ours = model({name: tf.constant(value) for name, value in inputs.items()}, training=False)
+    np.testing.assert_allclose(session.run(["probabilities"], inputs)[0], ours, atol=1e-4)
 
 
 def test_requests_of_tensorflow_serving(runs, tmp_path, pairs):
