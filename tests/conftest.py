@@ -1,14 +1,17 @@
-"""Small real things for the tests: a SentencePiece model, a TF1 checkpoint, a corpus; and the marker for ../shared."""
+"""Small real things for the tests: a SentencePiece model, a TF1 checkpoint, a corpus, runs; the order of the files."""
 
+import hashlib
 import importlib.util
 import json
 import random
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from checkpoints_tools.common.streams import printed
+from tests.helpers.made_once import made_once
 from tests.helpers.tiny_bert import TINY, random_tf1_variables
 
 PEERS = (
@@ -16,14 +19,36 @@ PEERS = (
     "tensorflow_serving",
 )
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+LONGEST = (
+    "tokenizers/test_end_to_end.py",
+    "commands/test_killed.py",
+    "training/test_strategies.py",
+    "training/test_dev_evaluation.py",
+    "retrieval/test_indexing.py",
+    "commands/test_gcs.py",
+    "training/test_training.py",
+    "commands/test_disk.py",
+    "training/test_start.py",
+    "sample/test_sample.py",
+    "training/test_several.py",
+    "serving/test_hybrid.py",
+    "serving/test_hybrid_leaks.py",
+    "modeling/test_heads.py",
+)
+"""The files that take longest; two processes finish at about the same time if none of these is left for the end."""
 
 THINGS = ["りんご", "みかん", "電車", "会議", "庭", "Python", "山", "海", "本", "料理"]
 DOINGS = ["を買う", "を洗う", "で話す", "を見る", "を直す", "に行く", "を読む", "を作る", "をやめる"]
 
 
 def pytest_collection_modifyitems(items):
-    """Quick tests first; what needs ../shared is skipped where there is none."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+    """The longest files first, quick tests first in each; what needs ../shared is skipped where there is none."""
+    order = {Path(__file__).parent / file: place for place, file in enumerate(LONGEST)}
+
+    def place(item):
+        return order.get(item.path, len(LONGEST)), str(item.path), item.get_closest_marker("slow") is not None
+
+    items.sort(key=place)
     for item in items:
         if item.get_closest_marker("shared") and not SHARED.is_dir():
             item.add_marker(pytest.mark.skip(reason=f"needs the real data and checkpoints in {SHARED.name}/"))
@@ -73,12 +98,25 @@ def pair_rows(corpus):
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory, corpus, pair_rows):
     """A folder with everything a run needs, and its flags: files are never changed by the tests."""
+    folder = made_once(tmp_path_factory, "tiny", lambda folder: write_tiny(folder, corpus, pair_rows))
+    flags = {
+        "honbun": str(folder / "honbun_data.json"),
+        "negaposi": str(folder / "negaposi.json"),
+        "init_checkpoint": str(folder / "model.ckpt-7"),
+        "bert_config_file": str(folder / "bert_config.json"),
+        "model_file": str(folder / "wiki-ja.model"),
+        "vocab_file": str(folder / "wiki-ja.vocab"),
+    }
+    return SimpleNamespace(folder=folder, flags=flags, config=json.loads((folder / "bert_config.json").read_text()))
+
+
+def write_tiny(folder, corpus, pair_rows):
     import sentencepiece
 
     from checkpoints_tools.bert_config import BertConfig
     from checkpoints_tools.formats.tf1 import write_checkpoint
 
-    folder = tmp_path_factory.mktemp("tiny")
+    folder.mkdir()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter([text.lower() for text in corpus.values()]),
         model_prefix=str(folder / "wiki-ja"),
@@ -93,12 +131,23 @@ def tiny(tmp_path_factory, corpus, pair_rows):
     write_checkpoint(str(folder / "model.ckpt-7"), random_tf1_variables(BertConfig(**values)))
     (folder / "honbun_data.json").write_text(json.dumps(corpus, ensure_ascii=False), encoding="utf-8")
     (folder / "negaposi.json").write_text(json.dumps(pair_rows), encoding="utf-8")
-    flags = {
-        "honbun": str(folder / "honbun_data.json"),
-        "negaposi": str(folder / "negaposi.json"),
-        "init_checkpoint": str(folder / "model.ckpt-7"),
-        "bert_config_file": str(folder / "bert_config.json"),
-        "model_file": str(folder / "wiki-ja.model"),
-        "vocab_file": str(folder / "wiki-ja.vocab"),
-    }
-    return SimpleNamespace(folder=folder, flags=flags, config=values)
+
+
+@pytest.fixture(scope="session")
+def finished_run(tiny, tmp_path_factory):
+    """Returns a function that gives a copy of a finished run: it is made once for all files that want these options.
+
+    The arguments are the folder for the copy, which the test may change, and options of `TrainConfig`.
+    """
+
+    def copy(folder, **options):
+        from keras_negaposi.config import TrainConfig
+        from keras_negaposi.training.run import run
+
+        name = hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()[:16]
+        made = made_once(
+            tmp_path_factory, f"run-{name}", lambda made: run(TrainConfig(**tiny.flags | options, output_dir=str(made)))
+        )
+        return shutil.copytree(made, folder)
+
+    return copy

@@ -10,6 +10,7 @@ import pytest
 import keras_negaposi
 from keras_negaposi.config.heads import HEADS
 from keras_negaposi.modeling.heads import _module
+from tests.conftest import LONGEST
 
 ROOT = Path(__file__).parents[1]
 LEVELS = (
@@ -96,6 +97,10 @@ def test_files_are_short():
     lengths = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in MODULES.items()}
     assert statistics.median(lengths.values()) <= 120
     assert max(lengths.values()) <= 360, max(lengths, key=lengths.get)
+
+
+def test_the_test_files_that_come_first_exist():
+    assert not [file for file in LONGEST if not (ROOT / "tests" / file).is_file()]
 
 
 def test_every_head_has_a_module():

@@ -17,6 +17,7 @@ from checkpoints_tools.conversion import convert
 from checkpoints_tools.encoder import build_encoder, encoder_to_tf1
 from checkpoints_tools.source import infer_config, open_source, open_weights
 from tests.helpers.checkpoints import CONFIG, all_variables, assert_same, is_weight, save_tf1, write_config
+from tests.helpers.runs import QUICK
 
 
 @pytest.mark.parametrize(("first", "second"), list(itertools.product(FORMATS, FORMATS)))
@@ -167,16 +168,11 @@ def test_half_precision_and_shards(tmp_path):
         open_source(str(folder))
 
 
-def test_a_run_goes_back_to_tf1_with_its_head(tiny, tmp_path):
+def test_a_run_goes_back_to_tf1_with_its_head(finished_run, tmp_path):
     """The TF1 checkpoint has the names and layout that run_classifier.py restores, and gives the same probabilities."""
     import tensorflow as tf
 
-    from keras_negaposi.config import TrainConfig
-    from keras_negaposi.training.run import run
-
-    folder = tmp_path / "run"
-    options = {"num_train_epochs": 0.2, "learning_rate": 0.01, "max_seq_length": 20, "precision": "float32"}
-    run(TrainConfig(**tiny.flags, **options, output_dir=str(folder)))
+    folder = finished_run(tmp_path / "run", **QUICK)
     source = open_source(str(folder))
     assert not source.weights.others
     result = convert(source, str(tmp_path / "tf1"), "tf1")
@@ -199,13 +195,9 @@ def test_a_run_goes_back_to_tf1_with_its_head(tiny, tmp_path):
     np.testing.assert_allclose(tf.nn.softmax(logits).numpy(), expected, rtol=0, atol=1e-6)
 
 
-def test_the_training_checkpoints_of_a_run(tiny, tmp_path):
+def test_the_training_checkpoints_of_a_run(finished_run, tmp_path):
     """The optimizer's moments are counted as slots, and its iterations are the step."""
-    from keras_negaposi.config import TrainConfig
-    from keras_negaposi.training.run import run
-
-    options = {"num_train_epochs": 0.2, "max_seq_length": 20, "precision": "float32"}
-    run(TrainConfig(**tiny.flags, **options, output_dir=str(tmp_path / "run")))
+    finished_run(tmp_path / "run", **QUICK)
     weights = open_source(str(tmp_path / "run/checkpoints"), str(tmp_path / "run/bert_config.json")).weights
     total = json.loads((tmp_path / "run/config.json").read_text())["total_steps"]
     assert weights.global_step == total

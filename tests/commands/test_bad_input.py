@@ -9,6 +9,7 @@ import pytest
 
 from keras_negaposi import baseline, evaluate, predict, prepare, train
 from tests.helpers.folders import snapshot
+from tests.helpers.runs import QUICK
 
 # name: (function that makes valid files and flags invalid, words that the error line must contain)
 CASES = {}
@@ -308,13 +309,8 @@ PREDICT = {
 
 
 @pytest.fixture(scope="module")
-def scorer_folder(tiny, tmp_path_factory):
-    from keras_negaposi.config import TrainConfig
-    from keras_negaposi.training.run import run
-
-    folder = str(tmp_path_factory.mktemp("run") / "out")
-    run(TrainConfig(**tiny.flags, num_train_epochs=0.2, max_seq_length=12, precision="float32", output_dir=folder))
-    return folder
+def scorer_folder(finished_run, tmp_path_factory):
+    return str(finished_run(tmp_path_factory.mktemp("run") / "out", **QUICK))
 
 
 @pytest.mark.parametrize("name", PREDICT)

@@ -7,23 +7,20 @@ import numpy as np
 import pytest
 
 from checkpoints_tools.common.errors import InputError
-from keras_negaposi.config import IndexConfig, SuggestConfig, TrainConfig
+from keras_negaposi.config import IndexConfig, SuggestConfig
 from keras_negaposi.retrieval import Index, build_index, hybrid_ranker
 from keras_negaposi.retrieval.suggest import suggest
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.serving.calibration import saved_calibration
 from keras_negaposi.serving.scorer import Scorer
-from keras_negaposi.training.run import run
-
-OPTIONS = {"split": "grouped", "dev_share": 0.3, "num_train_epochs": 1.0, "train_batch_size": 16, "max_seq_length": 30}
-OPTIONS |= {"precision": "float32", "rank_queries": 0, "learning_rate": 0.002}
+from tests.helpers.runs import HYBRID
 
 
 @pytest.fixture(scope="module")
-def made(tiny, tmp_path_factory):
+def made(tiny, finished_run, tmp_path_factory):
     """A hybrid run and its index."""
     folder = tmp_path_factory.mktemp("hybrid")
-    run(TrainConfig(**tiny.flags | OPTIONS, head="vector", output_dir=str(folder / "run")))
+    finished_run(folder / "run", **HYBRID, head="vector")
     build_index(str(folder / "run"), config(tiny, folder / "index"))
     return folder
 

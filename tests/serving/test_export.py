@@ -9,21 +9,17 @@ import sys
 import numpy as np
 import pytest
 
-from keras_negaposi.config import TrainConfig
 from keras_negaposi.evaluate import main as evaluate
 from keras_negaposi.predict import main as predict
 from keras_negaposi.serving.scorer import Scorer
-from keras_negaposi.training.run import run
+from tests.helpers.runs import QUICK
 
-LENGTH = 37
+LENGTH = QUICK["max_seq_length"]
 
 
 @pytest.fixture(scope="module")
-def finished(tiny, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("export") / "out"
-    options = {"num_train_epochs": 0.5, "learning_rate": 0.003, "max_seq_length": LENGTH, "precision": "float32"}
-    run(TrainConfig(**tiny.flags, **options, output_dir=str(folder)))
-    return folder
+def finished(finished_run, tmp_path_factory):
+    return finished_run(tmp_path_factory.mktemp("export") / "out", **QUICK)
 
 
 @pytest.fixture(scope="module")

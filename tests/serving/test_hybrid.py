@@ -28,17 +28,15 @@ from keras_negaposi.tokenizers.sentencepiece import Tokenizer
 from keras_negaposi.training.distillation import add_unlabelled
 from keras_negaposi.training.final_scores import _combine
 from keras_negaposi.training.run import run
+from tests.helpers.runs import HYBRID
 
-OPTIONS = {"split": "grouped", "dev_share": 0.3, "num_train_epochs": 1.0, "train_batch_size": 16, "max_seq_length": 30}
-OPTIONS |= {"precision": "float32", "rank_queries": 0, "learning_rate": 0.002}
 ODD = ["", "\u3000", "ﾀﾜｰ", "\ufeffabc", "\0x", "𠮷野家", "e\u0301", "りんごを買う。" * 40]
 
 
 @pytest.fixture(scope="module", params=["pair", "vector"])
-def finished(request, tiny, tmp_path_factory):
-    folder = RunFolder(str(tmp_path_factory.mktemp("hybrid") / "run"))
-    run(TrainConfig(**tiny.flags | OPTIONS, head=request.param, output_dir=folder.path))
-    return folder
+def finished(request, finished_run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hybrid") / "run"
+    return RunFolder(str(finished_run(folder, **HYBRID, head=request.param)))
 
 
 def probabilities_in(path):
@@ -168,7 +166,7 @@ def test_dev_is_held_out_of_both_parts(finished):
 
 def test_a_run_can_do_without(tiny, tmp_path):
     folder = RunFolder(str(tmp_path / "run"))
-    run(TrainConfig(**tiny.flags | OPTIONS, hybrid=False, output_dir=folder.path))
+    run(TrainConfig(**tiny.flags | HYBRID, hybrid=False, output_dir=folder.path))
     assert saved_calibration(folder).hybrid is None and not (tmp_path / "run/lexical.npz").exists()
     metrics = json.loads((tmp_path / "run/metrics.json").read_text(encoding="utf-8"))
     assert metrics["contributions"] is None and "hybrid" not in metrics["verdict"]
@@ -176,7 +174,7 @@ def test_a_run_can_do_without(tiny, tmp_path):
 
 @pytest.fixture(scope="module")
 def inputs(tiny):
-    config = TrainConfig(**tiny.flags | OPTIONS, output_dir="unused")
+    config = TrainConfig(**tiny.flags | HYBRID, output_dir="unused")
     return read_inputs(config, Tokenizer(config.model_file, config.vocab_file), config.layout)
 
 

@@ -14,22 +14,13 @@ from keras_negaposi.modeling.pretrained import read_pretrained
 from keras_negaposi.serving.scorer import Scorer
 from keras_negaposi.training.distillation import add_unlabelled, soft_targets
 from keras_negaposi.training.run import run
-
-QUICK = {
-    "num_train_epochs": 1.0,
-    "learning_rate": 0.003,
-    "max_seq_length": 30,
-    "precision": "float32",
-    "rank_queries": 0,
-}
+from tests.helpers.runs import QUICK
 
 
 @pytest.fixture(scope="module")
-def teacher(tiny, tmp_path_factory):
+def teacher(finished_run, tmp_path_factory):
     """A finished run of ``pair``."""
-    folder = str(tmp_path_factory.mktemp("runs") / "pair")
-    run(TrainConfig(**tiny.flags | QUICK, output_dir=folder))
-    return folder
+    return str(finished_run(tmp_path_factory.mktemp("runs") / "pair", **QUICK))
 
 
 def test_a_teacher_and_its_unlabelled_pairs(teacher, tiny, tmp_path):

@@ -21,21 +21,19 @@ from keras_negaposi.serving.hybrid import fit_hybrid
 from keras_negaposi.serving.scorer import Scorer
 from keras_negaposi.train import main
 from keras_negaposi.training.run import run
-
-OPTIONS = {"split": "grouped", "dev_share": 0.3, "num_train_epochs": 1.0, "train_batch_size": 16, "max_seq_length": 30}
-OPTIONS |= {"precision": "float32", "rank_queries": 0, "learning_rate": 0.002}
+from tests.helpers.runs import HYBRID
 
 
 def trained(tiny, path, **more):
-    run(TrainConfig(**tiny.flags | OPTIONS | more, output_dir=str(path)))
+    run(TrainConfig(**tiny.flags | HYBRID | more, output_dir=str(path)))
     return RunFolder(str(path))
 
 
 @pytest.fixture(scope="module")
-def runs(tiny, tmp_path_factory):
+def runs(tiny, finished_run, tmp_path_factory):
     """A partner, and a run with it; the partner's folder is gone afterwards."""
     folder = tmp_path_factory.mktemp("ensemble")
-    partner = trained(tiny, folder / "partner", head="vector")
+    partner = RunFolder(str(finished_run(folder / "partner", **HYBRID, head="vector")))
     together = trained(tiny, folder / "together", head="pair_means", ensemble=partner.path)
     shutil.copytree(partner.path, folder / "kept")
     shutil.rmtree(partner.path)
@@ -101,7 +99,7 @@ def test_the_report_shows_what_the_partner_contributes(runs):
 
 def test_a_partner_on_another_split_is_refused_before_any_work(runs, tiny, tmp_path, capsys):
     kept, _ = runs
-    flags = {f"--{name}={value}" for name, value in (tiny.flags | OPTIONS | {"head": "pair"}).items()}
+    flags = {f"--{name}={value}" for name, value in (tiny.flags | HYBRID | {"head": "pair"}).items()}
     for more, problem in (
         (["--seed=1"], "its dev pairs are not those of this run; train both with the same"),
         (["--ensemble=nowhere"], "not the folder of a finished run"),
