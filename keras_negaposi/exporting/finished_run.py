@@ -9,7 +9,7 @@ import numpy as np
 
 from checkpoints_tools import name_map
 from checkpoints_tools.bert_config import BertConfig
-from checkpoints_tools.common.errors import InputError
+from checkpoints_tools.common.errors import InputError, quoted
 from checkpoints_tools.formats.tf2 import Tf2Weights
 from checkpoints_tools.source import open_source
 from keras_negaposi.config import TrainConfig
@@ -73,6 +73,8 @@ class FinishedModel:
         return {
             "max_seq_length": self.config.max_seq_length,
             "truncate_a": self.config.truncate_a,
+            "prefix_a": self.config.prefix_a,
+            "prefix_b": self.config.prefix_b,
             "temperature": self.calibration.temperature,
             "threshold": self.calibration.threshold,
         }
@@ -83,6 +85,9 @@ class FinishedModel:
             yield "lexical features (--hybrid) are not exported: the scores are those of the model alone"
         if self.calibration.ensemble:
             yield "the partner run (--ensemble) is not exported"
+        for side, prefix in (("A", self.config.prefix_a), ("B", self.config.prefix_b)):
+            if prefix:
+                yield f"the prefix is not exported: put {quoted(prefix)} before every {side} yourself"
 
 
 def read_finished_model(path: str) -> FinishedModel:

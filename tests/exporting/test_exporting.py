@@ -1,5 +1,6 @@
 """Exported folders, read back by our own code: files, figures, model card. `test_export_peers` uses the libraries."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -11,6 +12,7 @@ from checkpoints_tools import load_encoder
 from checkpoints_tools.__main__ import main as checkpoints_tools
 from checkpoints_tools.source import open_source
 from keras_negaposi.export import main as export
+from keras_negaposi.exporting.finished_run import read_finished_model
 from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS, side_of
 from keras_negaposi.serving.by_ids import run_preprocessor
 from keras_negaposi.serving.scorer import Scorer
@@ -95,6 +97,16 @@ def test_the_tokenizer_has_the_ids_of_the_run(runs, exported):
     assert (added["[CLS]"], added["[SEP]"]) == (ours.cls_id, ours.sep_id)
     assert pieces[theirs["model"]["unk_id"]] == "<unk>"
     assert "Lowercase" in [step["type"] for step in theirs["normalizer"]["normalizers"]]
+
+
+def test_prefixes_are_left_out_and_named(runs):
+    model = read_finished_model(str(runs["vector"]))
+    assert not [line for line in model.notes() if "prefix" in line]
+    prefixed = dataclasses.replace(model, config=dataclasses.replace(model.config, prefix_a="query: "))
+    assert [line for line in prefixed.notes() if "prefix" in line] == [
+        'the prefix is not exported: put "query: " before every A yourself'
+    ]
+    assert (prefixed.settings()["prefix_a"], prefixed.settings()["prefix_b"]) == ("query: ", None)
 
 
 def test_no_file_is_a_program_or_a_pickle(exported):
