@@ -12,18 +12,18 @@ import os
 
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 ERRORS, NOTHING = "2", "3"
-GPU_FILES = ("/dev/nvidiactl", "/dev/dxg")
-"""Devices of NVIDIA's driver on Linux, and in WSL2."""
+ACCELERATORS = ("/dev/nvidiactl", "/dev/dxg", "/dev/accel0", "/dev/vfio/0")
+"""Devices of NVIDIA's driver on Linux, and in WSL2; of TPUs, older and newer ones."""
 _SET_LEVEL_OF_ABSL = "_ZN4absl12lts_2025012714SetMinLogLevelENS0_18LogSeverityAtLeastE"
 """``absl::SetMinLogLevel`` in TensorFlow 2.20's library. Some messages, as XLA's first one, know no other level."""
 
 
 def limit() -> None:
-    """Sets the level for TensorFlow's first import, unless the user did: errors, and without a GPU not even those.
+    """Sets the level for TensorFlow's first import, unless the user did: errors, and without an accelerator none.
 
-    There the only one is that there is no GPU. Errors that matter are exceptions as well.
+    There TensorFlow reports as an error that there is no GPU. Errors that matter are exceptions as well.
     """
-    os.environ.setdefault(LEVEL, ERRORS if any(map(os.path.exists, GPU_FILES)) else NOTHING)
+    os.environ.setdefault(LEVEL, ERRORS if any(map(os.path.exists, ACCELERATORS)) else NOTHING)
 
 
 def limit_absl() -> None:

@@ -35,9 +35,9 @@ def test_a_user_who_asks_for_the_messages_gets_them():
 
 
 @pytest.mark.parametrize("is_there, level", [(True, native_log.ERRORS), (False, native_log.NOTHING)])
-def test_errors_are_hidden_only_where_there_is_no_gpu(is_there, level, tmp_path, monkeypatch):
+def test_errors_are_hidden_only_where_there_is_no_accelerator(is_there, level, tmp_path, monkeypatch):
     (tmp_path / "driver").write_text("")
-    monkeypatch.setattr(native_log, "GPU_FILES", [str(tmp_path / ("driver" if is_there else "gone"))])
+    monkeypatch.setattr(native_log, "ACCELERATORS", [str(tmp_path / ("driver" if is_there else "gone"))])
     monkeypatch.delenv(native_log.LEVEL)
     native_log.limit()
     assert os.environ[native_log.LEVEL] == level
