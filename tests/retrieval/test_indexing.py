@@ -27,24 +27,19 @@ from keras_negaposi.retrieval.suggest import suggest
 from keras_negaposi.serving.scorer import Scorer
 from keras_negaposi.suggest import main as suggest_main
 from keras_negaposi.training.run import run
+from tests.helpers.runs import QUICK
 
-QUICK = {
-    "num_train_epochs": 1.0,
-    "learning_rate": 0.003,
-    "max_seq_length": 30,
-    "precision": "float32",
-    "rank_queries": 2,
-    "rank_candidates": 3,
-}
 HEADS = ["vector", "reduced", "maxsim", "midfusion"]
 
 
 @pytest.fixture(scope="module")
-def runs(tiny, tmp_path_factory):
-    """A finished run of each head, and of ``pair``."""
+def runs(tiny, finished_run, tmp_path_factory):
+    """A finished run of each head, and of ``pair``; the frozen encoder's embeddings are the same for all."""
     folder = tmp_path_factory.mktemp("runs")
-    for head in [*HEADS, "pair"]:
-        run(TrainConfig(**tiny.flags | QUICK, head=head, output_dir=str(folder / head)))
+    finished_run(folder / "pair", **QUICK)
+    cache = str(folder / "vectors.npz")
+    for head in HEADS:
+        run(TrainConfig(**tiny.flags | QUICK, head=head, embedding_cache=cache, output_dir=str(folder / head)))
     return folder
 
 

@@ -36,11 +36,12 @@ def trained(request, tiny, corpus, tmp_path_factory):
     flags = [f"--{name}={tiny.flags[name]}" for name in ("honbun", "negaposi")]
     flags += [f"--init_checkpoint={folder}", f"--output_dir={folder}/run", "--head=vector", "--recipe=none"]
     flags += ["--max_seq_length=24", "--max_steps=2", "--train_batch_size=8", "--dev_share=0.2", "--split=grouped"]
-    flags += ["--rank_queries=0", "--next_page_pairs=0"]
+    flags += ["--rank_queries=0", "--next_page_pairs=0", "--eval_steps=0"]
     if request.param in PREFIXED:
         flags += ["--prefix_a=会議 ", "--prefix_b=りんご "]
     assert train.main(flags) == 0
-    return SimpleNamespace(kind=request.param, folder=folder, run=str(folder / "run"))
+    run = str(folder / "run")
+    return SimpleNamespace(kind=request.param, folder=folder, run=run, scorer=Scorer(run))
 
 
 def test_the_kind_is_stored(trained):
@@ -58,7 +59,7 @@ def test_predict_also_in_int8(trained, tmp_path, capsys):
         assert predict.main([trained.run, *flags]) == 0
         scores[precision] = [float(line.split("\t")[0]) for line in output.read_text().splitlines()]
     np.testing.assert_allclose(scores.get("int8", scores["float32"]), scores["float32"], atol=0.05)
-    expected, _ = Scorer(trained.run).score(*zip(*(pair for pair in PAIRS if pair[0]), strict=True))
+    expected, _ = trained.scorer.score(*zip(*(pair for pair in PAIRS if pair[0]), strict=True))
     np.testing.assert_allclose(scores["float32"], expected, atol=1e-5)
 
 
@@ -84,7 +85,7 @@ def test_the_exported_texts_equal_the_path_by_ids(trained):
         assert len(texts) == 3
     else:
         assert not texts
-    scored, _ = Scorer(trained.run).score(*zip(*PAIRS, strict=True))
+    scored, _ = trained.scorer.score(*zip(*PAIRS, strict=True))
     np.testing.assert_allclose(scored, by_ids["probabilities"][:, 1], atol=1e-6)
 
 
@@ -129,5 +130,5 @@ def test_a_run_that_lost_its_tokenizers_files_uses_its_copies(trained, tmp_path)
         config["config"][name] = config["config"][name] and f"/gone/{name}"
     (moved / "config.json").write_text(json.dumps(config))
     a, b = zip(*PAIRS, strict=True)
-    np.testing.assert_array_equal(Scorer(str(moved)).score(a, b)[0], Scorer(trained.run).score(a, b)[0])
+    np.testing.assert_array_equal(Scorer(str(moved)).score(a, b)[0], trained.scorer.score(a, b)[0])
     assert evaluate.main([str(moved)]) == 0
