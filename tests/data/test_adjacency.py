@@ -15,6 +15,7 @@ from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.next_page_pairs import sample_next_pages
 from keras_negaposi.data.pairs import Pair, read_pairs
 from keras_negaposi.data.splits import Split
+from keras_negaposi.input_pipeline.packing import PREPROCESSORS
 from keras_negaposi.input_pipeline.prepared_data import NEXT_PAGES, fingerprint, read_inputs
 from keras_negaposi.pair_generation.generate import make_pairs
 from keras_negaposi.pair_generation.positives import MASK
@@ -119,6 +120,8 @@ def test_pages_without_numbers_give_no_pairs_and_a_message(tmp_path):
 class _NoPreprocessor:
     """Replaces the tokenizer, which is not needed here."""
 
+    room = (9,)
+
     def __init__(self, *_):
         pass
 
@@ -126,7 +129,7 @@ class _NoPreprocessor:
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_next_page_pairs_avoid_the_held_out_pages(shuffled, tmp_path, monkeypatch):
     """A folder that `pairs` wrote from notes with links: it has masked copies, and some pages are missing."""
-    monkeypatch.setitem(read_inputs.__globals__["PREPROCESSORS"], "together", _NoPreprocessor)
+    monkeypatch.setitem(PREPROCESSORS, "together", _NoPreprocessor)
     pages = [
         {
             "title": f"話題{n}",

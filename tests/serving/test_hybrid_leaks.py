@@ -10,7 +10,7 @@ import tensorflow as tf
 from checkpoints_tools.common.tables import read_rows
 from keras_negaposi.data.splits import read_split
 from keras_negaposi.input_pipeline import dev_part
-from keras_negaposi.input_pipeline.packing import PREPROCESSORS
+from keras_negaposi.input_pipeline.packing import make_preprocessor
 from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import saved_options
@@ -77,7 +77,7 @@ def neural_probabilities(run, text_a, text_b):
     """The model's own calibrated probabilities, from the signature that sees no characters."""
     options = saved_options(run.path)
     tokenizer = Tokenizer(**run.tokenizer_files("sentencepiece"))
-    preprocessor = PREPROCESSORS[options.layout](tokenizer, options.max_seq_length, options.truncate_a)
+    preprocessor = make_preprocessor(options, tokenizer, options.layout)
     packed = preprocessor(tf.constant(text_a), tf.constant(text_b))
     signature = tf.saved_model.load(run.saved_model).signatures["ids"]
     return signature(**{name: packed[name] for name in preprocessor.layout.inputs})["probabilities"][:, 1].numpy()
