@@ -101,7 +101,7 @@ def test_config_is_saved_with_versions_and_fingerprints(tiny, finished):
 
 
 def test_a_run_that_does_not_learn_gets_a_hint(tiny, tmp_path, capsys):
-    assert main(run_flags(tiny, tmp_path / "run", learning_rate=1e-9)) == 0
+    assert main(run_flags(tiny, tmp_path / "run", learning_rate=1e-9, rank_queries=0)) == 0
     assert capsys.readouterr().out.count("still at chance (loss 0.6931); if it stays there, halve --learning_rate") == 1
 
 
@@ -141,7 +141,8 @@ def test_records_from_prepare_are_reused(tiny, tmp_path, capsys):
     assert (
         prepare([*(f"--{n}={tiny.flags[n]}" for n in names), "--max_seq_length=37", f"--output_dir={tmp_path}/r"]) == 0
     )
-    assert main(run_flags(tiny, tmp_path / "run", records=tmp_path / "r", num_train_epochs=0.2)) == 0
+    flags = run_flags(tiny, tmp_path / "run", records=tmp_path / "r", num_train_epochs=0.2, rank_queries=0)
+    assert main(flags) == 0
     assert f"reused: records in {tmp_path}/r" in capsys.readouterr().out
 
 
@@ -159,7 +160,7 @@ def test_scores_do_not_depend_on_the_batch_size(finished, tiny, batch_size):
 
 def test_a_strategy_object_can_be_given(tiny, tmp_path):
     config = TrainConfig(**tiny.flags, output_dir=str(tmp_path / "run"), num_train_epochs=0.2, max_seq_length=12)
-    config = dataclasses.replace(config, eval_batch_size=3, precision="float32")
+    config = dataclasses.replace(config, eval_batch_size=3, precision="float32", rank_queries=0)
     result = run.run(config, strategy=tf.distribute.OneDeviceStrategy("/cpu:0"))
     assert result.evaluation.pairs == 60
 
@@ -170,7 +171,7 @@ def test_another_head_can_be_given(tiny, tmp_path):
         return tf_keras.layers.Dense(2, activation="softmax", dtype=tf.float32)(hidden)
 
     config = TrainConfig(**tiny.flags, output_dir=str(tmp_path / "run"), num_train_epochs=0.2, max_seq_length=12)
-    result = run.run(config, head=deeper)
+    result = run.run(dataclasses.replace(config, rank_queries=0), head=deeper)
     loaded = tf.saved_model.load(str(tmp_path / "run/saved_model"))
     assert [variable.shape[1] for variable in loaded.weights if variable.name == "mine/kernel:0"] == [5]
     assert result.evaluation.pairs == 60
