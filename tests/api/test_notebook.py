@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 NOTEBOOK = json.loads((ROOT / ".github" / "colab.ipynb").read_text(encoding="utf-8"))
 CELLS = ["".join(cell["source"]) for cell in NOTEBOOK["cells"] if cell["cell_type"] == "code"]
 SHORTER = {
-    "pairs": ('df = pd.DataFrame(rows, columns=["text_a"', 'df = pd.DataFrame(rows[:480], columns=["text_a"'),
+    "pairs": ('df = pd.DataFrame(rows, columns=["text_a"', 'df = pd.DataFrame(rows[:360], columns=["text_a"'),
     "steps": ('"num_train_epochs": 5}', '"num_train_epochs": 0.5}'),
 }
 """What is replaced, so that the test is quick."""
