@@ -75,6 +75,7 @@ _sweep_once = functools.cache(sweep)
 def _held(folder: str, make: Callable[[str, str, str], tuple[int, str]]) -> Iterator[str]:
     """Makes a temporary file or folder, and holds the kernel's lock on it until the end of the block."""
     _sweep_once(folder)
+    owner = os.getpid()
     while True:
         descriptor, path = make(SUFFIX, f"{PREFIX}{_machine()}-", folder or os.curdir)
         if not processes.HAS_LOCKS:  # Windows, where an open file cannot be renamed
@@ -86,7 +87,8 @@ def _held(folder: str, make: Callable[[str, str, str], tuple[int, str]]) -> Iter
     try:
         yield path
     finally:
-        remove(path)
+        if os.getpid() == owner:  # not a fork of it, which may end first
+            remove(path)
         if processes.HAS_LOCKS:
             os.close(descriptor)
 

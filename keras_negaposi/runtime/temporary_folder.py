@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import tempfile
 import weakref
 
@@ -24,16 +23,10 @@ class TemporaryFolder:
     def __init__(self) -> None:
         stack = contextlib.ExitStack()
         self.path = stack.enter_context(temporary.folder(tempfile.gettempdir()))
-        weakref.finalize(self, _remove, stack, os.getpid())
+        weakref.finalize(self, stack.close)
 
     def __deepcopy__(self, memo: dict[int, object]) -> TemporaryFolder:
         return self
 
     def __reduce__(self) -> str:
         raise InputError("a model in a temporary folder cannot be pickled; save it, and pickle what load returns")
-
-
-def _remove(stack: contextlib.ExitStack, owner: int) -> None:
-    """Removes the folder, unless this process is a fork of the one that made it."""
-    if os.getpid() == owner:
-        stack.close()

@@ -19,9 +19,10 @@ from tests.helpers.properties import bounded, json_mutations, mutations, succeed
 HOLD = """
 import os, sys, time
 from checkpoints_tools.common.errors import InputError
+from checkpoints_tools.common.streams import printed
 from keras_negaposi.runtime.folder_lock import locked
 try:
-    with locked(sys.argv[1]):
+    with printed(), locked(sys.argv[1]):
         print("in", os.getpid(), flush=True)
         if len(sys.argv) > 2:
             os.kill(os.getpid(), 9) if os.getpid() > 1 else os._exit(9)

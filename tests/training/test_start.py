@@ -194,6 +194,7 @@ WEIGHTS = """
 import json, sys
 import numpy as np
 import tensorflow as tf
+from checkpoints_tools.common.streams import printed
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.modeling.heads import build
 from keras_negaposi.training.fit import build_for_training
@@ -209,7 +210,8 @@ for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
     tf.keras.utils.set_random_seed(config.seed)
     strategy = tf.distribute.MirroredStrategy(devices)
     made = build_for_training(config, read.pretrained, 10, lambda: build(config, read.pretrained.bert_config), strategy)
-    start_from_data(made, config, read.pretrained, read.inputs, strategy)
+    with printed():
+        start_from_data(made, config, read.pretrained, read.inputs, strategy)
     of_devices = [strategy.experimental_local_results(variable) for variable in made.variables]
     found.append([[copy.numpy() for copy in copies] for copies in of_devices])
 for (one,), (first, second) in zip(*found, strict=True):
