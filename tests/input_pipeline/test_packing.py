@@ -70,6 +70,22 @@ def test_single_texts_are_truncated(tokenizer, corpus):
     assert packed["input_word_ids"].numpy().tolist() == [expected]
 
 
+def test_a_is_truncated_at_its_start_and_b_at_its_end(tokenizer, corpus):
+    text = max(corpus.values(), key=len)
+    (ids,) = tokenizer.encode([text])
+    assert len(ids) > 6
+    packed = SeparatePreprocessor(tokenizer, 8, "start")(tf.constant([text]), tf.constant([text]))
+    wanted = {"a": ids[-6:], "b": ids[:6]}
+    for side, kept_ids in wanted.items():
+        row = packed[f"{side}_input_word_ids"].numpy()[0].tolist()
+        assert row == [tokenizer.cls_id, *kept_ids, tokenizer.sep_id]
+        types = packed[f"{side}_input_type_ids"].numpy()[0]
+        assert (types == (side == "b")).all()
+    assert packed["truncated"].numpy().tolist() == [True]
+    lengths = np.array([[len(ids), 3]])
+    assert SeparatePreprocessor(tokenizer, 8).pieces_cut(lengths).tolist() == [len(ids) - 6]
+
+
 @pytest.mark.parametrize("truncate_a", ["end", "start"])
 @pytest.mark.parametrize("max_seq_length", [14, 30, 200])
 def test_a_prefix_is_before_every_text_and_never_cut(tokenizer, corpus, max_seq_length, truncate_a):

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-import tf_keras
 
 from checkpoints_tools.bert_config import BertConfig
 from checkpoints_tools.common.errors import InputError
@@ -376,54 +375,3 @@ def test_layers_that_the_checkpoint_lacks_learn_faster(tiny):
     assert not names & found.keys()
     parts = {"tokens": 10, "classifier": 100}
     assert factors("maxsim") == {f"maxsim/{n}/{w}:0": f for n, f in parts.items() for w in ("kernel", "bias")}
-
-
-def test_a_is_truncated_at_its_start_and_b_at_its_end(tiny, texts):
-    tokenizer = Tokenizer(tiny.flags["model_file"], tiny.flags["vocab_file"])
-    text = max(texts, key=len)
-    (ids,) = tokenizer.encode([text])
-    assert len(ids) > 6
-    packed = SeparatePreprocessor(tokenizer, 8, "start")(tf.constant([text]), tf.constant([text]))
-    wanted = {"a": ids[-6:], "b": ids[:6]}
-    for side, kept_ids in wanted.items():
-        row = packed[f"{side}_input_word_ids"].numpy()[0].tolist()
-        assert row == [tokenizer.cls_id, *kept_ids, tokenizer.sep_id]
-        types = packed[f"{side}_input_type_ids"].numpy()[0]
-        assert (types == (side == "b")).all()
-    assert packed["truncated"].numpy().tolist() == [True]
-    lengths = np.array([[len(ids), 3]])
-    assert SeparatePreprocessor(tokenizer, 8).pieces_cut(lengths).tolist() == [len(ids) - 6]
-
-
-@pytest.mark.parametrize("head", ["pair_means", "midfusion"])
-def test_frozen_layers_keep_the_checkpoint_and_others_do_not(tiny, head):
-    config = BertConfig(**tiny.config)
-    model = build(HeadConfig(head=head, frozen_layers=1, **OPTIONS.get(head, {})), config)
-    encoder = encoder_of(model)
-    assign_encoder(encoder, random_tf1_variables(config), config)
-    before = {variable.name: variable.numpy() for variable in encoder.variables}
-    sides = ("",) if head == "pair_means" else ("a_", "b_")
-    ids = tf.constant([[4, 9, 8, 5, 9, 5], [4, 7, 5, 8, 8, 5]])
-    values = {
-        "input_word_ids": ids,
-        "input_mask": tf.ones_like(ids),
-        "input_type_ids": tf.constant([[0, 0, 0, 1, 1, 1]] * 2),
-    }
-    inputs = {side + name: value for side in sides for name, value in values.items()}
-    model.compile("sgd", "sparse_categorical_crossentropy")
-    model.fit(inputs, tf.constant([0, 1]), verbose=0)
-    changed = {variable.name for variable in encoder.variables if (variable.numpy() != before[variable.name]).any()}
-    frozen = {name for name in before if "embedding" in name or "layer_0/" in name}
-    assert frozen and not changed & frozen
-    assert changed == {name for name in before if "layer_1/" in name and "key/bias" not in name}
-
-
-@pytest.mark.parametrize("frozen", [0, 1])
-def test_frozen_layers_compute_the_same_in_training(tiny, frozen):
-    config = BertConfig(**tiny.config)
-    encoder = encoder_of(build(HeadConfig(head="pair_means", frozen_layers=frozen), config))
-    lowest = tf_keras.Model(encoder.inputs, encoder.get_layer("transformer/layer_0").output)
-    ids = tf.constant([[4, 9, 8, 5, 9, 5]])
-    inputs = {"input_word_ids": ids, "input_mask": tf.ones_like(ids), "input_type_ids": tf.zeros_like(ids)}
-    same = np.allclose(lowest(inputs, training=True), lowest(inputs, training=False), atol=1e-6)
-    assert same == (frozen == 1)
