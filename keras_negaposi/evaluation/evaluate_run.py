@@ -16,7 +16,7 @@ from keras_negaposi.evaluation.dev_history import read_dev_history
 from keras_negaposi.evaluation.figures_json import read_history
 from keras_negaposi.evaluation.html_report import RunEvaluation, render_report
 from keras_negaposi.evaluation.metrics import evaluate, write_evaluation
-from keras_negaposi.evaluation.model_card import render_card
+from keras_negaposi.evaluation.model_card import render_card, write_card
 from keras_negaposi.evaluation.tensorboard import write_tensorboard
 from keras_negaposi.evaluation.verdict import find_warnings, verdict
 from keras_negaposi.runtime.saved_run import read_saved
@@ -52,7 +52,7 @@ def evaluate_finished_run(path: str) -> RunEvaluation:
     more["dev_history"] = dev_history.figures()
     write_evaluation(run.folder, evaluations, more)
     write_text(run.folder.report, render_report(result))
-    write_text(run.folder.card, render_card(result))
+    write_card(run.folder.card, render_card(result))
     write_tensorboard(run, evaluations["test"], assessment)
     say(describe(assessment, sentence, warnings))
     return result

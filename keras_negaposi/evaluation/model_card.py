@@ -6,6 +6,7 @@ https://huggingface.co/docs/hub/model-cards.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from typing import Any
@@ -14,8 +15,9 @@ import jinja2
 import yaml
 
 from checkpoints_tools.bert_config import BertConfig
+from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import InputError
-from checkpoints_tools.common.files import exists, read_text
+from checkpoints_tools.common.files import exists, read_text, write_text
 from keras_negaposi.config.heads import BI_ENCODER, HEADS
 from keras_negaposi.evaluation.baseline_comparison import MODEL_ALONE, display_name
 from keras_negaposi.evaluation.bootstrap import Interval
@@ -29,6 +31,9 @@ _SPLITS = {
     "random": "drawn from all pairs, whatever their documents",
 }
 _METADATA = re.compile(r"---\n(.*?)^---\n", re.DOTALL | re.MULTILINE)
+_SEAL = "\n<!-- keras_negaposi replaces this file unless you change it (sha256 {}) -->\n"
+"""Last line of a card; a card whose other text has another hash was changed by hand."""
+_SEALED = re.compile(re.escape(_SEAL).replace(r"\{\}", "([0-9a-f]{64})") + r"\Z")
 
 
 def render_card(result: RunEvaluation) -> str:
@@ -58,6 +63,16 @@ def render_card(result: RunEvaluation) -> str:
     return _joined(_metadata(result), body)
 
 
+def write_card(path: str, card: str) -> None:
+    """Writes a card, unless the one that is there was changed by hand or is not ours."""
+    if exists(path):
+        body, digest = _unsealed(read_text(path))
+        if digest != _digest(body):
+            say(f"{path}: was changed by hand, so it stays as it is; remove it to get a new model card")
+            return
+    write_text(path, card + _SEAL.format(_digest(card)))
+
+
 def exported_card(path: str, library: str, usage: str) -> str:
     """Returns a run's model card for a folder that another library opens.
 
@@ -69,7 +84,7 @@ def exported_card(path: str, library: str, usage: str) -> str:
     Raises:
         InputError: the file cannot be read, or has no metadata.
     """
-    text = read_text(path)
+    text, _ = _unsealed(read_text(path))
     found = _METADATA.match(text)
     try:
         metadata = yaml.safe_load(found[1]) if found else None
@@ -78,6 +93,16 @@ def exported_card(path: str, library: str, usage: str) -> str:
     if not found or not isinstance(metadata, dict):
         raise InputError(f"{path}: does not begin with metadata between two lines ---; evaluate the run again")
     return _joined(metadata | {"library_name": library}, text[found.end() :] + usage)
+
+
+def _unsealed(text: str) -> tuple[str, str | None]:
+    """Returns a card without its last line, and the hash in that line."""
+    found = _SEALED.search(text)
+    return (text[: found.start()], found[1]) if found else (text, None)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _metadata(result: RunEvaluation) -> dict[str, Any]:

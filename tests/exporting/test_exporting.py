@@ -10,7 +10,9 @@ import yaml
 
 from checkpoints_tools import load_encoder
 from checkpoints_tools.__main__ import main as checkpoints_tools
+from checkpoints_tools.common.streams import printed
 from checkpoints_tools.source import open_source
+from keras_negaposi.evaluation.model_card import exported_card, write_card
 from keras_negaposi.export import main as export
 from keras_negaposi.exporting.finished_run import read_finished_model
 from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS, side_of
@@ -128,7 +130,7 @@ def test_versions_for_a_server_are_counted_and_never_replaced(runs, tmp_path, pa
 
 def metadata(path):
     _, text, body = path.read_text(encoding="utf-8").split("---\n", 2)
-    return yaml.safe_load(text), body
+    return yaml.safe_load(text), body.partition("\n<!-- keras_negaposi replaces")[0]
 
 
 @pytest.mark.parametrize("head", FORMAT)
@@ -146,6 +148,24 @@ def test_the_model_card(runs, exported, corpus, head):
     theirs, its_body = metadata(exported[head] / "README.md")
     assert theirs == values | {"library_name": FORMAT[head].replace("huggingface", "transformers").replace("_", "-")}
     assert its_body.startswith(body) and "## Use" in its_body
+
+
+def test_a_card_that_was_changed_by_hand_is_never_replaced(tmp_path, capsys):
+    path = tmp_path / "README.md"
+    with printed():
+        write_card(str(path), "---\nlicense: other\n---\none")
+        write_card(str(path), "---\nlicense: other\n---\ntwo")
+        assert path.read_text().startswith(
+            "---\nlicense: other\n---\ntwo\n<!-- keras_negaposi replaces this file unless"
+        )
+        assert capsys.readouterr().out == ""
+        for changed in (path.read_text().replace("other", "mit"), "my own notes"):
+            path.write_text(changed)
+            write_card(str(path), "three")
+            assert path.read_text() == changed
+            assert f"{path}: was changed by hand, so it stays" in capsys.readouterr().out
+    path.write_text("---\nlicense: mit\n---\nbody")
+    assert exported_card(str(path), "onnx", " use").endswith("---\nbody use")
 
 
 @pytest.mark.parametrize(
