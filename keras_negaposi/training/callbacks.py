@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import tensorflow as tf
 import tf_keras
@@ -176,3 +179,18 @@ class Progress(tf_keras.callbacks.Callback):
             self._compared_with_chance = True
             if loss > self._chance_loss - self.STILL_AT_CHANCE:
                 say(f"still at chance (loss {self._chance_loss:.4f}); if it stays there, halve --learning_rate")
+
+
+@contextmanager
+def no_timing_warnings() -> Iterator[None]:
+    """Keeps Keras from warning of slow callbacks within the block: a step of a tiny model is quicker than its log."""
+    logger = tf.get_logger()
+    logger.addFilter(_is_not_about_timing)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_is_not_about_timing)
+
+
+def _is_not_about_timing(record: logging.LogRecord) -> bool:
+    return "is slow compared to the batch time" not in record.getMessage()

@@ -15,7 +15,7 @@ from keras_negaposi.input_pipeline.datasets import BatchOptions, train_dataset
 from keras_negaposi.modeling.common import encoder_of, random_generators, resumable_dropout
 from keras_negaposi.modeling.precision import choose_precision, precision
 from keras_negaposi.modeling.pretrained import Pretrained
-from keras_negaposi.training.callbacks import choose_callbacks
+from keras_negaposi.training.callbacks import choose_callbacks, no_timing_warnings
 from keras_negaposi.training.checkpoints import restore_newest
 from keras_negaposi.training.data_distribution import distribute
 from keras_negaposi.training.dev_evaluation import DevProgress, evaluates_dev
@@ -91,7 +91,8 @@ def fit(model: tf_keras.Model, setup: TrainingSetup) -> None:
         batches = distribute(setup.strategy, _batches(setup, skip_steps=done))
         stop = StopOnSignal()
         callbacks = choose_callbacks(setup, stop, dev, manager, options)
-        model.fit(batches, steps_per_epoch=setup.total_steps - done, verbose=0, callbacks=callbacks)
+        with no_timing_warnings():
+            model.fit(batches, steps_per_epoch=setup.total_steps - done, verbose=0, callbacks=callbacks)
         if stop.received:
             raise Stopped(f"stopped at step {_step(model):,}, checkpoint saved", stop.received)
 
