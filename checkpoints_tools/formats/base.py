@@ -91,7 +91,14 @@ class Weights(Mapping[str, np.ndarray]):
         if dtype not in FLOATS:
             raise InputError(f"{self.path}: {shown(name)} is {shown(dtype)}; weights must be {', '.join(FLOATS)}")
         with np.errstate(over="ignore"):  # the infinity is rejected below
-            value = self._read(name).astype(np.float32, copy=False)
+            return self._finite(name, self._read(name).astype(np.float32, copy=False))
+
+    def _finite(self, name: str, value: np.ndarray) -> np.ndarray:
+        """Returns the value of a variable.
+
+        Raises:
+            InputError: it is NaN or infinite.
+        """
         if not np.isfinite(value).all():
             raise InputError(f"{self.path}: {shown(name)} holds NaN or infinity; give an earlier checkpoint")
         return value

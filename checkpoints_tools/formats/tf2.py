@@ -82,10 +82,7 @@ class EncoderVariables(Weights):
         Raises:
             InputError: its data is damaged, NaN or infinite.
         """
-        value = self._read_own(name).astype(np.float32)
-        if not np.isfinite(value).all():
-            raise InputError(f"{self.path}: {shown(name)} holds NaN or infinity; give an earlier checkpoint")
-        return value
+        return self._finite(name, self._read_own(name).astype(np.float32))
 
     @abc.abstractmethod
     def _read_own(self, full_name: str) -> np.ndarray:

@@ -8,9 +8,10 @@ a model has to know which sentences belong to one topic, and to count.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import random
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import NamedTuple
 
@@ -137,7 +138,8 @@ def _make_deck(
     for _ in range(_ORDERS):
         order = rng.sample(sorted(aspects), len(aspects))
         places = enumerate(zip([None, *order], [*order, None], strict=True))
-        drafts = [_new_draft(topic, aspects, place, *about, rng, used) for place, about in places]
+        draws = [functools.partial(_draft, topic, aspects, place, *about, rng) for place, about in places]
+        drafts = [_unused(draw, used) for draw in draws]
         if all(drafts):
             break
     else:
@@ -156,18 +158,10 @@ class _Draft(NamedTuple):
     content: tuple[str, ...]
 
 
-def _new_draft(
-    topic: str,
-    aspects: dict[str, dict[str, list[str]]],
-    place: int,
-    aspect: str | None,
-    announced: str | None,
-    rng: random.Random,
-    used: set[str],
-) -> _Draft | None:
-    """Returns a slide of which nothing is in ``used``; ``None`` if there seems to be none."""
+def _unused(draw: Callable[[], _Draft], used: set[str]) -> _Draft | None:
+    """Draws until nothing of a slide is in ``used``; returns ``None`` if there seems to be no such slide."""
     for _ in range(_TRIES):
-        draft = _draft(topic, aspects, place, aspect, announced, rng)
+        draft = draw()
         if used.isdisjoint((draft.text, *draft.content)):
             return draft
     return None
