@@ -30,6 +30,8 @@ LARGEST_SIZE = 1 << 16
 MOST_LAYERS = 1000
 STRATEGIES = ("auto", "default", "mirrored", "multiworker", "tpu")
 LOCAL_TPU = "local"
+BINARY, BINARY_AND_IN_BATCH = "binary", "both"
+"""Values of ``--loss``."""
 
 _TPU_HELP = "local: the TPU in this machine; or the name of a TPU, or its grpc:// address"
 
@@ -44,6 +46,10 @@ _REDUCED_HEAD = Needs(lambda c: c.head == "reduced", "has an effect with --head 
 _MID_FUSION_HEAD = Needs(lambda c: c.head == "midfusion", "has an effect with --head midfusion only")
 _COMBINES = Needs(lambda c: c.hybrid and c.dev_share, "has no effect with --hybrid false or --dev_share 0")
 _TEACHER = Needs(lambda c: c.teacher, "has no effect without --teacher")
+_IN_BATCH_HEAD = Needs(
+    lambda c: HEADS[c.head].in_batch,
+    "has an effect only with these heads: " + ", ".join(name for name, head in HEADS.items() if head.in_batch),
+)
 _TPU_BY_NAME = Needs(
     lambda c: c.tpu and c.tpu != LOCAL_TPU and not c.tpu.startswith("grpc://"),
     "has an effect only where --tpu is the name of a TPU",
@@ -249,7 +255,10 @@ class TrainConfig(HeadConfig, DevEvaluationConfig, DataConfig, JudgingConfig, St
         False,
         "give all batches about the same number of tokens, padding included, instead of the same number of pairs; "
         "--train_batch_size is then the mean number of pairs",
-        needs=Needs(lambda c: c.has_buckets, "has no effect with one length bucket (--length_buckets 1, or a TPU)"),
+        needs=Needs(
+            lambda c: c.has_buckets and c.loss == BINARY,
+            "has no effect with one length bucket (--length_buckets 1, or a TPU), or with --loss both",
+        ),
     )
     eval_batch_size: int = option(32, "pairs per evaluation step", check=at_least(1, LARGEST_BATCH))
     learning_rate: float = option(2e-5, "peak learning rate", check=above(0.0, 100.0), heading=TRAINING)
@@ -259,6 +268,14 @@ class TrainConfig(HeadConfig, DevEvaluationConfig, DataConfig, JudgingConfig, St
         "input each 1e-3, and a tenth of that for their projections)",
         kind=float,
         check=above(0.0, 100.0),
+    )
+    loss: str = option(
+        BINARY,
+        "binary: cross-entropy of the labels; both: also the in-batch loss, by which A's next page has to score higher "
+        "than the other pages of a batch of similar documents; for ranking",
+        choices=(BINARY, BINARY_AND_IN_BATCH),
+        heading=TRAINING,
+        needs=_IN_BATCH_HEAD,
     )
     num_train_epochs: float = option(
         5.0,

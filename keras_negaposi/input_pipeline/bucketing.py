@@ -61,6 +61,17 @@ class LengthBuckets:
         sizes = {"window_size": size(0)} if isinstance(batch_size, int) else {"window_size_func": plain(size)}
         return examples.group_by_window(plain(self._bucket), plain(batch), **sizes)
 
+    def cut_batch(self, features: Features) -> Features:
+        """Cuts each input of a batch to the lowest boundary that its longest text does not exceed."""
+
+        def boundary(prefix: str) -> tf.Tensor | int:
+            longest = tf.reduce_max(tf.reduce_sum(features[prefix + MASK_INPUT], axis=1))
+            return tf.gather(self.boundaries, tf.searchsorted(self.boundaries, [longest])[0])
+
+        if len(self.boundaries) == 1:
+            return cut(features, dict.fromkeys(self.prefixes, self.boundaries[0]))
+        return cut(features, {prefix: boundary(prefix) for prefix in self.prefixes})
+
     def constant_tokens(self, counts: Sequence[int], batch_size: int, devices: int = 1) -> list[int]:
         """Returns the pairs per batch of each bucket for which all batches have about as many tokens, with padding.
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from keras_negaposi.input_pipeline.feature_spec import INDEX, LABEL, Features
+from keras_negaposi.input_pipeline.bucketing import LengthBuckets
+from keras_negaposi.input_pipeline.feature_spec import DOCUMENTS, INDEX, LABEL, Features
 from keras_negaposi.input_pipeline.prepared_data import UNLABELLED
 from keras_negaposi.input_pipeline.record_folder import Records
 from keras_negaposi.runtime.tf_functions import plain
@@ -41,32 +42,74 @@ class BatchOptions:
     devices: int = 1
 
 
-def train_dataset(records: Records, options: BatchOptions, targets: np.ndarray | None = None) -> tf.data.Dataset:
+@dataclasses.dataclass(frozen=True)
+class ChosenBatches:
+    """Batches that are chosen pair by pair, for the in-batch loss.
+
+    Attributes:
+        rows: positions in the records' order of the pairs of each batch, ``int64 [batches, batch_size]``.
+        documents: numbers of the documents of A and of B of each pair, ``int32 [pairs, 2]``, in the records' order.
+    """
+
+    rows: np.ndarray
+    documents: np.ndarray
+
+
+def train_dataset(
+    records: Records,
+    options: BatchOptions,
+    targets: np.ndarray | None = None,
+    chosen: ChosenBatches | None = None,
+) -> tf.data.Dataset:
     """Returns endless shuffled batches of (model inputs, labels); ``options.seed`` determines the order of each pass.
 
     Args:
         records: the ``train`` part is read, and the `UNLABELLED` part if there is one.
         options: order and size of the batches.
         targets: ``float32 [pairs, 2]`` in the records' order, used instead of the labels.
+        chosen: the batches, in place of shuffled ones; their inputs also contain `DOCUMENTS` and `LABEL`. Of
+            ``options``, only ``skip_steps`` and ``length_buckets`` count then; after the last one, the first follows.
     """
-    # Read and shuffle the serialized pairs, which are smaller than their features.
     parts = [part for part in ("train", UNLABELLED) if part in records.counts]
-    dataset = tf.data.TFRecordDataset([file for part in parts for file in records.files(part)])
-    buffer = min(records.train_count, SHUFFLE_BUFFER)
-    dataset = dataset.shuffle(buffer, options.seed, reshuffle_each_iteration=True).repeat()
-
-    # Parse them and group them by length.
+    serialized = tf.data.TFRecordDataset([file for part in parts for file in records.files(part)])
     buckets = records.buckets(options.length_buckets)
-    sizes: int | Sequence[int] = options.batch_size
-    if options.constant_tokens:
-        sizes = buckets.constant_tokens(records.lengths, options.batch_size, options.devices)
-    dataset = buckets.batches(dataset.map(plain(records.parse)), sizes, full=True)
+    if chosen:
+        dataset = _chosen_batches(serialized, records, chosen, options.skip_steps).map(plain(buckets.cut_batch))
+    else:
+        dataset = _shuffled_batches(serialized, records, options, buckets).skip(options.skip_steps)
 
     def split_label(features: Features) -> tuple[Features, tf.Tensor]:
         label = features[LABEL] if targets is None else tf.gather(targets, features[INDEX])
-        return records.inputs(features), label
+        more = {}
+        if chosen:
+            documents = tf.unstack(tf.gather(chosen.documents, features[INDEX]), axis=1)
+            more = {LABEL: features[LABEL], **dict(zip(DOCUMENTS, documents, strict=True))}
+        return records.inputs(features) | more, label
 
-    return dataset.skip(options.skip_steps).map(plain(split_label)).prefetch(2)
+    return dataset.map(plain(split_label)).prefetch(2)
+
+
+def _shuffled_batches(
+    serialized: tf.data.Dataset, records: Records, options: BatchOptions, buckets: LengthBuckets
+) -> tf.data.Dataset:
+    """Shuffles the serialized pairs, which are smaller than their features, parses them and groups them by length."""
+    buffer = min(records.train_count, SHUFFLE_BUFFER)
+    dataset = serialized.shuffle(buffer, options.seed, reshuffle_each_iteration=True).repeat()
+    sizes: int | Sequence[int] = options.batch_size
+    if options.constant_tokens:
+        sizes = buckets.constant_tokens(records.lengths, options.batch_size, options.devices)
+    return buckets.batches(dataset.map(plain(records.parse)), sizes, full=True)
+
+
+def _chosen_batches(
+    serialized: tf.data.Dataset, records: Records, chosen: ChosenBatches, skip_steps: int
+) -> tf.data.Dataset:
+    """Holds all serialized pairs in memory, and parses those of each batch."""
+    positions = serialized.map(plain(lambda one: records.parse(one)[INDEX])).as_numpy_iterator()
+    pairs = tf.constant([one for _, one in sorted(zip(positions, serialized.as_numpy_iterator(), strict=True))])
+    size = chosen.rows.shape[1]
+    rows = tf.data.Dataset.from_tensor_slices(chosen.rows.ravel()).repeat().skip(skip_steps * size)
+    return rows.map(plain(lambda row: records.parse(tf.gather(pairs, row)))).batch(size, drop_remainder=True)
 
 
 def eval_dataset(records: Records, part: str, batch_size: int, length_buckets: int = EVAL_BUCKETS) -> tf.data.Dataset:

@@ -20,6 +20,8 @@ SIDES = ("a", "b")
 LABEL = "label_ids"
 INDEX = "example_index"
 """Position of the pair in its part."""
+DOCUMENTS = ("document_a", "document_b")
+"""Numbers of the documents of A and B, ``int32 [batch]``: given to a model that compares every A with every B."""
 TRUNCATED = "truncated"
 """Whether a pair lost tokens, ``bool [batch]``: returned with the inputs, but neither stored nor given to a model."""
 

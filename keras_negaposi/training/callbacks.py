@@ -22,6 +22,9 @@ from keras_negaposi.training.multi_worker import is_chief
 from keras_negaposi.training.stopping import StopOnSignal
 from keras_negaposi.training.training_setup import TrainingSetup
 
+PAIR_LOSS = "pair_loss"
+"""Keras' figure of the labels' cross-entropy alone, where the loss that is trained has more parts."""
+
 
 def choose_callbacks(
     setup: TrainingSetup,
@@ -149,7 +152,8 @@ class Progress(tf_keras.callbacks.Callback):
         """Returns the values since the last report, and starts the next interval."""
         pairs_per_second = (step - self._step) * self._batch_size / (now - self._since)
         # The logs are means since the training began; differences of their sums give the means since the last report.
-        sums = {name: logs[name] * batches for name in self._sums}
+        means = logs | {"loss": logs.get(PAIR_LOSS, logs["loss"])}
+        sums = {name: means[name] * batches for name in self._sums}
         point = {name: (sums[name] - self._sums[name]) / (batches - self._batches) for name in sums}
         self._since, self._step, self._sums, self._batches = now, step, sums, batches
         learning_rate = float(self.model.optimizer.learning_rate.numpy())

@@ -11,11 +11,12 @@ from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import Stopped
 from checkpoints_tools.encoder import assign_encoder
 from keras_negaposi.config import TrainConfig
+from keras_negaposi.config.training import BINARY
 from keras_negaposi.input_pipeline.datasets import BatchOptions, train_dataset
 from keras_negaposi.modeling.common import encoder_of, random_generators, resumable_dropout
 from keras_negaposi.modeling.precision import choose_precision, precision
 from keras_negaposi.modeling.pretrained import Pretrained
-from keras_negaposi.training.callbacks import choose_callbacks, no_timing_warnings
+from keras_negaposi.training.callbacks import PAIR_LOSS, choose_callbacks, no_timing_warnings
 from keras_negaposi.training.checkpoints import restore_newest
 from keras_negaposi.training.data_distribution import distribute
 from keras_negaposi.training.dev_evaluation import DevProgress, evaluates_dev
@@ -48,10 +49,17 @@ def build_for_training(
         assign_encoder(encoder_of(model), pretrained.source.weights, pretrained.source.config)
         soft = bool(config.teacher)  # the targets are probabilities, not labels
         accuracy = tf_keras.metrics.CategoricalAccuracy if soft else tf_keras.metrics.SparseCategoricalAccuracy
+        metrics = [accuracy("accuracy")]
+        if config.loss != BINARY:  # Keras adds the in-batch loss to its figure "loss"
+            metrics.append(
+                tf_keras.metrics.CategoricalCrossentropy(PAIR_LOSS)
+                if soft
+                else tf_keras.metrics.SparseCategoricalCrossentropy(PAIR_LOSS)
+            )
         model.compile(
             optimizer=choose_optimizer(config, model, total_steps),
             loss=tf_keras.losses.CategoricalCrossentropy() if soft else tf_keras.losses.SparseCategoricalCrossentropy(),
-            metrics=[accuracy("accuracy")],
+            metrics=metrics,
             steps_per_execution=config.steps_per_execution or (TPU_STEPS_PER_EXECUTION if is_tpu(strategy) else 1),
             jit_compile=config.jit_compile or None,
         )
@@ -112,7 +120,7 @@ def _batches(setup: TrainingSetup, skip_steps: int) -> tf.data.Dataset:
         constant_tokens=config.constant_tokens,
         devices=setup.strategy.num_replicas_in_sync,
     )
-    return train_dataset(setup.records, options, setup.targets)
+    return train_dataset(setup.records, options, setup.targets, setup.chosen)
 
 
 def _step(model: tf_keras.Model) -> int:

@@ -42,6 +42,7 @@ from keras_negaposi.training.final_scores import score_parts
 from keras_negaposi.training.fit import build_for_training, fit
 from keras_negaposi.training.multi_worker import chief_first, explain_lost_workers, is_chief
 from keras_negaposi.training.run_inputs import RunInputs, read_run_inputs
+from keras_negaposi.training.similar_batches import choose_batches
 from keras_negaposi.training.start import start_from_data
 from keras_negaposi.training.strategies import check_remote_paths, choose_strategy, is_tpu, worker_machines
 from keras_negaposi.training.training_setup import TrainingSetup
@@ -169,7 +170,10 @@ def _train(job: _Run) -> tuple[tf_keras.Model, Records]:
     if not has_checkpoint(job.folder):
         start_from_data(model, job.config, job.read.pretrained, inputs, job.strategy)
     chance = chance_loss(inputs.split.parts["train"])
-    setup = TrainingSetup(job.config, records, job.folder, total_steps, chance, job.strategy, job.build_model, targets)
+    chosen = choose_batches(inputs, job.config, total_steps)
+    setup = TrainingSetup(
+        job.config, records, job.folder, total_steps, chance, job.strategy, job.build_model, targets, chosen
+    )
     fit(model, setup)
     return model, records
 

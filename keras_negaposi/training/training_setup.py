@@ -10,6 +10,7 @@ import tensorflow as tf
 import tf_keras
 
 from keras_negaposi.config import TrainConfig
+from keras_negaposi.input_pipeline.datasets import ChosenBatches
 from keras_negaposi.input_pipeline.record_folder import Records
 from keras_negaposi.runtime.run_folder import RunFolder
 
@@ -27,6 +28,7 @@ class TrainingSetup:
         strategy: the model was created in its scope.
         build_model: builds the model, for a float32 copy that evaluates the dev part.
         targets: ``float32 [pairs, 2]``, used instead of the labels; see `datasets.train_dataset`.
+        chosen: the batches, if they are chosen pair by pair; see there.
     """
 
     config: TrainConfig
@@ -37,3 +39,4 @@ class TrainingSetup:
     strategy: tf.distribute.Strategy
     build_model: Callable[[], tf_keras.Model]
     targets: np.ndarray | None = None
+    chosen: ChosenBatches | None = None

@@ -14,9 +14,10 @@ import tf_keras
 from checkpoints_tools.bert_config import BertConfig
 from checkpoints_tools.encoder import build_encoder
 from keras_negaposi.config.heads import SEPARATE
-from keras_negaposi.input_pipeline.feature_spec import LAYOUTS, MASK_INPUT, Features, side_of
+from keras_negaposi.input_pipeline.feature_spec import DOCUMENTS, LAYOUTS, MASK_INPUT, Features, side_of
 from keras_negaposi.modeling.common import CLASSES, HEAD_DROPOUT, initializer, leave_pooler_out
 from keras_negaposi.modeling.fast_layers import accelerate
+from keras_negaposi.modeling.heads.in_batch_loss import in_batch_loss
 from keras_negaposi.modeling.heads.layers import (
     CosineLogits,
     Projection,
@@ -31,6 +32,10 @@ from keras_negaposi.modeling.start import Sample, Values, means_of, moments
 Side = dict[str, tf.Tensor]
 """Tensors of one text per row, by a name of `tensor_names`: ``[batch, dim]``; or per token, ``[batch, seq, dim]``, and
 then also `MASK`, ``int32 [batch, seq]``."""
+
+
+LEAST_PROBABILITY = 1e-30
+"""Keeps log-odds finite in float32."""
 
 
 class CacheableModel(tf_keras.Model):
@@ -81,9 +86,22 @@ class CacheableModel(tf_keras.Model):
         floats = {name: value if name == MASK else tf.cast(value, tf.float32) for name, value in b.items()}
         return self.probabilities(a, floats)
 
+    def compare_all(self, a: Side, b: Side) -> tf.Tensor:
+        """Returns the log-odds that B comes next for every A with every B, ``float32 [batch of A, batch of B]``."""
+        rows_a, rows_b = (tf.shape(next(iter(side.values())))[0] for side in (a, b))
+        every_a = {name: tf.repeat(value, rows_b, axis=0) for name, value in a.items()}
+        every_b = {name: tf.tile(value, [rows_a, *[1] * (value.shape.rank - 1)]) for name, value in b.items()}
+        logs = tf.math.log(tf.maximum(self.probabilities(every_a, every_b, training=True), LEAST_PROBABILITY))
+        return tf.reshape(logs[:, 1] - logs[:, 0], [rows_a, rows_b])
+
     def call(self, features: Features, training: bool | None = None) -> tf.Tensor:
-        """Returns the probabilities of pairs in the separate layout, ``float32 [batch, 2]``."""
+        """Returns the probabilities of pairs in the separate layout, ``float32 [batch, 2]``.
+
+        In a training whose features contain `feature_spec.DOCUMENTS`, it adds the in-batch loss.
+        """
         a, b = self.encode_a(side_of(features, "a")), self.encode_b(side_of(features, "b"))
+        if training and DOCUMENTS[0] in features:
+            self.add_loss(in_batch_loss(self.compare_all, a, b, features))
         return self.probabilities(a, b, bool(training))
 
 
