@@ -19,6 +19,7 @@ from checkpoints_tools.common.cli import make_config, make_parser, run_command, 
 from checkpoints_tools.common.errors import RUN_AGAIN, Stopped
 from keras_negaposi.config import PAIR_SOURCES, REQUIRED, TrainConfig, check_required
 from keras_negaposi.config.given import add_options, given_options
+from keras_negaposi.config.heads import is_cacheable
 from keras_negaposi.config.saved import absolute
 from keras_negaposi.runtime.resume import check_same_files, check_same_options, check_same_table, how_to_resume
 from keras_negaposi.runtime.run_folder import RunFolder
@@ -113,10 +114,21 @@ def next_steps(run: FinishedRun) -> str:
         f"\nreport       {folder.report}\n"
         f"TensorBoard  tensorboard --logdir {shlex.quote(folder.tensorboard)}\n"
         f"SavedModel   {folder.saved_model}\n"
-        f"next         {predict_command(run)}\n"
-        "your data    python -m keras_negaposi.train --honbun honbun_data.json --negaposi negaposi.json "
-        "--init_checkpoint FOLDER_OF_YOUR_BERT"
+        f"next         {predict_command(run)}{further_step(run)}"
     )
+
+
+def further_step(run: FinishedRun) -> str:
+    """Returns a last line: after the sample, the user's own data; after those, the pages to link."""
+    if run.config.honbun == sample_options()["honbun"]:
+        return (
+            "\nyour data    python -m keras_negaposi.train --honbun honbun_data.json --negaposi negaposi.json "
+            "--init_checkpoint FOLDER_OF_YOUR_BERT"
+        )
+    if is_cacheable(run.config.head):
+        index = f"python -m keras_negaposi.index {shlex.quote(run.folder.path)} --output pages"
+        return f"\nlinks        {index} && python -m keras_negaposi.suggest pages --html links.html"
+    return ""
 
 
 def main(argv: list[str] | None = None) -> int:
