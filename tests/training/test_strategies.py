@@ -135,7 +135,7 @@ def test_two_workers_learn_the_same_as_one_even_if_one_is_killed(options, alone,
 
 @pytest.mark.slow
 def test_a_start_from_data_and_the_in_batch_loss_are_the_same_in_two_workers(options, tmp_path):
-    options = options | {"head": "maxsim", "loss": "both"}  # without dropout of its own
+    options = options | {"head": "maxsim", "loss": "both", "learning_rate": 0.001}  # without dropout of its own
     finish(start(options, tmp_path / "alone"))
     workers = start_both(options, tmp_path / "run", [("worker", 0), ("worker", 1)])
     assert all("the head starts from 180 training pairs" in finish(worker) for worker in workers)

@@ -34,20 +34,28 @@ def in_batch_loss(
         b: the encoded B.
         features: of the batch; with `DOCUMENTS` and `LABEL`, ``int32 [batch]`` each.
     """
-    labels, documents = features[LABEL], {name: features[name] for name in DOCUMENTS}
-    positive = tf.cast(labels, tf.float32)
+    documents = {name: features[name] for name in DOCUMENTS}
+    positive = tf.cast(features[LABEL], tf.float32)
     replicas, first = 1, 0
     all_a, all_b, all_documents, count = a, b, documents, tf.reduce_sum(positive)
     context = tf.distribute.get_replica_context()
     if context and context.num_replicas_in_sync > 1:
         replicas = context.num_replicas_in_sync
-        all_a, all_b, all_documents, labels = context.all_gather([a, b, documents, labels], axis=0)
-        count = tf.reduce_sum(tf.cast(labels, tf.float32))
+        all_a, all_b, all_documents = (_gathered(context, tensors) for tensors in (a, b, documents))
+        count = context.all_reduce(tf.distribute.ReduceOp.SUM, count)
         first = context.replica_id_in_sync_group * tf.shape(positive)[0]
     own = first + tf.range(tf.shape(positive)[0])
     forward = _losses(compare_all(a, all_b), own, documents, all_documents[DOCUMENTS[1]])
     backward = _losses(tf.transpose(compare_all(all_a, b)), own, documents, all_documents[DOCUMENTS[0]])
     return replicas * tf.reduce_sum(positive * (forward + backward)) / 2.0 / tf.maximum(count, 1.0)
+
+
+def _gathered(context: tf.distribute.ReplicaContext, tensors: Tensors) -> Tensors:
+    """Concatenates the rows of all replicas, one tensor at a time: gradients of mixed types are not reduced together.
+
+    A tensor of the input pipeline has no device; its copy is on the replica's, where it can be gathered.
+    """
+    return {name: context.all_gather(tf.identity(tensor), axis=0) for name, tensor in tensors.items()}
 
 
 def _losses(scores: tf.Tensor, own: tf.Tensor, documents: Tensors, candidates: tf.Tensor) -> tf.Tensor:
