@@ -1,13 +1,14 @@
 "use strict";
 // Why a link is suggested: what both texts share, and what each part of the score contributes.
 
-const LONGEST_COMPARED = 1500, MOST_SHARED = 8, MOST_COUNTED = 24, SHARE_OF_COMMON = 0.05, FEWEST_COMMON = 10, LONGEST_SHOWN = 40;
+const LONGEST_COMPARED = 1500, MOST_SHARED = 8, MOST_COUNTED = 24, SHARE_OF_COMMON = 0.05, FEWEST_COMMON = 10, LONGEST_SHOWN = 40, FEWEST_SHOWN = 3;
 
 /**
  * Returns the longest strings of two or more characters that are in both texts, the rarest first: [{text, signs, pages}].
  *
  * `text` is as in A, `signs` are its folded characters, and `pages` counts the pages here that contain it. What is in
- * many pages, such as です, is left out, and so are short strings of hiragana and parts of longer strings.
+ * many pages, such as です, is left out where something rarer is there, and so are short strings of hiragana and parts
+ * of longer strings.
  */
 function sharedStrings(wiki, textA, textB) {
   const written = Array.from(textA), a = foldedSigns(textA).slice(0, LONGEST_COMPARED);
@@ -22,11 +23,11 @@ function sharedStrings(wiki, textA, textB) {
     if (kept.length < MOST_COUNTED && !kept.some(longer => longer.key.includes(key))) kept.push({key, ...shared});
   }
   const common = Math.max(FEWEST_COMMON, SHARE_OF_COMMON * wiki.pages.length);
-  return kept
+  const counted = kept
     .map(shared => ({...shared, pages: wiki.pages.filter(page => foldedPage(page).includes(shared.key)).length}))
-    .filter(shared => shared.pages <= common)
-    .sort((one, other) => one.pages - other.pages || other.signs.length - one.signs.length)
-    .slice(0, MOST_SHARED);
+    .sort((one, other) => one.pages - other.pages || other.signs.length - one.signs.length);
+  const rare = counted.filter(shared => shared.pages <= common);
+  return rare.length ? rare.slice(0, MOST_SHARED) : counted.slice(0, FEWEST_SHOWN);
 }
 
 /** Returns the text without the signs at its ends that are neither letters nor digits. */
