@@ -21,7 +21,7 @@ function listenToKeys(page) {
     add(document.getElementById("keys-list"), "dd", word(meaning));
   }
   document.addEventListener("keydown", event => {
-    const field = event.target.closest("input, select, textarea, dialog");
+    const field = event.target.closest("input, select, textarea, dialog[open]");
     if (field?.id === "query" && event.key === "Escape") return field.blur();
     if (field || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     const found = KEYS.find(([keys]) => keys.includes(event.key) || keys.includes(event.key.toLowerCase()));

@@ -31,7 +31,7 @@ class Page {
   extend() {
     const items = chosen(this.wiki, this.decisions, this.state);
     const stays = this.#items.slice(0, this.#drawn).every((item, place) =>
-      item.note === items[place].note && item.links.length === items[place].links.length);
+      item.note === items[place]?.note && item.links.length === items[place].links.length);
     if (!stays) return this.refresh();
     this.#items = [...this.#items.slice(0, this.#drawn), ...items.slice(this.#drawn)];
     if (this.#drawn < CARDS_AT_ONCE) this.#drawMore();
@@ -66,14 +66,15 @@ class Page {
 
   /** Draws the next cards, if the end of the list is near. */
   #drawMore() {
-    const next = this.#items.slice(this.#drawn, this.#drawn + CARDS_AT_ONCE);
+    const next = this.#items.slice(this.#drawn, this.#drawn + CARDS_AT_ONCE).filter(item => this.#keepWanted(item));
+    this.#items.splice(this.#drawn, CARDS_AT_ONCE, ...next);
     for (const item of next) {
       const card = add(this.list, "article", undefined, "note");
       this.#cards.set(card, item);
       drawCard(card, item, this);
     }
     this.#drawn += next.length;
-    return next.length > 0;
+    return next.length > 0 || (this.#drawn < this.#items.length && this.#drawMore());
   }
 
   watchEnd() {
@@ -126,19 +127,30 @@ class Page {
 
   /** Draws the card of a link again after a decision, and goes to the link that takes its place. */
   #redraw(element) {
-    const card = element?.closest(".note");
-    if (!card) return this.refresh(this.#drawn + 1);
-    const all = [...this.list.querySelectorAll(".link")], place = all.indexOf(element);
-    const item = this.#cards.get(card), wanted = FILTERS[this.state.filter];
-    item.links = item.links.filter(link => wanted(link, this.decisions.of(link)));
-    if (item.links.length) drawCard(card, item, this);
-    else card.remove();
-    this.#items = this.#items.filter(other => other.links.length || other !== item);
-    this.#drawn = this.list.querySelectorAll(".note").length;
+    const own = element?.closest(".note");
+    if (!own) return this.refresh(this.#drawn + 1);
+    const place = [...this.list.querySelectorAll(".link")].indexOf(element);
+    // The other direction of the link may be in the list of the other note.
+    const dropped = new Set();
+    for (const card of this.list.querySelectorAll(".note")) {
+      const item = this.#cards.get(card), before = item.links.length;
+      if (!this.#keepWanted(item)) {
+        dropped.add(item);
+        card.remove();
+      } else if (card === own || item.links.length < before) drawCard(card, item, this);
+    }
+    this.#items = this.#items.filter(item => !dropped.has(item));
+    this.#drawn -= dropped.size;
     if (!this.#drawn && !this.#drawMore()) return this.refresh();
     this.describe();
     const links = this.list.querySelectorAll(".link");
     links[Math.min(place, links.length - 1)]?.focus();
+  }
+
+  /** Leaves out the links of a note that are decided by now; returns whether the note is still listed. */
+  #keepWanted(item) {
+    item.links = item.links.filter(link => FILTERS[this.state.filter](link, this.decisions.of(link)));
+    return item.links.length > 0 || !item.note.links.length;
   }
 
   async undo() {

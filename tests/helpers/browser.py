@@ -43,7 +43,7 @@ def started():
 
 
 @contextlib.contextmanager
-def opened(browser, address, origin=None, language="en", size=WIDE, context=None, **options):
+def opened(browser, address, origin=None, language="en", size=WIDE, **options):
     """Yields a page with an address open; afterwards, fails if there was a console error or an external request.
 
     Args:
@@ -52,16 +52,12 @@ def opened(browser, address, origin=None, language="en", size=WIDE, context=None
         origin: ``http://host:port`` of a server that the page may ask; ``None`` for a file.
         language: of the browser.
         size: of the window.
-        context: a browser context that has been used before, with its storage; it stays open.
-        options: more options of a new context, such as ``color_scheme="dark"``.
+        options: more options of the browser's context, such as ``color_scheme="dark"``.
     """
     problems = []
-    with contextlib.ExitStack() as stack:
-        if context is None:
-            context = browser.new_context(viewport=size, locale=language, **options)
-            stack.callback(context.close)
+    context = browser.new_context(viewport=size, locale=language, **options)
+    with contextlib.closing(context):
         page = context.new_page()
-        stack.callback(page.close)
 
         def requested(request):
             if not request.url.startswith((*LOCAL, *([f"{origin}/"] if origin else []))):

@@ -221,6 +221,7 @@ def test_everything_works_by_keyboard_alone(browser, address):
         page.keyboard.press("?")
         assert page.locator("dialog").is_visible()
         page.keyboard.press("Escape")
+        page.locator("dialog").wait_for(state="hidden")
         page.keyboard.press("a")
         said(page, "Choose a link first")
         page.keyboard.press("j")
@@ -239,6 +240,19 @@ def test_everything_works_by_keyboard_alone(browser, address):
         page.keyboard.press("/")
         page.keyboard.type("arc")
         assert page.locator("#query").input_value() == "arc"
+
+
+def test_a_decision_also_takes_the_other_direction_from_the_list(browser, tmp_path):
+    notes = [Note("甲", "甲", (Link("甲", "乙", 0.9),)), Note("乙", "乙", (Link("乙", "甲", 0.8),))]
+    write_blocks(str(tmp_path / "p.html"), static_page(PageData(notes, {"甲": "一", "乙": "二"}, threshold=0.5)))
+    with opened(browser, (tmp_path / "p.html").as_uri()) as page:
+        complete(page)
+        assert links(page) == ["乙"]
+        page.locator("#order").select_option("note")
+        assert links(page) == ["甲", "乙"]
+        page.get_by_role("button", name="Accept: 乙").click()
+        said(page, "Accepted: 甲 → 乙")
+        assert "No new link is left" in page.locator(".empty").text_content()
 
 
 def test_why_marks_what_both_texts_share_and_names_the_parts(browser, address):
