@@ -24,8 +24,7 @@ function drawCard(card, item, page) {
   item.shown ??= LINKS_SHOWN;
   add(card, "h2", visible(shortened(item.note.title, 120))).lang = "ja";
   const shown = item.links.slice(0, item.shown);
-  const groups = Map.groupBy ? Map.groupBy(shown, link => link.a) : groupedByA(shown);
-  for (const [a, links] of groups) drawGroup(card, a, links, page);
+  for (const [a, links] of groupedByA(shown)) drawGroup(card, a, links, page);
   if (!shown.length) {
     const group = add(card, "div", undefined, "group");
     drawText(add(group, "div", undefined, "a"), item.note.page, EXCERPT_A);
