@@ -368,7 +368,7 @@ def test_the_page_holds_every_page_and_shows_texts_as_text(runs, tiny, corpus, t
     options = SuggestConfig(html=str(tmp_path / "page.html"), top=150, negaposi=links)
     assert suggest(str(tmp_path / "index"), options).text == ""
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "\u202e" not in page and "http" not in page
+    assert "\u202e" not in page and "http:" not in page and "https:" not in page
     (chunk,) = [json.loads(text) for text in re.findall(r'<script id="chunk-\d+" .*?>(.*?)</script>', page)]
     assert sorted(note for note, *_ in chunk["notes"]) == sorted({note_of(title) for title in pages})
     texts = {title: text for title, text, _ in chunk["pages"]}
