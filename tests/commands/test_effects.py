@@ -51,7 +51,7 @@ ALWAYS = {
     "suggest": ("title", "text", "top", "rerank", "min_probability", "html", "run", "approximate", "fail_on_warning"),
     "pairs": (
         *("output", "format", "positive", "negative", "count", "min_length", "min_japanese", "keep_duplicates"),
-        *("group_pattern", "seed"),
+        *("group_pattern", "seed", "decisions"),
     ),
     "doctor": ("tpu",),
     "make": tuple(field.name for field in dataclasses.fields(COMMANDS["make"][2])),
