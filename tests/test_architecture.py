@@ -21,7 +21,7 @@ LEVELS = (
     ("input_pipeline",),
     ("modeling",),
     ("serving",),
-    ("retrieval", "evaluation", "exporting"),
+    ("retrieval", "evaluation", "exporting", "reporting"),
     ("training", "pair_generation"),
     ("sample", "api"),
     ("commands",),

@@ -12,13 +12,13 @@ from markupsafe import escape
 
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.evaluate import main as evaluate
-from keras_negaposi.evaluation.evaluate_run import describe, evaluate_finished_run
-from keras_negaposi.evaluation.html_report import render_report
 from keras_negaposi.evaluation.leakage_audit import NEAR_TEXT, SAME_TEXT, near_duplicates
 from keras_negaposi.evaluation.ranking import RankingOptions, rank
 from keras_negaposi.evaluation.ranking import summarize as summarize_ranks
 from keras_negaposi.evaluation.verdict import find_warnings, verdict
 from keras_negaposi.predict import main as predict
+from keras_negaposi.reporting.evaluate_run import describe, evaluate_finished_run
+from keras_negaposi.reporting.run_report import render_report
 from keras_negaposi.runtime.html import visible
 from keras_negaposi.serving.calibration import Calibration, calibrate
 from keras_negaposi.training.multi_run import summarize
