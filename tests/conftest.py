@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from checkpoints_tools.common.streams import printed
+from tests.helpers.browser import missing, started
 from tests.helpers.made_once import made_once
 from tests.helpers.tiny_bert import TINY, random_tf1_variables
 
@@ -54,6 +55,8 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason=f"needs the real data and checkpoints in {SHARED.name}/"))
         if item.get_closest_marker("peers") and not all(map(importlib.util.find_spec, PEERS)):
             item.add_marker(pytest.mark.skip(reason="needs the extra peers: pip install -e '.[peers]'"))
+        if item.get_closest_marker("browser") and (absent := missing()):
+            item.add_marker(pytest.mark.skip(reason=f"drives a browser and needs {absent}"))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -66,6 +69,13 @@ def lines_are_printed():
 @pytest.fixture(scope="session")
 def shared():
     return SHARED
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """One Chromium for all tests of a file."""
+    with started() as chromium:
+        yield chromium
 
 
 @pytest.fixture(scope="session")
