@@ -114,7 +114,7 @@ def errors_in_words(predictions: Predictions) -> str:
     if other is None:
         return f"{counts}: {kind}."
     return (
-        f"{counts}: {kind}. At a threshold of {other.threshold:.2f} instead of {found.threshold:.2f}, it would be "
+        f"{counts}: {kind}. At a threshold of {other.threshold:.2f} instead of {found.threshold:.2f}, they would be "
         f"{other.false_positives:,} and {other.false_negatives:,}."
     )
 

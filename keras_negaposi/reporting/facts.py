@@ -7,7 +7,7 @@ import shlex
 
 from checkpoints_tools.bert_config import BertConfig
 from checkpoints_tools.common.files import exists
-from keras_negaposi.config.heads import BI_ENCODER, HEADS, is_cacheable
+from keras_negaposi.config.heads import HEADS, is_cacheable
 from keras_negaposi.evaluation.credibility import FinishedRun
 from keras_negaposi.evaluation.example import predict_command
 from keras_negaposi.evaluation.run_evaluation import RunEvaluation
@@ -47,7 +47,7 @@ def next_steps(result: RunEvaluation) -> list[tuple[str, str]]:
     if result.status.level == NOT_USABLE:
         return [("When you have trained again, see what has changed", _command(f"evaluate {run} NEW --compare c.html"))]
     index = f"index {run} --output index"
-    if head == BI_ENCODER or is_cacheable(head):
+    if is_cacheable(head):
         suggest = f"{_command(index)}\n{_command('suggest index --html suggestions.html')}"
     else:
         suggest = (

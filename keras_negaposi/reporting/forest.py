@@ -61,13 +61,12 @@ class Forest:
     reference: float
 
 
-def draw_forest(entries: Sequence[Entry], reference: float, unit: str = " %") -> Forest:
+def draw_forest(entries: Sequence[Entry], reference: float) -> Forest:
     """Places entries on an axis that shows all of their intervals and the reference.
 
     Args:
         entries: from the top down; those with an undefined interval are left out.
         reference: value of the vertical line.
-        unit: follows the numbers of the axis, which are the values times 100.
     """
     defined = [entry for entry in entries if not math.isnan(entry.interval.low)]
     values = [reference, *(end for entry in defined for end in (entry.interval.low, entry.interval.high))]
@@ -83,4 +82,4 @@ def draw_forest(entries: Sequence[Entry], reference: float, unit: str = " %") ->
         Mark(entry, place(entry.interval.low), place(entry.interval.value), place(entry.interval.high))
         for entry in defined
     ]
-    return Forest(marks, [(place(tick), f"{round(100 * tick, 6):g}{unit}") for tick in ticks], place(reference))
+    return Forest(marks, [(place(tick), f"{round(100 * tick, 6):g} %") for tick in ticks], place(reference))

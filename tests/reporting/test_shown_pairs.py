@@ -22,11 +22,11 @@ def test_a_dominant_kind_of_error_is_named_with_the_trade_off():
     rows = [(0, 0.6)] * 45 + [(0, 0.8)] * 15 + [(1, 0.2)] * 7 + [(1, 0.65)] * 5 + [(1, 0.99)] * 50 + [(0, 0.01)] * 50
     assert errors_in_words(scores(rows)) == (
         "60 false positives, 7 false negatives: most errors say that B comes next where it does not. At a threshold of "
-        "0.70 instead of 0.50, it would be 15 and 12."
+        "0.70 instead of 0.50, they would be 15 and 12."
     )
     mirrored = errors_in_words(scores([(1 - label, 1 - probability) for label, probability in rows]))
     assert mirrored.startswith("7 false positives, 60 false negatives: most errors miss a B")
-    assert mirrored.endswith("At a threshold of 0.30 instead of 0.50, it would be 12 and 15.")
+    assert mirrored.endswith("At a threshold of 0.30 instead of 0.50, they would be 12 and 15.")
 
 
 @pytest.mark.parametrize(
