@@ -78,7 +78,7 @@ def sample_options() -> dict[str, object]:
 def train(arguments: argparse.Namespace) -> int:
     """Trains, prints where the results are, and returns the exit code that was required of them."""
     config = configure(arguments)
-    from keras_negaposi.evaluation import evaluate_run
+    from keras_negaposi.reporting import evaluate_run
     from keras_negaposi.tokenizers.opening import describe
     from keras_negaposi.training import multi_run, run
 

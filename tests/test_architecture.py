@@ -21,7 +21,7 @@ LEVELS = (
     ("input_pipeline",),
     ("modeling",),
     ("serving",),
-    ("retrieval", "evaluation", "exporting", "links_page"),
+    ("retrieval", "evaluation", "exporting", "reporting", "links_page"),
     ("training", "pair_generation"),
     ("sample", "api"),
     ("commands",),

@@ -51,13 +51,22 @@ class EvaluateConfig(ArithmeticConfig, PairSource, Requirements):
         check=at_least(1, LARGEST_BATCH),
         needs=Needs(lambda c: not c.is_of_run, "has no effect on the run's own figures, which use the run's value"),
     )
+    compare: str | None = path_option(
+        None,
+        "file for a web page that compares several RUNs with the first one, on the test pairs that all of them have",
+        heading=OUTPUT,
+        needs=Needs(lambda c: c.is_of_run, "has no effect with other pairs or --precision int8"),
+    )
+    require_accuracy: float = with_needs(
+        Requirements, "require_accuracy", Needs(lambda c: not c.compare, "has no effect with --compare")
+    )
     fail_on_warning: bool = option(
         False,
         "exit with code 1 if there are warnings",
         heading=SCRIPTS,
         needs=Needs(
-            lambda c: c.is_of_run,
-            "has no effect with other pairs or --precision int8, which give accuracy without warnings",
+            lambda c: c.is_of_run and not c.compare,
+            "has no effect with --compare, other pairs or --precision int8, which give no warnings",
         ),
     )
 

@@ -1,1 +1,1 @@
-"""Evaluation of a finished run: metrics, intervals, baselines, leakage audit, controls, ranking, verdict and report."""
+"""Evaluation of a finished run: metrics, intervals, baselines, leakage audit, controls, ranking and verdict."""

@@ -49,11 +49,13 @@ class BaselineScores:
         probe_features: the linear probe's features of the training pairs in `embedded_rows` and of the test pairs,
             ``float32 [pairs, features]``; a control trains on them again.
         probe_labels: the labels of those training pairs, ``int [pairs]``.
+        lexical_model: the model of the lexical features, fitted to all training pairs.
     """
 
     probabilities: dict[str, np.ndarray]
     probe_features: tuple[np.ndarray, np.ndarray]
     probe_labels: np.ndarray
+    lexical_model: LexicalModel
 
 
 def score_baselines(
@@ -97,7 +99,7 @@ def score_baselines(
         labels,
         INVERSE_REGULARIZATION,
     )
-    return BaselineScores(probabilities, (train_features, test_features), labels)
+    return BaselineScores(probabilities, (train_features, test_features), labels, lexical.model)
 
 
 def embedded_rows(config: BaselineConfig | TrainConfig, train: Sequence[Pair]) -> np.ndarray:

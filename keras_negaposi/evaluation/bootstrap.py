@@ -163,14 +163,27 @@ def interval(predictions: Predictions, weights: np.ndarray, metric: Metric) -> I
         metric: one of `METRICS`.
     """
     values = [metric(predictions, row) for row in weights if row.any()]
-    ends = 100 * np.array([(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    low, high = np.nanpercentile(values, ends) if not np.isnan(values).all() else (np.nan, np.nan)
-    return Interval(metric(predictions, np.ones(weights.shape[1])), float(low), float(high))
+    return Interval(metric(predictions, np.ones(weights.shape[1])), *_ends(values))
 
 
 def intervals(predictions: Predictions, weights: np.ndarray) -> dict[str, Interval]:
     """Computes every metric of `METRICS` with its interval."""
     return {name: interval(predictions, weights, metric) for name, metric in METRICS.items()}
+
+
+def paired_difference(first: Predictions, second: Predictions, weights: np.ndarray, metric: Metric) -> Interval:
+    """Computes by how much the second's metric exceeds the first's on the same pairs, resampled together.
+
+    Args:
+        first: the predictions that are compared with.
+        second: the predictions that are compared.
+        weights: from `document_weights`.
+        metric: one of `METRICS`.
+    """
+    every = np.ones(weights.shape[1])
+    values = [metric(second, row) - metric(first, row) for row in weights if row.any()]
+    value = metric(second, every) - metric(first, every)
+    return Interval(value, *_ends(values))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,6 +204,14 @@ def mcnemar(first_correct: np.ndarray, second_correct: np.ndarray) -> McNemar:
     second = int((second_correct & ~first_correct).sum())
     p_value = binomtest(first, first + second, 0.5).pvalue if first + second else 1.0
     return McNemar(first, second, float(p_value))
+
+
+def _ends(values: Sequence[float]) -> tuple[float, float]:
+    """Returns the ends of the percentile interval of a metric's values in the resamples."""
+    if np.isnan(values).all():
+        return float("nan"), float("nan")
+    low, high = np.nanpercentile(values, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
+    return float(low), float(high)
 
 
 def _share(part: np.ndarray, whole: np.ndarray, weights: np.ndarray) -> float:

@@ -29,6 +29,7 @@ from keras_negaposi.evaluation.bootstrap import (
     roc_auc,
 )
 from keras_negaposi.evaluation.controls import Degenerate, OrderSwapControl, degenerate, shuffled_labels, swap
+from keras_negaposi.evaluation.coverage import Coverage, by_coverage
 from keras_negaposi.evaluation.leakage_audit import TrainOverlap, audit
 from keras_negaposi.evaluation.metrics import SEED, Scores
 from keras_negaposi.evaluation.ranking import Ranking, RankingOptions, rank
@@ -83,6 +84,7 @@ class Assessment:
         calibration: temperature and threshold, the part that they were chosen on, and the weights of a hybrid.
         contributions: of a hybrid: by `MODEL_ALONE`, `LEXICAL` and `HYBRID`; ``None`` for a model without lexical
             features.
+        coverage: accuracy of the most confident predictions.
     """
 
     split: str
@@ -96,6 +98,7 @@ class Assessment:
     ranking: Ranking | None
     calibration: Calibration
     contributions: dict[str, Contribution] | None
+    coverage: list[Coverage]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,9 +185,10 @@ def assess(run: FinishedRun) -> Assessment:
         shuffled=shuffled_labels(baselines.probe_features, baselines.probe_labels, scores.labels, SEED),
         swapped=swap(scorer, texts, test, scores, config.eval_batch_size, SEED),
         degenerate=degenerate(scores),
-        ranking=rank(scorer, texts, test, ranking_options),
+        ranking=rank(scorer, baselines.lexical_model, texts, test, ranking_options),
         calibration=run.calibration,
         contributions=_contributions(run, baselines.probabilities[LEXICAL], weights),
+        coverage=by_coverage(scores, weights),
     )
 
 

@@ -13,6 +13,7 @@ from keras_negaposi.data.pairs import Pair
 from keras_negaposi.data.tfidf import NGrams, top_neighbours
 from keras_negaposi.evaluation.bootstrap import LEVEL, RESAMPLES, Interval
 from keras_negaposi.evaluation.text_baselines import Texts
+from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.serving.scorer import Scorer
 
 
@@ -37,25 +38,58 @@ class RankingOptions:
 
 
 @dataclasses.dataclass(frozen=True)
-class Ranking:
-    """How high the true B ranks among ``candidates`` pages, including itself. The fields are keys of ``metrics.json``.
+class RankFigures:
+    """How high a ranker puts the true B. The fields are keys of ``metrics.json``.
 
     R@k is the share of queries whose true B is among the first k; MRR is the mean of 1 / rank. Ties count against the
-    model.
+    ranker.
     """
 
-    queries: int
-    candidates: int
     recall_at_1: Interval
     recall_at_10: Interval
     mrr: Interval
 
 
-def rank(scorer: Scorer, texts: Texts, test: Sequence[Pair], options: RankingOptions) -> Ranking | None:
+@dataclasses.dataclass(frozen=True)
+class Chance:
+    """What a ranker that knows nothing reaches in the mean. The fields are keys of ``metrics.json``."""
+
+    recall_at_1: float
+    recall_at_10: float
+    mrr: float
+
+    @classmethod
+    def of(cls, sizes: Sequence[int]) -> Chance:
+        """Computes the means for queries with these numbers of candidates."""
+        n = np.array(sizes)
+        reciprocal = [float((1 / np.arange(1, size + 1)).mean()) for size in sizes]
+        return cls(float((1 / n).mean()), float((np.minimum(10, n) / n).mean()), float(np.mean(reciprocal)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Ranking(RankFigures):
+    """How high the model ranks the true B among ``candidates`` pages, including itself, and what others reach.
+
+    The fields are keys of ``metrics.json``.
+
+    Attributes:
+        lexical: the lexical baseline, with the same candidates.
+    """
+
+    queries: int
+    candidates: int
+    chance: Chance
+    lexical: RankFigures
+
+
+def rank(
+    scorer: Scorer, lexical: LexicalModel, texts: Texts, test: Sequence[Pair], options: RankingOptions
+) -> Ranking | None:
     """Ranks the true B of a sample of test pairs among the pages most similar to A by TF-IDF.
 
     Args:
         scorer: the finished model.
+        lexical: the lexical baseline, fitted to the training pairs.
         texts: by title.
         test: test pairs. Queries are sampled from the positive ones; the pages of all are candidates.
         options: sizes of the samples.
@@ -73,29 +107,43 @@ def rank(scorer: Scorer, texts: Texts, test: Sequence[Pair], options: RankingOpt
         return None
     hard = hard_candidates(texts, queries, pages, document_of, options.candidates - 1)
 
-    # 2. Score all candidates of all queries in one stream.
-    rows = [(pair.a, title) for pair, others in zip(queries, hard, strict=True) for title in (pair.b, *others)]
+    # 2. Score all candidates of all queries in one stream, by the model and by the baseline.
+    rows = [Pair(pair.a, title, 0) for pair, others in zip(queries, hard, strict=True) for title in (pair.b, *others)]
     tick = Ticker("scoring the ranked pairs", len(rows))
-    streamed = scorer.stream(((texts[a], texts[b]) for a, b in rows), options.batch_size)
+    streamed = scorer.stream(((texts[pair.a], texts[pair.b]) for pair in rows), options.batch_size)
     scores = np.array([probability for probability, _ in tick.watch(streamed)])
+    lexical_scores = lexical.logits(texts, rows)
 
-    # 3. The rank is 1 plus the number of candidates that score at least as high.
-    ranks, start = [], 0
-    for others in hard:
-        own = scores[start : start + 1 + len(others)]
-        ranks.append(1 + int((own[1:] >= own[0]).sum()))
-        start += len(own)
+    # 3. Compare the ranks.
+    sizes = [1 + len(others) for others in hard]
     documents = [document_of(pair.a) for pair in queries]
-    return summarize(np.array(ranks), documents, options.candidates, options.seed)
+    figures, baseline = (summarize(ranks_of(each, sizes), documents, options.seed) for each in (scores, lexical_scores))
+    return Ranking(
+        **vars(figures),
+        queries=len(queries),
+        candidates=options.candidates,
+        chance=Chance.of(sizes),
+        lexical=baseline,
+    )
 
 
-def summarize(ranks: np.ndarray, documents: Sequence[str], candidates: int, seed: int) -> Ranking:
+def ranks_of(scores: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
+    """Returns the rank of each query's first candidate, ``int [queries]``: 1 plus the others that score as high.
+
+    Args:
+        scores: of all candidates, query by query, ``float [candidates of all queries]``.
+        sizes: number of candidates of each query.
+    """
+    of_queries = np.split(scores, np.cumsum(sizes)[:-1])
+    return np.array([1 + int((own[1:] >= own[0]).sum()) for own in of_queries])
+
+
+def summarize(ranks: np.ndarray, documents: Sequence[str], seed: int) -> RankFigures:
     """Computes the metrics of ranks, with confidence intervals from a bootstrap over the queries' documents.
 
     Args:
         ranks: ``int [queries]``, 1 is best.
         documents: the document of each query.
-        candidates: pages per query.
         seed: seed of the bootstrap.
     """
     names = sorted(set(documents))
@@ -109,7 +157,7 @@ def summarize(ranks: np.ndarray, documents: Sequence[str], candidates: int, seed
         low, high = np.percentile(means, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
         return Interval(float(values.mean()), float(low), float(high))
 
-    return Ranking(len(ranks), candidates, figure(ranks <= 1), figure(ranks <= 10), figure(1 / ranks))
+    return RankFigures(figure(ranks <= 1), figure(ranks <= 10), figure(1 / ranks))
 
 
 def hard_candidates(

@@ -77,11 +77,13 @@ class LexicalScores:
     """The predictions of `lexical`, and the features behind them, which another baseline uses again.
 
     Attributes:
+        model: the model of the lexical features, fitted to the training pairs.
         train_features: lexical features of the training pairs, ``float32 [training pairs, features]``.
         test_features: those of the test pairs, ``float32 [test pairs, features]``.
         probabilities: ``float64 [test pairs]``.
     """
 
+    model: LexicalModel
     train_features: np.ndarray
     test_features: np.ndarray
     probabilities: np.ndarray
@@ -101,7 +103,9 @@ def score_lexical(
     frequencies = fitted.frequencies if fitted else PageFrequencies.of(texts.values())
     train_features, test_features = (features_of_pairs(frequencies, texts, part) for part in (train, test))
     model = fitted or LexicalModel.fit_features(frequencies, train_features, [pair.label for pair in train])
-    return LexicalScores(train_features, test_features, 1 / (1 + np.exp(-model.logits_of_features(test_features))))
+    return LexicalScores(
+        model, train_features, test_features, 1 / (1 + np.exp(-model.logits_of_features(test_features)))
+    )
 
 
 def tfidf_features(texts: Texts, train: Sequence[Pair], pairs: Sequence[Pair]) -> np.ndarray:

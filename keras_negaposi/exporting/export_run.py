@@ -10,13 +10,13 @@ from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import exists, is_remote, join, list_folder, staged_tree, write_text
 from keras_negaposi.config.exporting import HUGGINGFACE, ONNX, SENTENCE_TRANSFORMERS, SERVING
 from keras_negaposi.config.heads import BI_ENCODER, HEADS
-from keras_negaposi.evaluation.model_card import exported_card
 from keras_negaposi.exporting.bi_encoder import write_bi_encoder
 from keras_negaposi.exporting.cross_encoder import write_cross_encoder
 from keras_negaposi.exporting.finished_run import FinishedModel, read_finished_model
 from keras_negaposi.exporting.onnx_file import write_onnx
 from keras_negaposi.exporting.serving_folder import next_version, write_saved_model
 from keras_negaposi.exporting.usage import usage
+from keras_negaposi.reporting.model_card import exported_card
 
 
 class _Format(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import platform
+import time
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -118,8 +119,9 @@ def digest_of(name: str, path: str) -> str:
 
 
 def environment(command: str) -> dict[str, object]:
-    """Returns what a result depends on in addition to the options: the command, Python, machine and packages."""
+    """Returns what a result depends on in addition to the options: command, start, Python, machine and packages."""
     return {
+        "started": time.strftime("%Y-%m-%d %H:%M"),
         "command": command,
         "python": platform.python_version(),
         "machine": f"{platform.machine()}, {os.cpu_count()} processors",

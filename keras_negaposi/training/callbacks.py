@@ -54,10 +54,10 @@ def choose_callbacks(
         folder.history,
     )
     save = SaveCheckpoint(manager, config.save_checkpoints_steps, options)
-    tensorboard = tf_keras.callbacks.TensorBoard(folder.tensorboard, write_graph=True, profile_batch=0)
+    graph = GraphForTensorBoard(folder.tensorboard, write_graph=True, profile_batch=0)
     # The evaluation comes before the checkpoint of its step, so that a restored step has always been evaluated.
     evaluate = [EvaluateDev(dev, setup, save.save, progress.leave_out)] if dev else []
-    return [stop, progress, *evaluate, save, tensorboard]
+    return [stop, progress, *evaluate, save, graph]
 
 
 class SaveCheckpoint(tf_keras.callbacks.Callback):
@@ -90,6 +90,13 @@ class SaveCheckpoint(tf_keras.callbacks.Callback):
         if step > self._saved:
             self._manager.save(checkpoint_number=step, options=self._options)
             self._saved = step
+
+
+class GraphForTensorBoard(tf_keras.callbacks.TensorBoard):
+    """Writes the model's graph, but no figures by epoch: `Progress` writes them by step, and more often."""
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Writes nothing."""
 
 
 class Progress(tf_keras.callbacks.Callback):

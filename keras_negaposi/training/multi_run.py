@@ -14,9 +14,9 @@ from checkpoints_tools.common.files import exists, join, make_folder, write_json
 from keras_negaposi.config import BOTH, SPLITS, TrainConfig
 from keras_negaposi.config.saved import as_saved
 from keras_negaposi.evaluation.baseline_comparison import COSINE
-from keras_negaposi.evaluation.evaluate_run import evaluate_finished_run
 from keras_negaposi.evaluation.figures_json import write_figures
-from keras_negaposi.evaluation.html_report import RunEvaluation
+from keras_negaposi.evaluation.run_evaluation import RunEvaluation
+from keras_negaposi.reporting.evaluate_run import evaluate_finished_run
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.training.multi_worker import is_chief
 from keras_negaposi.training.run import run

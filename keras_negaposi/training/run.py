@@ -19,15 +19,15 @@ from checkpoints_tools.common.progress import duration
 from checkpoints_tools.common.schema import read_as
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.config.saved import FIX, as_saved
-from keras_negaposi.evaluation.evaluate_run import evaluate_finished_run
-from keras_negaposi.evaluation.html_report import RunEvaluation
 from keras_negaposi.evaluation.metrics import chance_loss
+from keras_negaposi.evaluation.run_evaluation import RunEvaluation
 from keras_negaposi.evaluation.same_inputs import check_same_checkpoint
 from keras_negaposi.input_pipeline.record_folder import Records, find_records, metadata_file
 from keras_negaposi.input_pipeline.tfrecords import prepare
 from keras_negaposi.modeling.common import Classifier, float32_copy
 from keras_negaposi.modeling.heads import build
 from keras_negaposi.readers.pair_source import write_source
+from keras_negaposi.reporting.evaluate_run import evaluate_finished_run
 from keras_negaposi.runtime.folder_lock import locked
 from keras_negaposi.runtime.resume import MOVABLE, check_same_data, how_to_resume
 from keras_negaposi.runtime.run_folder import RunFolder

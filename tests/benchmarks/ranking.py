@@ -174,7 +174,7 @@ def main():
     base = np.array(ranks["TF-IDF cosine"])
     print("| method | R@10 | MRR | R@10 minus TF-IDF's |\n|---|---|---|---|")
     for name, values in ranks.items():
-        result = summarize(np.array(values), documents, CANDIDATES, arguments.seed)
+        result = summarize(np.array(values), documents, arguments.seed)
         mrr = result.mrr
         apart = difference(np.array(values), base, documents)
         print(

@@ -12,13 +12,16 @@ from markupsafe import escape
 
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.evaluate import main as evaluate
-from keras_negaposi.evaluation.evaluate_run import describe, evaluate_finished_run
-from keras_negaposi.evaluation.html_report import render_report
+from keras_negaposi.evaluation.findings import find_findings
 from keras_negaposi.evaluation.leakage_audit import NEAR_TEXT, SAME_TEXT, near_duplicates
 from keras_negaposi.evaluation.ranking import RankingOptions, rank
 from keras_negaposi.evaluation.ranking import summarize as summarize_ranks
-from keras_negaposi.evaluation.verdict import find_warnings, verdict
+from keras_negaposi.evaluation.verdict import verdict
+from keras_negaposi.lexical.model import LexicalModel
+from keras_negaposi.lexical.vocabulary import PageFrequencies
 from keras_negaposi.predict import main as predict
+from keras_negaposi.reporting.evaluate_run import describe, evaluate_finished_run
+from keras_negaposi.reporting.run_report import render_report
 from keras_negaposi.runtime.html import visible
 from keras_negaposi.serving.calibration import Calibration, calibrate
 from keras_negaposi.training.multi_run import summarize
@@ -244,16 +247,31 @@ def test_ranking_counts_from_the_best_and_ties_against():
     texts = {"x,0": "abcdef", "x,1": "abcdxy", "y,0": "abzzzz", "y,1": "qqqq", "z,0": "abcdzz", "z,1": "wwww"}
     test = [Pair("x,0", "x,1", 1), Pair("y,0", "z,1", 0), Pair("z,0", "y,1", 0)]
     options = RankingOptions(queries=5, candidates=20, group_pattern=r"^(.*),", batch_size=8, seed=0)
-    found = rank(ByOverlap(), texts, test, options)
+    lexical = LexicalModel.of_cosine(PageFrequencies.of(texts.values()))
+    found = rank(ByOverlap(), lexical, texts, test, options)
     # z,0 shares as many letters with x,0 as the true x,1 does: a tie, so the true one is second.
     assert found.queries == 1
     assert (found.recall_at_1.value, found.recall_at_10.value, found.mrr.value) == (0, 1, 0.5)
-    assert rank(ByOverlap(), texts, test[1:], options) is None
+    # By shared n-grams, z,0 is as near as x,1 is: 'abcd' and one more letter of six.
+    assert found.lexical.mrr.value == pytest.approx(1 / ranks_by_cosine(lexical, texts))
+    # Six pages, without x,0 and x,1 themselves, and x,1: five candidates.
+    assert found.chance.recall_at_1 == pytest.approx(1 / 5) and found.chance.recall_at_10 == 1
+    assert found.chance.mrr == pytest.approx(sum(1 / n for n in range(1, 6)) / 5)
+    assert rank(ByOverlap(), lexical, texts, test[1:], options) is None
+
+
+def ranks_by_cosine(lexical, texts):
+    """The rank of x,1 among the pages of other documents, after x,0."""
+    from keras_negaposi.data.pairs import Pair
+
+    pages = ["x,1", "y,0", "y,1", "z,0", "z,1"]
+    scores = lexical.logits(texts, [Pair("x,0", page, 0) for page in pages])
+    return 1 + int((scores[1:] >= scores[0]).sum())
 
 
 def test_ranking_intervals():
     ranks = np.array([1, 2, 4, 20] * 25)
-    found = summarize_ranks(ranks, [f"d{number}" for number in range(100)], 20, 0)
+    found = summarize_ranks(ranks, [f"d{number}" for number in range(100)], 0)
     assert found.recall_at_1.value == 0.25 and found.recall_at_10.value == 0.75
     assert found.mrr.value == pytest.approx((1 + 0.5 + 0.25 + 0.05) / 4)
     assert found.recall_at_1.low == pytest.approx(0.25 - 1.96 * np.sqrt(0.25 * 0.75 / 100), abs=0.02)
@@ -309,9 +327,10 @@ def test_evaluate_finished_run_returns_the_figures(plain):
     assert result.evaluation.eval_accuracy == metrics["eval_accuracy"]
     # Without any baseline, as where no text has two characters.
     assessment = dataclasses.replace(result.assessment, baselines={})
-    alone = dataclasses.replace(result, assessment=assessment, warnings=find_warnings(assessment, result.dev_history))
+    findings = find_findings(assessment, result.dev_history)
+    alone = dataclasses.replace(result, assessment=assessment, findings=findings)
     not_hybrid = dataclasses.replace(assessment, contributions=None)
     assert verdict(not_hybrid, []).endswith("test pairs of unseen documents; no warnings")
     assert "(hybrid; the model alone " in verdict(assessment, [])
-    assert "the trained model" in render_report(alone) and describe(assessment, "sentence", []).endswith("sentence")
+    assert "trained model alone" in render_report(alone) and describe(assessment, "sentence", []).endswith("sentence")
     assert summarize([alone])["grouped"]["tfidf_cosine"] is None

@@ -12,10 +12,10 @@ from checkpoints_tools import load_encoder
 from checkpoints_tools.__main__ import main as checkpoints_tools
 from checkpoints_tools.common.streams import printed
 from checkpoints_tools.source import open_source
-from keras_negaposi.evaluation.model_card import exported_card, write_card
 from keras_negaposi.export import main as export
 from keras_negaposi.exporting.finished_run import read_finished_model
 from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS, side_of
+from keras_negaposi.reporting.model_card import exported_card, write_card
 from keras_negaposi.serving.by_ids import run_preprocessor
 from keras_negaposi.serving.scorer import Scorer
 

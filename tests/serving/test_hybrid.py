@@ -16,10 +16,10 @@ from keras_negaposi.config import TrainConfig
 from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.splits import read_split
 from keras_negaposi.evaluation.credibility import read_finished_run, saved_lexical_model
-from keras_negaposi.evaluation.evaluate_run import evaluate_finished_run
 from keras_negaposi.evaluation.metrics import Scores
 from keras_negaposi.input_pipeline.prepared_data import UNLABELLED, read_inputs
 from keras_negaposi.lexical.model import LexicalModel
+from keras_negaposi.reporting.evaluate_run import evaluate_finished_run
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.serving.calibration import saved_calibration
 from keras_negaposi.serving.hybrid import Hybrid, fit_hybrid

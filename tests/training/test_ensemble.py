@@ -12,9 +12,9 @@ from checkpoints_tools.common.tables import read_rows
 from checkpoints_tools.source import open_source
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.data.splits import read_split
-from keras_negaposi.evaluation.evaluate_run import evaluate_finished_run
 from keras_negaposi.export import main as export
 from keras_negaposi.lexical.model import LexicalModel
+from keras_negaposi.reporting.evaluate_run import evaluate_finished_run
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.serving.calibration import saved_calibration
 from keras_negaposi.serving.hybrid import fit_hybrid

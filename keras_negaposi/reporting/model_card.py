@@ -21,7 +21,8 @@ from checkpoints_tools.common.files import exists, read_text, write_text
 from keras_negaposi.config.heads import BI_ENCODER, HEADS
 from keras_negaposi.evaluation.baseline_comparison import MODEL_ALONE, display_name
 from keras_negaposi.evaluation.bootstrap import Interval
-from keras_negaposi.evaluation.html_report import RunEvaluation, number
+from keras_negaposi.evaluation.run_evaluation import RunEvaluation
+from keras_negaposi.reporting.figures import number
 from keras_negaposi.runtime.html import visible
 
 _METRICS = {"accuracy": "accuracy", "f1": "F1", "roc_auc": "ROC AUC", "pr_auc": "average precision"}
@@ -153,7 +154,7 @@ def _joined(metadata: dict[str, Any], body: str) -> str:
 def _template() -> jinja2.Template:
     """Returns the template. Its values are figures, the run's name and its command, so nothing is escaped."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("keras_negaposi.evaluation", ""),
+        loader=jinja2.PackageLoader("keras_negaposi.reporting", ""),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         keep_trailing_newline=True,

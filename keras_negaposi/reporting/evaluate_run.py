@@ -14,11 +14,12 @@ from keras_negaposi.evaluation.baseline_comparison import MODEL_ALONE, display_n
 from keras_negaposi.evaluation.credibility import Assessment, assess, read_finished_run
 from keras_negaposi.evaluation.dev_history import read_dev_history
 from keras_negaposi.evaluation.figures_json import read_history
-from keras_negaposi.evaluation.html_report import RunEvaluation, render_report
+from keras_negaposi.evaluation.findings import find_findings
 from keras_negaposi.evaluation.metrics import evaluate, write_evaluation
-from keras_negaposi.evaluation.model_card import render_card, write_card
-from keras_negaposi.evaluation.tensorboard import write_tensorboard
-from keras_negaposi.evaluation.verdict import find_warnings, verdict
+from keras_negaposi.evaluation.run_evaluation import RunEvaluation
+from keras_negaposi.reporting.model_card import render_card, write_card
+from keras_negaposi.reporting.run_report import render_report
+from keras_negaposi.reporting.tensorboard import write_tensorboard
 from keras_negaposi.runtime.saved_run import read_saved
 
 EXIT_REQUIREMENT_FAILED = 1
@@ -43,18 +44,17 @@ def evaluate_finished_run(path: str) -> RunEvaluation:
     step = total_steps if dev_history.kept is None else dev_history.kept
     evaluations = {part: evaluate(scores, step) for part, scores in run.scores_by_part.items()}
     assessment = assess(run)
-    warnings = find_warnings(assessment, dev_history)
-    sentence = verdict(assessment, warnings)
-    result = RunEvaluation(run, evaluations["test"], assessment, sentence, warnings, history, dev_history, saved)
+    findings = find_findings(assessment, dev_history)
+    result = RunEvaluation(run, evaluations["test"], assessment, findings, history, dev_history, saved)
 
     # 3. Render: JSON, HTML, the model card, TensorBoard and the terminal.
-    more = dataclasses.asdict(assessment) | {"verdict": sentence, "warnings": warnings}
-    more["dev_history"] = dev_history.figures()
+    more = dataclasses.asdict(assessment) | {"verdict": result.verdict, "warnings": result.warnings}
+    more |= {"status": dataclasses.asdict(result.status), "dev_history": dev_history.figures()}
     write_evaluation(run.folder, evaluations, more)
     write_text(run.folder.report, render_report(result))
     write_card(run.folder.card, render_card(result))
-    write_tensorboard(run, evaluations["test"], assessment)
-    say(describe(assessment, sentence, warnings))
+    write_tensorboard(result)
+    say(describe(assessment, result.verdict, result.warnings))
     return result
 
 
