@@ -10,10 +10,12 @@ import tensorflow_text  # noqa: F401 - registers the SavedModel's SentencePiece 
 from checkpoints_tools.common.errors import InputError, quoted
 from checkpoints_tools.common.files import exists, join
 from checkpoints_tools.saved_model import PROGRAM, find_signature, load_saved_model
+from keras_negaposi.config.heads import BI_ENCODER
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import saved_options
 from keras_negaposi.serving.by_ids import Outputs, Score, in_float32, score_by_ids
-from keras_negaposi.serving.calibration import saved_combination
+from keras_negaposi.serving.by_vectors import score_by_vectors
+from keras_negaposi.serving.calibration import saved_calibration, saved_combination
 from keras_negaposi.serving.signatures import (
     LABEL,
     PAIR_OF_TEXTS,
@@ -37,12 +39,13 @@ class _Kept:
         return self.function(text_a, text_b)
 
 
-def open_score(path: str, precision: str) -> Score:
+def open_score(path: str, precision: str = "float32", keep_vectors: bool = False) -> Score:
     """Opens what scores pairs of texts.
 
     Args:
         path: a run's folder, or a SavedModel that `export` wrote.
         precision: ``float32`` or ``int8``; ``int8`` needs a run's folder.
+        keep_vectors: see `Scorer`.
 
     Raises:
         InputError: ``path`` is neither of these, or the SavedModel does not score pairs of texts.
@@ -53,9 +56,16 @@ def open_score(path: str, precision: str) -> Score:
     if folder is None:
         raise InputError(f"{path}: neither a run's folder nor a SavedModel (no {PROGRAM} in it)")
     loaded = load_saved_model(folder)
+    if keep_vectors and _is_one_vector(path):
+        return _Kept(score_by_vectors(path, loaded), loaded)
     if takes_texts(loaded):
         return _Kept(_score_texts(folder, loaded), loaded)
     return _Kept(_score_with_own_tokenizer(path, folder, loaded), loaded)
+
+
+def _is_one_vector(run: str) -> bool:
+    """Returns whether a run's model compares one vector per text, and no partner joins it."""
+    return saved_options(run).head == BI_ENCODER and not saved_calibration(RunFolder(run)).ensemble
 
 
 def _score_texts(folder: str, loaded: tf.Module) -> Score:
@@ -91,6 +101,6 @@ def _score_with_own_tokenizer(run: str, folder: str, loaded: tf.Module) -> Score
             f"{run}: a SavedModel without a tokenizer, because MeCab cannot be part of one; give the run's folder"
         )
     calibration, _ = saved_combination(files)
-    partner = open_score(str(saved_options(run).ensemble), "float32") if calibration.ensemble else None
+    partner = open_score(str(saved_options(run).ensemble)) if calibration.ensemble else None
     signature = find_signature(loaded, SCORE_IDS, folder, (PROBABILITIES, LABEL))
     return score_by_ids(run, in_float32(signature), partner)

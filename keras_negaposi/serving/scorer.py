@@ -18,6 +18,8 @@ class Scorer:
     Args:
         path: a run's folder, or a SavedModel that `export` wrote.
         precision: ``float32`` or ``int8``; ``int8`` needs a run's folder.
+        keep_vectors: keep the vectors of all texts in memory, where the head has one vector per text, so that a text is
+            encoded once per side, however many pairs it is in; needs a run's folder and ``float32``.
 
     Attributes:
         score_tensors: scores texts that are tensors.
@@ -26,10 +28,10 @@ class Scorer:
         InputError: ``path`` is neither of these, or the SavedModel does not score pairs of texts.
     """
 
-    def __init__(self, path: str, precision: str = "float32") -> None:
+    def __init__(self, path: str, precision: str = "float32", keep_vectors: bool = False) -> None:
         from keras_negaposi.serving.score_function import open_score  # with TensorFlow, which takes seconds to import
 
-        self.score_tensors = open_score(path, precision)
+        self.score_tensors = open_score(path, precision, keep_vectors)
 
     def score(self, text_a: Sequence[str], text_b: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Returns the probability that B comes next, ``float32 [pairs]``, and the label, ``int32 [pairs]``."""
