@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
+import tensorflow_text  # noqa: F401 - registers the SavedModel's SentencePiece op
 
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import read_bytes, read_digest
