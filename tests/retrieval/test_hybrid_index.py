@@ -43,7 +43,7 @@ def test_the_index_gives_the_scores_of_predict(made, corpus):
 
 def test_a_fresh_process_gives_the_same_suggestions(made):
     """It imports only what it needs, and the SavedModel's tokenizer is among that."""
-    command = [sys.executable, "-m", "keras_negaposi.suggest", str(made / "index"), "--title", "doc11,002", "--top", "3"]
+    command = [sys.executable, "-m", "keras_negaposi.suggest", str(made / "index"), "--title=doc11,002", "--top=3"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert not done.returncode, done.stderr
     expected = suggest(str(made / "index"), SuggestConfig(title=["doc11,002"], top=3)).text
