@@ -6,6 +6,7 @@ import dataclasses
 
 JOINT, SEPARATE = "together", "apart"
 """Input layouts: A and B in one input, or in one input each. Records and configurations hold these values."""
+SIDES = ("a", "b")
 
 BI_ENCODER = "vector"
 """The head whose ranking is a nearest-neighbour search."""

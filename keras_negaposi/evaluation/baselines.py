@@ -80,10 +80,10 @@ def score_baselines(
     """
     # 1. On the texts alone.
     probabilities = {name: score(texts, train, test) for name, score in TRIVIAL.items() if name != LEXICAL}
-    lexical = score_lexical(texts, train, test, lexical_model)
+    rows = embedded_rows(config, train)
+    lexical = score_lexical(texts, train, test, rows, lexical_model)
     probabilities[LEXICAL] = lexical.probabilities
     # 2. On embeddings.
-    rows = embedded_rows(config, train)
     some = [train[row] for row in rows]
     labels = labels_of(some)
     used = [texts[title] for pair in [*some, *test] for title in (pair.a, pair.b)]
@@ -94,7 +94,7 @@ def score_baselines(
     probabilities[EMBEDDING_COSINE] = fit_and_score(train_cosines, test_cosines, labels)
     # 3. On both: what a hybrid knows, without fine-tuning.
     probabilities[FROZEN_LEXICAL] = fit_and_score(
-        np.hstack([lexical.train_features[rows], train_cosines]),
+        np.hstack([lexical.train_features, train_cosines]),
         np.hstack([lexical.test_features, test_cosines]),
         labels,
         INVERSE_REGULARIZATION,

@@ -168,7 +168,7 @@ def assess(run: FinishedRun) -> Assessment:
     check_same_checkpoint(run.folder.path, pretrained)
     lexical = saved_lexical_model(run)
     baselines = score_baselines(baseline_config, pretrained, texts, run.train, test, vectors, lexical)
-    scorer = Scorer(run.folder.path)
+    scorer = Scorer(run.folder.path, keep_vectors=True)
     ranking_options = RankingOptions(
         queries=config.rank_queries,
         candidates=config.rank_candidates,

@@ -76,9 +76,8 @@ def near_duplicates(texts: Sequence[str], others: Sequence[str]) -> set[str]:
     same = set(texts) & set(others)
     if not texts or not others:
         return same
-    weighing = NGrams((5, 5))
-    weighing.fit_transform([*texts, *others])
-    found = top_neighbours(weighing.transform(list(texts)), weighing.transform(list(others)))
+    rows = NGrams((5, 5)).fit_transform([*texts, *others])
+    found = top_neighbours(rows[: len(texts)], rows[len(texts) :])
     return same | {text for text, (_, cosines) in zip(texts, found, strict=True) if cosines[:1].sum() >= NEAR}
 
 

@@ -53,13 +53,12 @@ def b_only(texts: Texts, train: Sequence[Pair], test: Sequence[Pair]) -> np.ndar
 
 def tfidf_cosine(texts: Texts, train: Sequence[Pair], test: Sequence[Pair]) -> np.ndarray:
     """Predicts by logistic regression on `tfidf_features`."""
-    train_features, test_features = (tfidf_features(texts, train, part) for part in (train, test))
-    return fit_and_score(train_features, test_features, labels_of(train))
+    return fit_and_score(*tfidf_features(texts, train, test), labels_of(train))
 
 
 def lexical(texts: Texts, train: Sequence[Pair], test: Sequence[Pair]) -> np.ndarray:
     """Predicts by logistic regression on lexical features; page frequencies come from all texts, without labels."""
-    return score_lexical(texts, train, test).probabilities
+    return score_lexical(texts, train, test, np.zeros(0, np.int64)).probabilities
 
 
 TRIVIAL: dict[str, Trivial] = {
@@ -78,7 +77,7 @@ class LexicalScores:
 
     Attributes:
         model: the model of the lexical features, fitted to the training pairs.
-        train_features: lexical features of the training pairs, ``float32 [training pairs, features]``.
+        train_features: lexical features of the chosen training pairs, ``float32 [chosen pairs, features]``.
         test_features: those of the test pairs, ``float32 [test pairs, features]``.
         probabilities: ``float64 [test pairs]``.
     """
@@ -90,34 +89,49 @@ class LexicalScores:
 
 
 def score_lexical(
-    texts: Texts, train: Sequence[Pair], test: Sequence[Pair], fitted: LexicalModel | None = None
+    texts: Texts, train: Sequence[Pair], test: Sequence[Pair], chosen: np.ndarray, fitted: LexicalModel | None = None
 ) -> LexicalScores:
-    """Computes the lexical features of all pairs and scores the test pairs.
+    """Computes lexical features and scores the test pairs.
 
     Args:
         texts: by title.
         train: pairs to train on.
         test: pairs to score.
-        fitted: the lexical model, if it has been fitted to the same texts and training pairs.
+        chosen: numbers of the training pairs whose features are returned, ``int [chosen pairs]``.
+        fitted: the lexical model, if it has been fitted to the same texts and training pairs; the other training
+            pairs' features are not computed then.
     """
-    frequencies = fitted.frequencies if fitted else PageFrequencies.of(texts.values())
-    train_features, test_features = (features_of_pairs(frequencies, texts, part) for part in (train, test))
-    model = fitted or LexicalModel.fit_features(frequencies, train_features, [pair.label for pair in train])
+    if fitted:
+        model, train_features = fitted, features_of_pairs(fitted.frequencies, texts, [train[row] for row in chosen])
+    else:
+        frequencies = PageFrequencies.of(texts.values())
+        every = features_of_pairs(frequencies, texts, train)
+        model = LexicalModel.fit_features(frequencies, every, [pair.label for pair in train])
+        train_features = every[chosen]
+    test_features = features_of_pairs(model.frequencies, texts, test)
     return LexicalScores(
         model, train_features, test_features, 1 / (1 + np.exp(-model.logits_of_features(test_features)))
     )
 
 
-def tfidf_features(texts: Texts, train: Sequence[Pair], pairs: Sequence[Pair]) -> np.ndarray:
-    """Returns the cosine of A's and B's TF-IDF character n-grams and both lengths, ``float64 [pairs, 3]``.
+def tfidf_features(texts: Texts, train: Sequence[Pair], test: Sequence[Pair]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the features of the training and of the test pairs, ``float64 [pairs, 3]`` each.
 
-    The n-grams and their weights come from the training pairs' texts only. Lengths are in characters.
+    They are the cosine of A's and B's TF-IDF character n-grams and both lengths in characters. The n-grams and their
+    weights come from the training pairs' texts only.
     """
     weighing = NGrams()
-    weighing.fit_transform(sorted({texts[title] for pair in train for title in (pair.a, pair.b)}))
-    a = weighing.transform([texts[pair.a] for pair in pairs])
-    b = weighing.transform([texts[pair.b] for pair in pairs])
-    cosine = np.asarray(a.multiply(b).sum(axis=1)).ravel()  # rows are unit vectors
+    return _cosine_and_lengths(texts, train, weighing.fit_transform), _cosine_and_lengths(
+        texts, test, weighing.transform
+    )
+
+
+def _cosine_and_lengths(texts: Texts, pairs: Sequence[Pair], weigh: Callable[[list[str]], csr_matrix]) -> np.ndarray:
+    """Returns `tfidf_features` of one part; ``weigh`` gets each text once and returns a row of length 1 for each."""
+    of_pairs = sorted({texts[title] for pair in pairs for title in (pair.a, pair.b)})
+    numbers, rows = {text: number for number, text in enumerate(of_pairs)}, weigh(of_pairs)
+    ends = np.array([[numbers[texts[pair.a]], numbers[texts[pair.b]]] for pair in pairs])
+    cosine = np.asarray(rows[ends[:, 0]].multiply(rows[ends[:, 1]]).sum(axis=1)).ravel()
     return np.column_stack([cosine, _lengths(texts, pairs)])
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import tensorflow as tf
 
-from keras_negaposi.config.heads import JOINT, SEPARATE
+from keras_negaposi.config.heads import JOINT, SEPARATE, SIDES
 
 Features = dict[str, tf.Tensor]
 
@@ -16,7 +16,6 @@ ENCODER_INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
 """The encoder's inputs, ``int32 [batch, seq]`` each, with tf-models' names."""
 MASK_INPUT = "input_mask"
 """The encoder's input that is 1 for a token and 0 for padding."""
-SIDES = ("a", "b")
 LABEL = "label_ids"
 INDEX = "example_index"
 """Position of the pair in its part."""

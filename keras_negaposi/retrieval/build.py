@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import InputError
@@ -17,7 +17,6 @@ from keras_negaposi.data.texts import read_texts, text_key
 from keras_negaposi.lexical.vocabulary import PageFrequencies
 from keras_negaposi.modeling.heads.tensor_names import MASK
 from keras_negaposi.readers.note_files import read_exceptions
-from keras_negaposi.retrieval.cached_encoder import CachedScorer
 from keras_negaposi.retrieval.frozen_scorer import PRECISION, FrozenScorer, unit_vectors
 from keras_negaposi.retrieval.lexical_index import LexicalIndex
 from keras_negaposi.retrieval.lexical_part import LexicalPart
@@ -32,9 +31,12 @@ from keras_negaposi.runtime.folder_lock import locked
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.serving.calibration import saved_calibration, saved_combination
 
-TEXTS_PER_SEGMENT = 1024
+if TYPE_CHECKING:
+    from keras_negaposi.retrieval.cached_encoder import CachedScorer
 
-Scorer = CachedScorer | FrozenScorer
+    Scorer = CachedScorer | FrozenScorer
+
+TEXTS_PER_SEGMENT = 1024
 
 
 def build_index(run: str | None, config: IndexConfig) -> Store:
@@ -80,6 +82,8 @@ def index_pages(
 def _make_scorer(run: str | None, config: IndexConfig) -> Scorer | None:
     """Returns what encodes the texts; ``None`` for a lexical index."""
     if run is not None:
+        from keras_negaposi.retrieval.cached_encoder import CachedScorer  # with TensorFlow
+
         return CachedScorer(run, config.precision)
     return FrozenScorer(config.pretrained) if config.init_checkpoint else None
 

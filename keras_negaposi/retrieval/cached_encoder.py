@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
+import tensorflow_text  # noqa: F401 - registers the SavedModel's SentencePiece op
 
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import read_bytes, read_digest
@@ -18,25 +19,19 @@ from keras_negaposi.modeling.heads.tensor_names import MASK
 from keras_negaposi.retrieval.segment import Rows
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import read_saved, saved_config, saved_options
-from keras_negaposi.serving.by_ids import encode_by_ids, in_float32
+from keras_negaposi.serving.by_ids import EncodeSide, encode_by_ids, load_side
 from keras_negaposi.serving.signatures import (
     ENCODE_IDS,
-    ENCODE_TEXTS,
     PROBABILITIES,
     SCORE_SIDES,
     SCORE_SIDES_HALF,
-    TEXT,
     join_sides,
-    takes_texts,
 )
 from keras_negaposi.tokenizers.opening import open_tokenizer, with_copies
 
 SCORE_SIGNATURES = {"float32": SCORE_SIDES, "float16": SCORE_SIDES_HALF}
 """By the type in which B's side is stored."""
 OPTIONS_IN_FINGERPRINT = ("head", "max_seq_length", "truncate_a", "do_lower_case", "prefix_a", "prefix_b")
-
-EncodeSide = Callable[[tf.Tensor], Rows]
-"""Maps texts, ``string [texts]``, to their tensors."""
 
 
 class CachedScorer:
@@ -77,14 +72,8 @@ class CachedScorer:
         """
         if side not in self._encoders:
             in_int8 = self._precision == "int8"
-            self._encoders[side] = _load_in_int8(self.run, side) if in_int8 else self._load_in_float32(side)
+            self._encoders[side] = _load_in_int8(self.run, side) if in_int8 else load_side(self.run, self._loaded, side)
         return self._encoders[side]
-
-    def _load_in_float32(self, side: str) -> EncodeSide:
-        if not takes_texts(self._loaded):
-            return encode_by_ids(self.run, side, in_float32(self._signature(ENCODE_IDS[side])))
-        signature = self._signature(ENCODE_TEXTS[side])
-        return lambda text: {name: value.numpy() for name, value in signature(**{TEXT: text}).items()}
 
     def fingerprint(self, dtype: str, precision: str = "float32") -> dict[str, str]:
         """Returns everything on which the tensors in an index depend, by the name to print where it differs."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,10 +17,12 @@ from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import PretrainedConfig
 from keras_negaposi.config.heads import BI_ENCODER
 from keras_negaposi.data.texts import text_key
-from keras_negaposi.modeling.frozen_encoder import POOLINGS, FrozenEncoder
 from keras_negaposi.modeling.heads.tensor_names import VECTOR
 from keras_negaposi.retrieval.segment import Rows
 from keras_negaposi.retrieval.self_labelled import CosineLogit
+
+if TYPE_CHECKING:
+    from keras_negaposi.modeling.frozen_encoder import FrozenEncoder
 
 PRECISION = "float32"
 _TINY = np.finfo(np.float32).tiny
@@ -53,6 +56,7 @@ class FrozenScorer:
 
     @functools.cached_property
     def _encoder(self) -> FrozenEncoder:
+        from keras_negaposi.modeling.frozen_encoder import FrozenEncoder  # with TensorFlow
         from keras_negaposi.modeling.pretrained import read_pretrained
 
         encoder = FrozenEncoder(read_pretrained(self._config), self._config.max_seq_length, PRECISION)
@@ -96,6 +100,8 @@ class FrozenScorer:
         return self._cosine.probabilities(cosines) if self._cosine else (1 + cosines) / 2
 
     def _encode(self, texts: Sequence[str]) -> np.ndarray:
+        from keras_negaposi.modeling.frozen_encoder import POOLINGS
+
         return self._encoder.encode(texts, len(texts))[:, POOLINGS.index("mean")]
 
 

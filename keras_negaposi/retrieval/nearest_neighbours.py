@@ -8,27 +8,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.neighbors import NearestNeighbors
-from sklearn.preprocessing import normalize
 
 from checkpoints_tools.common.errors import InputError
+
+_TINY = np.finfo(np.float32).tiny
 
 
 class Exact:
     """Compares each query with all vectors.
 
-    Among vectors of length 1 the greatest cosine belongs to the smallest Euclidean distance, for which scikit-learn is
-    faster. Vectors stored in float16 are normalized again in float32, because rounding has changed their lengths
-    slightly, and the order by distance would differ from the order by cosine.
+    Vectors stored in float16 are normalized again in float32, because rounding has changed their lengths slightly.
     """
 
     def __init__(self, vectors: np.ndarray) -> None:
-        vectors = normalize(vectors.astype(np.float32))
-        self._neighbours = NearestNeighbors(algorithm="brute", metric="euclidean").fit(vectors)
+        self._vectors = _unit(vectors)
 
     def nearest(self, queries: np.ndarray, count: int) -> Sequence[np.ndarray]:
-        """Returns the rows of the vectors nearest to each query, nearest first: ``int [queries, count]``."""
-        return self._neighbours.kneighbors(normalize(queries), count, return_distance=False)
+        """Returns the rows of the vectors nearest to each query, nearest first: ``int [count]`` per query."""
+        return [_largest(cosines, count) for cosines in _unit(queries) @ self._vectors.T]
 
 
 class Hnsw:
@@ -56,3 +53,15 @@ class Hnsw:
         self._index.hnsw.efSearch = max(self.LEAST_CANDIDATES, 2 * count)
         rows = self._index.search(queries.astype(np.float32), count)[1]
         return [of_query[of_query >= 0] for of_query in rows]  # faiss fills up with -1.
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    """Returns vectors of length 1, ``float32 [vectors, dim]``."""
+    vectors = vectors.astype(np.float32)
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), _TINY)
+
+
+def _largest(values: np.ndarray, count: int) -> np.ndarray:
+    """Returns the positions of the ``count`` largest of some values, ``float [values]``, the largest first."""
+    best = np.argpartition(-values, count - 1)[:count]
+    return best[np.argsort(-values[best], kind="stable")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import IndexConfig
@@ -13,7 +13,6 @@ from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.texts import text_key
 from keras_negaposi.modeling.heads.tensor_names import MASK
 from keras_negaposi.retrieval.build import check_model, index_pages, lexical_fingerprint
-from keras_negaposi.retrieval.cached_encoder import CachedScorer
 from keras_negaposi.retrieval.given_pages import given_pages
 from keras_negaposi.retrieval.hybrid_ranker import HybridRanker
 from keras_negaposi.retrieval.multi_page_query import attend
@@ -32,6 +31,9 @@ from keras_negaposi.retrieval.store import Store
 from keras_negaposi.retrieval.titles import find_page, unknown_title
 from keras_negaposi.runtime.temporary_folder import TemporaryFolder
 from keras_negaposi.serving.scorer import Scorer
+
+if TYPE_CHECKING:
+    from keras_negaposi.retrieval.cached_encoder import CachedScorer
 
 RERANK_BATCH = 32
 QUERY_BATCH = 32
@@ -114,6 +116,8 @@ class Index:
         Raises:
             InputError: the index is not complete, or was made with another model.
         """
+        from keras_negaposi.retrieval.cached_encoder import CachedScorer  # with TensorFlow
+
         scorer = CachedScorer(run or self.store.named("about", "run"))
         scorer.prepare("a")
         dtype, precision = self.store.named("model", "dtype"), self.store.model.get("precision", "float32")

@@ -14,9 +14,7 @@ import numpy as np
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.data.adjacency import adjacency
 from keras_negaposi.data.documents import Documents
-from keras_negaposi.data.next_page_pairs import sample_next_pages
 from keras_negaposi.data.pairs import Pair
-from keras_negaposi.data.splits import split_pairs
 from keras_negaposi.data.texts import text_key
 from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.lexical.vocabulary import PageFrequencies
@@ -74,6 +72,9 @@ def fit_on_next_pages(
     Returns:
         The lexical model (the TF-IDF cosine alone if there are fewer than `FEWEST_PAIRS`), and the fit.
     """
+    from keras_negaposi.data.next_page_pairs import sample_next_pages  # with scikit-learn, which only fitting needs
+    from keras_negaposi.data.splits import split_pairs
+
     document = Documents(group_pattern)
     adjacent = adjacency(pages, document).pairs
     pairs = sample_next_pages(pages, adjacent, document, set(), MOST_PAIRS) if adjacent else []

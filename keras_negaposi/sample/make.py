@@ -218,7 +218,8 @@ def _pretrain_chunks(corpus: Corpus, tokenizer: Tokenizer, seed: int) -> Iterato
     import numpy as np
     import tensorflow as tf
 
-    from keras_negaposi.input_pipeline.feature_spec import LABEL, SIDES
+    from keras_negaposi.config.heads import SIDES
+    from keras_negaposi.input_pipeline.feature_spec import LABEL
     from keras_negaposi.input_pipeline.packing import JointPreprocessor
     from keras_negaposi.sample.corpus import make_pairs
 

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 import numpy as np
 from msgspec import Meta
-from scipy.optimize import minimize_scalar
 
 from checkpoints_tools.common.files import exists
 from checkpoints_tools.common.schema import read_as
@@ -100,6 +99,8 @@ def calibrate(labels: np.ndarray, probabilities: np.ndarray) -> Calibration:
         labels: ``int [pairs]`` of the dev part.
         probabilities: ``float [pairs]``, as the model returns them.
     """
+    from scipy.optimize import minimize_scalar  # slow to import, and only fitting needs it
+
     logits = logits_of(probabilities)
 
     def loss(log_temperature: float) -> float:

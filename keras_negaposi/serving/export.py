@@ -13,7 +13,8 @@ import tf_keras
 
 from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.files import staged_tree
-from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS, SIDES, Features
+from keras_negaposi.config.heads import SIDES
+from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS, Features
 from keras_negaposi.input_pipeline.packing import PairPreprocessor, SeparatePreprocessor, trim
 from keras_negaposi.lexical.graph_ops import LexicalScorer
 from keras_negaposi.lexical.model import LexicalModel

@@ -6,27 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 import numpy as np
-import tensorflow as tf
-import tensorflow_text  # noqa: F401 - registers the SavedModel's SentencePiece op
 
-from checkpoints_tools.common.errors import InputError, quoted
-from checkpoints_tools.common.files import exists, join
-from checkpoints_tools.saved_model import PROGRAM, find_signature, load_saved_model
-from keras_negaposi.runtime.run_folder import RunFolder
-from keras_negaposi.runtime.saved_run import saved_options
-from keras_negaposi.serving.by_ids import Score, in_float32, score_by_ids
-from keras_negaposi.serving.calibration import saved_combination
-from keras_negaposi.serving.signatures import (
-    LABEL,
-    PAIR_OF_TEXTS,
-    PROBABILITIES,
-    SCORE_IDS,
-    SCORE_TEXTS,
-    takes_texts,
-)
+from keras_negaposi.serving.signatures import LABEL, PROBABILITIES
 
 WINDOW = 16
-_FIX = "give one that train has written"
 
 
 class Scorer:
@@ -35,6 +18,8 @@ class Scorer:
     Args:
         path: a run's folder, or a SavedModel that `export` wrote.
         precision: ``float32`` or ``int8``; ``int8`` needs a run's folder.
+        keep_vectors: keep the vectors of all texts in memory, where the head has one vector per text, so that a text is
+            encoded once per side, however many pairs it is in; needs a run's folder and ``float32``.
 
     Attributes:
         score_tensors: scores texts that are tensors.
@@ -43,36 +28,15 @@ class Scorer:
         InputError: ``path`` is neither of these, or the SavedModel does not score pairs of texts.
     """
 
-    def __init__(self, path: str, precision: str = "float32") -> None:
-        self.score_tensors = _score_in_int8(path) if precision == "int8" else self._score_in_float32(path)
+    def __init__(self, path: str, precision: str = "float32", keep_vectors: bool = False) -> None:
+        from keras_negaposi.serving.score_function import open_score  # with TensorFlow, which takes seconds to import
 
-    def _score_in_float32(self, path: str) -> Score:
-        folder = next((p for p in (path, RunFolder(path).saved_model) if exists(join(p, PROGRAM))), None)
-        if folder is None:
-            raise InputError(f"{path}: neither a run's folder nor a SavedModel (no {PROGRAM} in it)")
-        loaded = load_saved_model(folder)
-        self._loaded = loaded  # A signature alone does not keep its variables alive.
-        if not takes_texts(loaded):
-            return _score_with_own_tokenizer(path, loaded)
-        signature = find_signature(loaded, SCORE_TEXTS, folder, (PROBABILITIES, LABEL))
-
-        # Check that the signature takes and returns what ours does.
-        output = signature.structured_outputs[PROBABILITIES]
-        if output.dtype != tf.float32 or not output.shape.is_compatible_with([None, 2]):
-            raise InputError(
-                f"{folder}: returns {output.dtype.name} {output.shape} as {PROBABILITIES}, not float32 (None, 2); "
-                f"{_FIX}"
-            )
-        inputs = set(signature.structured_input_signature[1])
-        if inputs != set(PAIR_OF_TEXTS):
-            raise InputError(f"{folder}: takes {quoted(sorted(inputs))}, not {' and '.join(PAIR_OF_TEXTS)}; {_FIX}")
-
-        return lambda a, b: {
-            name: value.numpy() for name, value in signature(**dict(zip(PAIR_OF_TEXTS, (a, b), strict=True))).items()
-        }
+        self.score_tensors = open_score(path, precision, keep_vectors)
 
     def score(self, text_a: Sequence[str], text_b: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Returns the probability that B comes next, ``float32 [pairs]``, and the label, ``int32 [pairs]``."""
+        import tensorflow as tf
+
         result = self.score_tensors(tf.constant(list(text_a)), tf.constant(list(text_b)))
         return result[PROBABILITIES][:, 1], result[LABEL]
 
@@ -100,25 +64,3 @@ class Scorer:
             probabilities, labels = self.score(*zip(*(pairs[i] for i in rows), strict=True))
             scored |= zip(rows, zip(probabilities.tolist(), labels.tolist(), strict=True), strict=True)
         return [scored[i] for i in range(len(pairs))]
-
-
-def _score_in_int8(run: str) -> Score:
-    from keras_negaposi.serving.int8 import Quantized
-
-    calibration, _ = saved_combination(RunFolder(run))
-    if calibration.ensemble:
-        raise InputError(f"--precision int8: {run} also scores with another run (--ensemble); use float32")
-    return score_by_ids(run, Quantized(run, SCORE_IDS))
-
-
-def _score_with_own_tokenizer(run: str, loaded: tf.Module) -> Score:
-    """Scores with a run whose SavedModel takes only token ids."""
-    folder = RunFolder(run)
-    if not exists(folder.config):
-        raise InputError(
-            f"{run}: a SavedModel without a tokenizer, because MeCab cannot be part of one; give the run's folder"
-        )
-    calibration, _ = saved_combination(folder)
-    partner = Scorer(str(saved_options(run).ensemble)).score_tensors if calibration.ensemble else None
-    signature = find_signature(loaded, SCORE_IDS, folder.saved_model, (PROBABILITIES, LABEL))
-    return score_by_ids(run, in_float32(signature), partner)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
-from keras_negaposi.input_pipeline.feature_spec import SIDES
+from keras_negaposi.config.heads import SIDES
 
 Value = TypeVar("Value")
 

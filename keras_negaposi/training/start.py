@@ -12,8 +12,8 @@ import tf_keras
 from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.progress import Ticker, duration
 from keras_negaposi.config import TrainConfig
+from keras_negaposi.config.heads import SIDES
 from keras_negaposi.data.pairs import Pairs
-from keras_negaposi.input_pipeline.feature_spec import SIDES
 from keras_negaposi.input_pipeline.packing import SPECIAL_IDS_OF_SINGLE, SeparatePreprocessor
 from keras_negaposi.input_pipeline.prepared_data import Inputs
 from keras_negaposi.modeling.frozen_encoder import FrozenEncoder

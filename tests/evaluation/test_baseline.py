@@ -104,7 +104,7 @@ def test_cosines_are_those_of_what_is_not_common():
 def test_cosine_is_one_for_equal_texts_and_zero_for_strangers():
     texts = {"a": "りんごを買う", "b": "りんごを買う", "c": "電車で話す", "d": "電車で話す"}
     pairs = [Pair("a", "b", 1), Pair("a", "c", 0)]
-    features = tfidf_features(texts, [*pairs, Pair("c", "d", 1)], pairs)
+    _, features = tfidf_features(texts, [*pairs, Pair("c", "d", 1)], pairs)
     np.testing.assert_allclose(features, [[1, 6, 6], [0, 6, 5]], atol=1e-9)
 
 

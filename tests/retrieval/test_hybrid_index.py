@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -37,6 +39,15 @@ def test_the_index_gives_the_scores_of_predict(made, corpus):
     assert np.ptp(expected) > 0.01
     calibration = saved_calibration(RunFolder(str(made / "run")))
     assert index.origin.threshold == calibration.decision_threshold == 0.5
+
+
+def test_a_fresh_process_gives_the_same_suggestions(made):
+    """It imports only what it needs, and the SavedModel's tokenizer is among that."""
+    command = [sys.executable, "-m", "keras_negaposi.suggest", str(made / "index"), "--title=doc11,002", "--top=3"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert not done.returncode, done.stderr
+    expected = suggest(str(made / "index"), SuggestConfig(title=["doc11,002"], top=3)).text
+    assert done.stdout.splitlines() == expected.splitlines()
 
 
 def test_the_best_of_all_pages_are_suggested(made, corpus, monkeypatch):

@@ -83,6 +83,18 @@ def test_suggestions_are_the_best_of_all_pages(indexes, corpus, monkeypatch, nam
     assert all(corpus[s.title] == s.text and s.title != title for s in found)
 
 
+@pytest.mark.parametrize("name", ["lexical", "frozen"])
+def test_a_title_is_answered_without_the_packages_that_take_seconds_to_import(indexes, name):
+    program = (
+        "import sys\nfrom keras_negaposi.suggest import main\ncode = main(sys.argv[1:])\n"
+        "sys.exit(' '.join({'tensorflow', 'tf_keras', 'sklearn', 'matplotlib', 'pandas'} & sys.modules.keys()) or code)"
+    )
+    command = [sys.executable, "-c", program, str(indexes / name), "--title", "doc03,002"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert not done.returncode, done.stderr
+    assert len(done.stdout.splitlines()) == 10
+
+
 def test_frozen_vectors_are_centred_means_and_are_combined(indexes, tiny, corpus):
     index, title = Index(str(indexes / "frozen")), "doc05,003"
     texts = list(dict.fromkeys(corpus.values()))

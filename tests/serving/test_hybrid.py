@@ -21,6 +21,8 @@ from keras_negaposi.input_pipeline.prepared_data import UNLABELLED, read_inputs
 from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.reporting.evaluate_run import evaluate_finished_run
 from keras_negaposi.runtime.run_folder import RunFolder
+from keras_negaposi.runtime.saved_run import saved_options
+from keras_negaposi.serving import by_ids, by_vectors
 from keras_negaposi.serving.calibration import saved_calibration
 from keras_negaposi.serving.hybrid import Hybrid, fit_hybrid
 from keras_negaposi.serving.scorer import Scorer
@@ -73,6 +75,24 @@ def test_the_saved_model_gives_the_runs_scores(finished, corpus):
     probabilities, labels = Scorer(finished.path).score(text_a, text_b)
     np.testing.assert_allclose(probabilities, probabilities_in(finished.scores("test")), atol=1e-5)
     assert labels.tolist() == (probabilities > 0.5).astype(int).tolist()
+
+
+def test_kept_vectors_give_the_same_scores_and_every_text_is_encoded_once_per_side(finished, corpus, monkeypatch):
+    encoded = []
+
+    def load_side(run, loaded, side):
+        encode = by_ids.load_side(run, loaded, side)
+        return lambda texts: (encoded.extend((side, text) for text in texts.numpy()), encode(texts))[1]
+
+    monkeypatch.setattr(by_vectors, "load_side", load_side)
+    _, text_a, text_b = texts_of_pairs(finished, corpus, "test")
+    pairs = [*zip(text_a, text_b, strict=True), *zip(text_b, text_a, strict=True), (text_a[0], text_b[1])]
+    found = list(Scorer(finished.path, keep_vectors=True).stream(pairs, 8))
+    np.testing.assert_allclose(found, list(Scorer(finished.path).stream(pairs, 8)), atol=1e-5)
+    if saved_options(finished.path).head == "vector":
+        assert sorted(encoded) == sorted(
+            {(side, text.encode()) for pair in pairs for side, text in zip("ab", pair, strict=True)}
+        )
 
 
 def test_the_saved_model_equals_python_for_odd_texts(finished, corpus):
