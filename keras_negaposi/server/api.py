@@ -59,7 +59,7 @@ def make_app(service: Service, config: ServeConfig, token: str) -> FastAPI:
     """
     # The pages with the API's description are left out: they would load JavaScript from elsewhere.
     app = FastAPI(
-        title="keras_negaposi", version=__version__, docs_url=None, redoc_url=None, responses=PROBLEMS
+        title="keras_negaposi", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False, responses=PROBLEMS
     )
     _add_routes(app, service)
     pages.add_routes(app, service, token)

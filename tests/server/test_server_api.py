@@ -1,5 +1,6 @@
 """The JSON API: answers, limits, refusals, and that no answer names a file."""
 
+import asyncio
 import json
 import random
 import time
@@ -106,7 +107,7 @@ def test_every_route_is_described_without_other_servers(client):
 def malformed(rng):
     """A request that is wrong in one of many ways."""
     value = rng.choice(
-        [None, True, -1, 0, 10**400, 1e308, "", " ", "\x00", "😀" * 30_000, [], {}, ["x"] * 50, {"a": 1}, "\ud800"]
+        [None, True, -1, 0, 10**400, 1e308, "", " ", "\x00", "😀" * 20_001, [], {}, ["x"] * 50, {"a": 1}, "\ud800"]
     )
     name = rng.choice(["text", "title", "top", "rerank", "context", "one_per_note", "pairs", "a", "x" * 500, "\ud800"])
     path = rng.choice(["/suggest", "/predict", "/decisions", "/nothing", "/suggest/", "/data/../../etc/passwd"])
@@ -117,19 +118,40 @@ def malformed(rng):
     return path, body, {"content-type": kind}
 
 
+async def sent(app, path, body, headers):
+    """What the server answers, without a client that would take most of the time: status and body."""
+    scope = {
+        **{"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http"},
+        **{"path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "", "client": ("127.0.0.1", 1)},
+        "headers": [(b"host", b"localhost"), *((name.encode(), value.encode()) for name, value in headers.items())],
+    }
+    answers, bodies = [], iter([{"type": "http.request", "body": body}])
+
+    async def receive():
+        return next(bodies, {"type": "http.disconnect"})
+
+    async def send(message):
+        answers.append(message)
+
+    await app(scope, receive, send)
+    return answers[0]["status"], b"".join(message.get("body", b"") for message in answers).decode()
+
+
 def test_ten_thousand_malformed_requests_get_one_line(client, index_copy):
-    ask, rng, started = client(), random.Random(0), time.process_time()
-    statuses = {}
-    for _ in range(10_000):
-        path, body, headers = malformed(rng)
-        response = ask.post(path, content=body, headers=headers)
-        statuses[response.status_code] = statuses.get(response.status_code, 0) + 1
-        if response.status_code == 200:
-            continue  # a cut number is a valid request by chance
-        assert 400 <= response.status_code < 500, (path, body[:200], response.text)
-        assert error_of(response, response.status_code)
-        assert str(index_copy) not in response.text and str(index_copy.parent) not in response.text
-    assert statuses.get(200, 0) < 50 and statuses[422] > 1000 and time.process_time() - started < 120
+    ask, rng = client(), random.Random(0)
+
+    async def send_all():
+        return [(request, await sent(ask.app, *request)) for request in (malformed(rng) for _ in range(10_000))]
+
+    answers = asyncio.run(send_all())
+    refused = [(request, answer) for request, answer in answers if answer[0] != 200]
+    assert len(refused) > 9_900  # a cut text is a valid request by chance
+    for (path, body, _), (status, text) in refused:
+        assert 400 <= status < 500, (path, body[:200], text)
+        error = json.loads(text)
+        assert list(error) == ["error"] and error["error"] and "\n" not in error["error"]
+        assert str(index_copy.parent) not in text
+    assert len({status for _, (status, _) in refused}) >= 3
     assert ask.post("/suggest", json={"title": "doc03,002"}).status_code == 200
 
 
@@ -140,8 +162,8 @@ def test_too_much_is_refused(client):
     assert "2,000,000 bytes" in error_of(ask.post("/suggest", content=b" " * 2_000_001), 413)
     assert "--reranker" in error_of(ask.post("/suggest", json={"text": "あ", "rerank": 5}), 400)
     assert error_of(ask.post("/suggest", json={"text": "a", "title": "b"}), 422).endswith("give either text or title")
-    limited = client(rate=5)
-    assert [limited.get("/healthz").status_code for _ in range(12)][-2:] == [429, 429]
+    limited = client(rate=1)
+    assert {limited.get("/healthz").status_code for _ in range(8)} == {200, 429}
 
 
 def test_all_links_are_computed_while_nobody_asks_and_resumed(client, monkeypatch):
