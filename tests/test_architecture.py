@@ -21,8 +21,9 @@ LEVELS = (
     ("input_pipeline",),
     ("modeling",),
     ("serving",),
-    ("retrieval", "evaluation", "exporting"),
+    ("retrieval", "evaluation", "exporting", "links_page"),
     ("training", "pair_generation"),
+    ("server",),
     ("sample", "api"),
     ("commands",),
 )

@@ -146,6 +146,12 @@ class PairsConfig:
         "for --negative mined: folder of an index of these pages, written by keras_negaposi.index",
         needs=Needs(lambda c: c.negative == "mined", "has an effect with --negative mined only"),
     )
+    decisions: str | None = path_option(
+        None,
+        "decisions exported from the suggestions page, about links between these pages: accepted links become "
+        "positive pairs, rejected ones negative pairs",
+        heading=DATA,
+    )
     count: int | None = option(
         None, "number of pairs (default: as many as possible)", kind=int, check=at_least(2), heading=OUTPUT
     )

@@ -14,6 +14,7 @@ from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.hard_negatives import similar_documents
 from keras_negaposi.data.negative_sampling import Allowed, Near, same_texts_as, sample_balanced
 from keras_negaposi.data.pairs import Pair
+from keras_negaposi.pair_generation.decided_pairs import add_decided
 from keras_negaposi.pair_generation.generated_pairs import GeneratedPairs, write_readme
 from keras_negaposi.pair_generation.label_leak_check import describe_leaks, measure_leaks
 from keras_negaposi.pair_generation.labelled_rows import read_labelled_pairs
@@ -43,11 +44,13 @@ def make_pairs(source: str, config: PairsConfig, command: str = "") -> list[Pair
     files = tell_files(source, kind)
     say(files)
     with temporary_store() as texts, staged_folder(config.output) as folder:
-        # 2. Read the pages and choose pairs from them; or read the pairs, if they have labels already.
+        # 2. Read the pages and choose pairs from them, or read the pairs, if they have labels already; add decisions.
         if kind == "table" and is_of_pairs(source):
             generated = read_labelled_pairs(source, texts)
         else:
             generated = _choose_pairs(source, _read_pages(source, kind, texts, config), config)
+        if config.decisions:
+            generated = add_decided(generated, config.decisions)
         # 3. Check whether one side gives away the label.
         leaks = measure_leaks(generated.pairs, generated.text, config.group_pattern, config.seed)
         # 4. Write the texts, the pairs and the README.

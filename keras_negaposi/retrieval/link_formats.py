@@ -45,7 +45,12 @@ def as_scrapbox(
             "code, link them by hand: %s",
             *(len(unlinked), len(links), ", ".join(unlinked[:3]) + (", ..." if unlinked[3:] else "")),
         )
-    return "\n".join(links[name] or f"`{one_line(name).replace('`', '｀')}`" for name in names)
+    return "\n".join(links[name] or _as_code(name) for name in names)
+
+
+def scrapbox_link(name: str) -> str:
+    """Returns a link to the page, or its name as code if Scrapbox cannot link it."""
+    return _scrapbox_link(name) or _as_code(name)
 
 
 def _scrapbox_link(name: str) -> str | None:
@@ -53,6 +58,10 @@ def _scrapbox_link(name: str) -> str | None:
     if _CONTROL.search(name) or name != name.strip():
         return None
     return next((link for link in (f"[{name}]", f"#{name.replace(' ', '_')}") if is_link(link)), None)
+
+
+def _as_code(name: str) -> str:
+    return f"`{one_line(name).replace('`', '｀')}`"
 
 
 def as_markdown(

@@ -20,6 +20,7 @@ from keras_negaposi.retrieval.self_labelled import Fit, combined
 from keras_negaposi.retrieval.store import Store
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.serving.calibration import HYBRID_THRESHOLD, saved_combination
+from keras_negaposi.serving.hybrid import Hybrid
 
 if TYPE_CHECKING:
     from keras_negaposi.retrieval.cached_encoder import CachedScorer
@@ -43,6 +44,8 @@ class Origin:
         run: folder of the run; ``None`` if there is none.
         negaposi: file of the labelled pairs; ``None`` if there are none.
         note: says that nothing was trained; empty for a run.
+        weights: of a score's parts, whose sum is its logit; ``None`` if it has one part, or is no probability.
+        is_probability: whether scores are probabilities, and not only order the pages.
     """
 
     scorer: SideScorer | None
@@ -54,6 +57,8 @@ class Origin:
     run: str | None = None
     negaposi: str | None = None
     note: str = ""
+    weights: Hybrid | None = None
+    is_probability: bool = True
 
 
 def origin_of_run(store: Store, scorer: CachedScorer, texts: Sequence[str]) -> Origin:
@@ -82,6 +87,7 @@ def origin_of_run(store: Store, scorer: CachedScorer, texts: Sequence[str]) -> O
         threshold=calibration.decision_threshold,
         run=scorer.run,
         negaposi=scorer.config.get("negaposi"),
+        weights=calibration.hybrid if lexical else None,
     )
 
 
@@ -140,6 +146,8 @@ def origin_without_run(
         HYBRID_THRESHOLD if fit.pairs else 0.0,
         vectors,
         note=_note(fit, about.bert),
+        weights=fit.hybrid,
+        is_probability=fit.pairs > 0,
     )
 
 

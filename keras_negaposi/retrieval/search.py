@@ -8,12 +8,12 @@ from typing import Protocol
 
 import numpy as np
 
-from checkpoints_tools.common.errors import InputError, quoted
+from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import IndexConfig
 from keras_negaposi.config.heads import BI_ENCODER
+from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.texts import text_key
 from keras_negaposi.modeling.heads.tensor_names import MASK
-from keras_negaposi.readers.document import composed
 from keras_negaposi.retrieval.build import check_model, index_pages, lexical_fingerprint
 from keras_negaposi.retrieval.cached_encoder import CachedScorer
 from keras_negaposi.retrieval.given_pages import given_pages
@@ -31,6 +31,7 @@ from keras_negaposi.retrieval.rankers import (
 )
 from keras_negaposi.retrieval.segment import Rows, is_by_token
 from keras_negaposi.retrieval.store import Store
+from keras_negaposi.retrieval.titles import find_page, unknown_title
 from keras_negaposi.runtime.temporary_folder import TemporaryFolder
 from keras_negaposi.serving.scorer import Scorer
 
@@ -176,11 +177,9 @@ class Index:
         Raises:
             InputError: there is no such page.
         """
-        if name in self.store.pages:
-            return name
-        title = next((title for title in self.store.pages if composed(title) == composed(name)), None)
+        title = find_page(name, self.store.pages)
         if title is None:
-            raise InputError(f"--title {quoted(name)}: no such page among the {len(self.store.pages):,} of the index")
+            raise unknown_title(name, self.store.pages, Documents(self.origin.group_pattern))
         return title
 
     def text(self, title: str) -> str:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from checkpoints_tools.common.cli import say
-from checkpoints_tools.common.errors import InputError
-from checkpoints_tools.common.files import exists, write_text
+from checkpoints_tools.common.errors import InputError, shortened
+from checkpoints_tools.common.files import exists, write_blocks
 from checkpoints_tools.common.progress import Ticker
 from checkpoints_tools.common.schema import checked
 from keras_negaposi.config import SuggestConfig
 from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.pairs import read_links
-from keras_negaposi.data.texts import check_text
 from keras_negaposi.evaluation.baseline_comparison import unbeaten_baselines
-from keras_negaposi.retrieval.html_page import render_page
-from keras_negaposi.retrieval.link_formats import LINKS
+from keras_negaposi.links_page.html_page import static_page
+from keras_negaposi.links_page.page_data import likely_from
+from keras_negaposi.retrieval.link_formats import LINKS, one_line
+from keras_negaposi.retrieval.note_links import NoteLinks, page_data
+from keras_negaposi.retrieval.queries import Query, make_queries, make_skips
 from keras_negaposi.retrieval.search import Index, Suggestion
 from keras_negaposi.retrieval.text_formats import FORMATS
 from keras_negaposi.serving.scorer import Scorer
@@ -27,21 +29,10 @@ logger = logging.getLogger(__name__)
 
 PAGES_FOR_LINKS = 1000
 """Pages that are ranked to find enough different documents for links."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Query:
-    """What pages are suggested for.
-
-    Attributes:
-        name: the last page's title, or the text itself if it is not a page.
-        titles: of the pages; the others are context of the last one. Empty for a text that is not a page.
-        texts: of the pages, or the text.
-    """
-
-    name: str
-    titles: tuple[str, ...]
-    texts: tuple[str, ...]
+PAGES_FOR_NOTES = 30
+"""Pages that are ranked for each page of a note to find enough different notes for the HTML page."""
+LONGEST_NAME = 60
+"""Characters of a text that is no page, in place of a title."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +40,7 @@ class Request:
     """The options, with everything that they name found and loaded.
 
     Attributes:
-        queries: one, or one for each page of the index.
+        queries: one, or one for each page of a note or of the whole index.
         links: (a, b) where B is known to come next after A.
         documents: finds the document in a title.
         least: pages that are less probable are not suggested.
@@ -84,11 +75,18 @@ def suggest(path: str, config: SuggestConfig) -> Answer:
     """
     index = Index(path, config.run, config.approximate)
     request = resolve(index, config)
-    ranked = compute(index, request, config)
-    kept = {position: filter_ranked(suggestions, request, config) for position, suggestions in ranked}
+    links = NoteLinks(request.documents, request.links, config.top) if config.html else None
+    answers = []
+    for query, suggestions in compute(index, request, config):
+        if links:
+            links.add(_note(query, request), query.page, suggestions)
+        if config.has_query:
+            answers.append(suggestions)
     if request.warning:
         logger.warning("%s", request.warning)
-    text = render(index, request, [kept[position] for position in sorted(kept)], config)
+    if links:
+        write_html(index, request, links, config)
+    text = render(index, request, merge(answers, request, config), config) if config.has_query else ""
     return Answer(text, request.warning, request.note)
 
 
@@ -106,7 +104,15 @@ def resolve(index: Index, config: SuggestConfig) -> Request:
         least = index.origin.threshold if config.format in LINKS else 0.0
     judged = (config.rerank and config.reranker) or index.origin.run
     warning = _warning(judged) if judged else ""
-    return Request(_queries(index, config), links, documents, least, reranker, warning, index.origin.note)
+    return Request(
+        make_queries(index.store.pages, documents, config),
+        links,
+        documents,
+        least,
+        reranker,
+        warning,
+        index.origin.note,
+    )
 
 
 def _warning(run: str) -> str:
@@ -120,64 +126,72 @@ def _warning(run: str) -> str:
     )
 
 
-def compute(index: Index, request: Request, config: SuggestConfig) -> Iterator[tuple[int, list[Suggestion]]]:
-    """Yields the position of each query and its most probable pages, without those that are not to be suggested."""
-    linked: dict[str, set[str]] = defaultdict(set)
-    if config.skip_linked:
-        for a, b in request.links:
-            linked[a].add(b)
-
-    def skipped(query: Query) -> set[str]:
-        if config.format in LINKS:
-            return {*query.titles} | _pages_of_linked_documents(query.titles[-1:], index.store.pages, request)
-        return {*query.titles}.union(*(linked.get(title, ()) for title in query.titles[-1:]))
-
-    texts, skips = [query.texts for query in request.queries], [skipped(query) for query in request.queries]
+def compute(index: Index, request: Request, config: SuggestConfig) -> Iterator[tuple[Query, list[Suggestion]]]:
+    """Yields each query and its pages that are probable enough, without those that are not to be suggested."""
+    queries, pages = request.queries, index.store.pages
+    skips = make_skips(queries, pages, request.documents, request.links, config)
     top = PAGES_FOR_LINKS if config.format in LINKS else config.top
-    each = index.suggest_each(texts, top, skips, config.rerank, request.reranker)
-    return Ticker("ranking pages", len(texts)).watch(each)
+    if config.html:
+        top = max(top, PAGES_FOR_NOTES) + (0 if queries[0].of_note else _other_pages(queries[0], pages, request))
+    each = index.suggest_each([query.texts for query in queries], top, skips, config.rerank, request.reranker)
+    for position, found in Ticker("ranking pages", len(queries)).watch(each):
+        # Scores of different queries are compared with each other, but not those of different models.
+        comparable = found[: config.rerank] if request.reranker and len(queries) > 1 else found
+        yield queries[position], [suggestion for suggestion in comparable if suggestion.score >= request.least]
 
 
-def filter_ranked(suggestions: Sequence[Suggestion], request: Request, config: SuggestConfig) -> list[Suggestion]:
-    """Returns the suggestions that are probable enough; for links only the best page of each document."""
-    probable = [suggestion for suggestion in suggestions if suggestion.score >= request.least]
-    if config.format not in LINKS:
-        return probable
+def merge(answers: Iterable[Sequence[Suggestion]], request: Request, config: SuggestConfig) -> list[Suggestion]:
+    """Returns one list for all queries, the best first; for links only the best page of each document."""
+    found = list(itertools.chain.from_iterable(answers))
+    if len(request.queries) > 1:
+        found.sort(key=lambda suggestion: -suggestion.score)
     best: dict[str, Suggestion] = {}
-    for suggestion in probable:
-        best.setdefault(request.documents(suggestion.title), suggestion)
+    for suggestion in found:
+        title = suggestion.title
+        best.setdefault(request.documents(title) if config.format in LINKS else title, suggestion)
     return list(best.values())[: config.top]
 
 
-def render(index: Index, request: Request, kept: Sequence[Sequence[Suggestion]], config: SuggestConfig) -> str:
-    """Writes the HTML page, if there is to be one, and returns the suggestions as text; nothing for all pages."""
-    queries = request.queries
-    if config.html:
-        texts = index.store.pages | {query.name: "\n".join(query.texts) for query in queries}
-        suggested = {query.name: suggestions for query, suggestions in zip(queries, kept, strict=True)}
-        write_text(config.html, render_page(texts, suggested, request.links, request.warning, request.note))
-        say(f"suggestions for {len(suggested):,} pages written to {config.html}")
-    if config.title is None and config.text is None:
-        return ""
-    (query,), (best,) = queries, kept
+def render(index: Index, request: Request, best: Sequence[Suggestion], config: SuggestConfig) -> str:
+    """Returns the suggestions as text."""
     if not best and request.least:
         logger.warning("no page is probable enough (--min_probability %.3g)", request.least)
     if config.format in FORMATS:
         return FORMATS[config.format](best)
+    return LINKS[config.format](best, request.documents, request.queries[-1].page or None, _files(index))
+
+
+def write_html(index: Index, request: Request, links: NoteLinks, config: SuggestConfig) -> None:
+    """Writes the suggestions page."""
+    texts, first = dict(index.store.pages), dict[str, str]()
+    for query in request.queries:
+        note = _note(query, request)
+        first.setdefault(note, query.page or note)
+        if not query.titles:
+            texts[note] = query.texts[-1]
+    likely = likely_from(index.origin.threshold) if index.origin.is_probability else None
+    notes, files = links.notes(first, likely), _files(index)
+    data = page_data(index, notes, texts, request.documents, files, not request.reranker, request.warning)
+    if config.has_query:
+        data = dataclasses.replace(data, whole=False)
+    write_blocks(str(config.html), static_page(data))
+    say(f"suggestions for {len(request.queries):,} pages written to {config.html}")
+
+
+def _note(query: Query, request: Request) -> str:
+    """Returns the note of a query; of a text that is no page, its beginning."""
+    return request.documents(query.page) if query.page else f"「{shortened(one_line(query.texts[-1]), LONGEST_NAME)}」"
+
+
+def _other_pages(query: Query, pages: Iterable[str], request: Request) -> int:
+    """Returns the number of pages of the query's note; the HTML page does not suggest them."""
+    note = _note(query, request)
+    return sum(request.documents(page) == note for page in pages)
+
+
+def _files(index: Index) -> dict[str, str]:
     about = index.store.about.get("files", {})
-    files = checked(dict[str, str], about, str(index.store.path), "build the index again")
-    return LINKS[config.format](best, request.documents, query.titles[-1] if query.titles else None, files)
-
-
-def _queries(index: Index, config: SuggestConfig) -> list[Query]:
-    """Returns the query of ``--text`` or ``--title``, or one for each page of the index if neither is given."""
-    if config.text is not None:
-        check_text(config.text, "--text")
-        return [Query(config.text, (), (config.text,))]
-    if config.title:
-        titles = tuple(index.title(title) for title in config.title)
-        return [Query(titles[-1], titles, tuple(index.text(title) for title in titles))]
-    return [Query(title, (title,), (text,)) for title, text in index.store.pages.items()]
+    return checked(dict[str, str], about, str(index.store.path), "build the index again")
 
 
 def _links(index: Index, config: SuggestConfig) -> set[tuple[str, str]]:
@@ -200,11 +214,3 @@ def _links(index: Index, config: SuggestConfig) -> set[tuple[str, str]]:
     if config.html or config.format in LINKS:
         logger.warning("%s: file not found, so that no link is known; give the pairs as --negaposi", trained_on)
     return set()
-
-
-def _pages_of_linked_documents(titles: Sequence[str], pages: Iterable[str], request: Request) -> set[str]:
-    """Returns the pages of A's own document, and of every document to which one of its pages is known to link."""
-    documents = request.documents
-    own = {documents(title) for title in titles}
-    linked = own | {documents(b) for a, b in request.links if documents(a) in own}
-    return {page for page in pages if documents(page) in linked}

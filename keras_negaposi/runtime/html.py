@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import unicodedata
+from collections.abc import Iterator
 
 import jinja2
 from markupsafe import Markup
@@ -28,6 +29,15 @@ def render(package: str, template: str, **values: object) -> str:
         jinja2.UndefinedError: the template uses a variable that is not in ``values``.
     """
     return _environment(package).get_template(template).render(values)
+
+
+def stream(package: str, template: str, **values: object) -> Iterator[str]:
+    """Yields a template piece by piece; a value may be an iterator of pieces that are not all in memory.
+
+    Args, Raises:
+        As `render`.
+    """
+    return _environment(package).get_template(template).generate(values)
 
 
 def visible(text: str) -> str:

@@ -6,10 +6,11 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Sequence
 
-from checkpoints_tools.common.errors import InputError
+from checkpoints_tools.common.errors import quoted
 from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.texts import text_key
 from keras_negaposi.retrieval.search import Index, Suggestion
+from keras_negaposi.retrieval.titles import find_page
 from keras_negaposi.server.live_index import LiveIndex, Opened
 from keras_negaposi.server.measures import Measures
 from keras_negaposi.server.requests import RequestError
@@ -98,10 +99,10 @@ def page_title(index: Index, title: str) -> str:
     Raises:
         RequestError: there is no such page.
     """
-    try:
-        return index.title(title)
-    except InputError as error:
-        raise RequestError(404, str(error).removeprefix("--")) from None
+    found = find_page(title, index.store.pages)
+    if found is None:
+        raise RequestError(404, f"{quoted(title)}: no such page among the {len(index.store.pages):,} of the index")
+    return found
 
 
 def _ranked(

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -54,6 +55,9 @@ def indexes(runs, tiny, tmp_path_factory):
 
 def config(tiny, output, **options):
     return IndexConfig(**{"honbun": tiny.flags["honbun"], "output": str(output)} | options)
+
+
+note_of = Documents(r"^(.*),")
 
 
 def write_pages(path, pages):
@@ -360,20 +364,21 @@ def test_the_page_holds_every_page_and_shows_texts_as_text(runs, tiny, corpus, t
     pages = dict(corpus) | {"悪い<b>,000": evil}
     honbun = write_pages(tmp_path / "pages.json", pages)
     build_index(str(runs / "vector"), config(tiny, tmp_path / "index", honbun=honbun))
-    options = SuggestConfig(html=str(tmp_path / "page.html"), top=4)
+    links = write_pages(tmp_path / "links.json", [["doc02,000", "doc01,003", 1]])
+    options = SuggestConfig(html=str(tmp_path / "page.html"), top=150, negaposi=links)
     assert suggest(str(tmp_path / "index"), options).text == ""
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert page.count("</script>") == 2 and "\u202e" not in page and "http" not in page
-    data = json.loads(page.split('type="application/json">')[1].split("</script>")[0])
-    assert len(data["pages"]) == len(data["suggestions"]) == len(pages)
-    texts = dict(data["pages"])
-    assert texts["悪い<b>,000"] == evil.replace("\u202e", "[U+202E]")
-    linked = sum(flag for found in data["suggestions"] for _, _, flag in found)
-    pairs = json.loads(open(tiny.flags["negaposi"]).read())
-    positives = {(a, b) for a, b, label in pairs if label == 1}
-    titles = [title for title, _ in data["pages"]]
-    marked = {(titles[i], titles[n]) for i, found in enumerate(data["suggestions"]) for n, _, flag in found if flag}
-    assert linked and marked <= positives
+    assert "\u202e" not in page and "http" not in page
+    (chunk,) = [json.loads(text) for text in re.findall(r'<script id="chunk-\d+" .*?>(.*?)</script>', page)]
+    assert sorted(note for note, *_ in chunk["notes"]) == sorted({note_of(title) for title in pages})
+    texts = {title: text for title, text, _ in chunk["pages"]}
+    assert texts.items() <= pages.items() and texts["悪い<b>,000"] == evil
+    titles = [title for title, *_ in chunk["pages"]]
+    links = [(titles[a], titles[b], flags) for *_, of_note in chunk["notes"] for a, b, _, flags in of_note]
+    assert all(note_of(a) != note_of(b) for a, b, _ in links)
+    linked = {frozenset((note_of(a), note_of(b))) for a, b, flags in links if flags & 1}
+    assert linked == {frozenset((note_of(a), note_of(b))) for a, b, _ in links} & {frozenset(("doc02", "doc01"))}
+    assert linked
 
 
 @pytest.mark.parametrize("beats", [True, False])

@@ -1,0 +1,84 @@
+"use strict";
+// Why a link is suggested: what both texts share, and what each part of the score contributes.
+
+const LONGEST_COMPARED = 1500, MOST_SHARED = 8, MOST_COUNTED = 24, SHARE_OF_COMMON = 0.05, FEWEST_COMMON = 10;
+
+/**
+ * Returns the longest strings of two or more characters that are in both texts, the rarest first: [{text, signs, pages}].
+ *
+ * `pages` counts the pages here that contain it. What is in many pages, such as です, is left out.
+ */
+function sharedStrings(wiki, textA, textB) {
+  const a = foldedSigns(textA).slice(0, LONGEST_COMPARED), b = foldedSigns(textB).slice(0, LONGEST_COMPARED);
+  const longest = longestMatches(a, b), found = new Map();
+  for (let i = 0; i < a.length; i++) {
+    if (longest[i] < 2 || (i && longest[i - 1] > longest[i])) continue;
+    const text = a.slice(i, i + longest[i]).join("").replace(/^[^\p{L}\p{N}]+|[^\p{L}\p{N}]+$/gu, "");
+    if (Array.from(text).length >= 2) found.set(text, 0);
+  }
+  const longestFirst = [...found.keys()].sort((one, other) => other.length - one.length).slice(0, MOST_COUNTED);
+  const common = Math.max(FEWEST_COMMON, SHARE_OF_COMMON * wiki.pages.length);
+  return longestFirst
+    .map(text => ({text, signs: Array.from(text), pages: wiki.pages.filter(page => foldedPage(page).includes(text)).length}))
+    .filter(shared => shared.pages <= common)
+    .sort((one, other) => one.pages - other.pages || other.signs.length - one.signs.length)
+    .slice(0, MOST_SHARED);
+}
+
+/** Returns for each position of A the length of the longest string from there that is somewhere in B. */
+function longestMatches(a, b) {
+  const longest = new Array(a.length).fill(0);
+  let below = new Uint16Array(b.length + 1);
+  for (let i = a.length - 1; i >= 0; i--) {
+    const row = new Uint16Array(b.length + 1);
+    for (let j = b.length - 1; j >= 0; j--) {
+      if (a[i] !== b[j]) continue;
+      row[j] = below[j + 1] + 1;
+      if (row[j] > longest[i]) longest[i] = row[j];
+    }
+    below = row;
+  }
+  return longest;
+}
+
+function foldedSigns(text) { return Array.from(text, sign => Array.from(folded(sign))[0] ?? sign); }
+
+/** Shows a text in an element, with marks around the shared strings. */
+function showMarked(element, text, shared) {
+  const signs = Array.from(text), compared = foldedSigns(text), marked = new Uint8Array(signs.length);
+  for (const {signs: wanted} of shared) {
+    for (let i = 0; i + wanted.length <= compared.length; i++) {
+      if (wanted.every((sign, place) => compared[i + place] === sign)) marked.fill(1, i, i + wanted.length);
+    }
+  }
+  element.replaceChildren();
+  for (let start = 0, end = 0; start < signs.length; start = end) {
+    while (end < signs.length && marked[end] === marked[start]) end++;
+    const piece = visible(signs.slice(start, end).join(""));
+    if (marked[start]) add(element, "mark", piece);
+    else element.append(piece);
+  }
+}
+
+/** Adds the reasons for a link to an element. */
+function addReasons(element, link, shared, manifest) {
+  add(element, "p", word(shared.length ? "shared" : "nothing_shared"), "quiet");
+  if (shared.length) {
+    const list = add(element, "ul", undefined, "shared");
+    for (const {text, pages} of shared) {
+      const item = add(list, "li", visible(text));
+      item.lang = "ja";
+      item.title = word("in_notes", {text, count: pages});
+    }
+  }
+  if (!link.parts.length) return;
+  add(element, "p", word("parts"), "quiet");
+  const list = add(element, "ul", undefined, "parts"), largest = Math.max(...link.parts.map(Math.abs), 1e-9);
+  manifest.parts.forEach((name, place) => {
+    const value = link.parts[place], item = add(list, "li");
+    add(item, "span", word("part_" + name));
+    add(item, "span", (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2), "number");
+    const bar = add(item, "span", undefined, value < 0 ? "part against" : "part");
+    bar.style.width = (5 * Math.abs(value) / largest).toFixed(2) + "rem";
+  });
+}
