@@ -26,9 +26,7 @@ def _origin_problem(value: object) -> str | None:
 class ServeConfig:
     """Options of ``keras_negaposi.serve``."""
 
-    host: str = option(
-        "127.0.0.1", "address to listen on; any but this computer's own needs a token", heading=ACCESS
-    )
+    host: str = option("127.0.0.1", "address to listen on; any but this computer's own needs a token", heading=ACCESS)
     port: int = option(8010, "port to listen on; 0: any that is free", check=between(0, 65536), heading=ACCESS)
     token: str | None = option(
         None,
@@ -62,7 +60,10 @@ class ServeConfig:
         heading=DATA,
     )
     length: int = option(
-        200, "length of a page in characters, as in keras_negaposi.pairs", check=at_least(10, 10**6), heading=DATA,
+        200,
+        "length of a page in characters, as in keras_negaposi.pairs",
+        check=at_least(10, 10**6),
+        heading=DATA,
         needs=_WATCHED,
     )
     run: str | None = path_option(None, "folder of the run that made the index (default: where it was then)")
@@ -86,9 +87,7 @@ class ServeConfig:
     rate: int = option(
         100, "requests per second that one address may send; 0: any number", check=at_least(0), heading=ACCESS
     )
-    timeout: float = option(
-        10.0, "seconds after which a request is refused", check=between(0.1, 600.0), heading=ACCESS
-    )
+    timeout: float = option(10.0, "seconds after which a request is refused", check=between(0.1, 600.0), heading=ACCESS)
 
     @property
     def is_local(self) -> bool:

@@ -68,8 +68,7 @@ class KeptFeatures:
             prepared = PreparedTexts(code_points(queries), self._frequencies)
             style = Style.of(prepared.points)
             return [
-                self._of_query(prepared, style, row, [known[text] for text in texts])
-                for row, texts in enumerate(pages)
+                self._of_query(prepared, style, row, [known[text] for text in texts]) for row, texts in enumerate(pages)
             ]
 
     def _prepare(self, texts: dict[str, None]) -> dict[str, _Page]:
@@ -99,7 +98,9 @@ class KeptFeatures:
             if side == LONG:
                 rarity = self._rarity(*joined[LONG], len(pages))
             self._dense[vector.indices] = 0
-        styles = style_columns(_with_query(style, row, pages), np.zeros(len(pages), np.int64), 1 + np.arange(len(pages)))
+        styles = style_columns(
+            _with_query(style, row, pages), np.zeros(len(pages), np.int64), 1 + np.arange(len(pages))
+        )
         columns = [*(cosines[name] for name in COSINES), *rarity.T, *styles.values()]
         return np.column_stack(columns).astype(np.float32)
 

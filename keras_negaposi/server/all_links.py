@@ -125,7 +125,13 @@ class AllLinks:
         files = index.store.about.get("files") or {}
         assert isinstance(files, dict)
         data = page_data(
-            index, links.notes(first, likely), index.store.pages, note_of, files, with_parts=False, warning=self._warning
+            index,
+            links.notes(first, likely),
+            index.store.pages,
+            note_of,
+            files,
+            with_parts=False,
+            warning=self._warning,
         )
         whole = done == len(index.store.pages)
         return data_files(dataclasses.replace(data, whole=whole, note=without_folders(data.note)))
@@ -148,4 +154,6 @@ class AllLinks:
 
 def without_folders(line: str) -> str:
     """Returns a line in which each path is only its last part."""
-    return " ".join(word.rstrip("/").rpartition("/")[2] if word.startswith(("/", "./", "../")) else word for word in line.split(" "))
+    return " ".join(
+        word.rstrip("/").rpartition("/")[2] if word.startswith(("/", "./", "../")) else word for word in line.split(" ")
+    )

@@ -42,6 +42,8 @@ logger = logging.getLogger(__name__)
 
 MOST_PAGES_AT_ONCE = 200
 LONGEST_LINE = 300
+UNREAD = (408, 413)
+"""Statuses after which the rest of the request is not read, so that the connection is closed."""
 PROBLEMS: dict[int | str, dict[str, Any]] = {"4XX": {"model": Problem}, "5XX": {"model": Problem}}
 DECISION = {
     "description": 'a decision, or a list of them: {"a": title, "b": title, "decision": "accept", "reject" or "undo", '
@@ -59,7 +61,12 @@ def make_app(service: Service, config: ServeConfig, token: str) -> FastAPI:
     """
     # The pages with the API's description are left out: they would load JavaScript from elsewhere.
     app = FastAPI(
-        title="keras_negaposi", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False, responses=PROBLEMS
+        title="keras_negaposi",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses=PROBLEMS,
     )
     _add_routes(app, service)
     pages.add_routes(app, service, token)
@@ -154,7 +161,8 @@ def _add_routes(app: FastAPI, service: Service) -> None:
 
 
 def _answer(status: int, line: str) -> JSONResponse:
-    return JSONResponse({"error": shortened(" ".join(line.split()), LONGEST_LINE)}, status)
+    headers = {"connection": "close"} if status in UNREAD else None
+    return JSONResponse({"error": shortened(" ".join(line.split()), LONGEST_LINE)}, status, headers)
 
 
 async def _told(_: Request, error: Exception) -> JSONResponse:

@@ -53,7 +53,9 @@ class DecisionLog:
                 self._database.execute("ROLLBACK")
                 raise
             for decision in decisions:
-                change = self._decided[decision.a].discard if decision.decision == UNDO else self._decided[decision.a].add
+                change = (
+                    self._decided[decision.a].discard if decision.decision == UNDO else self._decided[decision.a].add
+                )
                 change(decision.b)
 
     def all(self) -> Iterator[Decision]:

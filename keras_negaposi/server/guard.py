@@ -67,7 +67,10 @@ class Guard:
                 started = True
                 given = {name for name, _ in message["headers"]}
                 more = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
-                message["headers"] = [*message["headers"], *((name, value) for name, value in more if name not in given)]
+                message["headers"] = [
+                    *message["headers"],
+                    *((name, value) for name, value in more if name not in given),
+                ]
             await send(message)
 
         try:
@@ -166,5 +169,7 @@ def _is_allowed_host(host: str, names: Collection[str]) -> bool:
 async def _refuse(error: RequestError, send: Send) -> None:
     body = json.dumps({"error": error.detail}, ensure_ascii=False).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": error.status_code, "headers": [*headers, (b"connection", b"close")]})
+    await send(
+        {"type": "http.response.start", "status": error.status_code, "headers": [*headers, (b"connection", b"close")]}
+    )
     await send({"type": "http.response.body", "body": body})

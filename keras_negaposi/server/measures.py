@@ -24,7 +24,9 @@ class Measures:
         self.swaps = Counter("negaposi_swaps", "Times that a new index was swapped in.", registry=registry)
         self.waiting = Gauge("negaposi_waiting", "Questions that wait.", registry=registry)
         self.pages = Gauge("negaposi_pages", "Pages of the index.", registry=registry)
-        self.suggested = Gauge("negaposi_suggested", "Pages whose links are known for the page at /.", registry=registry)
+        self.suggested = Gauge(
+            "negaposi_suggested", "Pages whose links are known for the page at /.", registry=registry
+        )
 
     def text(self) -> bytes:
         """Returns all values in Prometheus' text format."""

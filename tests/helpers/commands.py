@@ -3,7 +3,20 @@
 import time
 
 from checkpoints_tools.common.errors import LONGEST_MESSAGE
-from keras_negaposi import baseline, config, doctor, evaluate, export, index, pairs, predict, prepare, serve, suggest, train
+from keras_negaposi import (
+    baseline,
+    config,
+    doctor,
+    evaluate,
+    export,
+    index,
+    pairs,
+    predict,
+    prepare,
+    serve,
+    suggest,
+    train,
+)
 from keras_negaposi.config.training import TpuConfig
 from keras_negaposi.sample import make
 

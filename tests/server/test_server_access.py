@@ -7,10 +7,25 @@ from keras_negaposi.serve import main
 TOKEN = "a-secret-of-20-chars"
 
 
-@pytest.mark.parametrize("host, status", [
-    *(("localhost:8010", 200), ("127.0.0.1", 200), ("[::1]:80", 200), ("192.168.1.5:8010", 200), ("wiki.example", 200)),
-    *(("evil.example", 400), ("localhost.evil.example", 400), ("", 400), ("[x", 400), ("127.0.0.1.evil.example", 400)),
-])
+@pytest.mark.parametrize(
+    "host, status",
+    [
+        *(
+            ("localhost:8010", 200),
+            ("127.0.0.1", 200),
+            ("[::1]:80", 200),
+            ("192.168.1.5:8010", 200),
+            ("wiki.example", 200),
+        ),
+        *(
+            ("evil.example", 400),
+            ("localhost.evil.example", 400),
+            ("", 400),
+            ("[x", 400),
+            ("127.0.0.1.evil.example", 400),
+        ),
+    ],
+)
 def test_names_of_others_are_refused(client, host, status):
     ask = client(allow_host=["wiki.example"])
     assert ask.get("/healthz", headers={"host": host}).status_code == status
@@ -72,12 +87,15 @@ def test_every_answer_has_the_headers(client):
         assert "server" not in headers
 
 
-@pytest.mark.parametrize("flags, line", [
-    (["--host", "0.0.0.0"], "--host 0.0.0.0: other computers could reach the server; give a --token_file too"),
-    (["--host", "0.0.0.0", "--token", "short"], "--token: the token has 5 characters; give one of at least 16"),
-    (["--allow_origin", "scrapbox.io"], "--allow_origin"),
-    (["--port", "65536"], "--port"),
-])
+@pytest.mark.parametrize(
+    "flags, line",
+    [
+        (["--host", "0.0.0.0"], "--host 0.0.0.0: other computers could reach the server; give a --token_file too"),
+        (["--host", "0.0.0.0", "--token", "short"], "--token: the token has 5 characters; give one of at least 16"),
+        (["--allow_origin", "scrapbox.io"], "--allow_origin"),
+        (["--port", "65536"], "--port"),
+    ],
+)
 def test_bad_flags_are_one_line(index_copy, capsys, flags, line):
     assert main([str(index_copy), *flags]) == 2
     error = capsys.readouterr().err

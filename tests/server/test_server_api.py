@@ -31,7 +31,9 @@ def test_suggestions_are_those_of_the_index(client, index_copy, corpus):
             assert found == [(s.title, s.text, pytest.approx(s.score, abs=1e-6)) for s in expected]
             assert answer["probabilities"] and answer["threshold"] == 0.5
     assert "negaposi_kept_answers_total 2.0" in ask.get("/metrics").text
-    notes = [s["note"] for s in ask.post("/suggest", json={"title": "doc03,002", "one_per_note": True}).json()["suggestions"]]
+    notes = [
+        s["note"] for s in ask.post("/suggest", json={"title": "doc03,002", "one_per_note": True}).json()["suggestions"]
+    ]
     assert len(set(notes)) == len(notes) > 3 and "doc03" not in notes
 
 
@@ -64,9 +66,12 @@ def test_predictions_of_texts_and_titles(client, index_copy, corpus):
 
 def test_pages_are_searched_whatever_the_kana_and_width(client, corpus):
     ask = client()
-    answer = ask.get("/pages", params={"words": "リンゴ ＤＯＣ００", "count": 2}).json()
+    words = {"words": "リンゴ ＤＯＣ００"}
+    answer = ask.get("/pages", params=words | {"count": 2}).json()
     assert answer["total"] == 6 and [page["title"] for page in answer["pages"]] == ["doc00,000", "doc00,001"]
-    assert ask.get("/pages", params={"words": "リンゴ ＤＯＣ００", "start": 5}).json()["pages"][0]["title"] == "doc00,005"
+    assert (
+        ask.get("/pages", params={"words": "リンゴ ＤＯＣ００", "start": 5}).json()["pages"][0]["title"] == "doc00,005"
+    )
     assert ask.get("/pages").json()["total"] == len(corpus)
     assert error_of(ask.get("/pages", params={"count": 1000}), 422).startswith("query.count: ")
 
