@@ -51,7 +51,7 @@ SENTENCE_ENDS = "。.!?」)"
 
 
 class Side(NamedTuple):
-    """What is compared of a text: all its terms of a kind, or those in its first ``head`` or last ``tail`` characters."""
+    """What is compared of a text: its terms of a kind, or only those in its first or last characters."""
 
     kind: str
     head: int | None = None

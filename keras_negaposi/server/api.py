@@ -123,7 +123,7 @@ def _add_routes(app: FastAPI, service: Service) -> None:
         return PagesAnswer(total=total, pages=[FoundPage(title=title, text=text) for title, text in found])
 
     @app.post("/decisions")
-    def decide(value: Annotated[Any, Body(openapi_examples={"one": DECISION})]) -> Kept:
+    def decide(value: Annotated[Any, Body(**DECISION)]) -> Kept:  # noqa: ANN401 - `checked_decision` checks it
         """Keeps decisions about links. After the answer they are on the disk."""
         values = value if isinstance(value, list) else [value]
         if not 1 <= len(values) <= MOST_DECISIONS:

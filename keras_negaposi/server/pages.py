@@ -1,4 +1,4 @@
-"""The pages for people: suggested links of the whole wiki at /, suggestions while one writes at /write, and the log-in."""
+"""The pages for people: links of the whole wiki at /, suggestions while one writes at /write, and the log-in."""
 
 from __future__ import annotations
 
