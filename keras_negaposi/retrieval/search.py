@@ -19,7 +19,7 @@ from keras_negaposi.retrieval.cached_encoder import CachedScorer
 from keras_negaposi.retrieval.given_pages import given_pages
 from keras_negaposi.retrieval.hybrid_ranker import HybridRanker
 from keras_negaposi.retrieval.multi_page_query import attend
-from keras_negaposi.retrieval.origin import is_untrained, origin_of_run, origin_without_run
+from keras_negaposi.retrieval.origin import Origin, is_untrained, origin_of_run, origin_without_run
 from keras_negaposi.retrieval.rankers import (
     FullRanker,
     NearestNeighbourRanker,
@@ -87,7 +87,7 @@ class Index:
         if is_untrained(self.store):
             if run is not None:
                 raise InputError(f"--run {run}: has no effect on {path}, which was made without a run; leave it out")
-            self.origin = origin_without_run(self.store, list(texts), list(texts.values()), loaded)
+            self.origin: Origin = origin_without_run(self.store, list(texts), list(texts.values()), loaded)
         else:
             self.origin = origin_of_run(self.store, self._checked_scorer(run, loaded), list(texts.values()))
         self._ranker = self._make_ranker(texts, approximate)

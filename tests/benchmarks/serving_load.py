@@ -64,8 +64,10 @@ def main():
     arguments = parser.parse_args()
     texts, started = different_texts(arguments.index, arguments.seed), time.perf_counter()
     with served(arguments.index, "--rate", "0", "--all_pages", "false", "--timeout", "60") as server:
-        print(f"cold start: {time.perf_counter() - started:.1f} s until the address is printed, "
-              f"{cpu_seconds(server.process):.1f} s of CPU, {resident_megabytes(server.process):,.0f} MB")
+        print(
+            f"cold start: {time.perf_counter() - started:.1f} s until the address is printed, "
+            f"{cpu_seconds(server.process):.1f} s of CPU, {resident_megabytes(server.process):,.0f} MB"
+        )
         for _ in range(WARM_UP):
             httpx.post(f"{server.address}/suggest", json={"text": next(texts)}, timeout=60).raise_for_status()
         print("| clients | requests/s | p50 | p99 | CPU per request |\n|---|---|---|---|---|")
@@ -74,7 +76,9 @@ def main():
             found = asyncio.run(ask_for(arguments.seconds, clients, server.address, texts))
             rate, cpu = len(found) / (time.perf_counter() - began), (cpu_seconds(server.process) - before) / len(found)
             p50, p99 = np.percentile(found, [50, 99])
-            print(f"| {clients} | {rate:.1f} | {1e3 * p50:.0f} ms | {1e3 * p99:.0f} ms | {1e3 * cpu:.0f} ms |", flush=True)
+            print(
+                f"| {clients} | {rate:.1f} | {1e3 * p50:.0f} ms | {1e3 * p99:.0f} ms | {1e3 * cpu:.0f} ms |", flush=True
+            )
         print(f"memory at the end: {resident_megabytes(server.process):,.0f} MB")
 
 
