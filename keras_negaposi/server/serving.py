@@ -55,6 +55,7 @@ def serve_index(path: str, config: ServeConfig, token: str) -> None:
             timeout_graceful_shutdown=int(config.timeout) + 1,
             limit_concurrency=MOST_CONNECTIONS,
         )
+        listening.listen(BACKLOG)  # now, so that nobody who reads the next line is refused
         host, port = listening.getsockname()[:2]
         name = f"[{host}]" if ":" in host else host
         say(f"{len(service.opened.index.store.pages):,} pages at http://{name}:{port}/ (Ctrl-C ends the server)")
@@ -63,7 +64,7 @@ def serve_index(path: str, config: ServeConfig, token: str) -> None:
 
 @contextlib.contextmanager
 def _listening(config: ServeConfig) -> Iterator[socket.socket]:
-    """Yields a socket that listens, so that a used port is noticed before the index is loaded."""
+    """Yields a bound socket, so that a used port is noticed before the index is loaded."""
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     with socket.socket(family) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
