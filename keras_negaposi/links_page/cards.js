@@ -25,7 +25,7 @@ function drawCard(card, item, page) {
   add(card, "h2", visible(shortened(item.note.title, 120))).lang = "ja";
   const shown = item.links.slice(0, item.shown);
   const groups = Map.groupBy ? Map.groupBy(shown, link => link.a) : groupedByA(shown);
-  for (const [a, links] of groups) drawGroup(card, item.note, a, links, page);
+  for (const [a, links] of groups) drawGroup(card, a, links, page);
   if (!shown.length) {
     const group = add(card, "div", undefined, "group");
     drawText(add(group, "div", undefined, "a"), item.note.page, EXCERPT_A);
@@ -48,9 +48,10 @@ function groupedByA(links) {
   return groups;
 }
 
-function drawGroup(card, note, a, links, page) {
+function drawGroup(card, a, links, page) {
   const group = add(card, "div", undefined, "group"), side = add(group, "div", undefined, "a");
-  drawText(side, a, EXCERPT_A, note.title);
+  drawPlace(side, a);
+  drawText(side, a, EXCERPT_A);
   const list = add(group, "ol", undefined, "links");
   for (const link of links) drawLink(add(list, "li", undefined, "link"), link, page);
 }
@@ -61,11 +62,12 @@ function drawLink(element, link, page) {
   const head = add(element, "div", undefined, "head");
   const title = add(head, "h3", visible(shortened(link.b.note, 120)));
   title.lang = "ja";
+  drawPlace(head, link.b);
   drawScore(head, link.score, page.wiki);
   const decided = page.decisions.of(link);
   if (link.linked) add(head, "span", word("linked"), "badge");
   if (decided) add(head, "span", word(decided + "ed"), "badge");
-  drawText(add(element, "div", undefined, "b"), link.b, EXCERPT_B, link.b.note);
+  drawText(add(element, "div", undefined, "b"), link.b, EXCERPT_B);
   const buttons = add(element, "div", undefined, "buttons");
   if (link.known && decided) addButton(buttons, "reopen", () => page.decide(link, "undo", element));
   if (link.known && !decided) {
@@ -78,20 +80,22 @@ function drawLink(element, link, page) {
   for (const button of buttons.children) button.setAttribute("aria-label", button.textContent + ": " + title.textContent);
 }
 
-/** Draws a page's title, where it says more than its note's, and its text, cut after `most` characters. */
-function drawText(parent, page, most, note = "") {
-  if (page.title !== page.note && note) {
-    add(parent, "p", visible(shortened(page.title.startsWith(note) ? page.title.slice(note.length).replace(/^[,\s]+/, "") : page.title, 60)), "place").lang = "ja";
-  }
-  const text = add(parent, "p", visible(shortened(page.text, most)), "text");
+/** Draws which page of its note a text is, where the page's title says more than the note's. */
+function drawPlace(parent, page) {
+  if (page.title === page.note) return;
+  const rest = page.title.startsWith(page.note) ? page.title.slice(page.note.length).replace(/^[,\s]+/, "") : page.title;
+  add(parent, "span", visible(shortened(rest, 60)), "place").lang = "ja";
+}
+
+/** Draws a page's text, cut after `most` characters. */
+function drawText(parent, page, most) {
+  const excerpt = shortened(page.text, most), text = add(parent, "p", visible(excerpt), "text");
   text.lang = "ja";
-  if (shortened(page.text, most) !== page.text) {
-    const button = addButton(parent, "full_text", () => {
-      text.textContent = visible(page.text);
-      button.remove();
-    }, "more");
-  }
-  return text;
+  if (excerpt === page.text) return;
+  const button = addButton(parent, "full_text", () => {
+    text.textContent = visible(page.text);
+    button.remove();
+  }, "more");
 }
 
 function drawScore(parent, score, wiki) {
@@ -121,19 +125,18 @@ function percent(value) {
 /** Opens or closes the reasons for a link; what the texts share is marked in both. */
 function toggleWhy(element, page) {
   const group = element.closest(".group"), link = linkOf.get(element), opened = group.querySelector(".reasons");
-  const before = opened?.closest(".link");
+  const before = opened?.closest(".link"), textA = group.querySelector(".a .text");
   if (before) {
     opened.remove();
     before.querySelector(".why").setAttribute("aria-expanded", "false");
-    for (const [text, of] of [[group.querySelector(".a .text"), linkOf.get(before).a], [before.querySelector(".b .text"), linkOf.get(before).b]]) {
-      text.textContent = visible(of.text);
-    }
+    textA.textContent = visible(linkOf.get(before).a.text);
+    before.querySelector(".b .text").textContent = visible(linkOf.get(before).b.text);
   }
   if (before === element) return;
   const shared = sharedStrings(page.wiki, link.a.text, link.b.text);
-  showMarked(group.querySelector(".a .text"), link.a.text, shared);
+  showMarked(textA, link.a.text, shared);
   showMarked(element.querySelector(".b .text"), link.b.text, shared);
-  for (const more of group.querySelectorAll(".a .more, .b .more")) if (more.closest(".a") || more.closest(".link") === element) more.remove();
+  for (const side of [textA.parentElement, element]) side.querySelector(".more")?.remove();
   element.querySelector(".why").setAttribute("aria-expanded", "true");
   addReasons(add(element, "div", undefined, "reasons"), link, shared, page.wiki.manifest);
 }

@@ -1,29 +1,37 @@
 "use strict";
 // Why a link is suggested: what both texts share, and what each part of the score contributes.
 
-const LONGEST_COMPARED = 1500, MOST_SHARED = 8, MOST_COUNTED = 24, SHARE_OF_COMMON = 0.05, FEWEST_COMMON = 10;
+const LONGEST_COMPARED = 1500, MOST_SHARED = 8, MOST_COUNTED = 24, SHARE_OF_COMMON = 0.05, FEWEST_COMMON = 10, LONGEST_SHOWN = 40, FEWEST_SHOWN = 3;
 
 /**
  * Returns the longest strings of two or more characters that are in both texts, the rarest first: [{text, signs, pages}].
  *
- * `pages` counts the pages here that contain it. What is in many pages, such as です, is left out.
+ * `text` is as in A, `signs` are its folded characters, and `pages` counts the pages here that contain it. What is in
+ * many pages, such as です, is left out where something rarer is there, and so are short strings of hiragana and parts
+ * of longer strings.
  */
 function sharedStrings(wiki, textA, textB) {
-  const a = foldedSigns(textA).slice(0, LONGEST_COMPARED), b = foldedSigns(textB).slice(0, LONGEST_COMPARED);
-  const longest = longestMatches(a, b), found = new Map();
+  const written = Array.from(textA), a = foldedSigns(textA).slice(0, LONGEST_COMPARED);
+  const longest = longestMatches(a, foldedSigns(textB).slice(0, LONGEST_COMPARED)), found = new Map();
   for (let i = 0; i < a.length; i++) {
     if (longest[i] < 2 || (i && longest[i - 1] > longest[i])) continue;
-    const text = a.slice(i, i + longest[i]).join("").replace(/^[^\p{L}\p{N}]+|[^\p{L}\p{N}]+$/gu, "");
-    if (Array.from(text).length >= 2) found.set(text, 0);
+    const text = trimmed(written.slice(i, i + longest[i]).join("")), signs = foldedSigns(text);
+    if (signs.length >= 2 && !/^\p{Script=Hiragana}{2,3}$/u.test(text)) found.set(signs.join(""), {text, signs});
   }
-  const longestFirst = [...found.keys()].sort((one, other) => other.length - one.length).slice(0, MOST_COUNTED);
+  const kept = [];
+  for (const [key, shared] of [...found].sort((one, other) => other[0].length - one[0].length)) {
+    if (kept.length < MOST_COUNTED && !kept.some(longer => longer.key.includes(key))) kept.push({key, ...shared});
+  }
   const common = Math.max(FEWEST_COMMON, SHARE_OF_COMMON * wiki.pages.length);
-  return longestFirst
-    .map(text => ({text, signs: Array.from(text), pages: wiki.pages.filter(page => foldedPage(page).includes(text)).length}))
-    .filter(shared => shared.pages <= common)
-    .sort((one, other) => one.pages - other.pages || other.signs.length - one.signs.length)
-    .slice(0, MOST_SHARED);
+  const counted = kept
+    .map(shared => ({...shared, pages: wiki.pages.filter(page => foldedPage(page).includes(shared.key)).length}))
+    .sort((one, other) => one.pages - other.pages || other.signs.length - one.signs.length);
+  const rare = counted.filter(shared => shared.pages <= common);
+  return rare.length ? rare.slice(0, MOST_SHARED) : counted.slice(0, FEWEST_SHOWN);
 }
+
+/** Returns the text without the signs at its ends that are neither letters nor digits. */
+function trimmed(text) { return text.replace(/^[^\p{L}\p{N}]+|[^\p{L}\p{N}]+$/gu, ""); }
 
 /** Returns for each position of A the length of the longest string from there that is somewhere in B. */
 function longestMatches(a, b) {
@@ -66,7 +74,7 @@ function addReasons(element, link, shared, manifest) {
   if (shared.length) {
     const list = add(element, "ul", undefined, "shared");
     for (const {text, pages} of shared) {
-      const item = add(list, "li", visible(text));
+      const item = add(list, "li", visible(shortened(text, LONGEST_SHOWN)));
       item.lang = "ja";
       item.title = word("in_notes", {text, count: pages});
     }

@@ -14,10 +14,10 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 
 from checkpoints_tools.common.errors import InputError, shortened
-from keras_negaposi import __version__
 from keras_negaposi.config import ServeConfig
 from keras_negaposi.data.decisions import checked_decision
 from keras_negaposi.data.documents import Documents
+from keras_negaposi.runtime.packages import installed
 from keras_negaposi.server import pages
 from keras_negaposi.server.answering import Question, page_title
 from keras_negaposi.server.guard import Guard
@@ -62,7 +62,7 @@ def make_app(service: Service, config: ServeConfig, token: str) -> FastAPI:
     # The pages with the API's description are left out: they would load JavaScript from elsewhere.
     app = FastAPI(
         title="keras_negaposi",
-        version=__version__,
+        version=installed("keras-negaposi") or "0",
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,

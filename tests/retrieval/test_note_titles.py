@@ -52,7 +52,7 @@ def test_an_unknown_title_gets_the_most_similar_ones(index, capsys):
     assert error.count("\n") == 1 and error.count('"doc') == 1 + 3
     assert 'no such page among the 144 of the index; did you mean "doc' in error and '"doc03"' in error
     assert suggest_main([index, "--title", "doc03,00"]) == 2
-    assert '"doc03,000"' in capsys.readouterr().err
+    assert 'did you mean "doc03,00' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("stored", ["NFC", "NFD"])
