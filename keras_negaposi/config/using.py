@@ -144,8 +144,8 @@ class SuggestConfig:
 
     title: Sequence[str] | None = option(
         None,
-        "page of the index, or note, which means all of its pages; with several titles, suggestions follow the last one "
-        "and the others are context",
+        "page of the index, or note, which means all of its pages; with several titles, suggestions follow the last "
+        "one and the others are context",
         several=True,
         heading=QUERY,
     )
