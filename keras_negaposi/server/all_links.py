@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sqlite3
 import threading
 import time
@@ -134,7 +135,7 @@ class AllLinks:
             warning=self._warning,
         )
         whole = done == len(index.store.pages)
-        return data_files(dataclasses.replace(data, whole=whole, note=without_folders(data.note)))
+        return data_files(dataclasses.replace(data, whole=whole, note=told_note(index)))
 
     def _kept(self, index: Index) -> Iterator[tuple[str, list[Suggestion]]]:
         """Yields the pages of the index with links, and their links to pages of the index."""
@@ -152,8 +153,8 @@ class AllLinks:
                     yield a, [Suggestion(b, "", score) for b, score in json.loads(found) if b in pages]
 
 
-def without_folders(line: str) -> str:
-    """Returns a line in which each path is only its last part."""
-    return " ".join(
-        word.rstrip("/").rpartition("/")[2] if word.startswith(("/", "./", "../")) else word for word in line.split(" ")
-    )
+def told_note(index: Index) -> str:
+    """Returns how pages are ranked; of the path of a BERT only the last part."""
+    bert = index.store.about.get("bert")
+    path = str(bert["init_checkpoint"]) if isinstance(bert, dict) else ""
+    return index.origin.note.replace(path, os.path.basename(path.rstrip("/"))) if path else index.origin.note
