@@ -11,7 +11,10 @@ from checkpoints_tools.common.cli import make_parser, run_command
 from checkpoints_tools.common.errors import InputError, did_you_mean, quoted
 from keras_negaposi import __version__
 
-COMMANDS = ("pairs", "train", "prepare", "predict", "evaluate", "export", "baseline", "index", "suggest", "doctor")
+COMMANDS = (
+    *("pairs", "train", "prepare", "predict", "evaluate", "export", "baseline", "index", "suggest", "serve"),
+    "doctor",
+)
 """Modules of this package, in the order in which a newcomer meets them."""
 
 

@@ -23,6 +23,7 @@ LEVELS = (
     ("serving",),
     ("retrieval", "evaluation", "exporting", "reporting", "links_page"),
     ("training", "pair_generation"),
+    ("server",),
     ("sample", "api"),
     ("commands",),
 )

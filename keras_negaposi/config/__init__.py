@@ -11,6 +11,7 @@ from keras_negaposi.config.model import (
     complete_model_files,
 )
 from keras_negaposi.config.pair_source import PAIR_SOURCES, PairSource, check_pairs_given
+from keras_negaposi.config.serving import ServeConfig
 from keras_negaposi.config.training import HeadConfig, PrepareConfig, TrainConfig
 from keras_negaposi.config.using import EvaluateConfig, IndexConfig, PredictConfig, SuggestConfig
 
@@ -31,6 +32,7 @@ __all__ = [
     "PredictConfig",
     "PrepareConfig",
     "PretrainedConfig",
+    "ServeConfig",
     "SuggestConfig",
     "TrainConfig",
     "check_complete",

@@ -14,8 +14,10 @@ HEAD_OPTIONS = Heading(6, "options of some heads")
 DISTILLATION = Heading(7, "distillation from another run")
 SCRIPTS = Heading(8, "exit code, for scripts")
 HARDWARE = Heading(9, "devices and workers")
+ACCESS = Heading(10, "who may ask")
 
 __all__ = [
+    "ACCESS",
     "ADVANCED",
     "DATA",
     "DISTILLATION",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -49,30 +50,46 @@ SCRIPTS = {"kanji": (KANJI,), "katakana": (KATAKANA,), "Japanese": (KANJI, KATAK
 SENTENCE_ENDS = "。.!?」)"
 
 
+class Side(NamedTuple):
+    """What is compared of a text: its terms of a kind, or only those in its first or last characters."""
+
+    kind: str
+    head: int | None = None
+    tail: int | None = None
+
+
+WHOLE, HEAD, TAIL = Side(GRAMS), Side(GRAMS, head=MIDDLE), Side(GRAMS, tail=MIDDLE)
+COSINES: dict[str, tuple[Side, Side]] = {
+    **{f"{kind}: A, B": (Side(kind), Side(kind)) for kind in KINDS},
+    **{f"{GRAMS}: last {n} of A, first {n} of B": (Side(GRAMS, tail=n), Side(GRAMS, head=n)) for n in ENDS},
+    f"{GRAMS}: last {MIDDLE} of A, B": (TAIL, WHOLE),
+    f"{GRAMS}: A, first {MIDDLE} of B": (WHOLE, HEAD),
+    f"{GRAMS}: first {MIDDLE} of both": (HEAD, HEAD),
+    f"{GRAMS}: last {MIDDLE} of both": (TAIL, TAIL),
+}
+"""Feature -> the sides of A and B whose TF-IDF vectors it compares."""
+
+
 @dataclasses.dataclass(frozen=True)
-class _Texts:
+class PreparedTexts:
     """Different texts, with their terms and TF-IDF vectors, which are computed once."""
 
     points: CodePoints
     frequencies: PageFrequencies
-    _vectors: dict[tuple, csr_matrix] = dataclasses.field(default_factory=dict)
+    _vectors: dict[Side, csr_matrix] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def terms(self) -> dict[str, Terms]:
         """Returns the terms by kind."""
         return {kind: terms(self.points) for kind, terms in KINDS.items()}
 
-    def vectors(self, kind: str, head: int | None = None, tail: int | None = None) -> csr_matrix:
-        """Returns TF-IDF vectors of the whole texts, their first ``head`` or their last ``tail`` characters.
-
-        The result is ``float32 [texts, BUCKETS]``.
-        """
-        key = kind, head, tail
-        if key not in self._vectors:
-            terms = self.terms[kind]
-            terms = terms.head(head) if head else terms.tail(tail) if tail else terms
-            self._vectors[key] = self.frequencies.tfidf(kind, terms)
-        return self._vectors[key]
+    def vectors(self, side: Side) -> csr_matrix:
+        """Returns the TF-IDF vectors of a side of each text, ``float32 [texts, BUCKETS]``."""
+        if side not in self._vectors:
+            terms = self.terms[side.kind]
+            terms = terms.head(side.head) if side.head else terms.tail(side.tail) if side.tail else terms
+            self._vectors[side] = self.frequencies.tfidf(side.kind, terms)
+        return self._vectors[side]
 
 
 def lexical_features(
@@ -89,8 +106,8 @@ def lexical_features(
     Returns:
         The names of the features, and ``float32 [pairs, features]``.
     """
-    prepared = _Texts(code_points(texts), frequencies)
-    columns = {**_cosines(prepared, a, b), **_rarity(prepared, a, b), **_style(prepared.points, a, b)}
+    prepared = PreparedTexts(code_points(texts), frequencies)
+    columns = {**_cosines(prepared, a, b), **_rarity(prepared, a, b), **style_columns(Style.of(prepared.points), a, b)}
     return list(columns), np.column_stack([*columns.values()]).astype(np.float32)
 
 
@@ -100,19 +117,9 @@ def feature_names() -> list[str]:
     return lexical_features(PageFrequencies.of([""]), [""], np.zeros(1, np.int64), np.zeros(1, np.int64))[0]
 
 
-def _cosines(texts: _Texts, a: np.ndarray, b: np.ndarray) -> dict[str, np.ndarray]:
+def _cosines(texts: PreparedTexts, a: np.ndarray, b: np.ndarray) -> dict[str, np.ndarray]:
     """Returns the cosines of A and B, whole and in part, each ``float32 [pairs]``."""
-    whole = texts.vectors(GRAMS)
-    columns = {f"{kind}: A, B": _dot(texts.vectors(kind), texts.vectors(kind), a, b) for kind in KINDS}
-    for size in ENDS:
-        ends = texts.vectors(GRAMS, tail=size), texts.vectors(GRAMS, head=size)
-        columns[f"{GRAMS}: last {size} of A, first {size} of B"] = _dot(*ends, a, b)
-    tail, head = texts.vectors(GRAMS, tail=MIDDLE), texts.vectors(GRAMS, head=MIDDLE)
-    columns[f"{GRAMS}: last {MIDDLE} of A, B"] = _dot(tail, whole, a, b)
-    columns[f"{GRAMS}: A, first {MIDDLE} of B"] = _dot(whole, head, a, b)
-    columns[f"{GRAMS}: first {MIDDLE} of both"] = _dot(head, head, a, b)
-    columns[f"{GRAMS}: last {MIDDLE} of both"] = _dot(tail, tail, a, b)
-    return columns
+    return {name: _dot(texts.vectors(of_a), texts.vectors(of_b), a, b) for name, (of_a, of_b) in COSINES.items()}
 
 
 def _dot(left: csr_matrix, right: csr_matrix, a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -120,24 +127,38 @@ def _dot(left: csr_matrix, right: csr_matrix, a: np.ndarray, b: np.ndarray) -> n
     return _by_parts(lambda rows: np.asarray(left[a[rows]].multiply(right[b[rows]]).sum(axis=1)).ravel(), len(a))
 
 
-def _rarity(texts: _Texts, a: np.ndarray, b: np.ndarray) -> dict[str, np.ndarray]:
+def _rarity(texts: PreparedTexts, a: np.ndarray, b: np.ndarray) -> dict[str, np.ndarray]:
     """Returns how rare the n-grams are that A and B share, each ``float64 [pairs]``."""
-    rarity, counts = texts.frequencies.rarity(LONG_GRAMS), texts.frequencies.counts[LONG_GRAMS]
     present = texts.terms[LONG_GRAMS].counts()
-    present.data[:] = 1
 
     def compute(rows: slice) -> np.ndarray:
         shared = csr_matrix(present[a[rows]].multiply(present[b[rows]]))
-        pages = counts[shared.indices]
-        weights = csr_matrix((rarity[shared.indices], shared.indices, shared.indptr), shared.shape)
-        rare = [
-            _row_sums(csr_matrix(((pages > 1) & (pages <= most), shared.indices, shared.indptr), shared.shape))
-            for most in RARE
-        ]
-        return np.column_stack([_largest_mean(weights, RAREST), *np.log1p([_row_sums(weights), *rare])])
+        return rarity_of_shared(texts.frequencies, shared)
 
-    names = [f"rarity of the {RAREST} rarest shared", "rarity of all shared", *(f"shared by {n} pages" for n in RARE)]
-    return dict(zip(names, _by_parts(compute, len(a)).reshape(-1, len(names)).T, strict=True))
+    return dict(zip(RARITIES, _by_parts(compute, len(a)).reshape(-1, len(RARITIES)).T, strict=True))
+
+
+RARITIES = (
+    f"rarity of the {RAREST} rarest shared",
+    "rarity of all shared",
+    *(f"shared by {most} pages" for most in RARE),
+)
+
+
+def rarity_of_shared(frequencies: PageFrequencies, shared: csr_matrix) -> np.ndarray:
+    """Returns the features `RARITIES`, ``float64 [pairs, features]``.
+
+    Args:
+        frequencies: page frequencies of the corpus.
+        shared: the n-grams that both texts of each pair have, ``[pairs, BUCKETS]``; its values do not count.
+    """
+    pages, rarity = frequencies.counts[LONG_GRAMS][shared.indices], frequencies.rarity(LONG_GRAMS, shared.indices)
+    weights = csr_matrix((rarity, shared.indices, shared.indptr), shared.shape)
+    rare = [
+        _row_sums(csr_matrix(((pages > 1) & (pages <= most), shared.indices, shared.indptr), shared.shape))
+        for most in RARE
+    ]
+    return np.column_stack([_largest_mean(weights, RAREST), *np.log1p([_row_sums(weights), *rare])])
 
 
 def _row_sums(matrix: csr_matrix) -> np.ndarray:
@@ -153,27 +174,46 @@ def _largest_mean(matrix: csr_matrix, count: int) -> np.ndarray:
     return np.bincount(rows, values, minlength=matrix.shape[0]) / count
 
 
-def _style(points: CodePoints, a: np.ndarray, b: np.ndarray) -> dict[str, np.ndarray]:
+@dataclasses.dataclass(frozen=True)
+class Style:
+    """The styles of several texts.
+
+    Attributes:
+        shares: by name, the share of each text's characters that belong to a style, ``float64 [texts]``.
+        lengths: in characters, ``int64 [texts]``.
+        ends: 1 if a text ends with the end of a sentence, ``float64 [texts]``.
+    """
+
+    shares: dict[str, np.ndarray]
+    lengths: np.ndarray
+    ends: np.ndarray
+
+    @classmethod
+    def of(cls, points: CodePoints) -> Style:
+        """Measures the styles of texts."""
+        lengths = np.maximum(points.lengths, 1)
+        scripts = scripts_of(points)
+        shares = {name: _occurrences(points, patterns) / lengths for name, patterns in STYLES.items()}
+        for name, members in SCRIPTS.items():
+            shares[f"{name} characters"] = _per_text(points, np.isin(scripts, members)) / lengths
+        last = np.isin(points.points, [ord(mark) for mark in SENTENCE_ENDS]) & (
+            points.positions == lengths[points.texts] - 1
+        )
+        return cls(shares, points.lengths, _per_text(points, last))
+
+
+def style_columns(style: Style, a: np.ndarray, b: np.ndarray) -> dict[str, np.ndarray]:
     """Returns how similar the styles of both texts are, and how long they are, each ``[pairs]``."""
-    lengths = np.maximum(points.lengths, 1)
-    scripts = scripts_of(points)
-    # Share of the characters of each text that belong to each style.
-    shares = {name: _occurrences(points, patterns) / lengths for name, patterns in STYLES.items()}
-    for name, members in SCRIPTS.items():
-        shares[f"{name} characters"] = _per_text(points, np.isin(scripts, members)) / lengths
     # Difference and geometric mean of the shares in A and in B.
     columns = {}
-    for name, share in shares.items():
+    for name, share in style.shares.items():
         columns[f"{name}: difference"] = np.abs(share[a] - share[b])
         columns[f"{name}: in both"] = np.sqrt(share[a] * share[b])
     # Lengths, and whether A ends with the end of a sentence.
     for name, side in (("A", a), ("B", b)):
-        columns[f"length of {name}"] = points.lengths[side]
-        columns[f"logarithm of the length of {name}"] = np.log1p(points.lengths[side])
-    last = np.isin(points.points, [ord(mark) for mark in SENTENCE_ENDS]) & (
-        points.positions == lengths[points.texts] - 1
-    )
-    columns["A ends a sentence"] = _per_text(points, last)[a]
+        columns[f"length of {name}"] = style.lengths[side]
+        columns[f"logarithm of the length of {name}"] = np.log1p(style.lengths[side])
+    columns["A ends a sentence"] = style.ends[a]
     return columns
 
 

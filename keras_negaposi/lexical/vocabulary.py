@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import islice
 
 import numpy as np
-from scipy.sparse import csr_matrix, diags
+from scipy.sparse import csr_matrix
 
 from keras_negaposi.lexical.code_points import CodePoints, code_points
 from keras_negaposi.lexical.ngrams import BUCKETS, Terms, ngrams, runs
@@ -102,9 +102,11 @@ class PageFrequencies:
         idf = np.log((1 + self.pages) / (1 + self.counts[kind][found.indices])) + 1
         found.data = ((1 + np.log(found.data)) * idf).astype(np.float32)
         lengths = np.sqrt(np.asarray(found.multiply(found).sum(axis=1)).ravel())
-        return csr_matrix(diags(1 / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32) @ found)
+        factors = (1 / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32)
+        found.data *= np.repeat(factors, np.diff(found.indptr))
+        return found
 
-    def rarity(self, kind: str) -> np.ndarray:
-        """Returns log inverse document frequency, ``float32 [BUCKETS]``; 0 for fewer than two pages."""
-        counts = self.counts[kind]
+    def rarity(self, kind: str, buckets: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """Returns log inverse document frequency of all or some buckets, ``float32``; 0 for fewer than two pages."""
+        counts = self.counts[kind][buckets]
         return np.where(counts < 2, 0.0, np.log(self.pages / np.maximum(counts, 1))).astype(np.float32)

@@ -92,6 +92,10 @@ class CachedScorer:
         """Returns the tensors of texts as side ``"a"`` or ``"b"``, which depend on the head (see `bi_encoder_base`)."""
         return self.prepare(side)(tf.constant(list(texts)))
 
+    def encode_candidates(self, texts: Sequence[str]) -> Rows:
+        """Returns the tensors of texts as B that `score` takes."""
+        return self.encode("b", texts)
+
     def score(self, a: Rows, b: Rows) -> np.ndarray:
         """Returns the probability that B comes next, ``float32 [rows of b]``.
 

@@ -8,7 +8,7 @@ Viswanath 2018, arXiv 1702.01417). An index stores the vectors as they are, beca
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,12 +34,15 @@ class FrozenScorer:
     Args:
         config: the pre-trained BERT, which is loaded when it is first needed.
         expected: fingerprint of the BERT that made the index; ``None`` while it is being made.
+        load: of another scorer with the same BERT, which then loads it for both.
     """
 
     head = BI_ENCODER
 
-    def __init__(self, config: PretrainedConfig, expected: str | None = None) -> None:
-        self._config, self._expected = config, expected
+    def __init__(
+        self, config: PretrainedConfig, expected: str | None = None, load: Callable[[], FrozenEncoder] | None = None
+    ) -> None:
+        self.load = load or functools.cache(lambda: _loaded(config, expected))
         self._center = np.zeros(1, np.float32)
         self._known: Mapping[str, np.ndarray] = {}
         self._cosine: CosineLogit | None = None
@@ -54,18 +57,9 @@ class FrozenScorer:
         """
         self._known, self._center, self._cosine = known, center, cosine
 
-    @functools.cached_property
+    @property
     def _encoder(self) -> FrozenEncoder:
-        from keras_negaposi.modeling.frozen_encoder import FrozenEncoder  # with TensorFlow
-        from keras_negaposi.modeling.pretrained import read_pretrained
-
-        encoder = FrozenEncoder(read_pretrained(self._config), self._config.max_seq_length, PRECISION)
-        if self._expected not in (None, encoder.fingerprint()):
-            raise InputError(
-                f"{self._config.init_checkpoint}: not the BERT that made the index; build the index again with another "
-                "--output"
-            )
-        return encoder
+        return self.load()
 
     def prepare(self, side: str) -> None:
         """Loads the encoder if texts are going to be encoded as B.
@@ -91,6 +85,10 @@ class FrozenScorer:
             known |= zip(new, _unit(self._encode(new) - self._center), strict=True)
         return {VECTOR: np.stack([known[text] for text in texts]).astype(np.float32)}
 
+    def encode_candidates(self, texts: Sequence[str]) -> Rows:
+        """Returns the vectors of texts as B that `score` takes: centred, and of length 1."""
+        return self.encode("a", texts)
+
     def score(self, a: Rows, b: Rows) -> np.ndarray:
         """Returns the probability that B comes next, ``float32 [rows of b]``.
 
@@ -103,6 +101,19 @@ class FrozenScorer:
         from keras_negaposi.modeling.frozen_encoder import POOLINGS
 
         return self._encoder.encode(texts, len(texts))[:, POOLINGS.index("mean")]
+
+
+def _loaded(config: PretrainedConfig, expected: str | None) -> FrozenEncoder:
+    """Loads a BERT; raises an `InputError` if it cannot be loaded, or is not the one that is expected."""
+    from keras_negaposi.modeling.frozen_encoder import FrozenEncoder  # with TensorFlow
+    from keras_negaposi.modeling.pretrained import read_pretrained
+
+    encoder = FrozenEncoder(read_pretrained(config), config.max_seq_length, PRECISION)
+    if expected not in (None, encoder.fingerprint()):
+        raise InputError(
+            f"{config.init_checkpoint}: not the BERT that made the index; build the index again with another --output"
+        )
+    return encoder
 
 
 def unit_vectors(stored: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], np.ndarray]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from keras_negaposi.lexical.kept_features import KeptFeatures
 from keras_negaposi.retrieval.lexical_part import LexicalPart
 from keras_negaposi.retrieval.rankers import Query, Ranked, Ranker
 
@@ -33,6 +34,7 @@ class HybridRanker:
     def __init__(self, neural: Ranker | None, lexical: LexicalPart, texts: Mapping[str, str], combine: Combine) -> None:
         self._neural, self._lexical, self._texts, self._combine = neural, lexical, texts, combine
         self._keys = list(texts)
+        self._features = KeptFeatures(lexical.model.frequencies)
 
     def best(self, queries: Sequence[Query], count: int) -> Iterator[Ranked]:
         """Yields the best ``count`` texts for each query."""
@@ -73,15 +75,9 @@ class HybridRanker:
 
     def _lexical_logits(self, queries: Sequence[Query], candidates: Sequence[Sequence[str]]) -> list[np.ndarray]:
         """Returns the lexical logits of each query's candidates, ``float64 [candidates]``."""
-        # Number every text that occurs, so that the n-grams of each are counted once.
-        rows: dict[str, int] = {}
-        a, b = [], []
-        for query, keys in zip(queries, candidates, strict=True):
-            row = rows.setdefault(query.text, len(rows))
-            a += [row] * len(keys)
-            b += [rows.setdefault(self._texts[key], len(rows)) for key in keys]
-        logits = self._lexical.model.logits_of_rows(list(rows), np.array(a, np.int64), np.array(b, np.int64))
-        return np.split(logits, np.cumsum([len(keys) for keys in candidates])[:-1])
+        texts = [[self._texts[key] for key in keys] for keys in candidates]
+        features = self._features.of([query.text for query in queries], texts)
+        return [self._lexical.model.logits_of_features(of_query) for of_query in features]
 
     def _combined(self, scores: Mapping[str, float], lexical_logits: np.ndarray) -> dict[str, float]:
         probabilities = np.array(list(scores.values()))

@@ -111,13 +111,16 @@ def is_untrained(store: Store) -> bool:
     return store.model.get(KIND) == UNTRAINED
 
 
-def origin_without_run(store: Store, keys: Sequence[str], texts: Sequence[str]) -> Origin:
+def origin_without_run(
+    store: Store, keys: Sequence[str], texts: Sequence[str], loaded: SideScorer | None = None
+) -> Origin:
     """Opens what was fitted on the pages of an index.
 
     Args:
         store: the index.
         keys: of the texts.
         texts: of the index, each once.
+        loaded: what encoded texts before an update of the index, with the same model.
 
     Raises:
         InputError: a file is missing or damaged, or the index is not finished.
@@ -131,7 +134,8 @@ def origin_without_run(store: Store, keys: Sequence[str], texts: Sequence[str]) 
     if about.bert:
         from keras_negaposi.retrieval.frozen_scorer import FrozenScorer, unit_vectors
 
-        scorer = FrozenScorer(about.bert, store.named("model", "BERT"))
+        load = loaded.load if isinstance(loaded, FrozenScorer) else None
+        scorer = FrozenScorer(about.bert, store.named("model", "BERT"), load)
         vectors, center = unit_vectors(stored_vectors(store, set(keys)))
         scorer.attach(vectors, center, fit.cosine)
     return Origin(

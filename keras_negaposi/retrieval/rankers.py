@@ -28,6 +28,9 @@ class SideScorer(Protocol):
     def encode(self, side: str, texts: Sequence[str]) -> Rows:
         """Returns the tensors of texts as side ``"a"`` or ``"b"``."""
 
+    def encode_candidates(self, texts: Sequence[str]) -> Rows:
+        """Returns the tensors of texts as B that `score` takes, as if they were stored in the index."""
+
     def score(self, a: Rows, b: Rows) -> np.ndarray:
         """Returns the probability that B comes next, ``float32 [rows of b]``."""
 

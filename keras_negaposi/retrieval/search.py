@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import IndexConfig
 from keras_negaposi.config.heads import BI_ENCODER
@@ -16,7 +18,7 @@ from keras_negaposi.retrieval.build import check_model, index_pages, lexical_fin
 from keras_negaposi.retrieval.given_pages import given_pages
 from keras_negaposi.retrieval.hybrid_ranker import HybridRanker
 from keras_negaposi.retrieval.multi_page_query import attend
-from keras_negaposi.retrieval.origin import is_untrained, origin_of_run, origin_without_run
+from keras_negaposi.retrieval.origin import Origin, is_untrained, origin_of_run, origin_without_run
 from keras_negaposi.retrieval.rankers import (
     FullRanker,
     NearestNeighbourRanker,
@@ -63,13 +65,19 @@ class Index:
         path: folder of the index, written by `build.build_index`.
         run: folder of the run that made it; if ``None``, where the run was at that time.
         approximate: search the nearest vectors in an HNSW graph (faiss) instead of comparing all of them.
+        before: the same index before an update; its model is used again if it is still the same.
 
     Raises:
         InputError: ``path`` is not an index, its model is missing or has changed, or ``approximate`` is not available.
     """
 
-    def __init__(self, path: str, run: str | None = None, approximate: bool = False) -> None:
+    def __init__(
+        self, path: str, run: str | None = None, approximate: bool = False, before: Index | None = None
+    ) -> None:
+        self._options = path, run, approximate
         self.store = Store(path)
+        same = before is not None and before.store.model == self.store.model
+        loaded = before.origin.scorer if before and same else None
         if not self.store.exists():
             raise InputError(f"{path}: not an index; make one with python -m keras_negaposi.index")
         self._titles: dict[str, list[str]] = {}
@@ -81,9 +89,9 @@ class Index:
         if is_untrained(self.store):
             if run is not None:
                 raise InputError(f"--run {run}: has no effect on {path}, which was made without a run; leave it out")
-            self.origin = origin_without_run(self.store, list(texts), list(texts.values()))
+            self.origin: Origin = origin_without_run(self.store, list(texts), list(texts.values()), loaded)
         else:
-            self.origin = origin_of_run(self.store, self._checked_scorer(run), list(texts.values()))
+            self.origin = origin_of_run(self.store, self._checked_scorer(run, loaded), list(texts.values()))
         self._ranker = self._make_ranker(texts, approximate)
         self._kept: tuple[object, ...] = ()
 
@@ -110,15 +118,20 @@ class Index:
         index._kept = (model, folder)  # The index reads their folders.
         return index
 
-    def _checked_scorer(self, run: str | None) -> CachedScorer:
-        """Loads the run's model.
+    def reopened(self) -> Index:
+        """Opens the index again after an update; a model that is still the same is not loaded again."""
+        return Index(*self._options, before=self)
+
+    def _checked_scorer(self, run: str | None, loaded: SideScorer | None) -> CachedScorer:
+        """Loads the run's model, unless it is loaded.
 
         Raises:
             InputError: the index is not complete, or was made with another model.
         """
         from keras_negaposi.retrieval.cached_encoder import CachedScorer  # with TensorFlow
 
-        scorer = CachedScorer(run or self.store.named("about", "run"))
+        run = run or self.store.named("about", "run")
+        scorer = loaded if isinstance(loaded, CachedScorer) and loaded.run == run else CachedScorer(run)
         scorer.prepare("a")
         dtype, precision = self.store.named("model", "dtype"), self.store.model.get("precision", "float32")
         model = scorer.fingerprint(dtype, precision) | lexical_fingerprint(scorer.run)
@@ -199,7 +212,7 @@ class Index:
             reranker: a cross-encoder. With several texts it sees the last one only.
         """
         texts = _texts(text)
-        own = [title for text in texts for title in self._titles.get(text_key(text), ())]
+        own = [title for text in texts for title in self.titles_of(text_key(text))]
         ((_, found),) = self.suggest_each([texts], top, [{*skip, *own}], rerank, reranker)
         return found
 
@@ -231,7 +244,11 @@ class Index:
             best = self._ranker.best(self._encode([queries[i] for i in batch]), count)
             for i, ranked in zip(batch, best, strict=True):
                 found = self._suggestions(ranked, wanted, skips[i])
-                yield i, (_reranked(found, queries[i][-1], rerank, reranker) if reranker else found)[:top]
+                yield i, (reranked(found, queries[i][-1], rerank, reranker) if reranker else found)[:top]
+
+    def titles_of(self, key: str) -> Sequence[str]:
+        """Returns the titles of the pages with a text, which `text_key` names; none if there is no such page."""
+        return self._titles.get(key, ())
 
     def score_all(self, text: str | Sequence[str]) -> dict[str, float]:
         """Returns the probability that each text of the index comes next, by the text's key."""
@@ -244,6 +261,21 @@ class Index:
         (query,) = self._encode([_texts(text)])
         scores = self._ranker.score(query, list(dict.fromkeys(keys)))
         return [scores[key] for key in keys]
+
+    def score_pairs(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """Returns the probability for each pair of any texts that B comes next after A."""
+        by_a: dict[str, list[int]] = {}
+        for place, (a, _) in enumerate(pairs):
+            by_a.setdefault(a, []).append(place)
+        neural = np.full(len(pairs), np.nan)
+        for query, places in zip(self._encode([[a] for a in by_a]), by_a.values(), strict=True):
+            if self.origin.scorer:
+                rows = self.origin.scorer.encode_candidates([pairs[place][1] for place in places])
+                neural[places] = self.origin.scorer.score(query.side, rows)
+        if not (self.origin.lexical and self.origin.combine):
+            return neural.tolist()
+        logits = self.origin.lexical.model.logits_of_texts([a for a, _ in pairs], [b for _, b in pairs])
+        return self.origin.combine(neural, logits).tolist()
 
     def _encode(self, queries: Sequence[Sequence[str]]) -> list[Query]:
         """Encodes queries as A; a text that is in several queries is encoded once."""
@@ -279,7 +311,7 @@ def _unpadded(rows: Rows) -> Rows:
     return {name: value[:, :length] if is_by_token(name, value) else value for name, value in rows.items()}
 
 
-def _reranked(found: Sequence[Suggestion], text: str, count: int, reranker: Scorer) -> list[Suggestion]:
+def reranked(found: Sequence[Suggestion], text: str, count: int, reranker: Scorer) -> list[Suggestion]:
     """Sorts the first ``count`` suggestions by the reranker's probabilities; the others follow as they are."""
     best, rest = found[:count], found[count:]
     scored = reranker.stream(((text, suggestion.text) for suggestion in best), RERANK_BATCH)

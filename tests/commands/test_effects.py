@@ -53,6 +53,10 @@ ALWAYS = {
         *("output", "format", "positive", "negative", "count", "min_length", "min_japanese", "keep_duplicates"),
         *("group_pattern", "seed", "decisions"),
     ),
+    "serve": (
+        *("host", "port", "token_file", "allow_host", "allow_origin", "rate", "timeout"),
+        *("decisions", "watch", "run", "negaposi", "reranker", "approximate", "all_pages"),
+    ),
     "doctor": ("tpu",),
     "make": tuple(field.name for field in dataclasses.fields(COMMANDS["make"][2])),
 }
@@ -153,6 +157,10 @@ SOMETIMES = {
         "length": "--output o --format pdf --length 100",
         "unit": "--output o --format folder --unit pieces",
         "model_file": "--output o --model_file m",
+    },
+    "serve": {
+        "token": "--token a-secret-of-20-chars --token_file f",
+        "length": "--length 100",
     },
     "doctor": TPU,
     "make": {},

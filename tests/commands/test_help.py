@@ -16,7 +16,7 @@ COMMANDS = (
         f"keras_negaposi.{name}"
         for name in (
             *("train", "prepare", "evaluate", "predict", "export"),
-            *("baseline", "index", "suggest", "pairs", "doctor"),
+            *("baseline", "index", "suggest", "serve", "pairs", "doctor"),
         )
     ),
     "keras_negaposi.sample.make",
@@ -58,6 +58,7 @@ HEADINGS = {
     "index": ["data", "model", "output", "devices and workers", "advanced options"],
     "suggest": ["query", "model", "output", "exit code, for scripts", "advanced options"],
     "pairs": ["data", "output", "advanced options"],
+    "serve": ["data", "model", "output", "who may ask", "advanced options"],
     "doctor": ["devices and workers"],
     "make": ["output", "advanced options"],
 }

@@ -3,7 +3,20 @@
 import time
 
 from checkpoints_tools.common.errors import LONGEST_MESSAGE
-from keras_negaposi import baseline, config, doctor, evaluate, export, index, pairs, predict, prepare, suggest, train
+from keras_negaposi import (
+    baseline,
+    config,
+    doctor,
+    evaluate,
+    export,
+    index,
+    pairs,
+    predict,
+    prepare,
+    serve,
+    suggest,
+    train,
+)
 from keras_negaposi.config.training import TpuConfig
 from keras_negaposi.sample import make
 
@@ -16,6 +29,7 @@ COMMANDS = {
     "predict": (predict.main, ["run"], config.PredictConfig),
     "index": (index.main, [], config.IndexConfig),
     "suggest": (suggest.main, ["index"], config.SuggestConfig),
+    "serve": (serve.main, ["index"], config.ServeConfig),
     "pairs": (pairs.main, ["source"], config.PairsConfig),
     "doctor": (doctor.main, [], TpuConfig),
     "make": (make.main, [], make.MakeConfig),
