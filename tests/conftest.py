@@ -144,10 +144,12 @@ def finished_run(tiny, tmp_path_factory):
         from keras_negaposi.config import TrainConfig
         from keras_negaposi.training.run import run
 
-        name = hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()[:16]
-        made = made_once(
-            tmp_path_factory, f"run-{name}", lambda made: run(TrainConfig(**tiny.flags | options, output_dir=str(made)))
-        )
-        return shutil.copytree(made, folder)
+        command = " ".join(["train", *(f"--{name} {value}" for name, value in sorted(options.items()))])
+        name = hashlib.sha256(command.encode()).hexdigest()[:16]
+
+        def make(folder):
+            run(TrainConfig(**tiny.flags | options, output_dir=str(folder)), command)
+
+        return shutil.copytree(made_once(tmp_path_factory, f"run-{name}", make), folder)
 
     return copy
