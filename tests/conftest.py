@@ -21,19 +21,19 @@ PEERS = (
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 LONGEST = (
     "tokenizers/test_end_to_end.py",
-    "commands/test_killed.py",
-    "training/test_strategies.py",
     "training/test_dev_evaluation.py",
     "retrieval/test_indexing.py",
-    "commands/test_gcs.py",
+    "training/test_strategies.py",
     "training/test_training.py",
-    "commands/test_disk.py",
-    "training/test_start.py",
+    "commands/test_killed.py",
+    "commands/test_gcs.py",
     "sample/test_sample.py",
+    "training/test_start.py",
+    "modeling/test_heads.py",
+    "commands/test_disk.py",
     "training/test_several.py",
     "serving/test_hybrid.py",
     "serving/test_hybrid_leaks.py",
-    "modeling/test_heads.py",
 )
 """The files that take longest; two processes finish at about the same time if none of these is left for the end."""
 

@@ -7,7 +7,11 @@ import pytest
 
 from tests.helpers.forked import LOADED, Python
 
-SAYS = "import os, sys; print(sys.argv[1:], os.environ.get('MINE'), os.getpid()); print('bad', file=sys.stderr); "
+SAYS = """
+import os, sys
+print(sys.argv[1:], os.environ.get("MINE"), os.getcwd(), os.getpid())
+print("bad", file=sys.stderr)
+"""
 
 
 def ended(*arguments, **options):
@@ -15,15 +19,16 @@ def ended(*arguments, **options):
     return *process.communicate(), process.returncode
 
 
-def test_arguments_environment_pipes_and_exit_code():
-    output, errors, code = ended("-c", f"{SAYS} sys.exit(3)", "a", 1, environment=os.environ | {"MINE": "x"})
+def test_arguments_environment_folder_pipes_and_exit_code(tmp_path):
+    given = {"environment": os.environ | {"MINE": "x"}, "folder": tmp_path}
+    output, errors, code = ended("-c", f"{SAYS}sys.exit(3)", "a", 1, **given)
     *said, number = output.split()
-    assert said == ["['a',", "'1']", "x"] and int(number) != os.getpid()
+    assert said == ["['a',", "'1']", "x", str(tmp_path)] and int(number) != os.getpid()
     assert (errors, code) == ("bad\n", 3) and "MINE" not in os.environ
 
 
 def test_stderr_joins_stdout():
-    output, errors, code = ended("-c", f"{SAYS} sys.stdout.flush()", merged=True)
+    output, errors, code = ended("-c", SAYS, merged=True)
     assert (sorted(output.splitlines())[1], errors, code) == ("bad", "", 0)
 
 

@@ -23,12 +23,12 @@ class Python:
     It is used as a `subprocess.Popen` with pipes of text.
     """
 
-    def __init__(self, *arguments, environment=None, merged=False):
-        """``environment`` replaces this process's; with ``merged``, stdout also gets what goes to stderr."""
+    def __init__(self, *arguments, environment=None, folder=".", merged=False):
+        """``environment`` and ``folder`` replace this process's; with ``merged``, stdout also gets stderr's text."""
         reader, writer = _SERVER.Pipe(duplex=False)
         self.stdout, self.returncode = os.fdopen(os.dup(reader.fileno())), None
         self._errors = None if merged else tempfile.NamedTemporaryFile("r")
-        given = [str(argument) for argument in arguments], dict(environment or os.environ)
+        given = [str(argument) for argument in arguments], dict(environment or os.environ), str(folder)
         self._process = _SERVER.Process(
             target=_run, args=(*given, writer, self._errors and self._errors.name), daemon=True
         )
@@ -61,10 +61,11 @@ class Python:
             return output, self._errors.read()
 
 
-def _run(arguments, environment, output, errors):
+def _run(arguments, environment, folder, output, errors):
     """What the new process does."""
     os.environ.clear()
     os.environ.update(environment)
+    os.chdir(folder)
     os.dup2(output.fileno(), 1)
     os.dup2(os.open(errors, os.O_WRONLY) if errors else 1, 2)
     output.close()

@@ -46,6 +46,7 @@ def options(tiny, tmp_path_factory):
         "save_checkpoints_steps": 6,
         "precision": "float32",
         "rank_queries": 0,
+        "embedding_cache": str(config.with_name("vectors.npz")),
     }
 
 
