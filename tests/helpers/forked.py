@@ -11,10 +11,13 @@ import sys
 import tempfile
 import threading
 
+from tests.helpers.gcs import RETRIES
+
 LOADED = ("keras_negaposi.training.multi_run", "keras_negaposi.training.run", "keras_negaposi.retrieval.build")
 """The commands themselves are not loaded: each process runs its command as ``__main__``."""
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload([*LOADED])
+os.environ |= RETRIES  # for the server: a process that it forks cannot change them any more
 
 
 class Python:
