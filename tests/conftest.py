@@ -22,19 +22,19 @@ PEERS = (
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 LONGEST = (
     "tokenizers/test_end_to_end.py",
-    "commands/test_killed.py",
-    "training/test_strategies.py",
     "training/test_dev_evaluation.py",
     "retrieval/test_indexing.py",
-    "commands/test_gcs.py",
+    "training/test_strategies.py",
     "training/test_training.py",
-    "commands/test_disk.py",
-    "training/test_start.py",
+    "commands/test_killed.py",
+    "commands/test_gcs.py",
     "sample/test_sample.py",
+    "training/test_start.py",
+    "modeling/test_heads.py",
+    "commands/test_disk.py",
     "training/test_several.py",
     "serving/test_hybrid.py",
     "serving/test_hybrid_leaks.py",
-    "modeling/test_heads.py",
 )
 """The files that take longest; two processes finish at about the same time if none of these is left for the end."""
 
@@ -154,10 +154,12 @@ def finished_run(tiny, tmp_path_factory):
         from keras_negaposi.config import TrainConfig
         from keras_negaposi.training.run import run
 
-        name = hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()[:16]
-        made = made_once(
-            tmp_path_factory, f"run-{name}", lambda made: run(TrainConfig(**tiny.flags | options, output_dir=str(made)))
-        )
-        return shutil.copytree(made, folder)
+        command = " ".join(["train", *(f"--{name} {value}" for name, value in sorted(options.items()))])
+        name = hashlib.sha256(command.encode()).hexdigest()[:16]
+
+        def make(folder):
+            run(TrainConfig(**tiny.flags | options, output_dir=str(folder)), command)
+
+        return shutil.copytree(made_once(tmp_path_factory, f"run-{name}", make), folder)
 
     return copy

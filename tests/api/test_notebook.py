@@ -1,13 +1,12 @@
 """The notebook for Colab runs as it is, apart from its installation, which a test environment has behind it."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.helpers.forked import Python
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = json.loads((ROOT / ".github" / "colab.ipynb").read_text(encoding="utf-8"))
@@ -44,9 +43,8 @@ def test_the_cells_run_in_order(tmp_path):
     for old, new in SHORTER.values():
         assert code.count(old) == 1
         code = code.replace(old, new)
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", code + CHECKS]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
-    assert not done.returncode, done.stderr[-2000:]
+    process = Python("-c", code + CHECKS, folder=tmp_path)
+    _, errors = process.communicate()
+    assert not process.returncode, errors[-2000:]
     assert "<html" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert (tmp_path / "run" / "metrics.json").is_file()

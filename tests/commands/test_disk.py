@@ -2,11 +2,11 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.helpers.forked import Python
 from tests.helpers.mounts import mounted
 
 EPOCHS = 8 * 32 / 180
@@ -38,10 +38,10 @@ def disk(tmp_path):
 
 def call(module, arguments):
     """Returns (exit code, our lines of stderr)."""
-    command = [sys.executable, "-m", f"keras_negaposi.{module}", *arguments]
-    found = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert "Traceback" not in found.stderr, found.stderr
-    return found.returncode, [line for line in found.stderr.splitlines() if line.startswith("python -m")]
+    process = Python("-m", f"keras_negaposi.{module}", *arguments)
+    _, errors = process.communicate()
+    assert "Traceback" not in errors, errors
+    return process.returncode, [line for line in errors.splitlines() if line.startswith("python -m")]
 
 
 def flags(tiny, folder, names=None):

@@ -2,13 +2,12 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.gcs import probe
+from tests.helpers.forked import Python
 from tests.helpers.gcs import Fault, emulated_gcs
 from tests.helpers.ports import free_ports
 
@@ -25,14 +24,12 @@ def gcs(tmp_path_factory):
 
 def start(gcs, module, *arguments):
     """Starts a separate process; only it sees the emulator."""
-    command = [sys.executable, "-m", f"keras_negaposi.{module}", *map(str, arguments)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, env=os.environ | gcs.environment, **pipes)
+    return Python("-m", f"keras_negaposi.{module}", *arguments, environment=os.environ | gcs.environment)
 
 
 def finish(process, module):
     """Returns (exit code, stdout, error lines)."""
-    output, errors = process.communicate(timeout=300)
+    output, errors = process.communicate()
     ours = f"python -m keras_negaposi.{module}: error"
     return process.returncode, output, [line for line in errors.splitlines() if line.startswith(ours)]
 
@@ -100,7 +97,7 @@ def after(process, beginning):
         lines.append(line)
         if line.startswith(beginning):
             return "".join(lines)
-    raise AssertionError(process.stderr.read())
+    raise AssertionError(process.communicate()[1])
 
 
 @pytest.mark.parametrize(
@@ -184,15 +181,13 @@ def test_another_machine_has_to_read_too(gcs, reachable):
     """The machine of a TPU is such a worker: it has another account and another route to the bucket."""
     address = f"127.0.0.1:{free_ports(1)[0]}"
     way = {} if reachable else {"https_proxy": f"http://127.0.0.1:{free_ports(1)[0]}"}
-    worker = subprocess.Popen([sys.executable, "-c", WORKER, address], env=os.environ | gcs.environment | way)
+    worker = Python("-c", WORKER, address, environment=os.environ | gcs.environment | way)
     try:
-        command = [sys.executable, "-c", HOST, address]
-        environment = os.environ | gcs.environment
-        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+        output, _ = Python("-c", HOST, address, environment=os.environ | gcs.environment).communicate()
     finally:
         worker.kill()
-        worker.wait()
-    probed, checked, left = result.stdout.splitlines()
+        worker.communicate()
+    probed, checked, left = output.splitlines()
     assert left == "[]"
     device = "/job:worker/replica:0/task:0/device:CPU:0"
     if reachable:

@@ -8,8 +8,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +17,7 @@ import pytest
 
 from keras_negaposi.train import main
 from keras_negaposi.training.stopping import StopOnSignal
+from tests.helpers.forked import Python
 
 STEPS = 30
 KILLS = int(os.environ.get("KERAS_NEGAPOSI_KILLS", "1"))
@@ -56,14 +55,13 @@ def flags(tiny, folder):
 
 
 def start(module, arguments):
-    command = [sys.executable, "-m", f"keras_negaposi.{module}", *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return Python("-m", f"keras_negaposi.{module}", *arguments)
 
 
 def finish(module, arguments):
     """Returns the duration in seconds."""
-    began = time.perf_counter()
     process = start(module, arguments)
+    began = time.perf_counter()
     _, errors = process.communicate()
     assert process.returncode == 0, errors
     return time.perf_counter() - began
@@ -98,16 +96,12 @@ def check_history(whole, folder):
 
 @dataclasses.dataclass
 class Job:
-    """A command on a folder: what the folder holds before, the arguments, and what must be equal in the end.
-
-    ``earliest`` is the share of its time before which nothing is worth killing: Python and its packages are loaded.
-    """
+    """A command on a folder: what the folder holds before, the arguments, and what must be equal in the end."""
 
     module: str
     arguments: Callable[[Path], list[str]]
     equal: Callable[[Path], set[str] | tuple[str, ...]]
     before: Callable[[Path], object] = lambda folder: None
-    earliest: float = 0.3
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +161,7 @@ def test_killed_at_any_moment_it_ends_as_if_nothing_had_been(jobs, whole, uninte
     expected, seconds = whole if name == "train" else uninterrupted(name)
     job.before(folder)
     process = start(job.module, job.arguments(folder))
-    time.sleep(np.random.default_rng(seed).uniform(job.earliest, 0.98) * seconds)
+    time.sleep(np.random.default_rng(seed).uniform(0.05, 0.98) * seconds)
     process.kill()
     process.communicate()
     finish(job.module, job.arguments(folder))

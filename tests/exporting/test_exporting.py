@@ -142,7 +142,7 @@ def test_the_model_card(runs, exported, corpus, head):
     found = {metric["type"]: metric["value"] for metric in result["metrics"]}
     assert found["accuracy"] == pytest.approx(metrics["eval_accuracy"], abs=1e-4)
     assert metrics["verdict"] in body and all(warning in body for warning in metrics["warnings"])
-    assert f"train --head {head}" in body and "linear probe" in body
+    assert f"train --dev_share 0.3 --head {head} " in body and "linear probe" in body
     whole = (runs[head] / "README.md").read_text(encoding="utf-8")
     assert not [title for title, text in corpus.items() if title in whole or text in whole]
     theirs, its_body = metadata(exported[head] / "README.md")

@@ -24,6 +24,12 @@ from tests.helpers.ports import free_ports
 HOSTS = ("www.googleapis.com", "storage.googleapis.com")
 NOT_PASSED_ON = ("connection", "content-length", "host", "keep-alive", "proxy-connection", "transfer-encoding")
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD")
+RETRIES = {
+    "GCS_RETRY_CONFIG_INIT_DELAY_TIME_US": "1000",
+    "GCS_RETRY_CONFIG_MAX_DELAY_TIME_US": "5000",
+    "GCS_RETRY_CONFIG_MAX_RETRIES": "3",
+}
+"""Few and soon, in place of minutes. TensorFlow reads this environment when it is loaded."""
 
 
 @dataclasses.dataclass
@@ -91,10 +97,8 @@ def emulated_gcs(folder):
             "CURL_CA_BUNDLE": str(folder / "ca.pem"),
             "no_proxy": "127.0.0.1,localhost",
             "GOOGLE_AUTH_TOKEN_FOR_TESTING": "token",
-            "GCS_RETRY_CONFIG_INIT_DELAY_TIME_US": "1000",
-            "GCS_RETRY_CONFIG_MAX_DELAY_TIME_US": "5000",
-            "GCS_RETRY_CONFIG_MAX_RETRIES": "3",
-        },
+        }
+        | RETRIES,
         url,
     )
     proxy.gcs, proxy.context, proxy.emulator = gcs, context, ("127.0.0.1", port)

@@ -13,6 +13,7 @@ QUICK = {
 HYBRID = {
     "split": "grouped",
     "dev_share": 0.3,
+    "truncate_a": "start",
     "num_train_epochs": 1.0,
     "train_batch_size": 16,
     "max_seq_length": 30,

@@ -24,7 +24,8 @@ def test_variants_share_the_split_and_differ_in_the_seed():
 
 @pytest.mark.slow
 def test_both_splits_two_seeds_and_resuming_the_rest(tiny, tmp_path, capsys):
-    flags = [f"--{name}={value}" for name, value in (tiny.flags | FLAGS).items()]
+    shared = {"embedding_cache": tmp_path / "vectors.npz"}
+    flags = [f"--{name}={value}" for name, value in (tiny.flags | FLAGS | shared).items()]
     output = f"--output_dir={tmp_path}/runs"
     assert main([*flags, "--split=both", "--seeds=2", "--rank_queries=2", output]) == 0
     summary = json.loads((tmp_path / "runs/summary.json").read_text())

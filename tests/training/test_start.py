@@ -2,8 +2,6 @@
 
 import dataclasses
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -21,6 +19,7 @@ from keras_negaposi.train import main
 from keras_negaposi.training import start
 from keras_negaposi.training.fit import build_for_training
 from keras_negaposi.training.run_inputs import read_run_inputs
+from tests.helpers.forked import Python
 from tests.helpers.numpy_bert import bert
 from tests.helpers.tiny_bert import random_tf1_variables
 
@@ -223,9 +222,10 @@ for (one,), (first, second) in zip(*found, strict=True):
 @pytest.mark.parametrize("head", ["maxsim", "vector"])
 def test_two_devices_start_alike(tiny, head):
     options = tiny.flags | {"head": head, "max_seq_length": 20, "output_dir": "unused", "precision": "float32"}
-    result = subprocess.run([sys.executable, "-c", WEIGHTS, json.dumps(options)], capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr[-3000:]
-    assert "training pairs as the frozen encoder sees them" in result.stdout
+    process = Python("-c", WEIGHTS, json.dumps(options))
+    output, errors = process.communicate()
+    assert process.returncode == 0, errors[-3000:]
+    assert "training pairs as the frozen encoder sees them" in output
 
 
 @pytest.mark.shared

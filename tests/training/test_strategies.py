@@ -4,8 +4,6 @@ import dataclasses
 import json
 import os
 import re
-import subprocess
-import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -24,6 +22,7 @@ from keras_negaposi.modeling.pretrained import read_pretrained
 from keras_negaposi.train import main
 from keras_negaposi.training.data_distribution import check_batch
 from keras_negaposi.training.fit import build_for_training
+from tests.helpers.forked import Python
 from tests.helpers.ports import free_ports
 
 SCRIPT = Path(__file__).parents[1] / "helpers/train_without_dropout.py"
@@ -47,6 +46,7 @@ def options(tiny, tmp_path_factory):
         "save_checkpoints_steps": 6,
         "precision": "float32",
         "rank_queries": 0,
+        "embedding_cache": str(config.with_name("vectors.npz")),
     }
 
 
@@ -54,12 +54,11 @@ def start(options, folder, processors=1, cluster=None, **more):
     """Starts a training in a new process; ``cluster`` is the content of TF_CONFIG."""
     arguments = [str(processors), json.dumps(options | {"output_dir": str(folder)} | more)]
     environment = os.environ | ({"TF_CONFIG": json.dumps(cluster)} if cluster else {})
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen([sys.executable, str(SCRIPT), *arguments], env=environment, **pipes)
+    return Python(SCRIPT, *arguments, environment=environment, merged=True)
 
 
 def finish(process):
-    output = process.communicate(timeout=300)[0]
+    output, _ = process.communicate()
     assert process.returncode == 0, output[-3000:]
     return output
 
@@ -119,7 +118,7 @@ def test_two_workers_learn_the_same_as_one_even_if_one_is_killed(options, alone,
             assert process.poll() is None, process.communicate()[0][-3000:]
         time.sleep(0.02)
     second.kill()
-    output = first.communicate(timeout=300)[0]
+    output, _ = first.communicate()
     assert first.returncode == 2, output[-3000:]
     assert re.search(
         r"error: another worker has stopped.*start all workers again; (continue|resume) with: python -m", output
