@@ -17,8 +17,8 @@ from checkpoints_tools.common.cli import (
     run_command,
     say,
 )
+from keras_negaposi.config.devices import TpuConfig
 from keras_negaposi.config.given import add_options, given_options
-from keras_negaposi.config.training import TpuConfig
 
 
 def doctor(arguments: argparse.Namespace) -> int:

@@ -8,11 +8,11 @@ from checkpoints_tools.common.cli import above, at_least, between, option, path_
 from checkpoints_tools.common.options import Needs, without_effect
 from keras_negaposi.config.data import BOTH, LARGEST_BATCH, SEEDS, SPLITS, DataConfig
 from keras_negaposi.config.dev_evaluation import HAS_DEV_PART, DevEvaluationConfig
+from keras_negaposi.config.devices import StrategyConfig
 from keras_negaposi.config.engine import EngineConfig
 from keras_negaposi.config.headings import (
     DATA,
     DISTILLATION,
-    HARDWARE,
     HEAD_OPTIONS,
     MODEL,
     OUTPUT,
@@ -28,12 +28,8 @@ from keras_negaposi.config.recipes import NONE, RECIPES
 LARGEST_SIZE = 1 << 16
 """Dimensions of an embedding; no BERT is as wide."""
 MOST_LAYERS = 1000
-STRATEGIES = ("auto", "default", "mirrored", "multiworker", "tpu")
-LOCAL_TPU = "local"
 BINARY, BINARY_AND_IN_BATCH = "binary", "both"
 """Values of ``--loss``."""
-
-_TPU_HELP = "local: the TPU in this machine; or the name of a TPU, or its grpc:// address"
 
 _CACHEABLE_HEAD = Needs(
     lambda c: c.layout == SEPARATE, "has no effect with --head pair or pair_means, which see A and B in one input"
@@ -49,10 +45,6 @@ _TEACHER = Needs(lambda c: c.teacher, "has no effect without --teacher")
 _IN_BATCH_HEAD = Needs(
     lambda c: HEADS[c.head].in_batch,
     "has an effect only with these heads: " + ", ".join(name for name, head in HEADS.items() if head.in_batch),
-)
-_TPU_BY_NAME = Needs(
-    lambda c: c.tpu and c.tpu != LOCAL_TPU and not c.tpu.startswith("grpc://"),
-    "has an effect only where --tpu is the name of a TPU",
 )
 
 
@@ -165,53 +157,6 @@ class Requirements:
         0.0, "exit with code 1 if the test accuracy is lower", check=between(0.0, 1.01), heading=SCRIPTS
     )
     fail_on_warning: bool = option(False, "exit with code 1 if there are warnings", heading=SCRIPTS)
-
-
-@dataclasses.dataclass(frozen=True)
-class TpuConfig:
-    """Which TPU to use."""
-
-    tpu: str | None = option(
-        None,
-        _TPU_HELP,
-        heading=HARDWARE,
-    )
-    tpu_zone: str | None = option(
-        None, "Google Cloud zone of the TPU named by --tpu", heading=HARDWARE, needs=_TPU_BY_NAME
-    )
-    gcp_project: str | None = option(
-        None, "Google Cloud project that owns the TPU named by --tpu", heading=HARDWARE, needs=_TPU_BY_NAME
-    )
-
-
-@dataclasses.dataclass(frozen=True)
-class StrategyConfig(TpuConfig):
-    """The devices that the model is trained on."""
-
-    tpu: str | None = option(
-        None,
-        _TPU_HELP,
-        heading=HARDWARE,
-        needs=Needs(lambda c: c.strategy in ("auto", "tpu"), "has an effect with --strategy auto or tpu only"),
-    )
-
-    strategy: str = option(
-        "auto",
-        "devices to train on. default: one device; mirrored: all GPUs of this machine; multiworker: the machines in "
-        "TF_CONFIG; tpu: the TPU of --tpu; auto: the best of these that is available",
-        choices=STRATEGIES,
-        heading=HARDWARE,
-    )
-    steps_per_execution: int | None = option(
-        None,
-        "steps that a device runs before control returns to the host (default: 1; on a TPU 25)",
-        kind=int,
-        check=at_least(1),
-        heading=HARDWARE,
-    )
-    jit_compile: bool = option(
-        False, "compile the training step with XLA; on a TPU this is always done", heading=HARDWARE
-    )
 
 
 @dataclasses.dataclass(frozen=True)

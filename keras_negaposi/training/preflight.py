@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import is_remote
 from checkpoints_tools.common.gcs import probe
-from keras_negaposi.config.training import StrategyConfig, TpuConfig
+from keras_negaposi.config.devices import StrategyConfig, TpuConfig
 from keras_negaposi.runtime.packages import TENSORFLOWS, installed
 
 DISTRIBUTION = "keras_negaposi"

@@ -16,7 +16,8 @@ import tensorflow as tf
 from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import InputError, shortened
 from checkpoints_tools.common.files import is_remote
-from keras_negaposi.config.training import StrategyConfig, TrainConfig
+from keras_negaposi.config.devices import StrategyConfig
+from keras_negaposi.config.training import TrainConfig
 from keras_negaposi.training.multi_worker import connect_workers, read_cluster
 
 LOCAL = "local"

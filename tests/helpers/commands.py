@@ -17,7 +17,7 @@ from keras_negaposi import (
     suggest,
     train,
 )
-from keras_negaposi.config.training import TpuConfig
+from keras_negaposi.config.devices import TpuConfig
 from keras_negaposi.sample import make
 
 COMMANDS = {
