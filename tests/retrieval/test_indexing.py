@@ -23,6 +23,7 @@ from keras_negaposi.index import main as index_main
 from keras_negaposi.pair_generation.generate import make_pairs
 from keras_negaposi.pair_generation.mined_negatives import mined_pages
 from keras_negaposi.retrieval import Index, build, build_index
+from keras_negaposi.retrieval.cached_encoder import CachedScorer
 from keras_negaposi.retrieval.store import Store
 from keras_negaposi.retrieval.suggest import suggest
 from keras_negaposi.serving.scorer import Scorer
@@ -141,9 +142,9 @@ def test_a_reranker_orders_the_best(runs, indexes, corpus):
 
 def test_only_what_has_changed_is_encoded(runs, tiny, corpus, tmp_path, monkeypatch):
     encoded = []
-    original = build.CachedScorer.encode
+    original = CachedScorer.encode
     monkeypatch.setattr(
-        build.CachedScorer, "encode", lambda self, side, texts: encoded.append(texts) or original(self, side, texts)
+        CachedScorer, "encode", lambda self, side, texts: encoded.append(texts) or original(self, side, texts)
     )
     pages = dict(corpus) | {"同じ本文,000": next(iter(corpus.values()))}
     honbun = write_pages(tmp_path / "pages.json", pages)

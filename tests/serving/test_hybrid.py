@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import random
+import re
 import shutil
 
 import numpy as np
@@ -129,7 +130,10 @@ def test_the_report_names_what_each_part_contributes(finished):
     assert metrics["contributions"]["hybrid"]["accuracy"]["value"] == metrics["eval_accuracy"]
     assert metrics["calibration"]["hybrid"].keys() == {"neural", "lexical", "bias", "partner"}
     assert "hybrid; the model alone" in metrics["verdict"]
-    assert "What each part contributes" in open(finished.report, encoding="utf-8").read()
+    report = open(finished.report, encoding="utf-8").read()
+    assert "The score combines the parts by weights" in report
+    for part in metrics["contributions"]:
+        assert re.search(rf"<t[hd][^>]*>\s*{part}\s*</t[hd]>", report), part
 
 
 @pytest.mark.parametrize("finished", ["pair"], indirect=True)
