@@ -3,14 +3,15 @@
 import asyncio
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi import serve
 from keras_negaposi.retrieval import Index
-from tests.helpers.folders import ROOT
 
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 TEE = '"$0" -m keras_negaposi.serve "$1" --mcp 2>"$2.err" | tee "$2.out"'
 
