@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import signal
 import sys
 from collections.abc import Iterator
 from typing import Annotated
@@ -46,7 +47,8 @@ def serve_tools(path: str, config: ServeConfig) -> None:
     with contextlib.ExitStack() as stack:
         with contextlib.redirect_stdout(sys.stderr):  # stdout has the protocol's messages only
             service = stack.enter_context(running(path, dataclasses.replace(config, all_pages=False)))
-        make_tools(service).run("stdio")
+        with _ended_by_signals():
+            make_tools(service).run("stdio")
 
 
 def make_tools(service: Service) -> MCPServer:
@@ -80,6 +82,17 @@ def make_tools(service: Service) -> MCPServer:
             return asking.read_pages(service, title)
 
     return server
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Within the block, signals end the process at once: a read of stdin cannot be interrupted, and no tool writes."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

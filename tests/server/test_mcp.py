@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -53,6 +55,17 @@ def test_the_tools_answer_over_stdin_and_stdout(index_copy, corpus, tmp_path):
     assert len(lines) > 10 and all(json.loads(line)["jsonrpc"] == "2.0" for line in lines)
     assert not any(str(folder) in line for folder in (index_copy.parent, ROOT) for line in lines)
     assert not log.with_suffix(".err").read_text(encoding="utf-8")
+
+
+def test_a_signal_ends_it_while_it_waits_for_a_message(index_copy):
+    command = [sys.executable, "-m", "keras_negaposi.serve", str(index_copy), "--mcp"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdin.write(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"}).encode() + b"\n")
+        process.stdin.flush()
+        assert process.stdout.readline()  # it has begun
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == -signal.SIGTERM
+        assert not process.stdout.read() and b"Traceback" not in process.stderr.read()
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch):
