@@ -53,9 +53,7 @@ ALWAYS = {
         *("output", "format", "positive", "negative", "count", "min_length", "min_japanese", "keep_duplicates"),
         *("group_pattern", "seed", "decisions"),
     ),
-    "serve": (
-        *("mcp", "timeout", "decisions", "watch", "run", "approximate"),
-    ),
+    "serve": (*("mcp", "timeout", "decisions", "watch", "run", "approximate"),),
     "doctor": ("tpu",),
     "make": tuple(field.name for field in dataclasses.fields(COMMANDS["make"][2])),
 }

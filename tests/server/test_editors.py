@@ -1,4 +1,4 @@
-"""The userscript for Cosense and the plugin for Obsidian, in a real Chromium with a real server, in fakes of the two."""
+"""The userscript for Cosense and the plugin for Obsidian in fakes of the two, in real Chromium with a real server."""
 
 import json
 from importlib.resources import files
