@@ -30,16 +30,15 @@ document.getElementById("text-input").addEventListener("input", event => {
 // The userscript manager.
 window.unsafeWindow = window;
 window.kept = SETTINGS;
-window.menu = {}, window.asked = [], window.delays = [];
+window.menu = {}, window.asked = [], window.answered = [], window.delays = [];
 window.GM_getValue = (key, initial) => key in kept ? kept[key] : initial;
 window.GM_setValue = (key, value) => { kept[key] = value; };
 window.GM_registerMenuCommand = (label, work) => { menu[label] = work; };
 window.GM_xmlhttpRequest = ({method, url, headers, data, onload, onerror}) => {
-  const delay = delays[asked.length] ?? 0;
-  asked.push(JSON.parse(data));
+  const number = asked.push(JSON.parse(data)), delay = delays[number] ?? 0;
   fetch(url, {method, headers, body: data}).then(async answer => {
     const responseText = await answer.text();
-    setTimeout(() => onload({status: answer.status, responseText}), delay);
+    setTimeout(() => { onload({status: answer.status, responseText}); answered.push(number); }, delay);
   }, onerror);
 };
 </script>"""
@@ -58,9 +57,15 @@ class Plugin {
   addSettingTab() {}
 }
 class ItemView { constructor() { this.contentEl = document.querySelector("aside"); } }
+let asked = 0;
+const answered = [], delays = [];
 const requestUrl = async ({url, method, contentType, headers, body}) => {
+  const number = ++asked;
   const answer = await fetch(url, {method, body, headers: {...headers, "Content-Type": contentType}});
-  return {status: answer.status, text: await answer.text()};
+  const text = await answer.text();
+  await new Promise(done => setTimeout(done, delays[number] ?? 0));
+  setTimeout(() => answered.push(number));  // after the plugin has drawn the answer
+  return {status: answer.status, text};
 };
 const none = class {};
 const obsidian = {Plugin, ItemView, requestUrl, Notice: none, PluginSettingTab: none, Setting: none};
@@ -122,22 +127,21 @@ def test_the_userscript_suggests_and_inserts_links(browser, server):
         page.click("#negaposi button >> nth=1")
         assert of_line(page) == f"りんごを買う。[{names[1]}]"
         assert page.evaluate("document.activeElement.id") == "text-input"
-        page.wait_for_function("asked.length === 2")
-        page.wait_for_timeout(300)
+        page.wait_for_function("answered.includes(2)")
         first = page.text_content("#negaposi strong >> nth=0")
         page.keyboard.press("Alt+1")
         assert of_line(page).endswith(f"[{first}]")
 
         # An answer that comes after a newer one is dropped.
-        page.wait_for_function("asked.length === 3")
-        page.evaluate("delays = [, , , 1500]")
+        page.wait_for_function("answered.includes(3)")
+        page.evaluate("delays[4] = 1500")
         page.keyboard.type("電車で話す。")
         page.wait_for_function("asked.length === 4")
         page.keyboard.type("犬が走る。")
-        page.wait_for_function("asked.length === 5")
-        page.wait_for_timeout(500)
+        page.wait_for_function("answered.includes(5)")
         newest = page.text_content("#negaposi")
-        page.wait_for_timeout(1500)
+        page.wait_for_function("answered.includes(4)")
+        assert page.evaluate("answered.slice(-2)") == [5, 4]
         assert page.text_content("#negaposi") == newest
 
         # Settings, and what is wrong.
@@ -165,6 +169,16 @@ def test_the_plugin_suggests_and_inserts_links(browser, server):
         page.evaluate("name => { window.known = name; }", names[0])
         page.click("aside button >> nth=0")
         assert page.evaluate("editor.text").endswith("]][doc03.md](folder/doc.md)")
+
+        # An answer that comes after a newer one is dropped.
+        page.evaluate("delays[2] = 1500; write('電車で話す。')")
+        page.wait_for_function("asked === 2")
+        page.evaluate("write('犬が走る。')")
+        page.wait_for_function("answered.includes(3)")
+        newest = page.text_content("aside")
+        page.wait_for_function("answered.includes(2)")
+        assert page.evaluate("answered") == [1, 3, 2]
+        assert page.text_content("aside") == newest
         page.evaluate("editor.text = ''; write(' ')")
         page.wait_for_function("document.querySelector('aside').textContent.startsWith('Write a sentence')")
 
