@@ -16,7 +16,7 @@ README = ROOT / "README.md"
 FOLDERS = ("keras_negaposi", "checkpoints_tools", "tests", ".github")
 DOCUMENTS = [*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.md"))]
 CONFIGS = (config.TrainConfig, config.EvaluateConfig, config.PredictConfig, config.BaselineConfig, MakeConfig)
-CONFIGS += (config.IndexConfig, config.SuggestConfig, config.PairsConfig, config.ExportConfig)
+CONFIGS += (config.IndexConfig, config.SuggestConfig, config.PairsConfig, config.ExportConfig, config.ServeConfig)
 
 
 def all_documents():
