@@ -1,7 +1,9 @@
 """``python -m keras_negaposi.serve``: serves the suggestions of an index to browsers and programs (extra serve).
 
 The suggestions page is at /, a page that suggests links while one writes at /write, and the description of the JSON
-API at /openapi.json. Only this computer can reach it unless --host and a token are given.
+API at /openapi.json. Only this computer can reach it unless --host and a token are given. With --mcp there is no web
+server: a program that speaks the Model Context Protocol, such as an assistant, starts the command and asks it (extra
+mcp).
 
 Runs, SavedModels and checkpoints of others can execute code and read and write your files. Look before you use one:
 saved_model_cli show --dir FOLDER --all, or python -m checkpoints_tools inspect PATH.
@@ -22,20 +24,32 @@ from keras_negaposi.config.given import add_options, given_options
 from keras_negaposi.config.serving import LEAST_TOKEN
 
 TOKEN_VARIABLE = "KERAS_NEGAPOSI_TOKEN"
-PACKAGES = ("fastapi", "uvicorn", "prometheus_client")
+PACKAGES = {"serve": ("fastapi", "uvicorn", "prometheus_client"), "mcp": ("mcp", "prometheus_client")}
+"""What each extra brings that is needed here."""
 
 
 def serve(arguments: argparse.Namespace) -> None:
     """Serves the index until the process is stopped."""
     given = given_options(ServeConfig, arguments)
     config = make_config(ServeConfig, given, given)
+    if config.mcp:
+        _check_packages("mcp")
+        from keras_negaposi.server.mcp_tools import serve_tools
+
+        serve_tools(arguments.index, config)
+        return
     token = _token(config)
-    missing = [name for name in PACKAGES if not importlib.util.find_spec(name)]
-    if missing:
-        raise InputError(f"serve: needs {', '.join(missing)}; pip install 'keras_negaposi[serve]'")
+    _check_packages("serve")
     from keras_negaposi.server.serving import serve_index
 
     serve_index(arguments.index, config, token)
+
+
+def _check_packages(extra: str) -> None:
+    """Raises an `InputError` if a package of an extra is missing."""
+    missing = [name for name in PACKAGES[extra] if not importlib.util.find_spec(name)]
+    if missing:
+        raise InputError(f"serve: needs {', '.join(missing)}; pip install 'keras_negaposi[{extra}]'")
 
 
 def _token(config: ServeConfig) -> str:

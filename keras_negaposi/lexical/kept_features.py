@@ -21,6 +21,7 @@ from keras_negaposi.lexical.features import (
     PreparedTexts,
     Side,
     Style,
+    feature_names,
     rarity_of_shared,
     style_columns,
 )
@@ -86,6 +87,8 @@ class KeptFeatures:
 
     def _of_query(self, queries: PreparedTexts, style: Style, row: int, pages: Sequence[_Page]) -> np.ndarray:
         """Returns the features of the query in a row with pages, ``float32 [pages, features]``."""
+        if not pages:
+            return np.zeros((0, len(feature_names())), np.float32)
         joined = {side: _joined([page.vectors[side] for page in pages]) for side in SIDES_OF_B}
         cosines, rarity = {}, np.zeros(0)
         for side in SIDES_OF_A:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import InputError, shortened
@@ -142,14 +142,24 @@ def compute(index: Index, request: Request, config: SuggestConfig) -> Iterator[t
 
 def merge(answers: Iterable[Sequence[Suggestion]], request: Request, config: SuggestConfig) -> list[Suggestion]:
     """Returns one list for all queries, the best first; for links only the best page of each document."""
+    return best_of(list(answers), request.documents if config.format in LINKS else str, config.top)
+
+
+def best_of(answers: Sequence[Sequence[Suggestion]], group: Callable[[str], str], top: int) -> list[Suggestion]:
+    """Returns one list for several answers, the best first; of each group of titles only the best page.
+
+    Args:
+        answers: each the best first; their scores are compared with each other.
+        group: maps a page's title to its group.
+        top: number of suggestions.
+    """
     found = list(itertools.chain.from_iterable(answers))
-    if len(request.queries) > 1:
+    if len(answers) > 1:
         found.sort(key=lambda suggestion: -suggestion.score)
     best: dict[str, Suggestion] = {}
     for suggestion in found:
-        title = suggestion.title
-        best.setdefault(request.documents(title) if config.format in LINKS else title, suggestion)
-    return list(best.values())[: config.top]
+        best.setdefault(group(suggestion.title), suggestion)
+    return list(best.values())[:top]
 
 
 def render(index: Index, request: Request, best: Sequence[Suggestion], config: SuggestConfig) -> str:

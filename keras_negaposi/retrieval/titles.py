@@ -27,22 +27,32 @@ def find_pages(name: str, titles: Collection[str], documents: Documents) -> tupl
     Raises:
         InputError: there is no such page or note; the message offers similar ones.
     """
-    page = find_page(name, titles)
-    if page is not None:
-        return (page,)
-    wanted = composed(name)
-    pages = tuple(title for title in titles if composed(documents(title)) == wanted)
+    pages = pages_of(name, titles, documents)
     if not pages:
         raise unknown_title(name, titles, documents)
     return pages
 
 
+def pages_of(name: str, titles: Collection[str], documents: Documents) -> tuple[str, ...]:
+    """Returns the same as `find_pages`, but no page where there is none."""
+    page = find_page(name, titles)
+    if page is not None:
+        return (page,)
+    wanted = composed(name)
+    return tuple(title for title in titles if composed(documents(title)) == wanted)
+
+
 def unknown_title(name: str, titles: Collection[str], documents: Documents) -> InputError:
-    """Returns the error for a title that names nothing."""
+    """Returns the error for a ``--title`` that names nothing."""
+    return InputError(f"--title {no_such_title(name, titles, documents)}")
+
+
+def no_such_title(name: str, titles: Collection[str], documents: Documents) -> str:
+    """Returns the line about a title that names nothing, with similar titles."""
     # A name that looks like a page's is compared with pages, another one with notes.
     is_page = documents(name) != name
     known = dict.fromkeys(composed(title if is_page else documents(title)) for title in titles)
     similar = difflib.get_close_matches(composed(name)[:LONGEST_VALUE], known, MOST_SIMILAR)
     names = ", ".join(map(quoted, similar))
     hint = f"; did you mean {names}?" if similar else "; give the title of a page or note"
-    return InputError(f"--title {quoted(name)}: no such page among the {len(titles):,} of the index{hint}")
+    return f"{quoted(name)}: no such page among the {len(titles):,} of the index{hint}"

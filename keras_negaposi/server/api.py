@@ -16,14 +16,11 @@ from starlette.exceptions import HTTPException
 from checkpoints_tools.common.errors import InputError, shortened
 from keras_negaposi.config import ServeConfig
 from keras_negaposi.data.decisions import checked_decision
-from keras_negaposi.data.documents import Documents
 from keras_negaposi.runtime.packages import installed
-from keras_negaposi.server import pages
-from keras_negaposi.server.answering import Question, page_title
+from keras_negaposi.server import asking, pages
 from keras_negaposi.server.guard import Guard
 from keras_negaposi.server.measures import Measuring
 from keras_negaposi.server.messages import (
-    FoundPage,
     Health,
     Kept,
     PagesAnswer,
@@ -32,7 +29,6 @@ from keras_negaposi.server.messages import (
     PredictRequest,
     Problem,
     SuggestAnswer,
-    Suggested,
     SuggestRequest,
 )
 from keras_negaposi.server.requests import LONGEST_TITLE, MOST_DECISIONS, RequestError
@@ -88,19 +84,8 @@ def make_app(service: Service, config: ServeConfig, token: str) -> FastAPI:
 def _add_routes(app: FastAPI, service: Service) -> None:
     @app.post("/suggest")
     async def suggest(asked: SuggestRequest) -> SuggestAnswer:
-        """Suggests the pages that most likely come next after a text or a page."""
-        titles = (*asked.context, asked.title) if asked.title is not None else tuple(asked.context)
-        index = service.opened.index
-        decided = frozenset[str]()
-        if asked.title is not None and asked.hide_decided:
-            decided = service.log.decided(page_title(index, asked.title))
-        question = Question(asked.text or "", titles, asked.top, decided, asked.one_per_note)
-        found = await service.suggest(question, asked.rerank)
-        note_of = Documents(index.origin.group_pattern)
-        suggestions = [Suggested(title=s.title, note=note_of(s.title), text=s.text, score=s.score) for s in found]
-        return SuggestAnswer(
-            suggestions=suggestions, probabilities=service.has_probabilities, threshold=index.origin.threshold
-        )
+        """Suggests the pages that most likely come next after a text, a page, or the pages of a note."""
+        return await asking.suggest(service, asked)
 
     @app.post("/predict")
     async def predict(asked: PredictRequest) -> PredictAnswer:
@@ -119,8 +104,7 @@ def _add_routes(app: FastAPI, service: Service) -> None:
         count: Annotated[int, Query(ge=1, le=MOST_PAGES_AT_ONCE)] = 50,
     ) -> PagesAnswer:
         """Lists the pages that contain all words, whatever their case, width and kana script."""
-        total, found = service.find(words, start, count)
-        return PagesAnswer(total=total, pages=[FoundPage(title=title, text=text) for title, text in found])
+        return asking.find_pages(service, words, start, count)
 
     @app.post("/decisions")
     def decide(value: Annotated[Any, Body(**DECISION)]) -> Kept:  # noqa: ANN401 - `checked_decision` checks it

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from checkpoints_tools.common.errors import quoted
 from keras_negaposi.config import ServeConfig
 from keras_negaposi.server.requests import MOST_BYTES, RequestError
 
@@ -88,7 +89,8 @@ class Guard:
         if self._config.rate and not self._is_within_rate((scope.get("client") or ("",))[0]):
             raise RequestError(429, "too many requests; wait a second")
         if not self._is_same_site(headers):
-            raise RequestError(403, "Origin: this web page may not ask this server; see --allow_origin")
+            origin = quoted(headers.get("origin", "unknown"))
+            raise RequestError(403, f"Origin {origin}: this web page may not ask this server; see --allow_origin")
         preflight = scope["method"] == "OPTIONS"  # browsers send it without the token
         if self._token and scope["path"] not in OPEN_PATHS and not preflight and not self._has_token(headers):
             raise RequestError(401, "needs the token: Authorization: Bearer TOKEN, or log in at /login")

@@ -26,8 +26,8 @@ class SuggestRequest(_Strict):
     """A, and how many pages are wanted."""
 
     text: Text | None = Field(None, description="A, any text")
-    title: Title | None = Field(None, description="A, a page of the index, instead of a text")
-    context: list[Title] = Field([], max_length=MOST_CONTEXT, description="titles of the pages before A")
+    title: Title | None = Field(None, description="A, a page or a note of the index, instead of a text")
+    context: list[Title] = Field([], max_length=MOST_CONTEXT, description="titles of the pages and notes before A")
     top: int = Field(10, ge=1, le=MOST_SUGGESTIONS, description="number of suggestions")
     rerank: int = Field(0, ge=0, le=MOST_SUGGESTIONS, description="number of best pages that the reranker sorts")
     one_per_note: bool = Field(False, description="only the best page of each note, and none of A's own note")
@@ -47,6 +47,7 @@ class Suggested(BaseModel):
     note: str = Field(description="the document that the page belongs to")
     text: str
     score: float
+    scrapbox: str = Field(description="a link to the note in Scrapbox notation")
 
 
 class SuggestAnswer(BaseModel):

@@ -11,6 +11,8 @@ MOST_SUGGESTIONS = 100
 """Also the most pages that are reranked."""
 MOST_CONTEXT = 20
 """Titles of pages before A."""
+MOST_NOTE_PAGES = 100
+"""Pages of the notes that one `/suggest` asks for."""
 MOST_PAIRS = 100
 """Pairs of texts of one `/predict`."""
 MOST_DECISIONS = 1_000

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -22,6 +23,7 @@ from keras_negaposi.server.live_index import LiveIndex, Opened
 from keras_negaposi.server.measures import Measures
 from keras_negaposi.server.page_search import PageSearch
 from keras_negaposi.server.requests import RequestError
+from keras_negaposi.server.watching import Watcher
 from keras_negaposi.server.worker import Worker
 from keras_negaposi.serving.scorer import Scorer
 
@@ -180,6 +182,23 @@ class Service:
                 raise
             logger.warning("%s: file not found, so that no link is known; give the pairs as --negaposi", path)
             return set()
+
+
+@contextlib.contextmanager
+def running(path: str, config: ServeConfig) -> Iterator[Service]:
+    """Yields a service for the index at ``path``; with ``--watch``, notes that change are indexed again meanwhile.
+
+    Raises:
+        InputError: the index, a model or a file cannot be used.
+    """
+    with contextlib.ExitStack() as stack:
+        service = Service(path, config)
+        stack.callback(service.close)
+        if config.watch:
+            watcher = Watcher(path, config.watch, config.length)
+            stack.callback(watcher.close)
+            watcher.start()
+        yield service
 
 
 def _scores(item: Pairs) -> list[float]:

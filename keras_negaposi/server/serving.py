@@ -14,8 +14,7 @@ from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import ServeConfig
 from keras_negaposi.server.api import make_app
-from keras_negaposi.server.service import Service
-from keras_negaposi.server.watching import Watcher
+from keras_negaposi.server.service import running
 
 MOST_CONNECTIONS = 500
 IDLE_SECONDS = 15
@@ -36,12 +35,7 @@ def serve_index(path: str, config: ServeConfig, token: str) -> None:
     """
     with contextlib.ExitStack() as stack:
         listening = stack.enter_context(_listening(config))
-        service = Service(path, config)
-        stack.callback(service.close)
-        if config.watch:
-            watcher = Watcher(path, config.watch, config.length)
-            stack.callback(watcher.close)
-            watcher.start()
+        service = stack.enter_context(running(path, config))
         options = uvicorn.Config(
             make_app(service, config, token),
             http=_protocol(config.timeout),

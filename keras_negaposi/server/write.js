@@ -19,9 +19,9 @@ const WORDS = {
 const language = navigator.languages.map(tag => tag.slice(0, 2)).find(tag => tag in WORDS) || "en";
 const words = WORDS[language];
 const LINKS = {
-  wiki: note => `[[${note}]]`,
-  scrapbox: note => `[${note}]`,
-  markdown: note => `[${note}](${encodeURI(note)}.md)`,
+  wiki: ({note}) => `[[${note}]]`,
+  scrapbox: ({scrapbox}) => scrapbox,
+  markdown: ({note}) => `[${note}](${encodeURI(note)}.md)`,
 };
 
 const [text, format, found, empty, status] =
@@ -77,7 +77,7 @@ function item(suggestion, position) {
 }
 
 async function copy(position) {
-  const link = LINKS[format.value](suggestions[position].note);
+  const link = LINKS[format.value](suggestions[position]);
   try {
     await navigator.clipboard.writeText(link);
     status.textContent = words.copied + link;

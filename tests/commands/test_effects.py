@@ -53,10 +53,7 @@ ALWAYS = {
         *("output", "format", "positive", "negative", "count", "min_length", "min_japanese", "keep_duplicates"),
         *("group_pattern", "seed", "decisions"),
     ),
-    "serve": (
-        *("host", "port", "token_file", "allow_host", "allow_origin", "rate", "timeout"),
-        *("decisions", "watch", "run", "negaposi", "reranker", "approximate", "all_pages"),
-    ),
+    "serve": (*("mcp", "timeout", "decisions", "watch", "run", "approximate"),),
     "doctor": ("tpu",),
     "make": tuple(field.name for field in dataclasses.fields(COMMANDS["make"][2])),
 }
@@ -161,6 +158,15 @@ SOMETIMES = {
     "serve": {
         "token": "--token a-secret-of-20-chars --token_file f",
         "length": "--length 100",
+        "host": "--mcp --host ::1",
+        "port": "--mcp --port 80",
+        "token_file": "--mcp --token_file f",
+        "allow_host": "--mcp --allow_host wiki.example",
+        "allow_origin": "--mcp --allow_origin https://scrapbox.io",
+        "negaposi": "--mcp --negaposi n",
+        "reranker": "--mcp --reranker r",
+        "all_pages": "--mcp --all_pages false",
+        "rate": "--mcp --rate 5",
     },
     "doctor": TPU,
     "make": {},
@@ -183,6 +189,7 @@ MORE = [
     ("train", "--augment 5", "distill_pairs"),
     ("train", "--dev_share 0 --keep_best accuracy", "keep_best"),
     ("train", "--eval_steps 0 --patience 3", "patience"),
+    ("serve", "--mcp --token a-secret-of-20-chars", "token"),
 ]
 CASES = [(command, flags, name) for command, cases in SOMETIMES.items() for name, flags in cases.items()] + MORE
 

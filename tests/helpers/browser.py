@@ -43,7 +43,7 @@ def started():
 
 
 @contextlib.contextmanager
-def opened(browser, address, origin=None, language="en", size=WIDE, **options):
+def opened(browser, address, origin=None, language="en", size=WIDE, html=None, **options):
     """Yields a page with an address open; afterwards, fails if there was a console error or an external request.
 
     Args:
@@ -52,6 +52,7 @@ def opened(browser, address, origin=None, language="en", size=WIDE, **options):
         origin: ``http://host:port`` of a server that the page may ask; ``None`` for a file.
         language: of the browser.
         size: of the window.
+        html: what the address answers, if it is no real one; no request for it leaves the browser.
         options: more options of the browser's context, such as ``color_scheme="dark"``.
     """
     problems = []
@@ -60,12 +61,16 @@ def opened(browser, address, origin=None, language="en", size=WIDE, **options):
         page = context.new_page()
 
         def requested(request):
+            if html is not None and request.url == address:
+                return
             if not request.url.startswith((*LOCAL, *([f"{origin}/"] if origin else []))):
                 problems.append(f"asked for {request.url}")
 
         page.on("request", requested)
         page.on("console", lambda message: message.type == "error" and problems.append(message.text))
         page.on("pageerror", lambda error: problems.append(str(error)))
+        if html is not None:
+            page.route(address, lambda route: route.fulfill(body=html, content_type="text/html; charset=utf-8"))
         page.goto(address)
         yield page
     assert not problems, problems

@@ -22,6 +22,7 @@ def test_they_are_equal_also_when_they_are_used_again_or_forgotten(corpus, monke
     kept = KeptFeatures(frequencies)
     queries = ["りんごを買う。電車で話す。", "", "知らない言葉 xyz", texts[3], "。" * 200]
     check(kept, frequencies, queries, [texts[:50], texts[40:], texts[-4:], texts[::3], texts])
+    check(kept, frequencies, queries[:2], [[], texts[:3]])
     monkeypatch.setattr(kept_features, "MOST_PAGES", 7)
     for _ in range(2):
         check(kept, frequencies, queries[:2], [texts[:30], texts[-9:]])

@@ -57,7 +57,7 @@ def test_a_browser_logs_in_once(client):
 
 
 def test_other_web_pages_are_refused_unless_they_are_allowed(client):
-    ask = client(allow_origin=["https://scrapbox.io"])
+    ask = client(allow_origin=["https://scrapbox.io", "moz-extension://0123-4567"])
     body = {"text": "りんご"}
 
     def post(**headers):
@@ -68,6 +68,8 @@ def test_other_web_pages_are_refused_unless_they_are_allowed(client):
     for wrong in ("https://evil.example", "null", "http://localhost:9", "https://scrapbox.io.evil.example"):
         answer = post(origin=wrong)
         assert answer.status_code == 403 and "access-control-allow-origin" not in answer.headers
+        assert answer.json()["error"].startswith(f'Origin "{wrong}": ')
+    assert post(origin="moz-extension://0123-4567").status_code == 200
     assert post(sec_fetch_site="cross-site", sec_fetch_mode="cors").status_code == 403
     allowed = post(origin="https://scrapbox.io")
     assert allowed.status_code == 200 and allowed.headers["access-control-allow-origin"] == "https://scrapbox.io"
