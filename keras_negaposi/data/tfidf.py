@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 from scipy.sparse import csr_matrix
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from checkpoints_tools.common.errors import InputError
 
@@ -28,6 +27,8 @@ class NGrams:
         Args:
             sizes: length of the shortest and of the longest n-grams, in characters.
         """
+        from sklearn.feature_extraction.text import TfidfVectorizer  # slow to import
+
         self._vectorizer = TfidfVectorizer(analyzer="char", ngram_range=sizes, sublinear_tf=True)
         self._any = True
 

@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import random
-import re
 import shutil
 
 import numpy as np
@@ -132,8 +131,8 @@ def test_the_report_names_what_each_part_contributes(finished):
     assert "hybrid; the model alone" in metrics["verdict"]
     report = open(finished.report, encoding="utf-8").read()
     assert "The score combines the parts by weights" in report
-    for part in metrics["contributions"]:
-        assert re.search(rf"<t[hd][^>]*>\s*{part}\s*</t[hd]>", report), part
+    for part in ("trained model", "lexical features"):
+        assert f"<tr><th>{part} alone</th>" in report
 
 
 @pytest.mark.parametrize("finished", ["pair"], indirect=True)
