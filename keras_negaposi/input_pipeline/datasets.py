@@ -105,8 +105,8 @@ def _chosen_batches(
     serialized: tf.data.Dataset, records: Records, chosen: ChosenBatches, skip_steps: int
 ) -> tf.data.Dataset:
     """Holds all serialized pairs in memory, and parses those of each batch."""
-    positions = serialized.map(plain(lambda one: records.parse(one)[INDEX])).as_numpy_iterator()
-    pairs = tf.constant([one for _, one in sorted(zip(positions, serialized.as_numpy_iterator(), strict=True))])
+    with_positions = serialized.map(plain(lambda one: (records.parse(one)[INDEX], one)))
+    pairs = tf.constant([one for _, one in sorted(with_positions.as_numpy_iterator())])
     size = chosen.rows.shape[1]
     rows = tf.data.Dataset.from_tensor_slices(chosen.rows.ravel()).repeat().skip(skip_steps * size)
     return rows.map(plain(lambda row: records.parse(tf.gather(pairs, row)))).batch(size, drop_remainder=True)

@@ -45,8 +45,10 @@ def in_batch_loss(
         count = context.all_reduce(tf.distribute.ReduceOp.SUM, count)
         first = context.replica_id_in_sync_group * tf.shape(positive)[0]
     own = first + tf.range(tf.shape(positive)[0])
-    forward = _losses(compare_all(a, all_b), own, documents, all_documents[DOCUMENTS[1]])
-    backward = _losses(tf.transpose(compare_all(all_a, b)), own, documents, all_documents[DOCUMENTS[0]])
+    scores = compare_all(a, all_b)
+    of_b = scores if replicas == 1 else compare_all(all_a, b)
+    forward = _losses(scores, own, documents, all_documents[DOCUMENTS[1]])
+    backward = _losses(tf.transpose(of_b), own, documents, all_documents[DOCUMENTS[0]])
     return replicas * tf.reduce_sum(positive * (forward + backward)) / 2.0 / tf.maximum(count, 1.0)
 
 
