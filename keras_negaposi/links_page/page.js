@@ -172,6 +172,6 @@ class Page {
   say(text, undoable = false) {
     document.getElementById("status").textContent = text;
     document.getElementById("undo").hidden = !undoable;
-    document.getElementById("said").classList.add("open");
+    document.getElementById("notice").classList.add("open");
   }
 }

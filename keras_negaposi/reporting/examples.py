@@ -50,11 +50,11 @@ def example(pair: Pair, texts: Mapping[str, str], row: int, scores: Mapping[str,
         row: of the pair in the scores.
         scores: of each model by its name.
     """
-    said = [
+    predicted = [
         (name, f"{_ANSWERS[each.predictions[row]]} ({each.probabilities[row]:.3f})") for name, each in scores.items()
     ]
     sides = [(side, title, shorten(texts[title])) for side, title in (("A", pair.a), ("B", pair.b))]
-    return Example(_ANSWERS[pair.label], said, bool([*scores.values()][-1].correct[row]), sides)
+    return Example(_ANSWERS[pair.label], predicted, bool([*scores.values()][-1].correct[row]), sides)
 
 
 def worst_errors(scores: Scores) -> list[int]:

@@ -135,7 +135,7 @@ class AllLinks:
             warning=self._warning,
         )
         whole = done == len(index.store.pages)
-        return data_files(dataclasses.replace(data, whole=whole, note=told_note(index)))
+        return data_files(dataclasses.replace(data, whole=whole, note=public_note(index)))
 
     def _kept(self, index: Index) -> Iterator[tuple[str, list[Suggestion]]]:
         """Yields the pages of the index with links, and their links to pages of the index."""
@@ -153,7 +153,7 @@ class AllLinks:
                     yield a, [Suggestion(b, "", score) for b, score in json.loads(found) if b in pages]
 
 
-def told_note(index: Index) -> str:
+def public_note(index: Index) -> str:
     """Returns how pages are ranked; of the path of a BERT only the last part."""
     bert = index.store.about.get("bert")
     path = str(bert["init_checkpoint"]) if isinstance(bert, dict) else ""

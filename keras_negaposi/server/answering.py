@@ -53,7 +53,7 @@ class Suggested:
 
 
 class Answering:
-    """Answers questions, and pairs of `/predict`.
+    """Answers questions for suggestions.
 
     Args:
         live: the index.

@@ -66,9 +66,9 @@ def make_app(service: Service, config: ServeConfig, token: str) -> FastAPI:
     )
     _add_routes(app, service)
     pages.add_routes(app, service, token)
-    app.exception_handler(HTTPException)(_told)
-    app.exception_handler(RequestValidationError)(_told_invalid)
-    app.exception_handler(Exception)(_told_nothing)
+    app.exception_handler(HTTPException)(_answer_error)
+    app.exception_handler(RequestValidationError)(_answer_invalid)
+    app.exception_handler(Exception)(_answer_failure)
     # The last one is the outermost.
     app.add_middleware(Guard, config=config, token=token)
     app.add_middleware(Measuring, measures=service.measures)
@@ -149,18 +149,18 @@ def _answer(status: int, line: str) -> JSONResponse:
     return JSONResponse({"error": shortened(" ".join(line.split()), LONGEST_LINE)}, status, headers)
 
 
-async def _told(_: Request, error: Exception) -> JSONResponse:
+async def _answer_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     return _answer(error.status_code, str(error.detail))
 
 
-async def _told_invalid(_: Request, error: Exception) -> JSONResponse:
+async def _answer_invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"] if part != "body")
     return _answer(422, f"{place}: {first['msg']}" if place else first["msg"])
 
 
-async def _told_nothing(_: Request, error: Exception) -> JSONResponse:
+async def _answer_failure(_: Request, error: Exception) -> JSONResponse:
     # The message may name files. Starlette raises the exception again, so that it is in the log.
     return _answer(500, "the server failed; its log says why")

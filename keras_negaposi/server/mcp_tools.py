@@ -67,7 +67,7 @@ def make_tools(service: Service) -> MCPServer:
         top: Annotated[int, Field(ge=1, le=MOST_SUGGESTIONS, description="number of suggestions")] = 10,
     ) -> SuggestAnswer:
         """Suggests the pages that most likely come next after a text, a page, or the pages of a note; best first."""
-        with _told():
+        with _errors_for_client():
             asked = {"text": text or None, "title": title or None, "top": top}
             return await asking.suggest(service, SuggestRequest.model_validate(asked))
 
@@ -79,7 +79,7 @@ def make_tools(service: Service) -> MCPServer:
     @server.tool(annotations=READ_ONLY)
     def read_page(title: Title) -> PagesAnswer:
         """Returns the page of this title, or the pages of the note of this title."""
-        with _told():
+        with _errors_for_client():
             return asking.read_pages(service, title)
 
     return server
@@ -97,7 +97,7 @@ def _ended_by_signals() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def _errors_for_client() -> Iterator[None]:
     """Makes what is wrong with a call the tool's answer; of other errors the client learns nothing."""
     try:
         yield

@@ -16,7 +16,7 @@ from keras_negaposi.config import ServeConfig
 from keras_negaposi.data.pairs import read_links
 from keras_negaposi.evaluation.baseline_comparison import unbeaten_baselines
 from keras_negaposi.retrieval.search import Index, Suggestion, reranked
-from keras_negaposi.server.all_links import AllLinks, told_note
+from keras_negaposi.server.all_links import AllLinks, public_note
 from keras_negaposi.server.answering import Answering, Question, Suggested, page_title
 from keras_negaposi.server.decision_log import DecisionLog
 from keras_negaposi.server.live_index import LiveIndex, Opened
@@ -130,7 +130,7 @@ class Service:
 
     def note(self) -> str:
         """Returns how pages are ranked, without the folders of models."""
-        return told_note(self.opened.index)
+        return public_note(self.opened.index)
 
     def close(self) -> None:
         """Ends the threads after the work that waits, and closes the files."""
