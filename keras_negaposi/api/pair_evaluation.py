@@ -21,7 +21,7 @@ class PairEvaluation:
 
     Attributes:
         pairs: number of different pairs.
-        accuracy: share of the pairs whose label is predicted, by the run's threshold.
+        accuracy: share of the pairs whose label is predicted correctly, by the run's threshold.
         roc_auc: how often a pair with label 1 scores above one with label 0.
         log_loss: mean cross-entropy in nats.
     """
