@@ -19,6 +19,7 @@ from keras_negaposi.data.pairs import Pair
 from keras_negaposi.data.tfidf import NGrams
 from keras_negaposi.evaluation.baseline_comparison import COSINE, LEXICAL
 from keras_negaposi.lexical.model import LexicalModel, features_of_pairs
+from keras_negaposi.lexical.neighbours import Neighbours
 from keras_negaposi.lexical.vocabulary import PageFrequencies
 
 INVERSE_REGULARIZATION = 0.01
@@ -102,13 +103,15 @@ def score_lexical(
             pairs' features are not computed then.
     """
     if fitted:
-        model, train_features = fitted, features_of_pairs(fitted.frequencies, texts, [train[row] for row in chosen])
+        model, some = fitted, [train[row] for row in chosen]
+        train_features = features_of_pairs(model.frequencies, texts, some, model.neighbours)
     else:
         frequencies = PageFrequencies.of(texts.values())
-        every = features_of_pairs(frequencies, texts, train)
-        model = LexicalModel.fit_features(frequencies, every, [pair.label for pair in train])
+        neighbours = Neighbours.of(frequencies, texts.values())
+        every = features_of_pairs(frequencies, texts, train, neighbours)
+        model = LexicalModel.fit_features(frequencies, every, [pair.label for pair in train], neighbours)
         train_features = every[chosen]
-    test_features = features_of_pairs(model.frequencies, texts, test)
+    test_features = features_of_pairs(model.frequencies, texts, test, model.neighbours)
     return LexicalScores(
         model, train_features, test_features, 1 / (1 + np.exp(-model.logits_of_features(test_features)))
     )

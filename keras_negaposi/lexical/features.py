@@ -1,7 +1,8 @@
 """Features of a pair of texts that need no neural network, the strongest first.
 
 They measure what A and B share (TF-IDF cosines of n-grams and words, also between the end of A and the start of B; the
-rarity of the shared n-grams), how similar their styles are, and how long they are. They are computed without labels.
+rarity of the shared n-grams), how similar their styles are, how long they are and, if the pages of a corpus are given,
+how the pair compares with other pages (`neighbours`). They are computed without labels.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from keras_negaposi.lexical.code_points import CodePoints, code_points
+from keras_negaposi.lexical.neighbours import NEIGHBOUR_FEATURES, Neighbours, largest, neighbour_columns
 from keras_negaposi.lexical.ngrams import Terms
-from keras_negaposi.lexical.vocabulary import HIRAGANA, KANJI, KATAKANA, KINDS, PageFrequencies, scripts_of
+from keras_negaposi.lexical.vocabulary import GRAMS, HIRAGANA, KANJI, KATAKANA, KINDS, PageFrequencies, scripts_of
 
-GRAMS, LONG_GRAMS = "2-3-grams", "2-4-grams"
+LONG_GRAMS = "2-4-grams"
 COSINE_FEATURE = f"{GRAMS}: A, B"
 """Name of the TF-IDF cosine of both whole texts."""
 ENDS = (40, 80, 120)
@@ -93,7 +95,11 @@ class PreparedTexts:
 
 
 def lexical_features(
-    frequencies: PageFrequencies, texts: Sequence[str], a: np.ndarray, b: np.ndarray
+    frequencies: PageFrequencies,
+    texts: Sequence[str],
+    a: np.ndarray,
+    b: np.ndarray,
+    neighbours: Neighbours | None = None,
 ) -> tuple[list[str], np.ndarray]:
     """Computes the features of pairs.
 
@@ -102,19 +108,26 @@ def lexical_features(
         texts: each text once.
         a: index of the text that is A, ``int [pairs]``.
         b: index of the text that is B, ``int [pairs]``.
+        neighbours: pages of the corpus; ``None`` to leave out the features that compare a pair with them.
 
     Returns:
         The names of the features, and ``float32 [pairs, features]``.
     """
     prepared = PreparedTexts(code_points(texts), frequencies)
     columns = {**_cosines(prepared, a, b), **_rarity(prepared, a, b), **style_columns(Style.of(prepared.points), a, b)}
-    return list(columns), np.column_stack([*columns.values()]).astype(np.float32)
+    names, values = list(columns), np.column_stack([*columns.values()]).astype(np.float32)
+    if neighbours is None:
+        return names, values
+    near = neighbours.near(prepared.vectors(WHOLE))
+    compared = _by_parts(lambda rows: neighbour_columns(near.take(a[rows]), near.take(b[rows])), len(a))
+    return [*names, *NEIGHBOUR_FEATURES], np.hstack([values, compared.reshape(-1, len(NEIGHBOUR_FEATURES))])
 
 
 @functools.cache
-def feature_names() -> list[str]:
+def feature_names(with_neighbours: bool = False) -> list[str]:
     """Returns the names of the features, in their order."""
-    return lexical_features(PageFrequencies.of([""]), [""], np.zeros(1, np.int64), np.zeros(1, np.int64))[0]
+    names, _ = lexical_features(PageFrequencies.of([""]), [""], np.zeros(1, np.int64), np.zeros(1, np.int64))
+    return [*names, *NEIGHBOUR_FEATURES] if with_neighbours else names
 
 
 def _cosines(texts: PreparedTexts, a: np.ndarray, b: np.ndarray) -> dict[str, np.ndarray]:
@@ -167,11 +180,7 @@ def _row_sums(matrix: csr_matrix) -> np.ndarray:
 
 def _largest_mean(matrix: csr_matrix, count: int) -> np.ndarray:
     """Returns the mean of the ``count`` largest values of each row, where missing values are 0, ``float64 [rows]``."""
-    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    order = np.lexsort((-matrix.data, rows))
-    rank = np.arange(len(rows)) - matrix.indptr[rows]
-    values = np.where(rank < count, matrix.data[order], 0.0)
-    return np.bincount(rows, values, minlength=matrix.shape[0]) / count
+    return largest(matrix, count).astype(np.float64).sum(axis=1) / count
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,6 @@ import tensorflow as tf
 from keras_negaposi.lexical.code_points import BMP, SPACE, spelling_table
 from keras_negaposi.lexical.features import (
     ENDS,
-    GRAMS,
     LONG_GRAMS,
     MIDDLE,
     RARE,
@@ -26,8 +25,10 @@ from keras_negaposi.lexical.features import (
     STYLES,
 )
 from keras_negaposi.lexical.model import LexicalModel
+from keras_negaposi.lexical.neighbour_ops import NeighbourColumns
+from keras_negaposi.lexical.neighbours import Neighbours
 from keras_negaposi.lexical.ngrams import BUCKET_BITS, BUCKETS, FACTOR, LONGEST_RUN, MIX_SHIFT, POWERS
-from keras_negaposi.lexical.vocabulary import KINDS, SCRIPT_RANGES, SHORTEST_RUNS, PageFrequencies
+from keras_negaposi.lexical.vocabulary import GRAMS, KINDS, SCRIPT_RANGES, SHORTEST_RUNS, PageFrequencies
 
 
 class _Characters(NamedTuple):
@@ -100,10 +101,12 @@ class LexicalFeatures(tf.Module):
 
     Args:
         frequencies: page frequencies of the corpus. They become variables, which a SavedModel stores.
+        neighbours: pages of the corpus, which become variables too; ``None`` as in `lexical_features`.
     """
 
-    def __init__(self, frequencies: PageFrequencies) -> None:
+    def __init__(self, frequencies: PageFrequencies, neighbours: Neighbours | None = None) -> None:
         super().__init__()
+        self._neighbours = NeighbourColumns(neighbours) if neighbours else None
         self._pages = frequencies.pages
         self._counts = {
             kind: tf.Variable(counts, trainable=False, name=f"page_frequencies_{kind.replace(' ', '_')}")
@@ -115,16 +118,18 @@ class LexicalFeatures(tf.Module):
         pairs = tf.size(text_a, tf.int64)
         characters = _normalise(tf.concat([text_a, text_b], 0))
         terms = {kind: _extract(characters, about.sizes, about.scripts) for kind, about in KINDS.items()}
+        vectors = {kind: self._tfidf(kind, some) for kind, some in terms.items()}
         columns = [
-            *self._cosines(terms, pairs),
+            *self._cosines(terms, vectors, pairs),
             *self._rarity(terms[LONG_GRAMS], pairs),
             *_style(characters, pairs),
         ]
+        if self._neighbours:
+            columns += self._neighbours(*vectors[GRAMS], pairs)
         return tf.stack([tf.cast(column, tf.float32) for column in columns], 1)
 
-    def _cosines(self, terms: dict[str, _Terms], pairs: tf.Tensor) -> list[tf.Tensor]:
+    def _cosines(self, terms: dict[str, _Terms], vectors: dict[str, _Vectors], pairs: tf.Tensor) -> list[tf.Tensor]:
         """Returns the cosines of A and B, whole and in part."""
-        vectors = {kind: self._tfidf(kind, some) for kind, some in terms.items()}
         whole, grams = vectors[GRAMS], terms[GRAMS]
         heads = {size: self._tfidf(GRAMS, grams.head(size)) for size in ENDS}
         tails = {size: self._tfidf(GRAMS, grams.tail(size)) for size in ENDS}
@@ -171,12 +176,12 @@ class LexicalScorer(tf.Module):
     """A fitted `LexicalModel` as graph ops.
 
     Args:
-        model: the fitted model. Its page frequencies become variables, the rest constants.
+        model: the fitted model. Its page frequencies and neighbours become variables, the rest constants.
     """
 
     def __init__(self, model: LexicalModel) -> None:
         super().__init__()
-        self._features = LexicalFeatures(model.frequencies)
+        self._features = LexicalFeatures(model.frequencies, model.neighbours)
         weights = model.coefficients / model.scale
         self._weights = tf.constant(weights[:, np.newaxis], tf.float64)
         self._offset = float(model.intercept - model.mean @ weights)

@@ -18,6 +18,7 @@ from keras_negaposi.lexical.code_points import code_points
 from keras_negaposi.lexical.features import (
     COSINES,
     LONG_GRAMS,
+    WHOLE,
     PreparedTexts,
     Side,
     Style,
@@ -25,6 +26,7 @@ from keras_negaposi.lexical.features import (
     rarity_of_shared,
     style_columns,
 )
+from keras_negaposi.lexical.neighbours import Near, Neighbours, neighbour_columns
 from keras_negaposi.lexical.ngrams import BUCKETS
 from keras_negaposi.lexical.vocabulary import PageFrequencies
 
@@ -42,6 +44,7 @@ class _Page:
     vectors: dict[Side, tuple[np.ndarray, np.ndarray]]
     shares: np.ndarray
     length: int
+    near: Near | None
 
 
 class KeptFeatures:
@@ -49,10 +52,11 @@ class KeptFeatures:
 
     Args:
         frequencies: page frequencies of the corpus.
+        neighbours: pages of the corpus; ``None`` as in `lexical_features`.
     """
 
-    def __init__(self, frequencies: PageFrequencies) -> None:
-        self._frequencies = frequencies
+    def __init__(self, frequencies: PageFrequencies, neighbours: Neighbours | None = None) -> None:
+        self._frequencies, self._neighbours = frequencies, neighbours
         self._pages: OrderedDict[str, _Page] = OrderedDict()
         self._dense = np.zeros(BUCKETS, np.float32)
         self._lock = threading.Lock()
@@ -68,8 +72,10 @@ class KeptFeatures:
             known = self._prepare(dict.fromkeys(text for texts in pages for text in texts))
             prepared = PreparedTexts(code_points(queries), self._frequencies)
             style = Style.of(prepared.points)
+            near = _near(prepared, self._neighbours)
             return [
-                self._of_query(prepared, style, row, [known[text] for text in texts]) for row, texts in enumerate(pages)
+                self._of_query(prepared, style, near[row], row, [known[text] for text in texts])
+                for row, texts in enumerate(pages)
             ]
 
     def _prepare(self, texts: dict[str, None]) -> dict[str, _Page]:
@@ -77,7 +83,7 @@ class KeptFeatures:
         missing = [text for text in texts if text not in self._pages]
         for start in range(0, len(missing), PAGES_AT_ONCE):
             some = missing[start : start + PAGES_AT_ONCE]
-            self._pages.update(zip(some, _pages_of(some, self._frequencies), strict=True))
+            self._pages.update(zip(some, _pages_of(some, self._frequencies, self._neighbours), strict=True))
         found = {text: self._pages[text] for text in texts}
         for text in texts:
             self._pages.move_to_end(text)
@@ -85,10 +91,12 @@ class KeptFeatures:
             self._pages.popitem(last=False)
         return found
 
-    def _of_query(self, queries: PreparedTexts, style: Style, row: int, pages: Sequence[_Page]) -> np.ndarray:
+    def _of_query(
+        self, queries: PreparedTexts, style: Style, near: Near | None, row: int, pages: Sequence[_Page]
+    ) -> np.ndarray:
         """Returns the features of the query in a row with pages, ``float32 [pages, features]``."""
         if not pages:
-            return np.zeros((0, len(feature_names())), np.float32)
+            return np.zeros((0, len(feature_names(self._neighbours is not None))), np.float32)
         joined = {side: _joined([page.vectors[side] for page in pages]) for side in SIDES_OF_B}
         cosines, rarity = {}, np.zeros(0)
         for side in SIDES_OF_A:
@@ -105,6 +113,9 @@ class KeptFeatures:
             _with_query(style, row, pages), np.zeros(len(pages), np.int64), 1 + np.arange(len(pages))
         )
         columns = [*(cosines[name] for name in COSINES), *rarity.T, *styles.values()]
+        if near:
+            of_pages = Near.stack([page.near for page in pages if page.near])
+            columns.append(neighbour_columns(near.take(np.zeros(len(pages), np.int64)), of_pages))
         return np.column_stack(columns).astype(np.float32)
 
     def _rarity(self, buckets: np.ndarray, _: np.ndarray, owners: np.ndarray, count: int) -> np.ndarray:
@@ -115,15 +126,30 @@ class KeptFeatures:
         return rarity_of_shared(self._frequencies, found)
 
 
-def _pages_of(texts: Sequence[str], frequencies: PageFrequencies) -> list[_Page]:
+def _pages_of(texts: Sequence[str], frequencies: PageFrequencies, neighbours: Neighbours | None) -> list[_Page]:
     prepared = PreparedTexts(code_points(texts), frequencies)
     style = Style.of(prepared.points)
     shares = np.column_stack(list(style.shares.values()))
     matrices = {side: prepared.vectors(side) for side in SIDES_OF_B}
+    near = _near(prepared, neighbours)
     return [
-        _Page({side: _row(matrix, row) for side, matrix in matrices.items()}, shares[row], int(style.lengths[row]))
+        _Page(
+            {side: _row(matrix, row) for side, matrix in matrices.items()},
+            shares[row],
+            int(style.lengths[row]),
+            near[row],
+        )
         for row in range(len(texts))
     ]
+
+
+def _near(texts: PreparedTexts, neighbours: Neighbours | None) -> list[Near] | list[None]:
+    """Returns the pages close to each text; ``None`` for each if no pages are given."""
+    number = len(texts.points.lengths)
+    if neighbours is None:
+        return [None] * number
+    near = neighbours.near(texts.vectors(WHOLE))
+    return [near.take([row]) for row in range(number)]
 
 
 def _row(matrix: csr_matrix, row: int) -> tuple[np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import read_bytes, write_bytes
 from keras_negaposi.data.pairs import Pair
 from keras_negaposi.lexical.features import COSINE_FEATURE, feature_names, lexical_features
+from keras_negaposi.lexical.neighbours import Neighbours
 from keras_negaposi.lexical.ngrams import BUCKETS
 from keras_negaposi.lexical.vocabulary import KINDS, PageFrequencies
 
@@ -30,6 +31,7 @@ class LexicalModel:
         scale: standard deviation of each feature, ``float64 [features]``.
         coefficients: weight of each standardised feature, ``float64 [features]``.
         intercept: logit where all features have their mean.
+        neighbours: pages of the corpus, with which pairs are compared; ``None`` if no feature does that.
     """
 
     frequencies: PageFrequencies
@@ -37,10 +39,15 @@ class LexicalModel:
     scale: np.ndarray
     coefficients: np.ndarray
     intercept: float
+    neighbours: Neighbours | None = None
 
     @classmethod
     def fit(
-        cls, texts: Mapping[str, str], train: Sequence[Pair], frequencies: PageFrequencies | None = None
+        cls,
+        texts: Mapping[str, str],
+        train: Sequence[Pair],
+        frequencies: PageFrequencies | None = None,
+        neighbours: Neighbours | None = None,
     ) -> LexicalModel:
         """Fits the model to labelled pairs.
 
@@ -48,18 +55,28 @@ class LexicalModel:
             texts: title -> text of the whole corpus.
             train: the training pairs.
             frequencies: page frequencies of the corpus, which need no labels; ``None`` to count them.
+            neighbours: pages of the corpus; ``None`` to compute their vectors.
         """
         frequencies = frequencies or PageFrequencies.of(texts.values())
-        return cls.fit_features(frequencies, features_of_pairs(frequencies, texts, train), [p.label for p in train])
+        neighbours = neighbours or Neighbours.of(frequencies, texts.values())
+        features = features_of_pairs(frequencies, texts, train, neighbours)
+        return cls.fit_features(frequencies, features, [pair.label for pair in train], neighbours)
 
     @classmethod
-    def fit_features(cls, frequencies: PageFrequencies, features: np.ndarray, labels: Sequence[int]) -> LexicalModel:
+    def fit_features(
+        cls,
+        frequencies: PageFrequencies,
+        features: np.ndarray,
+        labels: Sequence[int],
+        neighbours: Neighbours | None = None,
+    ) -> LexicalModel:
         """Fits the model to features that are computed already.
 
         Args:
             frequencies: page frequencies of the corpus, with which the features were computed.
             features: of the training pairs, ``float32 [pairs, features]``.
             labels: of the training pairs.
+            neighbours: pages of the corpus, with which the features were computed.
         """
         from sklearn.linear_model import LogisticRegression  # slow to import, and only fitting needs it
         from sklearn.preprocessing import StandardScaler
@@ -67,7 +84,8 @@ class LexicalModel:
         scaler = StandardScaler().fit(features)
         regression = LogisticRegression(max_iter=2000, C=INVERSE_REGULARIZATION)
         regression.fit(scaler.transform(features), labels)
-        return cls(frequencies, scaler.mean_, scaler.scale_, regression.coef_[0], float(regression.intercept_[0]))
+        linear = scaler.mean_, scaler.scale_, regression.coef_[0], float(regression.intercept_[0])
+        return cls(frequencies, *linear, neighbours)
 
     @classmethod
     def of_cosine(cls, frequencies: PageFrequencies) -> LexicalModel:
@@ -79,7 +97,7 @@ class LexicalModel:
 
     def logits(self, texts: Mapping[str, str], pairs: Sequence[Pair]) -> np.ndarray:
         """Scores pairs of titles, ``float64 [pairs]``; above 0, B is predicted to come next."""
-        return self.logits_of_features(features_of_pairs(self.frequencies, texts, pairs))
+        return self.logits_of_features(features_of_pairs(self.frequencies, texts, pairs, self.neighbours))
 
     def logits_of_texts(self, text_a: Sequence[str], text_b: Sequence[str]) -> np.ndarray:
         """Scores pairs of texts, ``float64 [pairs]``."""
@@ -94,16 +112,20 @@ class LexicalModel:
             a: index of the text that is A, ``int [pairs]``.
             b: index of the text that is B, ``int [pairs]``.
         """
-        return self.logits_of_features(lexical_features(self.frequencies, texts, a, b)[1])
+        return self.logits_of_features(lexical_features(self.frequencies, texts, a, b, self.neighbours)[1])
 
     def logits_of_features(self, features: np.ndarray) -> np.ndarray:
         """Scores pairs by their features, ``float32 [pairs, features]``; returns ``float64 [pairs]``."""
         return ((features - self.mean) / self.scale) @ self.coefficients + self.intercept
 
+    def without_pages(self) -> LexicalModel:
+        """Returns the model without the vectors of pages, for an index, which holds them already."""
+        return dataclasses.replace(self, neighbours=self.neighbours and Neighbours.of_none())
+
     def save(self, path: str) -> None:
         """Writes the model as a compressed ``.npz`` file; page frequencies are stored sparsely."""
         arrays: dict[str, np.ndarray] = {
-            "features": np.array(feature_names()),
+            "features": np.array(feature_names(self.neighbours is not None)),
             "pages": np.array(self.frequencies.pages),
             "mean": self.mean,
             "scale": self.scale,
@@ -114,6 +136,8 @@ class LexicalModel:
             buckets = np.flatnonzero(self.frequencies.counts[kind])
             arrays[f"buckets_{number}"] = buckets.astype(np.int32)
             arrays[f"counts_{number}"] = self.frequencies.counts[kind][buckets]
+        if self.neighbours:
+            arrays |= self.neighbours.arrays()
         content = io.BytesIO()
         np.savez_compressed(content, allow_pickle=False, **arrays)
         write_bytes(path, content.getvalue())
@@ -133,7 +157,10 @@ class LexicalModel:
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 arrays = dict(file)
-            known = arrays["features"].tolist() == feature_names()
+            names = arrays["features"].tolist()
+            has_neighbours = len(names) > len(feature_names())
+            neighbours = Neighbours.from_arrays(arrays) if has_neighbours else None
+            known = names == feature_names(has_neighbours)
             counts = {}
             for number, kind in enumerate(KINDS):
                 counts[kind] = np.zeros(BUCKETS, np.float32)
@@ -148,15 +175,20 @@ class LexicalModel:
             )
         except Exception as error:  # a damaged .npz can raise anything
             raise InputError(f"{path}: damaged ({type(error).__name__}); {fix}") from None
-        if not known or any(len(column) != len(feature_names()) for column in (mean, scale, coefficients)):
+        if not known or any(len(column) != len(names) for column in (mean, scale, coefficients)):
             raise InputError(f"{path}: holds other lexical features than this version computes; {fix}")
         if not finite or pages < 0 or (scale <= 0).any():
             raise InputError(f"{path}: holds values that no model has; {fix}")
-        return cls(PageFrequencies(pages, counts), mean, scale, coefficients, intercept)
+        return cls(PageFrequencies(pages, counts), mean, scale, coefficients, intercept, neighbours)
 
 
-def features_of_pairs(frequencies: PageFrequencies, texts: Mapping[str, str], pairs: Sequence[Pair]) -> np.ndarray:
-    """Computes the lexical features of pairs of titles, ``float32 [pairs, features]``."""
+def features_of_pairs(
+    frequencies: PageFrequencies,
+    texts: Mapping[str, str],
+    pairs: Sequence[Pair],
+    neighbours: Neighbours | None = None,
+) -> np.ndarray:
+    """Computes the lexical features of pairs of titles, ``float32 [pairs, features]``; see `lexical_features`."""
     numbers = {title: number for number, title in enumerate(sorted({t for pair in pairs for t in (pair.a, pair.b)}))}
     ends = np.array([[numbers[pair.a], numbers[pair.b]] for pair in pairs], np.int64).reshape(-1, 2)
-    return lexical_features(frequencies, [texts[title] for title in numbers], *ends.T)[1]
+    return lexical_features(frequencies, [texts[title] for title in numbers], *ends.T, neighbours)[1]

@@ -56,8 +56,10 @@ class TermKind:
         return runs(texts, np.where(member, scripts, 0), SHORTEST_RUNS)
 
 
+GRAMS = "2-3-grams"
+"""The kind of term by which pages are compared and found."""
 KINDS = {
-    "2-3-grams": TermKind(sizes=(2, 3)),
+    GRAMS: TermKind(sizes=(2, 3)),
     "2-4-grams": TermKind(sizes=(2, 3, 4)),
     "words": TermKind(scripts=(KANJI, KATAKANA, LATIN)),
     "kanji words": TermKind(scripts=(KANJI,)),

@@ -11,9 +11,8 @@ from scipy.sparse import csr_matrix, vstack
 
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.lexical.code_points import code_points
-from keras_negaposi.lexical.features import GRAMS
 from keras_negaposi.lexical.ngrams import BUCKETS
-from keras_negaposi.lexical.vocabulary import KINDS, PAGES_AT_ONCE, PageFrequencies
+from keras_negaposi.lexical.vocabulary import GRAMS, KINDS, PAGES_AT_ONCE, PageFrequencies
 
 STARTS, TEXTS, WEIGHTS = "starts", "texts", "weights"
 

@@ -12,6 +12,7 @@ import numpy as np
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import read_bytes, write_json
 from keras_negaposi.lexical.model import LexicalModel
+from keras_negaposi.lexical.neighbours import Neighbours
 from keras_negaposi.retrieval.checked_files import FIX, check_array, checksum, map_array, read_json
 from keras_negaposi.retrieval.lexical_index import STARTS, TEXTS, WEIGHTS, LexicalIndex
 from keras_negaposi.retrieval.self_labelled import Fit
@@ -34,12 +35,18 @@ class LexicalPart:
     model: LexicalModel
     fit: Fit | None = None
 
+    def neighbours(self) -> Neighbours | None:
+        """Returns the pages with which the model compares pairs: those of the index, where it holds their n-grams."""
+        if self.model.neighbours is None or self.index is None:
+            return self.model.neighbours
+        return Neighbours.of_postings(self.index.postings)
+
     def write(self, folder: str) -> None:
         """Writes the files; the model only if it does not belong to a run, which has it already."""
         for name, array in (self.index.arrays() if self.index else {}).items():
             np.save(os.path.join(folder, f"{name}.npy"), array)
         if self.fit:
-            self.model.save(os.path.join(folder, MODEL))
+            self.model.without_pages().save(os.path.join(folder, MODEL))
             write_json(os.path.join(folder, FIT), dataclasses.asdict(self.fit))
 
 

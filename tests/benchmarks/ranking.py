@@ -112,7 +112,8 @@ class Methods:
         texts = [self.texts[a], *(self.texts[title] for title in titles)]
         ends = np.zeros(len(titles), np.int64), np.arange(1, len(texts))
         cosine = np.asarray((self.tfidf[rows] @ self.tfidf[self.row[a]].T).todense()).ravel()
-        _, features = lexical_features(self.lexical.frequencies, texts, *ends)  # all three models have the same texts
+        lexical = self.lexical  # the three models have the same features
+        _, features = lexical_features(lexical.frequencies, texts, *ends, lexical.neighbours)
         logits, own, alone = (
             model.logits_of_features(features) for model in (self.lexical, self.untrained, self.alone)
         )

@@ -15,6 +15,7 @@ from checkpoints_tools.common.errors import InputError
 from keras_negaposi.data.pairs import Pair
 from keras_negaposi.lexical.graph_ops import LexicalScorer
 from keras_negaposi.lexical.model import LexicalModel, features_of_pairs
+from keras_negaposi.lexical.neighbours import Neighbours
 from keras_negaposi.lexical.vocabulary import PageFrequencies
 from tests.helpers.properties import bounded, mutations, succeeds_or_explains
 
@@ -31,7 +32,8 @@ def model(corpus, pairs):
 
 def test_it_is_a_logistic_regression_on_standardised_features(corpus, pairs, model):
     frequencies = PageFrequencies.of(corpus.values())
-    train, test = (features_of_pairs(frequencies, corpus, some) for some in (pairs[:160], pairs[160:]))
+    neighbours = Neighbours.of(frequencies, corpus.values())
+    train, test = (features_of_pairs(frequencies, corpus, some, neighbours) for some in (pairs[:160], pairs[160:]))
     wanted = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000, C=0.1))
     wanted.fit(train, [pair.label for pair in pairs[:160]])
     np.testing.assert_allclose(model.logits(corpus, pairs[160:]), wanted.decision_function(test), rtol=1e-6, atol=1e-6)
@@ -75,8 +77,8 @@ def test_property_a_damaged_file_is_explained(model, tmp_path_factory, data):
     ("change", "message"),
     [
         ({"features": np.array(["another"])}, "other lexical features"),
-        ({"scale": np.zeros(55)}, "holds values that no model has"),
-        ({"mean": np.full(55, np.nan)}, "holds values that no model has"),
+        ({"scale": np.zeros(72)}, "holds values that no model has"),
+        ({"mean": np.full(72, np.nan)}, "holds values that no model has"),
         ({"buckets_0": np.array([1 << 30])}, "damaged"),
         ({"pages": np.array(["many"])}, "damaged"),
     ],

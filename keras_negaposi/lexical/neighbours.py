@@ -1,0 +1,241 @@
+"""Compares a pair of texts with the other pages of the corpus.
+
+Two pages may share many words because all pages on their subject do. What tells more is whether A and B are closer to
+each other than to other pages, and whether there are pages that are close to both, as the other pages of a document
+are. Pages are compared by the n-grams that few of them have: this costs little, and tells as much as all n-grams would.
+No labels are involved.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from scipy.sparse import csr_matrix, vstack
+
+from keras_negaposi.lexical.code_points import code_points
+from keras_negaposi.lexical.ngrams import BUCKETS
+from keras_negaposi.lexical.vocabulary import GRAMS, KINDS, PAGES_AT_ONCE, PageFrequencies
+
+SHARED_BY = 100
+"""N-grams that more pages have are left out."""
+MOST_PAGES = 50_000
+"""Of a larger corpus, as many pages are used, evenly spaced."""
+NEAREST = 100
+"""A page counts as close to a text if it is among as many nearest pages."""
+COUNTED = 10
+"""Number of the closest pages that the features describe."""
+SAME = 1e-4
+"""A page is the text itself if the squared distance of their vectors is smaller."""
+TEXTS_AT_ONCE = 512
+SMALL = {"cosine": 0.02, "page": 0.01, "pages": 0.003}
+"""Added to values before taking logarithms."""
+
+NEIGHBOUR_FEATURES = (
+    "rare n-grams: A, B",
+    *(f"{pages} of {side}" for side in "AB" for pages in ("nearest page", f"{COUNTED} nearest pages")),
+    *(f"A, B against {pages} of {side}" for side in "AB" for pages in ("nearest page", f"{COUNTED} nearest pages")),
+    *(f"{pages} close to both" for pages in ("page", "3 pages", f"{COUNTED} pages", "all pages")),
+    *(f"page close to both against nearest page of {side}" for side in "AB"),
+    *(f"logarithm: {pages} close to both" for pages in ("page", f"{COUNTED} pages")),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Near:
+    """What several texts have to do with the pages of a corpus.
+
+    Attributes:
+        vectors: TF-IDF vectors of the n-grams that few pages have, ``float32 [texts, BUCKETS]``.
+        least: cosine of each text with its `NEAREST`-th nearest page, ``float32 [texts]``; 0 if there are fewer.
+        excess: by how much the cosines of nearer pages exceed ``least``, ``float32 [texts, pages]``.
+        same: 1 for pages that are the text itself, ``float32 [texts, pages]``.
+    """
+
+    vectors: csr_matrix
+    least: np.ndarray
+    excess: csr_matrix
+    same: csr_matrix
+
+    def take(self, rows: Sequence[int] | np.ndarray) -> Near:
+        """Returns the texts of some rows."""
+        return Near(self.vectors[rows], self.least[rows], self.excess[rows], self.same[rows])
+
+    @classmethod
+    def stack(cls, parts: Sequence[Near]) -> Near:
+        """Joins several, at least one."""
+        vectors, least, excess, same = zip(*((p.vectors, p.least, p.excess, p.same) for p in parts), strict=True)
+        return cls(*(_stacked(vectors), np.concatenate(least), _stacked(excess), _stacked(same)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Neighbours:
+    """The pages of a corpus, with which pairs are compared.
+
+    Attributes:
+        postings: TF-IDF weights of the n-grams that at most `SHARED_BY` pages have, one column per page,
+            ``float32 [BUCKETS, pages]``; float16 holds them exactly.
+    """
+
+    postings: csr_matrix
+
+    @classmethod
+    def of(cls, frequencies: PageFrequencies, texts: Iterable[str]) -> Neighbours:
+        """Computes the vectors of a corpus's texts, each once."""
+        distinct = evenly_spaced(list(dict.fromkeys(texts)))
+        rows = [csr_matrix((0, BUCKETS), dtype=np.float32)]
+        for start in range(0, len(distinct), PAGES_AT_ONCE):
+            points = code_points(distinct[start : start + PAGES_AT_ONCE])
+            rows.append(frequencies.tfidf(GRAMS, KINDS[GRAMS](points)))
+        return cls.of_postings(_stacked(rows).T.tocsr())
+
+    @classmethod
+    def of_postings(cls, postings: csr_matrix) -> Neighbours:
+        """Takes the TF-IDF vectors of different texts, one column per text, ``float32 [BUCKETS, texts]``."""
+        if postings.shape[1] > MOST_PAGES:
+            postings = postings[:, evenly_spaced(np.arange(postings.shape[1]))]
+        counts = np.diff(postings.indptr)
+        counts = np.where(counts <= SHARED_BY, counts, 0)
+        kept = np.repeat(counts > 0, np.diff(postings.indptr))
+        weights = postings.data[kept].astype(np.float16).astype(np.float32)
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        return cls(csr_matrix((weights, postings.indices[kept], starts), postings.shape))
+
+    @classmethod
+    def of_none(cls) -> Neighbours:
+        """Returns an object without pages."""
+        return cls.of_postings(csr_matrix((BUCKETS, 0), dtype=np.float32))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Returns what `from_arrays` takes, by name."""
+        counts = np.diff(self.postings.indptr)
+        return {
+            "neighbours": np.array(self.postings.shape[1]),
+            "neighbour_buckets": np.flatnonzero(counts).astype(np.int32),
+            "neighbour_counts": counts[counts > 0].astype(np.uint8),
+            "neighbour_pages": self.postings.indices.astype(np.uint16),
+            "neighbour_weights": self.postings.data.astype(np.float16),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Neighbours:
+        """Makes an object of arrays that `arrays` returned; others may also contain any other names.
+
+        Raises:
+            ValueError: they do not belong together.
+            KeyError: one is missing.
+        """
+        names = ("neighbour_buckets", "neighbour_counts", "neighbour_pages", "neighbour_weights")
+        buckets, counts, pages, weights = (arrays[name] for name in names)
+        pages = pages.astype(np.int32)
+        lengths = np.zeros(BUCKETS, np.int64)
+        lengths[buckets] = counts
+        number = int(arrays["neighbours"])
+        fits = len(pages) == len(weights) == lengths.sum() and pages.max(initial=-1) < number
+        if not fits or not np.isfinite(weights).all() or lengths.max() > SHARED_BY:
+            raise ValueError("the pages' n-grams do not fit together")
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        return cls(csr_matrix((weights.astype(np.float32), pages, starts), (BUCKETS, number)))
+
+    @functools.cached_property
+    def squares(self) -> np.ndarray:
+        """Returns the squared length of each page's vector, ``float32 [pages]``."""
+        squares = np.bincount(self.postings.indices, self.postings.data**2, self.postings.shape[1])
+        return squares.astype(np.float32)
+
+    @functools.cached_property
+    def _is_kept(self) -> np.ndarray:
+        """Whether the pages' vectors contain each n-gram, ``bool [BUCKETS]``."""
+        return np.diff(self.postings.indptr) > 0
+
+    def near(self, vectors: csr_matrix) -> Near:
+        """Finds the pages close to texts.
+
+        Args:
+            vectors: TF-IDF vectors of the texts' 2-3-grams, ``float32 [texts, BUCKETS]``.
+        """
+        vectors = _where(vectors, self._is_kept[vectors.indices])
+        parts = [
+            self._near(vectors[start : start + TEXTS_AT_ONCE]) for start in range(0, vectors.shape[0], TEXTS_AT_ONCE)
+        ]
+        return Near.stack(parts or [self._near(vectors)])
+
+    def _near(self, vectors: csr_matrix) -> Near:
+        cosines = csr_matrix(vectors @ self.postings)
+        rows = np.repeat(np.arange(cosines.shape[0]), np.diff(cosines.indptr))
+        squares = np.asarray(vectors.multiply(vectors).sum(axis=1)).reshape(-1)
+        same = squares[rows] + self.squares[cosines.indices] - 2 * cosines.data < SAME
+        others, itself = _where(cosines, ~same), _where(cosines, same)
+        itself.data[:] = 1
+        values = np.split(others.data, others.indptr[1:-1]) if others.shape[0] else []
+        least = np.array([_least(cosines) for cosines in values], np.float32)
+        others.data -= np.repeat(least, np.diff(others.indptr))
+        return Near(vectors, least, _where(others, others.data > 0), itself)
+
+
+def neighbour_columns(a: Near, b: Near) -> np.ndarray:
+    """Returns the features `NEIGHBOUR_FEATURES` of pairs, ``float32 [pairs, features]``.
+
+    Args:
+        a: of the text A of each pair.
+        b: of the text B of each pair.
+    """
+    shared = np.asarray(a.vectors.multiply(b.vectors).sum(axis=1)).reshape(-1)
+    of_a, of_b = _without(a.excess, b.same), _without(b.excess, a.same)
+    nearest_a = largest(of_a, COUNTED) + a.least[:, np.newaxis]
+    nearest_b = largest(of_b, COUNTED) + b.least[:, np.newaxis]
+    both = largest(csr_matrix(of_a.minimum(of_b)), COUNTED)
+    together = np.asarray(of_a.multiply(of_b).sum(axis=1)).reshape(-1)
+    nearest = [nearest_a[:, 0], nearest_a.mean(axis=1), nearest_b[:, 0], nearest_b.mean(axis=1)]
+    first, mean = both[:, 0], both.mean(axis=1)
+
+    def against(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        return np.log((one + SMALL["cosine"]) / (other + SMALL["cosine"]))
+
+    columns = [
+        *(shared, *nearest),
+        *(against(shared, other) for other in nearest),
+        *(first, both[:, :3].mean(axis=1), mean, np.sqrt(together)),
+        *(against(first, nearest[0]), against(first, nearest[2])),
+        *(np.log(first + SMALL["page"]), np.log(mean + SMALL["pages"])),
+    ]
+    return np.column_stack(columns).astype(np.float32)
+
+
+def largest(matrix: csr_matrix, count: int) -> np.ndarray:
+    """Returns the largest values of each row in descending order, padded with 0, ``float [rows, count]``."""
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    order = np.lexsort((-matrix.data, rows))
+    rank = np.arange(len(rows)) - matrix.indptr[rows]
+    chosen = rank < count
+    values = np.zeros((matrix.shape[0], count), matrix.dtype)
+    values[rows[chosen], rank[chosen]] = matrix.data[order[chosen]]
+    return values
+
+
+def evenly_spaced(values: list[str] | np.ndarray) -> list[str] | np.ndarray:
+    """Returns at most `MOST_PAGES` values, evenly spaced."""
+    return values[:: -(-len(values) // MOST_PAGES) or 1]
+
+
+def _least(cosines: np.ndarray) -> float:
+    """Returns the `NEAREST`-th largest cosine; 0 if there are fewer."""
+    place = len(cosines) - NEAREST
+    return float(np.partition(cosines, place)[place]) if place >= 0 else 0.0
+
+
+def _where(matrix: csr_matrix, kept: np.ndarray) -> csr_matrix:
+    """Returns the matrix with some of its stored values, ``bool [values]``."""
+    starts = np.concatenate([[0], np.cumsum(kept)])[matrix.indptr]
+    return csr_matrix((matrix.data[kept], matrix.indices[kept], starts), matrix.shape)
+
+
+def _without(matrix: csr_matrix, removed: csr_matrix) -> csr_matrix:
+    """Returns the matrix with zeros where ``removed`` has ones."""
+    return csr_matrix(matrix - matrix.multiply(removed))
+
+
+def _stacked(parts: Sequence[csr_matrix]) -> csr_matrix:
+    return parts[0] if len(parts) == 1 else csr_matrix(vstack(parts, format="csr"))
