@@ -24,7 +24,6 @@ from keras_negaposi.lexical.features import (
     SENTENCE_ENDS,
     STYLES,
 )
-from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.lexical.neighbour_ops import NeighbourColumns
 from keras_negaposi.lexical.neighbours import Neighbours
 from keras_negaposi.lexical.ngrams import BUCKET_BITS, BUCKETS, FACTOR, LONGEST_RUN, MIX_SHIFT, POWERS
@@ -170,26 +169,6 @@ class LexicalFeatures(tf.Module):
         largest = tf.math.top_k(tf.pad(rows.to_tensor(), [[0, 0], [0, RAREST]]), RAREST).values
         rare = [total((pages > 1) & (pages <= most)) for most in RARE]
         return [tf.reduce_sum(largest, 1) / RAREST, total(rarity), *rare]
-
-
-class LexicalScorer(tf.Module):
-    """A fitted `LexicalModel` as graph ops.
-
-    Args:
-        model: the fitted model. Its page frequencies and neighbours become variables, the rest constants.
-    """
-
-    def __init__(self, model: LexicalModel) -> None:
-        super().__init__()
-        self._features = LexicalFeatures(model.frequencies, model.neighbours)
-        weights = model.coefficients / model.scale
-        self._weights = tf.constant(weights[:, np.newaxis], tf.float64)
-        self._offset = float(model.intercept - model.mean @ weights)
-
-    def __call__(self, text_a: tf.Tensor, text_b: tf.Tensor) -> tf.Tensor:
-        """Maps ``string [batch]`` twice to the logit that B comes next, ``float64 [batch]``."""
-        features = tf.cast(self._features(text_a, text_b), tf.float64)
-        return tf.squeeze(features @ self._weights, 1) + self._offset
 
 
 def _normalise(texts: tf.Tensor) -> _Characters:

@@ -18,12 +18,18 @@ from keras_negaposi.lexical.vocabulary import KINDS, PageFrequencies
 
 INVERSE_REGULARIZATION = 0.1
 """``C`` of the logistic regression, chosen by cross-validation on training pairs."""
+LINEAR = ("mean", "scale", "coefficients", "intercept")
+"""Names in the file of a linear model's numbers; with `PLAIN` before them, those of `LexicalModel.plain`."""
+PLAIN = "plain_"
 FIX = "finish the run again with --resume"
 
 
 @dataclasses.dataclass(frozen=True)
 class LexicalModel:
     """A linear model on standardised lexical features.
+
+    With neighbours there are two: one for pairs of pages of the corpus, and one for other texts, whose documents' pages
+    may be missing in the corpus, so that a comparison with other pages would mislead.
 
     Attributes:
         frequencies: page frequencies of the corpus.
@@ -32,6 +38,7 @@ class LexicalModel:
         coefficients: weight of each standardised feature, ``float64 [features]``.
         intercept: logit where all features have their mean.
         neighbours: pages of the corpus, with which pairs are compared; ``None`` if no feature does that.
+        plain: the model without neighbours, for texts that are no pages of the corpus.
     """
 
     frequencies: PageFrequencies
@@ -40,6 +47,7 @@ class LexicalModel:
     coefficients: np.ndarray
     intercept: float
     neighbours: Neighbours | None = None
+    plain: LexicalModel | None = None
 
     @classmethod
     def fit(
@@ -85,7 +93,8 @@ class LexicalModel:
         regression = LogisticRegression(max_iter=2000, C=INVERSE_REGULARIZATION)
         regression.fit(scaler.transform(features), labels)
         linear = scaler.mean_, scaler.scale_, regression.coef_[0], float(regression.intercept_[0])
-        return cls(frequencies, *linear, neighbours)
+        plain = cls.fit_features(frequencies, features[:, : len(feature_names())], labels) if neighbours else None
+        return cls(frequencies, *linear, neighbours, plain)
 
     @classmethod
     def of_cosine(cls, frequencies: PageFrequencies) -> LexicalModel:
@@ -116,7 +125,11 @@ class LexicalModel:
 
     def logits_of_features(self, features: np.ndarray) -> np.ndarray:
         """Scores pairs by their features, ``float32 [pairs, features]``; returns ``float64 [pairs]``."""
-        return ((features - self.mean) / self.scale) @ self.coefficients + self.intercept
+        logits = ((features - self.mean) / self.scale) @ self.coefficients + self.intercept
+        if self.plain is None:
+            return logits
+        are_pages = features[:, -1] > 0
+        return np.where(are_pages, logits, self.plain.logits_of_features(features[:, : len(feature_names())]))
 
     def without_pages(self) -> LexicalModel:
         """Returns the model without the vectors of pages, for an index, which holds them already."""
@@ -127,20 +140,22 @@ class LexicalModel:
         arrays: dict[str, np.ndarray] = {
             "features": np.array(feature_names(self.neighbours is not None)),
             "pages": np.array(self.frequencies.pages),
-            "mean": self.mean,
-            "scale": self.scale,
-            "coefficients": self.coefficients,
-            "intercept": np.array(self.intercept),
+            **self._linear(),
         }
         for number, kind in enumerate(KINDS):
             buckets = np.flatnonzero(self.frequencies.counts[kind])
             arrays[f"buckets_{number}"] = buckets.astype(np.int32)
             arrays[f"counts_{number}"] = self.frequencies.counts[kind][buckets]
-        if self.neighbours:
-            arrays |= self.neighbours.arrays()
+        if self.neighbours and self.plain:
+            arrays |= self.neighbours.arrays() | {PLAIN + name: array for name, array in self.plain._linear().items()}
         content = io.BytesIO()
         np.savez_compressed(content, allow_pickle=False, **arrays)
         write_bytes(path, content.getvalue())
+
+    def _linear(self) -> dict[str, np.ndarray]:
+        """Returns the numbers of the linear model, by their names in the file."""
+        intercept = np.array(self.intercept)
+        return dict(zip(LINEAR, (self.mean, self.scale, self.coefficients, intercept), strict=True))
 
     @classmethod
     def load(cls, path: str, fix: str = FIX) -> LexicalModel:
@@ -159,27 +174,37 @@ class LexicalModel:
                 arrays = dict(file)
             names = arrays["features"].tolist()
             has_neighbours = len(names) > len(feature_names())
-            neighbours = Neighbours.from_arrays(arrays) if has_neighbours else None
-            known = names == feature_names(has_neighbours)
             counts = {}
             for number, kind in enumerate(KINDS):
                 counts[kind] = np.zeros(BUCKETS, np.float32)
                 counts[kind][arrays[f"buckets_{number}"]] = arrays[f"counts_{number}"]
-            mean, scale, coefficients = (
-                arrays[name].astype(np.float64).reshape(-1) for name in ("mean", "scale", "coefficients")
-            )
-            pages, intercept = int(arrays["pages"]), float(arrays["intercept"])
-            finite = all(
-                np.isfinite(column).all()
-                for column in [mean, scale, coefficients, *counts.values(), np.array(intercept)]
-            )
+            frequencies = PageFrequencies(int(arrays["pages"]), counts)
+            neighbours = Neighbours.from_arrays(arrays) if has_neighbours else None
+            plain = cls(frequencies, *_linear_of(arrays, PLAIN)) if has_neighbours else None
+            model = cls(frequencies, *_linear_of(arrays), neighbours, plain)
         except Exception as error:  # a damaged .npz can raise anything
             raise InputError(f"{path}: damaged ({type(error).__name__}); {fix}") from None
-        if not known or any(len(column) != len(names) for column in (mean, scale, coefficients)):
+        known = names == feature_names(has_neighbours)
+        if not known or not model.has(len(names)) or (plain and not plain.has(len(feature_names()))):
             raise InputError(f"{path}: holds other lexical features than this version computes; {fix}")
-        if not finite or pages < 0 or (scale <= 0).any():
+        finite = all(np.isfinite(column).all() for column in counts.values())
+        if not finite or frequencies.pages < 0 or not all(part.is_possible() for part in (model, plain) if part):
             raise InputError(f"{path}: holds values that no model has; {fix}")
-        return cls(PageFrequencies(pages, counts), mean, scale, coefficients, intercept, neighbours)
+        return model
+
+    def has(self, features: int) -> bool:
+        """Returns whether the linear model has so many features."""
+        return all(len(column) == features for column in (self.mean, self.scale, self.coefficients))
+
+    def is_possible(self) -> bool:
+        """Returns whether the linear model's numbers are finite, and its scales positive."""
+        return bool(all(np.isfinite(column).all() for column in self._linear().values()) and (self.scale > 0).all())
+
+
+def _linear_of(arrays: Mapping[str, np.ndarray], prefix: str = "") -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Returns the numbers of a linear model from the arrays of a file."""
+    mean, scale, coefficients, intercept = (arrays[prefix + name].astype(np.float64).reshape(-1) for name in LINEAR)
+    return mean, scale, coefficients, float(intercept[0])
 
 
 def features_of_pairs(

@@ -47,7 +47,8 @@ class NeighbourColumns(tf.Module):
         rare = tf.where(ends > starts, values, tf.zeros_like(values))
         squares = tf.math.unsorted_segment_sum(rare * rare, texts, 2 * pairs)
         distances = squares[:, tf.newaxis] + self._squares - 2 * cosines
-        other = tf.cast((distances >= SAME) | (cosines == 0), tf.float32)
+        is_other = (distances >= SAME) | (cosines == 0)
+        is_page, other = ~tf.reduce_all(is_other, 1), tf.cast(is_other, tf.float32)
         cosines *= other
         if self._number >= NEAREST:
             least = tf.math.top_k(cosines, NEAREST).values[:, -1]
@@ -70,6 +71,7 @@ class NeighbourColumns(tf.Module):
             *(first, tf.reduce_mean(both[:, :3], 1), mean, tf.sqrt(together)),
             *(_against(first, nearest[0]), _against(first, nearest[2])),
             *(tf.math.log(first + SMALL["page"]), tf.math.log(mean + SMALL["pages"])),
+            tf.cast(is_page[:pairs] & is_page[pairs:], tf.float32),
         ]
 
     def _shared(self, texts: tf.Tensor, buckets: tf.Tensor, rare: tf.Tensor, pairs: tf.Tensor) -> tf.Tensor:

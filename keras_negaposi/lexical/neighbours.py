@@ -40,7 +40,10 @@ NEIGHBOUR_FEATURES = (
     *(f"{pages} close to both" for pages in ("page", "3 pages", f"{COUNTED} pages", "all pages")),
     *(f"page close to both against nearest page of {side}" for side in "AB"),
     *(f"logarithm: {pages} close to both" for pages in ("page", f"{COUNTED} pages")),
+    "A and B are pages",
 )
+"""The last one is 1 if A and B are pages of the corpus. Of other texts, the pages of the same documents may be missing,
+so that the other features do not mean the same."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,6 +203,7 @@ def neighbour_columns(a: Near, b: Near) -> np.ndarray:
         *(first, both[:, :3].mean(axis=1), mean, np.sqrt(together)),
         *(against(first, nearest[0]), against(first, nearest[2])),
         *(np.log(first + SMALL["page"]), np.log(mean + SMALL["pages"])),
+        (a.same.getnnz(axis=1) > 0) & (b.same.getnnz(axis=1) > 0),
     ]
     return np.column_stack(columns).astype(np.float32)
 

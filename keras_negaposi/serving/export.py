@@ -16,8 +16,8 @@ from checkpoints_tools.common.files import staged_tree
 from keras_negaposi.config.heads import SIDES
 from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS, Features
 from keras_negaposi.input_pipeline.packing import PairPreprocessor, SeparatePreprocessor, trim
-from keras_negaposi.lexical.graph_ops import LexicalScorer
 from keras_negaposi.lexical.model import LexicalModel
+from keras_negaposi.lexical.scoring_ops import LexicalScorer
 from keras_negaposi.modeling.heads.bi_encoder_base import CacheableModel, Side
 from keras_negaposi.runtime.tf_functions import traced
 from keras_negaposi.serving.calibration import Calibration

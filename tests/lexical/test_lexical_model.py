@@ -13,9 +13,9 @@ from sklearn.preprocessing import StandardScaler
 
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.data.pairs import Pair
-from keras_negaposi.lexical.graph_ops import LexicalScorer
 from keras_negaposi.lexical.model import LexicalModel, features_of_pairs
 from keras_negaposi.lexical.neighbours import Neighbours
+from keras_negaposi.lexical.scoring_ops import LexicalScorer
 from keras_negaposi.lexical.vocabulary import PageFrequencies
 from tests.helpers.properties import bounded, mutations, succeeds_or_explains
 
@@ -36,7 +36,24 @@ def test_it_is_a_logistic_regression_on_standardised_features(corpus, pairs, mod
     train, test = (features_of_pairs(frequencies, corpus, some, neighbours) for some in (pairs[:160], pairs[160:]))
     wanted = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000, C=0.1))
     wanted.fit(train, [pair.label for pair in pairs[:160]])
+    assert test[:, -1].all()  # all texts are pages
     np.testing.assert_allclose(model.logits(corpus, pairs[160:]), wanted.decision_function(test), rtol=1e-6, atol=1e-6)
+
+
+def test_texts_that_are_no_pages_are_not_compared_with_pages(corpus, pairs, model):
+    """Their documents' other pages may be missing, and would be missed."""
+    text_a, text_b = ([corpus[title] for title in side] for side in zip(*((p.a, p.b) for p in pairs), strict=True))
+    new_a = [f"{text}新しい文です。" for text in text_a]
+    plain = LexicalModel.fit_features(
+        model.frequencies, features_of_pairs(model.frequencies, corpus, pairs[:160]), [p.label for p in pairs[:160]]
+    )
+    np.testing.assert_allclose(model.logits_of_texts(new_a, text_b), plain.logits_of_texts(new_a, text_b))
+    assert np.abs(model.logits_of_texts(text_a, text_b) - plain.logits_of_texts(text_a, text_b)).min() > 0
+    in_graph = tf.function(LexicalScorer(model).__call__, autograph=False)
+    mixed = [*new_a[:20], *text_a[20:]]
+    np.testing.assert_allclose(
+        in_graph(tf.constant(mixed), tf.constant(text_b)), model.logits_of_texts(mixed, text_b), atol=1e-5
+    )
 
 
 def test_it_learns_and_ignores_the_labels_of_other_pairs(corpus, pairs, model):
@@ -77,8 +94,8 @@ def test_property_a_damaged_file_is_explained(model, tmp_path_factory, data):
     ("change", "message"),
     [
         ({"features": np.array(["another"])}, "other lexical features"),
-        ({"scale": np.zeros(72)}, "holds values that no model has"),
-        ({"mean": np.full(72, np.nan)}, "holds values that no model has"),
+        ({"scale": np.zeros(73)}, "holds values that no model has"),
+        ({"mean": np.full(73, np.nan)}, "holds values that no model has"),
         ({"buckets_0": np.array([1 << 30])}, "damaged"),
         ({"pages": np.array(["many"])}, "damaged"),
     ],
