@@ -1,7 +1,7 @@
 """Balanced sampling of positives and negatives, so that neither A alone nor B alone tells the label.
 
-In each class every page is A at most once and B at most once, and the A and B of the negatives come from adjacent
-pages, as those of the positives do. So on average a document contributes as many A, and as many B, to either class.
+Every page is A at most once and B at most once, and the A and B of the negatives come from adjacent pages, as those of
+the positives do. So on average a document contributes as many A, and as many B, to either class.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ def sample_balanced(
     pool: Callable[[str], str],
     hard_share: float,
     seed: int,
-    twice: bool = False,
 ) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """Uses half of the candidates as positives, and recombines the A and B of the others into as many negatives.
 
@@ -43,12 +42,11 @@ def sample_balanced(
         pool: see there.
         hard_share: see there.
         seed: see there.
-        twice: see `halves`.
 
     Returns:
         The positives and the negatives, equally many.
     """
-    positives, others = halves(candidates, count, twice)
+    positives, others = halves(candidates, count)
     queries, keys = [a for a, _ in others], [b for _, b in others]
     negatives = match_negatives(queries, keys, allowed, near, pool, hard_share, seed)[: len(positives)]
     return list(positives[: len(negatives)]), negatives
@@ -103,19 +101,15 @@ def match_negatives(
     return [(a, matched[a]) for a in queries if a in matched]
 
 
-def halves(shuffled: Sequence[T], count: int | None, twice: bool = False) -> tuple[Sequence[T], Sequence[T]]:
+def halves(shuffled: Sequence[T], count: int | None) -> tuple[Sequence[T], Sequence[T]]:
     """Returns the positives, and the candidates whose A and B are recombined into as many negatives.
 
     Args:
         shuffled: candidates in random order.
-        count: number of positives and negatives together; ``None`` for as many as there can be.
-        twice: where more pairs are wanted than there are candidates, use candidates for a positive and for a negative,
-            so that there can be twice as many pairs.
+        count: number of positives and negatives together; ``None`` for as many as there are candidates.
     """
-    most = 2 * len(shuffled) if twice else len(shuffled)
-    half = min(most, most if count is None else count) // 2
-    others = [*shuffled[half:], *shuffled[:half]] if 2 * half > len(shuffled) else shuffled[half:]
-    return shuffled[:half], others[: max(half, FEWEST)]
+    half = min(len(shuffled), len(shuffled) if count is None else count) // 2
+    return shuffled[:half], shuffled[half : max(2 * half, half + FEWEST)]
 
 
 def same_texts_as(positives: Iterable[tuple[str, str]], texts: Mapping[str, str]) -> Allowed:

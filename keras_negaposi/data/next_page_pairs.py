@@ -27,11 +27,10 @@ def sample_next_pages(
     hard_share: float = HARD_SHARE,
     seed: int = 0,
 ) -> list[Pair]:
-    """Samples labelled pairs of pages so that neither A alone nor B alone tells the label.
+    """Samples labelled pairs of pages; every page is A at most once and B at most once, so neither tells the label.
 
-    Up to half of the pages that have a next page are positives with it. The others become A of the negatives, and their
-    next pages become B, each with another A. If that gives too few pairs, pages that have a next page are A of both a
-    positive and a negative.
+    Half of the pages that have a next page are positives with it. The others become A of the negatives, and their next
+    pages become B, each with another A.
 
     Args:
         texts: title -> text of the pages that may be in a pair.
@@ -39,7 +38,7 @@ def sample_next_pages(
             ignored.
         document: returns the document of a title.
         known: pairs (A, B) that must not be sampled.
-        count: number of pairs; ``None`` for as many as possible, about twice the number of pages with a next page.
+        count: number of pairs; ``None`` for as many as possible.
         hard_share: share of the negatives whose B is from a document similar to A's.
         seed: random seed.
 
@@ -56,6 +55,6 @@ def sample_next_pages(
         return document(a) != document(b) and (a, b) not in known and not like_a_positive(a, b)
 
     near = similar_documents(texts, document)
-    positives, negatives = sample_balanced(candidates, count, allowed, near, document, hard_share, seed, twice=True)
+    positives, negatives = sample_balanced(candidates, count, allowed, near, document, hard_share, seed)
     pairs = [Pair(a, b, 1) for a, b in positives] + [Pair(a, b, 0) for a, b in negatives]
     return [pairs[i] for i in rng.permutation(len(pairs))]

@@ -29,7 +29,7 @@ UNLABELLED = "unlabelled"
 """The part whose pairs only a teacher labels. Training uses it too; its indexes continue those of ``train``."""
 FORMAT = 3
 """Part of the fingerprint: increase it when the same texts give other records."""
-NEXT_PAGES = 3
+NEXT_PAGES = 2
 """Part of the fingerprint with ``next_page_pairs``: increase it when other pairs are chosen."""
 LAYOUT = "layout"
 """Represents the input layout in `FINGERPRINTED`; it depends on the head and is not an option of the data."""
