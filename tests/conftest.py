@@ -1,5 +1,6 @@
 """Small real things for the tests: a SentencePiece model, a TF1 checkpoint, a corpus, runs; the order of the files."""
 
+import dataclasses
 import hashlib
 import importlib.util
 import json
@@ -147,19 +148,32 @@ def write_tiny(folder, corpus, pair_rows):
 def finished_run(tiny, tmp_path_factory):
     """Returns a function that gives a copy of a finished run: it is made once for all files that want these options.
 
-    The arguments are the folder for the copy, which the test may change, and options of `TrainConfig`.
+    The arguments are the folder for the copy, which the test may change, and options of `TrainConfig`; a given default
+    makes no other run. All these runs share the embeddings of the frozen encoder.
     """
 
     def copy(folder, **options):
         from keras_negaposi.config import TrainConfig
         from keras_negaposi.training.run import run
 
+        defaults = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
+        options = {name: value for name, value in options.items() if value != defaults[name]}
         command = " ".join(["train", *(f"--{name} {value}" for name, value in sorted(options.items()))])
         name = hashlib.sha256(command.encode()).hexdigest()[:16]
 
         def make(folder):
-            run(TrainConfig(**tiny.flags | options, output_dir=str(folder)), command)
+            cache = str(folder.with_name("vectors.npz"))
+            run(TrainConfig(**tiny.flags | options, embedding_cache=cache, output_dir=str(folder)), command)
 
         return shutil.copytree(made_once(tmp_path_factory, f"run-{name}", make), folder)
 
     return copy
+
+
+@pytest.fixture
+def without_export(monkeypatch):
+    """Trainings in this process end with their scores: nothing is exported or evaluated."""
+    from keras_negaposi.training import run
+
+    monkeypatch.setattr(run, "export", lambda *_: None)
+    monkeypatch.setattr(run, "evaluate_finished_run", lambda path: None)
