@@ -10,6 +10,7 @@ import tensorflow as tf
 import tf_keras
 from markupsafe import escape
 
+from checkpoints_tools.common.files import read_json
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.evaluate import main as evaluate
 from keras_negaposi.evaluation.findings import find_findings
@@ -32,8 +33,7 @@ QUICK = {
     "train_batch_size": 16,
     "max_seq_length": 30,
     "precision": "float32",
-    "rank_queries": 4,
-    "rank_candidates": 3,
+    "rank_queries": 0,
     "embedded_pairs": 60,  # fewer than there are, as with a user's data
 }
 
@@ -48,7 +48,21 @@ def finish(tiny, folder, head=None, **options):
 @pytest.fixture(scope="module")
 def plain(tiny, tmp_path_factory):
     folder = tmp_path_factory.mktemp("plain") / "run"
-    return finish(tiny, folder, split="grouped", dev_share=0.2), folder
+    return finish(tiny, folder, split="grouped", dev_share=0.2, rank_queries=4, rank_candidates=3), folder
+
+
+@pytest.fixture(scope="module")
+def in_memory(tiny):
+    """The folder of a run with a random split on ram://, which stands for gs://."""
+    folder = "ram://runs/first"
+    run(TrainConfig(**tiny.flags | QUICK, output_dir=folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def random_split(in_memory):
+    """The metrics of that run."""
+    return read_json(f"{in_memory}/metrics.json")
 
 
 def warned(metrics, *words):
@@ -70,8 +84,7 @@ def test_metrics_hold_everything(plain):
     assert metrics["verdict"] in (folder / "report.html").read_text()
 
 
-def test_documents_on_both_sides(tiny, tmp_path, plain):
-    random_split = finish(tiny, tmp_path / "run", split="random")
+def test_documents_on_both_sides(random_split, plain):
     assert warned(random_split, "the document of A or B also occurs in training")
     assert random_split["seen"]["document of A or B"]["share"] > 0.9
     assert not warned(plain[0], "the document of A or B also occurs in training")
@@ -129,7 +142,7 @@ def test_shuffled_labels_are_at_chance(plain):
     assert shuffled["low"] <= 0.5 <= shuffled["high"]
 
 
-def test_the_threshold_never_comes_from_the_test_part(plain, tiny, tmp_path):
+def test_the_threshold_never_comes_from_the_test_part(plain, random_split):
     """The calibration depends on the dev scores alone and no flag sets it; without a dev part, it is the default."""
     metrics, folder = plain
     rows = [line.split("\t") for line in (folder / "scores_dev_neural.tsv").read_text().splitlines()[1:]]
@@ -142,8 +155,7 @@ def test_the_threshold_never_comes_from_the_test_part(plain, tiny, tmp_path):
     assert again.temperature == pytest.approx(saved.temperature, rel=1e-2)
     assert again.threshold == pytest.approx(saved.threshold, abs=1e-3)
     assert not [field.name for field in dataclasses.fields(TrainConfig) if "threshold" in field.name]
-    other = finish(tiny, tmp_path / "run")
-    assert other["calibration"] == {
+    assert random_split["calibration"] == {
         "temperature": 1.0,
         "threshold": 0.5,
         "chosen_on": None,
@@ -302,13 +314,11 @@ def test_escape_keeps_japanese_and_shows_controls():
     assert escape(visible("本文 <b> & \u200f\x00")) == "本文 &lt;b&gt; &amp; [U+200F][U+0000]"
 
 
-def test_a_run_on_an_object_store(tiny):
-    """ram:// stands for gs://: no file of the run is written to the local disk."""
-    folder = "ram://runs/first"
-    run(TrainConfig(**tiny.flags | QUICK, output_dir=folder))
+def test_a_run_on_an_object_store(in_memory):
+    """No file of the run is written to the local disk."""
     for name in ("metrics.json", "report.html", "vectors.npz", "eval_results.txt", "saved_model/saved_model.pb"):
-        assert tf.io.gfile.exists(f"{folder}/{name}"), name
-    assert evaluate([folder]) == 0
+        assert tf.io.gfile.exists(f"{in_memory}/{name}"), name
+    assert evaluate([in_memory]) == 0
 
 
 def test_damaged_vectors_are_named(tiny, tmp_path, capsys):
