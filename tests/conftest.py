@@ -14,6 +14,7 @@ import pytest
 from checkpoints_tools.common.streams import printed
 from tests.helpers.browser import missing, started
 from tests.helpers.made_once import made_once
+from tests.helpers.runs import QUICK
 from tests.helpers.tiny_bert import TINY, random_tf1_variables
 
 PEERS = (
@@ -145,11 +146,27 @@ def write_tiny(folder, corpus, pair_rows):
 
 
 @pytest.fixture(scope="session")
-def finished_run(tiny, tmp_path_factory):
+def frozen_vectors(tiny, corpus, tmp_path_factory):
+    """The file with the embeddings of the corpus by the frozen encoder, as the runs of helpers/runs.py need them."""
+
+    def make(folder):
+        from keras_negaposi.config import BaselineConfig
+        from keras_negaposi.evaluation.embedding_cache import text_vectors
+        from keras_negaposi.modeling.pretrained import read_pretrained
+
+        config = BaselineConfig(**tiny.flags, **{name: QUICK[name] for name in ("max_seq_length", "precision")})
+        folder.mkdir()
+        text_vectors(config, read_pretrained(config), list(corpus.values()), str(folder / "vectors.npz"))
+
+    return str(made_once(tmp_path_factory, "vectors", make) / "vectors.npz")
+
+
+@pytest.fixture(scope="session")
+def finished_run(tiny, frozen_vectors, tmp_path_factory):
     """Returns a function that gives a copy of a finished run: it is made once for all files that want these options.
 
     The arguments are the folder for the copy, which the test may change, and options of `TrainConfig`; a given default
-    makes no other run. All these runs share the embeddings of the frozen encoder.
+    makes no other run.
     """
 
     def copy(folder, **options):
@@ -162,8 +179,8 @@ def finished_run(tiny, tmp_path_factory):
         name = hashlib.sha256(command.encode()).hexdigest()[:16]
 
         def make(folder):
-            cache = str(folder.with_name("vectors.npz"))
-            run(TrainConfig(**tiny.flags | options, embedding_cache=cache, output_dir=str(folder)), command)
+            config = TrainConfig(**tiny.flags | options, embedding_cache=frozen_vectors, output_dir=str(folder))
+            run(config, command)
 
         return shutil.copytree(made_once(tmp_path_factory, f"run-{name}", make), folder)
 
