@@ -24,21 +24,31 @@ PEERS = (
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 LONGEST = (
     "tokenizers/test_end_to_end.py",
-    "training/test_dev_evaluation.py",
     "retrieval/test_indexing.py",
+    "training/test_dev_evaluation.py",
+    "commands/test_gcs.py",
     "training/test_strategies.py",
     "training/test_training.py",
     "commands/test_killed.py",
-    "commands/test_gcs.py",
     "sample/test_sample.py",
-    "training/test_start.py",
-    "modeling/test_heads.py",
-    "commands/test_disk.py",
+    "evaluation/test_evaluate_run.py",
     "training/test_several.py",
     "serving/test_hybrid.py",
+    "api/test_pair_classifier.py",
+    "commands/test_disk.py",
+    "training/test_start.py",
+    "retrieval/test_suggesting.py",
+    "modeling/test_heads.py",
+    "training/test_dev_report.py",
     "serving/test_hybrid_leaks.py",
+    "evaluation/test_moved_runs.py",
+    "training/test_table_runs.py",
+    "training/test_ensemble.py",
 )
-"""The files that take longest; two processes finish at about the same time if none of these is left for the end."""
+"""The files that take longest; two processes finish at about the same time if none of these is left for the end.
+
+Files that share runs are not next to each other: one process would wait for the other.
+"""
 
 THINGS = ["りんご", "みかん", "電車", "会議", "庭", "Python", "山", "海", "本", "料理"]
 DOINGS = ["を買う", "を洗う", "で話す", "を見る", "を直す", "に行く", "を読む", "を作る", "をやめる"]
@@ -188,9 +198,16 @@ def finished_run(tiny, frozen_vectors, tmp_path_factory):
 
 
 @pytest.fixture
-def without_export(monkeypatch):
-    """Trainings in this process end with their scores: nothing is exported or evaluated."""
+def without_evaluation(monkeypatch):
+    """Trainings in this process end with the SavedModel, before the evaluation."""
+    from keras_negaposi.training import run
+
+    monkeypatch.setattr(run, "evaluate_finished_run", lambda path: None)
+
+
+@pytest.fixture
+def without_export(without_evaluation, monkeypatch):
+    """Trainings in this process end with their scores, before the export."""
     from keras_negaposi.training import run
 
     monkeypatch.setattr(run, "export", lambda *_: None)
-    monkeypatch.setattr(run, "evaluate_finished_run", lambda path: None)

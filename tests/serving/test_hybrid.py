@@ -194,12 +194,10 @@ def test_dev_is_held_out_of_both_parts(finished):
     assert not documents["train"] & documents["dev"] and not documents["test"] & documents["dev"]
 
 
-def test_a_run_can_do_without(tiny, tmp_path):
+def test_a_run_can_do_without(tiny, without_export, tmp_path):
     folder = RunFolder(str(tmp_path / "run"))
     run(TrainConfig(**tiny.flags | HYBRID, hybrid=False, output_dir=folder.path))
     assert saved_calibration(folder).hybrid is None and not (tmp_path / "run/lexical.npz").exists()
-    metrics = json.loads((tmp_path / "run/metrics.json").read_text(encoding="utf-8"))
-    assert metrics["contributions"] is None and "hybrid" not in metrics["verdict"]
 
 
 @pytest.fixture(scope="module")
