@@ -32,7 +32,7 @@ RUN |= {
 
 
 def trained(flags, folder):
-    """A run that is not evaluated; its scores are enough."""
+    """A run that is not evaluated: the tests read its scores."""
     values = flags | RUN | {"output_dir": str(folder)}
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(training_run, "evaluate_finished_run", lambda path: None)
