@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from checkpoints_tools.common.streams import printed
+from tests.helpers import collector  # noqa: F401
 from tests.helpers.browser import missing, started
 from tests.helpers.made_once import made_once
 from tests.helpers.runs import QUICK
