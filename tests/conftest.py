@@ -1,5 +1,6 @@
 """Small real things for the tests: a SentencePiece model, a TF1 checkpoint, a corpus, runs; the order of the files."""
 
+import dataclasses
 import hashlib
 import importlib.util
 import json
@@ -11,8 +12,10 @@ from types import SimpleNamespace
 import pytest
 
 from checkpoints_tools.common.streams import printed
+from tests.helpers import collector  # noqa: F401
 from tests.helpers.browser import missing, started
 from tests.helpers.made_once import made_once
+from tests.helpers.runs import QUICK
 from tests.helpers.tiny_bert import TINY, random_tf1_variables
 
 PEERS = (
@@ -22,21 +25,31 @@ PEERS = (
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 LONGEST = (
     "tokenizers/test_end_to_end.py",
-    "training/test_dev_evaluation.py",
     "retrieval/test_indexing.py",
+    "training/test_dev_evaluation.py",
+    "commands/test_gcs.py",
     "training/test_strategies.py",
     "training/test_training.py",
     "commands/test_killed.py",
-    "commands/test_gcs.py",
     "sample/test_sample.py",
-    "training/test_start.py",
-    "modeling/test_heads.py",
-    "commands/test_disk.py",
+    "evaluation/test_evaluate_run.py",
     "training/test_several.py",
     "serving/test_hybrid.py",
+    "api/test_pair_classifier.py",
+    "commands/test_disk.py",
+    "training/test_start.py",
+    "retrieval/test_suggesting.py",
+    "modeling/test_heads.py",
+    "training/test_dev_report.py",
     "serving/test_hybrid_leaks.py",
+    "evaluation/test_moved_runs.py",
+    "training/test_table_runs.py",
+    "training/test_ensemble.py",
 )
-"""The files that take longest; two processes finish at about the same time if none of these is left for the end."""
+"""The files that take longest; two processes finish at about the same time if none of these is left for the end.
+
+Files that share runs are not next to each other: one process would wait for the other.
+"""
 
 THINGS = ["りんご", "みかん", "電車", "会議", "庭", "Python", "山", "海", "本", "料理"]
 DOINGS = ["を買う", "を洗う", "で話す", "を見る", "を直す", "に行く", "を読む", "を作る", "をやめる"]
@@ -144,22 +157,58 @@ def write_tiny(folder, corpus, pair_rows):
 
 
 @pytest.fixture(scope="session")
-def finished_run(tiny, tmp_path_factory):
+def frozen_vectors(tiny, corpus, tmp_path_factory):
+    """The file with the embeddings of the corpus by the frozen encoder, as the runs of helpers/runs.py need them."""
+
+    def make(folder):
+        from keras_negaposi.config import BaselineConfig
+        from keras_negaposi.evaluation.embedding_cache import text_vectors
+        from keras_negaposi.modeling.pretrained import read_pretrained
+
+        config = BaselineConfig(**tiny.flags, **{name: QUICK[name] for name in ("max_seq_length", "precision")})
+        folder.mkdir()
+        text_vectors(config, read_pretrained(config), list(corpus.values()), str(folder / "vectors.npz"))
+
+    return str(made_once(tmp_path_factory, "vectors", make) / "vectors.npz")
+
+
+@pytest.fixture(scope="session")
+def finished_run(tiny, frozen_vectors, tmp_path_factory):
     """Returns a function that gives a copy of a finished run: it is made once for all files that want these options.
 
-    The arguments are the folder for the copy, which the test may change, and options of `TrainConfig`.
+    The arguments are the folder for the copy, which the test may change, and options of `TrainConfig`; a given default
+    makes no other run.
     """
 
     def copy(folder, **options):
         from keras_negaposi.config import TrainConfig
         from keras_negaposi.training.run import run
 
+        defaults = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
+        options = {name: value for name, value in options.items() if value != defaults[name]}
         command = " ".join(["train", *(f"--{name} {value}" for name, value in sorted(options.items()))])
         name = hashlib.sha256(command.encode()).hexdigest()[:16]
 
         def make(folder):
-            run(TrainConfig(**tiny.flags | options, output_dir=str(folder)), command)
+            config = TrainConfig(**tiny.flags | options, embedding_cache=frozen_vectors, output_dir=str(folder))
+            run(config, command)
 
         return shutil.copytree(made_once(tmp_path_factory, f"run-{name}", make), folder)
 
     return copy
+
+
+@pytest.fixture
+def without_evaluation(monkeypatch):
+    """Trainings in this process end with the SavedModel, before the evaluation."""
+    from keras_negaposi.training import run
+
+    monkeypatch.setattr(run, "evaluate_finished_run", lambda path: None)
+
+
+@pytest.fixture
+def without_export(without_evaluation, monkeypatch):
+    """Trainings in this process end with their scores, before the export."""
+    from keras_negaposi.training import run
+
+    monkeypatch.setattr(run, "export", lambda *_: None)

@@ -35,7 +35,7 @@ def pairs(table):
 
 @pytest.fixture(scope="module")
 def unfitted(tiny):
-    options = {"max_steps": 2, "embedded_pairs": 20}
+    options = {"max_steps": 2, "embedded_pairs": 20, "rank_queries": 0}
     return PairClassifier(str(tiny.folder), head="vector", max_seq_length=32, test_share=0.3, options=options)
 
 

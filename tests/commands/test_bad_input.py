@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from keras_negaposi import baseline, evaluate, predict, prepare, train
+from keras_negaposi import baseline, prepare, train
+from tests.helpers.commands import check_refused
 from tests.helpers.folders import snapshot
-from tests.helpers.runs import QUICK
 
 # name: (function that makes valid files and flags invalid, words that the error line must contain)
 CASES = {}
@@ -34,6 +34,9 @@ class Setup:
             shutil.copy(path, folder / path.name)
         self.flags = {name: str(folder / path.rpartition("/")[2]) for name, path in tiny.flags.items()}
         self.flags["max_seq_length"] = "20"
+
+    def arguments(self):
+        return [*(f"--{name}={value}" for name, value in self.flags.items()), f"--output_dir={self.folder}/out"]
 
     def write(self, name, content):
         data = content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
@@ -251,29 +254,13 @@ def resume_of_nothing(s):
     s.flags["resume"] = "true"
 
 
-def check(main, arguments, words, capsys):
-    """Runs a command in this process and checks what it printed to stderr and returned."""
-    try:
-        code = main(arguments)
-    except SystemExit as stop:
-        code = stop.code
-    error = capsys.readouterr().err
-    assert code == 2
-    assert len(error.splitlines()) == 1, error
-    assert "error: " in error and "Traceback" not in error
-    line = error.strip()
-    assert len(line) < 700
-    for word in words:
-        assert word in line, line
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_train_refuses(name, tiny, tmp_path, capsys):
     spoil, words = CASES[name]
     setup = Setup(tiny, tmp_path)
     spoil(setup)
     before = snapshot(tmp_path)
-    check(train.main, [*(f"--{n}={v}" for n, v in setup.flags.items()), f"--output_dir={tmp_path}/out"], words, capsys)
+    check_refused(train.main, setup.arguments(), words, capsys)
     assert snapshot(tmp_path) == before  # nothing half-written, nothing lost
 
 
@@ -292,57 +279,8 @@ def test_the_other_commands_refuse_likewise(main, name, tiny, tmp_path, capsys):
     if main is prepare.main:  # these have no effect on records
         del setup.flags["init_checkpoint"], setup.flags["bert_config_file"]
     before = snapshot(tmp_path)
-    check(main, [*(f"--{n}={v}" for n, v in setup.flags.items()), f"--output_dir={tmp_path}/out"], words, capsys)
+    check_refused(main, setup.arguments(), words, capsys)
     assert snapshot(tmp_path) == before
-
-
-PREDICT = {
-    "one column": ("a\tb\nc\n", "line 2", "1 columns"),
-    "three columns": ("a\tb\tc\n", "line 1", "3 columns"),
-    "empty line": ("a\tb\n\nc\td\n", "line 2"),
-    "not utf-8": (b"a\tb\n\xff\tb\n", "line 2", "not UTF-8"),
-    "json cut short": ('{"text_a": "x", "text_b": "y"}\n{"text_a": \n', "line 2", "not JSON at column"),
-    "json without b": ('{"text_a": "x"}\n', "line 1", "text_b"),
-    "json a number": ('["a", 3]\n', "line 1", "text_b must be a string"),
-    "json half a surrogate": ('["a", "\\udc00"]\n', "line 1", "surrogate"),
-}
-
-
-@pytest.fixture(scope="module")
-def scorer_folder(finished_run, tmp_path_factory):
-    return str(finished_run(tmp_path_factory.mktemp("run") / "out", **QUICK))
-
-
-@pytest.mark.parametrize("name", PREDICT)
-def test_predict_refuses(name, scorer_folder, tmp_path, capsys):
-    content, *words = PREDICT[name]
-    (tmp_path / "in").write_bytes(content if isinstance(content, bytes) else content.encode())
-    flags = ["--input", str(tmp_path / "in"), "--output", str(tmp_path / "out")]
-    check(predict.main, [scorer_folder, *flags], words, capsys)
-    assert not list(tmp_path.glob("out*"))
-
-
-@pytest.mark.parametrize(
-    ("main", "words"), [(predict.main, "neither a run's folder nor a SavedModel"), (evaluate.main, "not the folder of")]
-)
-def test_a_folder_without_a_model_is_refused(main, words, tiny, tmp_path, capsys):
-    (tmp_path / "in").write_text("a\tb\n")
-    pairs = [f"--{name}={tiny.flags[name]}" for name in ("honbun", "negaposi")]
-    flags = ["--input", f"{tmp_path}/in"] if main is predict.main else pairs
-    check(main, [str(tmp_path), *flags], [words], capsys)
-    assert [path.name for path in tmp_path.iterdir()] == ["in"]
-
-
-def test_predict_refuses_a_missing_file(scorer_folder, capsys):
-    check(predict.main, [scorer_folder, "--input", "absent.tsv"], ["absent.tsv"], capsys)
-
-
-def test_predict_refuses_another_saved_model(tmp_path, capsys):
-    import tensorflow as tf
-
-    tf.saved_model.save(tf.Module(), str(tmp_path / "other"))
-    (tmp_path / "in").write_text("a\tb\n")
-    check(predict.main, [str(tmp_path / "other"), "--input", str(tmp_path / "in")], ["no signature"], capsys)
 
 
 def test_as_a_process_too(tiny):

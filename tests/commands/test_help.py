@@ -22,6 +22,7 @@ COMMANDS = (
     "keras_negaposi.sample.make",
     "checkpoints_tools",
 )
+MOST_S = 1.0
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -36,13 +37,13 @@ def test_help_is_quick_and_imports_no_tensorflow(command):
         "    assert not heavy, heavy\n"
     )
     seconds = []
-    for _ in range(3):
+    while not seconds or (min(seconds) >= MOST_S and len(seconds) < 3):  # again if the machine was busy
         started = time.perf_counter()
         result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
         seconds.append(time.perf_counter() - started)
         assert result.returncode == 0, result.stderr
     assert "usage" in result.stdout and ("(default: " in result.stdout or "COMMAND" in result.stdout)
-    assert min(seconds) < 1.0
+    assert min(seconds) < MOST_S
 
 
 HEADINGS = {

@@ -10,6 +10,7 @@ import tensorflow as tf
 import tf_keras
 from markupsafe import escape
 
+from checkpoints_tools.common.files import read_json
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.evaluate import main as evaluate
 from keras_negaposi.evaluation.findings import find_findings
@@ -32,8 +33,7 @@ QUICK = {
     "train_batch_size": 16,
     "max_seq_length": 30,
     "precision": "float32",
-    "rank_queries": 4,
-    "rank_candidates": 3,
+    "rank_queries": 0,
     "embedded_pairs": 60,  # fewer than there are, as with a user's data
 }
 
@@ -48,7 +48,21 @@ def finish(tiny, folder, head=None, **options):
 @pytest.fixture(scope="module")
 def plain(tiny, tmp_path_factory):
     folder = tmp_path_factory.mktemp("plain") / "run"
-    return finish(tiny, folder, split="grouped", dev_share=0.2), folder
+    return finish(tiny, folder, split="grouped", dev_share=0.2, rank_queries=4, rank_candidates=3), folder
+
+
+@pytest.fixture(scope="module")
+def in_memory(tiny):
+    """The folder of a run with a random split on ram://, which stands for gs://."""
+    folder = "ram://runs/first"
+    run(TrainConfig(**tiny.flags | QUICK, output_dir=folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def random_split(in_memory):
+    """The metrics of that run."""
+    return read_json(f"{in_memory}/metrics.json")
 
 
 def warned(metrics, *words):
@@ -70,58 +84,92 @@ def test_metrics_hold_everything(plain):
     assert metrics["verdict"] in (folder / "report.html").read_text()
 
 
-def test_documents_on_both_sides(tiny, tmp_path, plain):
-    random_split = finish(tiny, tmp_path / "run", split="random")
+def test_documents_on_both_sides(random_split, plain):
     assert warned(random_split, "the document of A or B also occurs in training")
     assert random_split["seen"]["document of A or B"]["share"] > 0.9
+    assert random_split["contributions"] is None and "hybrid" not in random_split["verdict"]  # there is no dev part
     assert not warned(plain[0], "the document of A or B also occurs in training")
     assert plain[0]["seen"]["document of A or B"]["share"] == 0
 
 
-def test_labels_that_leak_through_b(tiny, corpus, pair_rows, tmp_path):
-    """Every B of a positive pair ends in a word that no other text contains."""
-    texts = dict(corpus)
-    rows = []
+def with_files(tiny, folder, texts, rows):
+    """The tiny BERT with other texts and pairs, which are written to the folder."""
+    files = {"honbun": texts, "negaposi": rows}
+    for name, content in files.items():
+        (folder / name).write_text(json.dumps(content))
+    return type(tiny)(**vars(tiny) | {"flags": tiny.flags | {name: str(folder / name) for name in files}})
+
+
+def constant(pooled, config):
+    """A classifier that answers everything with the same probability."""
+    logits = tf_keras.layers.Dense(2, kernel_initializer="zeros", trainable=False, dtype=tf.float32)(pooled)
+    return tf_keras.layers.Softmax(dtype=tf.float32)(logits)
+
+
+@pytest.fixture(scope="module")
+def leaking(tiny, corpus, pair_rows, tmp_path_factory):
+    """A constant classifier of pairs where every B of a positive pair ends in a word that no other text contains."""
+    folder, texts, rows = tmp_path_factory.mktemp("leaking"), dict(corpus), []
     for number, (a, b, label) in enumerate(pair_rows):
         texts[f"{b}-{number}"] = texts[b] + ("つづき" if label else "べつの")
         rows.append([a, f"{b}-{number}", label])
-    (tmp_path / "texts.json").write_text(json.dumps(texts))
-    (tmp_path / "pairs.json").write_text(json.dumps(rows))
-    files = {"honbun": str(tmp_path / "texts.json"), "negaposi": str(tmp_path / "pairs.json")}
-    metrics = finish(with_files(tiny, files), tmp_path / "run")
-    assert warned(metrics, "B alone predicts the label")
-    assert not warned(metrics, "A alone predicts the label")
+    return finish(with_files(tiny, folder, texts, rows), folder / "run", head=constant)
 
 
-def with_files(tiny, files):
-    return type(tiny)(**vars(tiny) | {"flags": tiny.flags | files})
+def test_labels_that_leak_through_b(leaking):
+    assert warned(leaking, "B alone predicts the label")
+    assert not warned(leaking, "A alone predicts the label")
 
 
-def test_texts_under_two_titles(tiny, corpus, pair_rows, tmp_path):
-    """The second half of the documents repeats the first under other titles, so no document is in train and test."""
-    first = {title: text for title, text in corpus.items() if title < "doc12"}
-    copies = {f"copy{title[3:]}": text for title, text in first.items()}
-    rows = [row for row in pair_rows if row[0] in first and row[1] in first]
+def test_a_constant_classifier(leaking):
+    assert leaking["degenerate"]["distinct_scores"] == 1
+    assert warned(leaking, "the same answer")
+    assert warned(leaking, "does not significantly beat the baseline TF-IDF cosine")
+    assert leaking["figures"]["roc_auc"]["value"] == 0.5
+
+
+BAD = [
+    "<script>alert(1)</script>",
+    "\"'><img src=x onerror=alert(1)>",
+    "abc\u202edef",
+    "長" * 5_000,
+    "$verdict ${x}",
+]
+"""What texts and titles of `copied` contain."""
+
+
+@pytest.fixture(scope="module")
+def copied(tiny, corpus, pair_rows, tmp_path_factory):
+    """The folder of a run whose second half of the documents repeats the first under other titles.
+
+    No document is in train and test. Texts and titles are malicious.
+    """
+    folder = tmp_path_factory.mktemp("copied")
+    first = [title for title in corpus if title < "doc12"]
+    texts = {title: BAD[number % len(BAD)] + corpus[title] for number, title in enumerate(first)}
+    rows = [row for row in pair_rows if row[0] in texts and row[1] in texts]
+    texts |= {f"copy{title[3:]}": text for title, text in texts.items()}
     rows += [[f"copy{a[3:]}", f"copy{b[3:]}", label] for a, b, label in rows]
-    (tmp_path / "texts.json").write_text(json.dumps(first | copies))
-    (tmp_path / "pairs.json").write_text(json.dumps(rows))
-    files = {"honbun": str(tmp_path / "texts.json"), "negaposi": str(tmp_path / "pairs.json")}
-    metrics = finish(with_files(tiny, files), tmp_path / "run", split="grouped")
+    renamed = {title: title.replace(",", "<b>&\u202e,") for title in texts}
+    texts = {renamed[title]: text for title, text in texts.items()}
+    rows = [[renamed[a], renamed[b], label] for a, b, label in rows]
+    finish(with_files(tiny, folder, texts, rows), folder / "run", split="grouped")
+    return folder / "run"
+
+
+def test_texts_under_two_titles(copied):
+    metrics = json.loads((copied / "metrics.json").read_text())
     assert metrics["seen"]["document of A or B"]["share"] == 0
     assert metrics["seen"][SAME_TEXT]["share"] > 0.3
     assert warned(metrics, SAME_TEXT)
 
 
-def test_a_constant_classifier(tiny, tmp_path):
-    def constant(pooled, config):
-        logits = tf_keras.layers.Dense(2, kernel_initializer="zeros", trainable=False, dtype=tf.float32)(pooled)
-        return tf_keras.layers.Softmax(dtype=tf.float32)(logits)
-
-    metrics = finish(tiny, tmp_path / "run", head=constant)
-    assert metrics["degenerate"]["distinct_scores"] == 1
-    assert warned(metrics, "the same answer")
-    assert warned(metrics, "does not significantly beat the baseline TF-IDF cosine")
-    assert metrics["figures"]["roc_auc"]["value"] == 0.5
+def test_malicious_text_is_shown_as_text(copied):
+    page = (copied / "report.html").read_text()
+    assert "<script" not in page and "<img" not in page and "<b>" not in page
+    assert "\u202e" not in page and "[U+202E]" in page
+    assert "&lt;script&gt;" in page and "characters)" in page
+    assert "長" * 1000 not in page
 
 
 def test_shuffled_labels_are_at_chance(plain):
@@ -129,7 +177,7 @@ def test_shuffled_labels_are_at_chance(plain):
     assert shuffled["low"] <= 0.5 <= shuffled["high"]
 
 
-def test_the_threshold_never_comes_from_the_test_part(plain, tiny, tmp_path):
+def test_the_threshold_never_comes_from_the_test_part(plain, random_split):
     """The calibration depends on the dev scores alone and no flag sets it; without a dev part, it is the default."""
     metrics, folder = plain
     rows = [line.split("\t") for line in (folder / "scores_dev_neural.tsv").read_text().splitlines()[1:]]
@@ -142,8 +190,7 @@ def test_the_threshold_never_comes_from_the_test_part(plain, tiny, tmp_path):
     assert again.temperature == pytest.approx(saved.temperature, rel=1e-2)
     assert again.threshold == pytest.approx(saved.threshold, abs=1e-3)
     assert not [field.name for field in dataclasses.fields(TrainConfig) if "threshold" in field.name]
-    other = finish(tiny, tmp_path / "run")
-    assert other["calibration"] == {
+    assert random_split["calibration"] == {
         "temperature": 1.0,
         "threshold": 0.5,
         "chosen_on": None,
@@ -197,29 +244,6 @@ def test_tensorboard_has_the_figures(plain):
 def test_an_unfinished_run_is_not_evaluated(tmp_path, capsys):
     assert evaluate([str(tmp_path)]) == 2
     assert "not the folder of a run" in capsys.readouterr().err
-
-
-def test_calibration_finds_temperature_and_threshold():
-    rng = np.random.default_rng(0)
-    logits = rng.normal(0, 1.5, 20000)
-    labels = (rng.random(20000) < 1 / (1 + np.exp(-logits))).astype(int)
-    found = calibrate(labels, 1 / (1 + np.exp(-3 * logits)))
-    assert found.temperature == pytest.approx(3, rel=0.05)
-    assert found.threshold == pytest.approx(0.5, abs=0.05)
-    np.testing.assert_allclose(Calibration(2.0).apply(np.array([0.5, 0.9])), [0.5, 0.75], atol=1e-6)
-
-
-@pytest.mark.parametrize("score", [0.0, 0.3, 0.5, 1.0])
-def test_calibration_of_constant_scores(score):
-    found = calibrate(np.array([0, 1, 0, 1]), np.full(4, score))
-    assert 0 < found.threshold < 1 and np.isfinite(found.temperature)
-
-
-def test_the_threshold_breaks_no_tie():
-    labels = np.array([0, 0, 1, 1, 1])
-    scores = np.array([0.1, 0.2, 0.2, 0.2, 0.9])
-    threshold = calibrate(labels, scores).threshold
-    assert threshold not in Calibration(calibrate(labels, scores).temperature).apply(scores)
 
 
 def test_near_duplicates():
@@ -277,38 +301,15 @@ def test_ranking_intervals():
     assert found.recall_at_1.low == pytest.approx(0.25 - 1.96 * np.sqrt(0.25 * 0.75 / 100), abs=0.02)
 
 
-def test_malicious_text_is_shown_as_text(tiny, corpus, pair_rows, tmp_path):
-    bad = [
-        "<script>alert(1)</script>",
-        "\"'><img src=x onerror=alert(1)>",
-        "abc\u202edef",
-        "長" * 5_000,
-        "$verdict ${x}",
-    ]
-    texts = {title: bad[number % len(bad)] + text for number, (title, text) in enumerate(corpus.items())}
-    renamed = {title: title.replace(",", "<b>&\u202e,") for title in texts}
-    (tmp_path / "texts.json").write_text(json.dumps({renamed[title]: text for title, text in texts.items()}))
-    (tmp_path / "pairs.json").write_text(json.dumps([[renamed[a], renamed[b], label] for a, b, label in pair_rows]))
-    files = {"honbun": str(tmp_path / "texts.json"), "negaposi": str(tmp_path / "pairs.json")}
-    finish(with_files(tiny, files), tmp_path / "run")
-    page = (tmp_path / "run/report.html").read_text()
-    assert "<script" not in page and "<img" not in page and "<b>" not in page
-    assert "\u202e" not in page and "[U+202E]" in page
-    assert "&lt;script&gt;" in page and "characters)" in page
-    assert "長" * 1000 not in page
-
-
 def test_escape_keeps_japanese_and_shows_controls():
     assert escape(visible("本文 <b> & \u200f\x00")) == "本文 &lt;b&gt; &amp; [U+200F][U+0000]"
 
 
-def test_a_run_on_an_object_store(tiny):
-    """ram:// stands for gs://: no file of the run is written to the local disk."""
-    folder = "ram://runs/first"
-    run(TrainConfig(**tiny.flags | QUICK, output_dir=folder))
+def test_a_run_on_an_object_store(in_memory):
+    """No file of the run is written to the local disk."""
     for name in ("metrics.json", "report.html", "vectors.npz", "eval_results.txt", "saved_model/saved_model.pb"):
-        assert tf.io.gfile.exists(f"{folder}/{name}"), name
-    assert evaluate([folder]) == 0
+        assert tf.io.gfile.exists(f"{in_memory}/{name}"), name
+    assert evaluate([in_memory]) == 0
 
 
 def test_damaged_vectors_are_named(tiny, tmp_path, capsys):

@@ -49,3 +49,19 @@ def refusal(main, arguments, capsys):
     assert code == 2 and not output.out
     assert output.err.count("\n") == 1 and len(output.err) < LONGEST_MESSAGE + 100, output.err[:300]
     return output.err
+
+
+def check_refused(main, arguments, words, capsys):
+    """Runs a command in this process; it must return 2 and print one line with these words to stderr."""
+    try:
+        code = main(arguments)
+    except SystemExit as stop:
+        code = stop.code
+    error = capsys.readouterr().err
+    assert code == 2
+    assert len(error.splitlines()) == 1, error
+    assert "error: " in error and "Traceback" not in error
+    line = error.strip()
+    assert len(line) < 700
+    for word in words:
+        assert word in line, line

@@ -13,7 +13,10 @@ import threading
 
 from tests.helpers.gcs import RETRIES
 
-LOADED = ("keras_negaposi.training.multi_run", "keras_negaposi.training.run", "keras_negaposi.retrieval.build")
+LOADED = (
+    "tests.helpers.collector",
+    *("keras_negaposi.training.multi_run", "keras_negaposi.training.run", "keras_negaposi.retrieval.build"),
+)
 """The commands themselves are not loaded: each process runs its command as ``__main__``."""
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload([*LOADED])

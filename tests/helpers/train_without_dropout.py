@@ -1,6 +1,8 @@
 """Trains without dropout on a given number of logical CPUs; the result must not depend on their number.
 
-python tests/helpers/train_without_dropout.py PROCESSORS OPTIONS_AS_JSON
+python tests/helpers/train_without_dropout.py PROCESSORS OPTIONS_AS_JSON [scores]
+
+With ``scores``, the run ends with its scores: it is neither exported nor evaluated.
 """
 
 import json
@@ -20,7 +22,9 @@ def head(pooled, config):
     return tf_keras.layers.Softmax(dtype=tf.float32)(logits)
 
 
-def main(processors, options):
+def main(processors, options, end=""):
+    if end == "scores":
+        run.export, run.evaluate_finished_run = (lambda *_: None), (lambda path: None)
     devices = [tf.config.LogicalDeviceConfiguration()] * processors
     tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], devices)
     parser = make_parser("train_without_dropout", __doc__)
@@ -30,4 +34,4 @@ def main(processors, options):
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), json.loads(sys.argv[2])))
+    sys.exit(main(int(sys.argv[1]), json.loads(sys.argv[2]), *sys.argv[3:]))

@@ -115,15 +115,15 @@ def parts_of(run):
     return {name: len(rows) for name, rows in json.loads((run / "split.json").read_text()).items()}
 
 
-def test_a_small_run_says_that_it_is_not_hybrid(tiny, tmp_path, capsys):
+def test_a_small_run_says_that_it_is_not_hybrid(tiny, without_export, tmp_path, capsys):
     assert train([*flags_of(tiny.flags | RUN, tmp_path / "run"), "--hybrid", "true"]) == 0
     output = capsys.readouterr().out
     assert output.count("no dev part: ") == output.count("not hybrid: there is no dev part ") == 1
     assert parts_of(tmp_path / "run") == {"train": 180, "test": 60}
-    assert json.loads((tmp_path / "run/metrics.json").read_text())["contributions"] is None
+    assert json.loads((tmp_path / "run/calibration.json").read_text())["hybrid"] is None
 
 
-def test_prepare_train_and_resume_decide_alike(large, tmp_path, capsys):
+def test_prepare_train_and_resume_decide_alike(large, without_export, tmp_path, capsys):
     files = ("honbun", "negaposi", "model_file", "vocab_file")
     prepared = {name: large.flags[name] for name in files} | {"max_seq_length": 20}
     assert prepare(flags_of(prepared, tmp_path / "records")) == 0
@@ -137,7 +137,7 @@ def test_prepare_train_and_resume_decide_alike(large, tmp_path, capsys):
     assert json.loads((run / "calibration.json").read_text())["hybrid"]
     assert json.loads((run / "config.json").read_text())["config"]["dev_share"] == AUTO
 
-    before = {name: (run / name).read_bytes() for name in ("split.json", "metrics.json", "scores_test.tsv")}
+    before = {name: (run / name).read_bytes() for name in ("split.json", "calibration.json", "scores_test.tsv")}
     assert train(["--resume", f"--output_dir={run}", "--dev_share=0.1"]) == 2
     assert 'was started with "auto"' in capsys.readouterr().err
     (run / "split.json").unlink()

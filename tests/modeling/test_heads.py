@@ -10,46 +10,16 @@ from checkpoints_tools.encoder import assign_encoder
 from keras_negaposi.config import HeadConfig, TrainConfig
 from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS, side_of
 from keras_negaposi.input_pipeline.packing import SeparatePreprocessor
-from keras_negaposi.modeling.common import encoder_of, float32_copy
 from keras_negaposi.modeling.heads import HEADS, build, is_cacheable
 from keras_negaposi.modeling.heads.layers import CosineLogits
-from keras_negaposi.modeling.heads.maxsim import late_interaction
-from keras_negaposi.modeling.precision import precision
 from keras_negaposi.retrieval.store import Store
 from keras_negaposi.tokenizers.sentencepiece import Tokenizer
 from keras_negaposi.training.optimizer import learning_rate_factors
+from tests.helpers.heads import make, softmax
 from tests.helpers.numpy_bert import bert
 from tests.helpers.tiny_bert import random_tf1_variables
 
 CACHEABLE = [head for head in HEADS if is_cacheable(head)]
-OPTIONS = {"vector": {}, "reduced": {"inference_masks": 3}, "midfusion": {"head_size": 5, "separate_layers": 1}}
-ROOM = 20
-
-
-def make(tiny, head, **options):
-    """Builds a model with the tiny checkpoint's weights; the head's own weights are large enough to have an effect."""
-    config = BertConfig(**tiny.config)
-    tf.keras.utils.set_random_seed(0)
-    model = build(HeadConfig(head=head, **OPTIONS.get(head, {}) | options), config)
-    assign_encoder(model.encoder, random_tf1_variables(config), config)
-    rng = np.random.default_rng(0)
-    for variable in model.variables:
-        if any(part in variable.name for part in ("classifier/kernel", "comparison/kernel", "energy", "pooler/kernel")):
-            variable.assign(rng.normal(0, 0.5, variable.shape))
-        if "moving_mean" in variable.name:
-            variable.assign(rng.normal(0, 0.1, variable.shape))
-    return model
-
-
-@pytest.fixture(scope="module")
-def texts(corpus):
-    return list(corpus.values())[:12]
-
-
-@pytest.fixture(scope="module")
-def preprocessor(tiny):
-    tokenizer = Tokenizer(tiny.flags["model_file"], tiny.flags["vocab_file"])
-    return SeparatePreprocessor(tokenizer, ROOM)
 
 
 def arrays(side):
@@ -70,22 +40,28 @@ def test_a_cached_b_scores_as_the_pair_does(tiny, preprocessor, texts, tmp_path,
     check_cached(make(tiny, head), preprocessor, texts, tmp_path, dtype, tolerance)
 
 
-@pytest.mark.shared
-@pytest.mark.slow
-@pytest.mark.parametrize("head", CACHEABLE)
-def test_a_cached_b_scores_as_the_pair_does_on_real_pairs(shared, tmp_path, head):
+@pytest.fixture(scope="module")
+def real(shared):
+    """A real checkpoint, what packs texts for it, and the texts of a few pairs."""
     from checkpoints_tools.source import open_source
     from keras_negaposi.data.pairs import read_pairs
 
-    source = open_source(str(shared / "checkpoints/ja-e5-small-l4"), None, None)
-    model = build(HeadConfig(head=head), source.config)
-    assign_encoder(model.encoder, source.weights, source.config)
     files = shared / "checkpoints/ja-e5-small-l4"
-    real = SeparatePreprocessor(Tokenizer(str(files / "wiki-ja.model"), str(files / "wiki-ja.vocab")), 128)
+    preprocessor = SeparatePreprocessor(Tokenizer(str(files / "wiki-ja.model"), str(files / "wiki-ja.vocab")), 128)
     data = read_pairs(str(shared / "data/slides/honbun_data.json"), str(shared / "data/slides/negaposi.json"))
     texts = [data.texts[title] for pair in data.pairs[:6] for title in (pair.a, pair.b)]
-    check_cached(model, real, texts, tmp_path / "32", "float32", 1e-5)
-    check_cached(model, real, texts, tmp_path / "16", "float16", 1e-2)
+    return open_source(str(files), None, None), preprocessor, texts
+
+
+@pytest.mark.shared
+@pytest.mark.slow
+@pytest.mark.parametrize("head", CACHEABLE)
+def test_a_cached_b_scores_as_the_pair_does_on_real_pairs(real, tmp_path, head):
+    source, preprocessor, texts = real
+    model = build(HeadConfig(head=head), source.config)
+    assign_encoder(model.encoder, source.weights, source.config)
+    check_cached(model, preprocessor, texts, tmp_path / "32", "float32", 1e-5)
+    check_cached(model, preprocessor, texts, tmp_path / "16", "float16", 1e-2)
 
 
 def check_cached(model, preprocessor, texts, folder, dtype, tolerance):
@@ -128,11 +104,6 @@ def test_a_tied_vector_is_symmetric_but_for_the_token_types(tiny, preprocessor, 
     sides = arrays(preprocessor.side("a", tf.constant(texts)))
     a, b = model.encode_a(sides), model.encode_b(sides)
     np.testing.assert_array_equal(a["vector"].numpy(), b["vector"].numpy())
-
-
-def softmax(x):
-    e = np.exp(x - x.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
 
 
 def orthogonal(size, tokens):
@@ -207,85 +178,6 @@ def test_reduced_attention_has_a_new_mask_per_pair_in_training(tiny):
     assert np.array_equal(np.repeat(query[:, None], 3, axis=1), keys)  # one mask for both
     assert len(np.unique(query, axis=0)) > 10  # a different one for each pair
     assert 0.6 < (query > 0).mean() < 0.8
-
-
-def side(*texts):
-    """A side of ``maxsim`` from the directions of the tokens of each text, padded with tokens that would always win."""
-    longest = max(map(len, texts)) + 2
-    keys = [[*text, *[[1.0, 1.0]] * (longest - len(text))] for text in texts]
-    keys = np.array(keys, np.float32)
-    mask = np.arange(longest) < np.array([len(text) for text in texts])[:, None]
-    return {"keys": keys / np.linalg.norm(keys, axis=2, keepdims=True), "mask": mask.astype(np.int32)}
-
-
-def test_late_interaction_by_hand():
-    right, up, left = [1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]
-    found = late_interaction(side([right, up], [right], [right]), side([up], [left], [right, up, left])).numpy()
-    expected = [
-        [(0 + 1) / 2, 1, 1 / np.sqrt(2)],  # B's only token is A's second one
-        [-1, -1, -1],  # padding would win against the only token
-        [1, (1 + 0 - 1) / 3, 0],
-    ]
-    np.testing.assert_allclose(found, expected, atol=1e-6)
-
-
-def maxsim_by_hand(model, a, b):
-    """Compares the hidden states of two texts, ``[tokens, hidden]``, in NumPy: the probability of "next"."""
-    a, b = (states @ model.projection.kernel.numpy() + model.projection.bias.numpy() for states in (a, b))
-    a, b = (tokens / np.linalg.norm(tokens, axis=1, keepdims=True) for tokens in (a, b))
-    cosines, means = a @ b.T, (a.mean(axis=0), b.mean(axis=0))
-    cosine = means[0] @ means[1] / np.linalg.norm(means[0]) / np.linalg.norm(means[1])
-    numbers = np.array([cosines.max(axis=1).mean(), cosines.max(axis=0).mean(), cosine])
-    standardized = (numbers - model.standardize.mean.numpy()) / model.standardize.deviation.numpy()
-    return softmax(standardized @ model.classifier.kernel.numpy() + model.classifier.bias.numpy())[1]
-
-
-@pytest.mark.parametrize("size", [5, 12, 20])
-def test_maxsim_agrees_with_numpy(tiny, preprocessor, texts, size):
-    model, config = make(tiny, "maxsim", head_size=size), BertConfig(**tiny.config)
-    model.projection.bias.assign(np.linspace(-1, 1, size))
-    model.standardize.mean.assign([0.1, 0.2, 0.3])
-    model.standardize.deviation.assign([0.5, 0.25, 2.0])
-    packed = preprocessor(tf.constant(["", *texts]), tf.constant([*texts, ""]))  # [CLS] and [SEP] are tokens too
-    rows = {}
-    for name in "ab":
-        inputs = [packed[f"{name}_{part}"].numpy() for part in ENCODER_INPUTS]
-        states = bert(random_tf1_variables(config), config, *inputs)[0][-1]
-        rows[name] = [row[mask > 0] for row, mask in zip(states, inputs[1], strict=True)]
-    expected = [maxsim_by_hand(model, a, b) for a, b in zip(rows["a"], rows["b"], strict=True)]
-    np.testing.assert_allclose(model(packed).numpy()[:, 1], expected, atol=1e-5)
-    assert np.ptp(expected) > 1e-3
-
-
-def test_maxsim_learns_alike_in_training_and_inference(tiny, preprocessor, texts):
-    model = make(tiny, "maxsim")
-    model.encoder.trainable = False
-    sides = [getattr(model, f"encode_{name}")(preprocessor.side(name, tf.constant(texts))) for name in "ab"]
-    a, b = sides[0], {name: value[::-1] for name, value in sides[1].items()}
-    together = model.probabilities(a, b, training=True).numpy()
-    one = {name: value[:1] for name, value in a.items()}, {name: value[:1] for name, value in b.items()}
-    np.testing.assert_allclose(model.probabilities(*one).numpy(), together[:1], atol=1e-6)  # no batch statistics
-
-
-def test_maxsim_has_finite_gradients_for_texts_without_tokens(tiny, preprocessor):
-    model = make(tiny, "maxsim")
-    packed = preprocessor(tf.constant(["", ""]), tf.constant(["", "山"]))
-    for empty in (packed, {name: tf.zeros_like(value) for name, value in packed.items()}):
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(model(empty, training=True)[:, 1])
-        gradients = [g for g in tape.gradient(loss, model.trainable_variables) if g is not None]
-        assert len(gradients) > 4 and np.isfinite(loss.numpy())
-        assert all(np.isfinite(tf.convert_to_tensor(g).numpy()).all() for g in gradients)
-
-
-def test_maxsim_computes_the_comparison_in_float32(tiny, preprocessor, texts):
-    with precision("bfloat16"):
-        model = build(HeadConfig(head="maxsim"), BertConfig(**tiny.config))
-    packed = preprocessor(tf.constant(texts), tf.constant(texts[::-1]))
-    assert encoder_of(model).transformer_layers[0].compute_dtype == "bfloat16"
-    assert model.encode_a(side_of(packed, "a"))["keys"].dtype == model(packed).dtype == tf.float32
-    copy = float32_copy(model, lambda: build(HeadConfig(head="maxsim"), BertConfig(**tiny.config)))
-    np.testing.assert_allclose(copy(packed).numpy(), model(packed).numpy(), atol=0.05)
 
 
 def test_vector_is_the_cosine_standardized(tiny):

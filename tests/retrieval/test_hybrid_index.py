@@ -27,18 +27,23 @@ def made(tiny, finished_run, tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def opened_index(made):
+    return Index(str(made / "index"))
+
+
 def config(tiny, output, **more):
     return IndexConfig(**{"honbun": tiny.flags["honbun"], "output": str(output), "dtype": "float32"} | more)
 
 
-def test_the_index_gives_the_scores_of_predict(made, corpus):
-    index, whole = Index(str(made / "index")), Scorer(str(made / "run"))
+def test_the_index_gives_the_scores_of_predict(made, opened_index, corpus):
+    whole = Scorer(str(made / "run"))
     for text in list(corpus.values())[:3]:
         expected = [p for p, _ in whole.stream(((text, other) for other in corpus.values()), 16)]
-        np.testing.assert_allclose(index.score(text, list(corpus)), expected, atol=1e-5)
+        np.testing.assert_allclose(opened_index.score(text, list(corpus)), expected, atol=1e-5)
     assert np.ptp(expected) > 0.01
     calibration = saved_calibration(RunFolder(str(made / "run")))
-    assert index.origin.threshold == calibration.decision_threshold == 0.5
+    assert opened_index.origin.threshold == calibration.decision_threshold == 0.5
 
 
 def test_a_fresh_process_gives_the_same_suggestions(made):
@@ -83,7 +88,7 @@ def test_candidates_come_from_the_model_and_from_tfidf(made, tiny, tmp_path, mon
     assert dict(both) == pytest.approx(dict(sorted(scores.items(), key=lambda item: -item[1])[:2]))
 
 
-def test_an_index_of_an_older_version_ranks_by_the_hybrid(made, tiny, corpus, tmp_path):
+def test_an_index_of_an_older_version_ranks_by_the_hybrid(made, opened_index, tiny, corpus, tmp_path):
     """It has no n-grams, so all candidates come from the model, until it is updated."""
     index = shutil.copytree(made / "index", tmp_path / "i")
     manifest = json.loads((index / "manifest.json").read_text())
@@ -92,11 +97,11 @@ def test_an_index_of_an_older_version_ranks_by_the_hybrid(made, tiny, corpus, tm
     manifest["checksums"] = {name: crc for name, crc in manifest["checksums"].items() if "lexical" not in name}
     (index / "manifest.json").write_text(json.dumps(manifest))
     text = corpus["doc02,001"]
-    expected = Index(str(made / "index")).score(text, list(corpus))
-    assert Index(str(index)).score(text, list(corpus)) == pytest.approx(expected, abs=1e-6)
-    assert Index(str(index)).suggest(text, 3)
+    older = Index(str(index))
+    assert older.score(text, list(corpus)) == pytest.approx(opened_index.score(text, list(corpus)), abs=1e-6)
+    assert older.suggest(text, 3)
     build_index(str(made / "run"), config(tiny, index))
-    assert Index(str(index)).suggest(text, 5) == Index(str(made / "index")).suggest(text, 5)
+    assert Index(str(index)).suggest(text, 5) == opened_index.suggest(text, 5)
 
 
 def test_another_lexical_model_is_refused_by_name(made, tiny, tmp_path):
@@ -109,11 +114,10 @@ def test_another_lexical_model_is_refused_by_name(made, tiny, tmp_path):
         build_index(str(tmp_path / "c/run"), config(tiny, tmp_path / "c/index"))
 
 
-def test_links_use_the_threshold_of_the_hybrid(made, corpus):
+def test_links_use_the_threshold_of_the_hybrid(made, opened_index, corpus):
     title = "doc04,001"
     answer = suggest(str(made / "index"), SuggestConfig(title=[title], format="markdown", top=50))
-    index = Index(str(made / "index"))
-    scores = dict(zip(corpus, index.score(corpus[title], list(corpus)), strict=True))
+    scores = dict(zip(corpus, opened_index.score(corpus[title], list(corpus)), strict=True))
     likely = {other.split(",")[0] for other, score in scores.items() if score >= 0.5}
     assert all(line.split("[")[1].split("]")[0] in likely for line in answer.text.splitlines())
     assert not answer.note

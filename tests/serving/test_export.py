@@ -97,8 +97,9 @@ def test_padding_more_changes_no_score(finished, text_pairs, tiny):
     np.testing.assert_allclose(short[fits], long[fits], atol=1e-6)
 
 
-@pytest.mark.parametrize("form", ["tsv", "json objects", "json lists"])
-@pytest.mark.parametrize("of", ["run", "saved_model"])
+@pytest.mark.parametrize(
+    ("form", "of"), [("tsv", "run"), ("tsv", "saved_model"), ("json objects", "run"), ("json lists", "saved_model")]
+)
 def test_predict_scores_files_in_order(finished, scored, text_pairs, tmp_path, form, of):
     lines = {
         "tsv": "".join(f"{a}\t{b}\n" for a, b in text_pairs),

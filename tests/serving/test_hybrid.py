@@ -41,6 +41,11 @@ def finished(request, finished_run, tmp_path_factory):
     return RunFolder(str(finished_run(folder, **HYBRID, head=request.param)))
 
 
+@pytest.fixture(scope="module")
+def scorer(finished):
+    return Scorer(finished.path)
+
+
 def probabilities_in(path):
     with open(path, encoding="utf-8", newline="") as file:
         return np.array([float(row[3]) for row in list(read_rows(file.read()))[1:]])
@@ -70,14 +75,16 @@ def test_the_combination_comes_from_the_dev_part_alone(finished, corpus):
     np.testing.assert_allclose(dataclasses.astuple(again), dataclasses.astuple(saved), rtol=1e-2, atol=1e-3)
 
 
-def test_the_saved_model_gives_the_runs_scores(finished, corpus):
+def test_the_saved_model_gives_the_runs_scores(finished, scorer, corpus):
     _, text_a, text_b = texts_of_pairs(finished, corpus, "test")
-    probabilities, labels = Scorer(finished.path).score(text_a, text_b)
+    probabilities, labels = scorer.score(text_a, text_b)
     np.testing.assert_allclose(probabilities, probabilities_in(finished.scores("test")), atol=1e-5)
     assert labels.tolist() == (probabilities > 0.5).astype(int).tolist()
 
 
-def test_kept_vectors_give_the_same_scores_and_every_text_is_encoded_once_per_side(finished, corpus, monkeypatch):
+def test_kept_vectors_give_the_same_scores_and_every_text_is_encoded_once_per_side(
+    finished, scorer, corpus, monkeypatch
+):
     encoded = []
 
     def load_side(run, loaded, side):
@@ -88,7 +95,7 @@ def test_kept_vectors_give_the_same_scores_and_every_text_is_encoded_once_per_si
     _, text_a, text_b = texts_of_pairs(finished, corpus, "test")
     pairs = [*zip(text_a, text_b, strict=True), *zip(text_b, text_a, strict=True), (text_a[0], text_b[1])]
     found = list(Scorer(finished.path, keep_vectors=True).stream(pairs, 8))
-    np.testing.assert_allclose(found, list(Scorer(finished.path).stream(pairs, 8)), atol=1e-5)
+    np.testing.assert_allclose(found, list(scorer.stream(pairs, 8)), atol=1e-5)
     if saved_options(finished.path).head == "vector":
         assert sorted(encoded) == sorted(
             {(side, text.encode()) for pair in pairs for side, text in zip("ab", pair, strict=True)}
@@ -115,9 +122,9 @@ def test_the_saved_model_equals_python_for_odd_texts(finished, corpus):
     )
 
 
-def test_int8_is_combined_too(finished, corpus):
+def test_int8_is_combined_too(finished, scorer, corpus):
     _, text_a, text_b = texts_of_pairs(finished, corpus, "test")
-    exact, _ = Scorer(finished.path).score(text_a, text_b)
+    exact, _ = scorer.score(text_a, text_b)
     rounded, labels = Scorer(finished.path, "int8").score(text_a, text_b)
     np.testing.assert_allclose(rounded, exact, atol=0.1)
     assert labels.tolist() == (rounded > 0.5).astype(int).tolist()
@@ -187,12 +194,10 @@ def test_dev_is_held_out_of_both_parts(finished):
     assert not documents["train"] & documents["dev"] and not documents["test"] & documents["dev"]
 
 
-def test_a_run_can_do_without(tiny, tmp_path):
+def test_a_run_can_do_without(tiny, without_export, tmp_path):
     folder = RunFolder(str(tmp_path / "run"))
     run(TrainConfig(**tiny.flags | HYBRID, hybrid=False, output_dir=folder.path))
     assert saved_calibration(folder).hybrid is None and not (tmp_path / "run/lexical.npz").exists()
-    metrics = json.loads((tmp_path / "run/metrics.json").read_text(encoding="utf-8"))
-    assert metrics["contributions"] is None and "hybrid" not in metrics["verdict"]
 
 
 @pytest.fixture(scope="module")

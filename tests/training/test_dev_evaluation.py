@@ -1,21 +1,15 @@
 """Evaluation of the dev part during the training: what is kept, when it stops, and that a kill changes nothing."""
 
-import dataclasses
 import json
 import re
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from checkpoints_tools.bert_config import BertConfig
 from keras_negaposi.config import TrainConfig
-from keras_negaposi.data.splits import read_split
 from keras_negaposi.evaluation import metrics
-from keras_negaposi.evaluation.bootstrap import McNemar
-from keras_negaposi.evaluation.dev_history import DevHistory, DevPoint, read_dev_history
 from keras_negaposi.evaluation.metrics import score_records
 from keras_negaposi.input_pipeline.record_folder import read_records
 from keras_negaposi.modeling.heads import build
@@ -24,25 +18,7 @@ from keras_negaposi.training import fit, run
 from keras_negaposi.training.best_weights import BestWeights
 from keras_negaposi.training.callbacks import SaveCheckpoint
 from keras_negaposi.training.run_inputs import read_run_inputs
-
-STEPS = 24
-OPTIONS = {  # with them, the dev loss falls, but not at every evaluation and not to the end
-    "head": "vector",
-    "split": "grouped",
-    "max_seq_length": 37,
-    "train_batch_size": 16,
-    "num_train_epochs": 3.0,
-    "max_steps": STEPS,
-    "learning_rate": 0.01,
-    "head_learning_rate": 0.05,
-    "save_checkpoints_steps": 7,
-    "log_every_steps": 5,
-    "length_buckets": 1,
-    "precision": "float32",
-    "rank_queries": 0,
-    "dev_share": 0.2,
-    "eval_steps": 4,
-}
+from tests.helpers.dev_runs import OPTIONS, STEPS, history, read_weights
 
 
 class Killed(BaseException):
@@ -63,10 +39,6 @@ def train(tiny, monkeypatch):
     return call
 
 
-def history(folder):
-    return read_dev_history(str(folder / "dev_history.json"))
-
-
 def steps(folder):
     return [point.step for point in history(folder).points]
 
@@ -79,12 +51,6 @@ def check_equal(weights, others):
 def checkpoints(folder, prefix="ckpt"):
     names = (re.fullmatch(rf"{prefix}-(\d+)\.index", path.name) for path in (folder / "checkpoints").iterdir())
     return sorted(int(name[1]) for name in names if name)
-
-
-def read_weights(model, prefix):
-    status = tf.train.Checkpoint(model=model).read(str(prefix))
-    status.assert_existing_objects_matched()
-    status.expect_partial()  # no message about the optimizer's variables
 
 
 @pytest.mark.parametrize(
@@ -309,89 +275,3 @@ def test_max_steps_shortens_the_schedule(tiny, train, tmp_path):
         TrainConfig(**tiny.flags | OPTIONS | {"max_steps": 1000, "num_train_epochs": 0.5, "output_dir": "unused"})
     )
     assert read.total_steps == int(len(read.inputs.split.parts["train"]) / 16 * 0.5)
-
-
-def flags(tiny, folder, **more):
-    return [f"--{name}={value}" for name, value in (tiny.flags | OPTIONS | more | {"output_dir": folder}).items()]
-
-
-def test_the_files_and_the_report_of_a_run(tiny, tmp_path, capsys):
-    folder = tmp_path / "run"
-    assert main(flags(tiny, folder)) == 0
-    output = capsys.readouterr().out
-    found = history(folder)
-    kept = found.at(found.kept)
-    marked = re.escape(
-        f"step {kept.step}/{STEPS}  dev loss {kept.loss:.4f}  dev accuracy {kept.accuracy:.3f}  (best so far)"
-    )
-    assert re.search(f"^{marked}$", output, re.MULTILINE)
-    written = json.loads((folder / "metrics.json").read_text())
-    assert written["dev_history"] == {
-        "kept_step": kept.step,
-        "start": dataclasses.asdict(found.points[0]),
-        "kept": dataclasses.asdict(kept),
-        "last": dataclasses.asdict(found.points[-1]),
-    }
-    assert written["global_step"] == kept.step
-    test, pairs = kept.against_start, len(found.start_correct)
-    assert pairs == len(read_split(str(folder / "split.json"))["dev"])
-    assert found.start_correct.count("1") == round(found.points[0].accuracy * pairs)
-    assert test.first_alone - test.second_alone == round((kept.accuracy - found.points[0].accuracy) * pairs) > 0
-    unproven = [line for line in written["warnings"] if "did not improve the model's accuracy by more than" in line]
-    assert len(unproven) == (test.p_value >= 0.05)
-    page = (folder / "report.html").read_text()
-    assert f"<th>kept (step {kept.step})</th><td>{kept.loss:.4f}</td>" in page
-    assert page.count(">dev</text>") == 2 and "Training loss" in page
-    model = build(TrainConfig(**OPTIONS), BertConfig(**tiny.config))
-    read_weights(model, folder / f"checkpoints/best-{kept.step}")
-    exported = {weight.name: weight.numpy() for weight in tf.saved_model.load(str(folder / "saved_model")).weights}
-    for weight in model.weights:
-        np.testing.assert_array_equal(exported[weight.name], weight.numpy())
-    names = {name for name, _ in tf.train.list_variables(str(folder / f"checkpoints/best-{kept.step}"))}
-    assert not [name for name in names if "optimizer" in name]
-
-    curves = {}
-    for path in Path(folder / "tensorboard/dev").glob("events.out*"):
-        for event in tf.compat.v1.train.summary_iterator(str(path)):
-            for value in event.summary.value:
-                curves.setdefault(value.tag, []).append((event.step, float(tf.make_ndarray(value.tensor))))
-    assert curves.keys() == {"loss", "accuracy"}
-    for name, curve in curves.items():
-        assert [step for step, _ in curve] == [point.step for point in found.points]
-        np.testing.assert_allclose([value for _, value in curve], [getattr(p, name) for p in found.points], rtol=1e-6)
-
-
-def test_a_training_that_makes_it_worse_says_so(tiny, tmp_path, capsys):
-    folder = tmp_path / "run"
-    assert main(flags(tiny, folder, learning_rate=1.0, max_steps=4)) == 0
-    assert history(folder).kept == 0
-    output = capsys.readouterr().out
-    assert "kept: the weights of step 0" in output and "the untrained start is kept" in output
-    warning = "The training did not improve the model on the dev part"
-    assert warning in json.loads((folder / "metrics.json").read_text())["warnings"][0]
-    assert warning in (folder / "report.html").read_text()
-
-
-def test_pairs_gained_and_lost_since_the_start():
-    start = np.array([True, False, True, True, False, False, False, False, False])
-    better, same = ~start | start, start
-    found = DevHistory().with_point(0, 0.7, start).with_point(5, 0.6, same).with_point(9, 0.5, better)
-    assert [point.against_start and point.against_start.first_alone for point in found.points] == [None, 0, 6]
-    assert found.points[2].against_start == McNemar(6, 0, 2 / 2**6) and found.points[1].against_start.p_value == 1
-    kept = dataclasses.replace(found, kept=9)
-    assert kept.unproven() is None and dataclasses.replace(found, kept=5).unproven() == McNemar(0, 0, 1.0)
-    worse = found.with_point(9, 0.5, ~start)
-    assert dataclasses.replace(worse, kept=9).unproven() == McNemar(6, 3, worse.points[2].against_start.p_value)
-    assert len(worse.points) == 3 and worse.start_correct == "101100000"
-    assert kept.up_to(5) == DevHistory(found.points[:2], None, found.start_correct)
-    assert DevHistory((DevPoint(3, 0.5, 0.9),), 3).unproven() is None  # an older run
-
-
-def test_what_is_better():
-    points = [DevPoint(0, 0.7, 0.5), DevPoint(1, None, 0.9), DevPoint(2, 0.7, 0.6), DevPoint(3, 0.8, 0.6)]
-    found = DevHistory(tuple(points))
-    assert found.best("loss").step == 0 and found.best("accuracy").step == 2
-    assert found.without_improvement("loss") == 3 and found.without_improvement("accuracy") == 1
-    nothing = DevHistory((points[1],))
-    assert nothing.best("loss") is None and nothing.without_improvement("loss") == 1
-    assert DevHistory().figures() is None and found.up_to(2).points == tuple(points[:3])

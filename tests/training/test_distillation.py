@@ -23,7 +23,7 @@ def teacher(finished_run, tmp_path_factory):
     return str(finished_run(tmp_path_factory.mktemp("runs") / "pair", **QUICK))
 
 
-def test_a_teacher_and_its_unlabelled_pairs(teacher, tiny, tmp_path):
+def test_a_teacher_and_its_unlabelled_pairs(teacher, tiny, without_export, tmp_path):
     options = tiny.flags | QUICK | {"head": "vector", "teacher": teacher, "distill_pairs": 40}
     run(TrainConfig(**options, output_dir=str(tmp_path / "run")))
     split = json.loads((tmp_path / "run/split.json").read_text())

@@ -136,7 +136,7 @@ def test_the_facts_do_not_depend_on_labels(tiny, tmp_path):
     assert facts.adjacent == 24 * 5
 
 
-def test_a_run_by_the_recipe_is_finished_and_resumable(bert, tmp_path):
+def test_a_run_by_the_recipe_is_finished_and_resumable(bert, without_export, tmp_path):
     flags = bert(0.0) | {"output_dir": tmp_path / "run", "split": "grouped", "rank_queries": 0, "precision": "float32"}
     assert train.main([f"--{name}={value}" for name, value in flags.items()]) == 0
     saved = json.loads((tmp_path / "run" / "config.json").read_text())["config"]

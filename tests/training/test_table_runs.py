@@ -119,7 +119,7 @@ def test_a_changed_table_is_refused_on_resuming_only(copy, capsys, tmp_path):
     assert predict([f"{copy}/run", f"--input={table}", f"--columns={COLUMNS[0]},{COLUMNS[1]}"]) == 0
 
 
-def test_changed_or_missing_json_files_are_noticed(copy, capsys):
+def test_changed_or_missing_json_files_are_noticed(copy, without_export, capsys):
     texts = copy / "run/honbun_data.json"
     content = texts.read_text(encoding="utf-8")
     texts.write_text(content + " ", encoding="utf-8")
