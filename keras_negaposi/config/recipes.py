@@ -80,7 +80,7 @@ def choose(recipe: str, facts: Facts, head: str | None = None) -> list[Choice]:
         _pooled_head() if facts.trained_pooler else _unpooled_head(),
     ]
     separate = is_cacheable(head or str(chosen[-1].value))
-    chosen += _separate(facts) if separate else [_length_of_pairs(facts)]
+    chosen += _separate(facts) if separate else _joint(facts)
     return [*chosen, *(_quick(facts) if recipe == QUICK else _best(facts, separate))]
 
 
@@ -100,8 +100,16 @@ def _unpooled_head() -> Choice:
     return Choice(HEAD, BI_ENCODER, "the pooler is untrained: a bi-encoder starts from the encoder's own cosine")
 
 
-def _length_of_pairs(facts: Facts) -> Choice:
-    return Choice("max_seq_length", _length(2 * facts.pieces, LONGEST_PAIR, facts), "holds most pairs, up to a limit")
+def _joint(facts: Facts) -> list[Choice]:
+    length = _length(2 * facts.pieces, LONGEST_PAIR, facts)
+    chosen = [Choice("max_seq_length", length, "holds most pairs, up to a limit")]
+    if facts.trained_pooler:
+        return chosen
+    return [
+        *chosen,
+        Choice("learning_rate", 1e-4, "an encoder that has never seen two texts together has much to learn"),
+        Choice("adam_bias_correction", True, "otherwise the first steps are six times as long, and spoil the encoder"),
+    ]
 
 
 def _separate(facts: Facts) -> list[Choice]:

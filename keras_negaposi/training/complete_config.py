@@ -10,6 +10,8 @@ from checkpoints_tools.common.options import make_config
 from keras_negaposi.config import HeadConfig, TrainConfig, check_complete, check_pairs_given, complete_model_files
 from keras_negaposi.runtime.resume import check_unused
 
+LOSS = "loss"
+
 
 def complete_config(values: Mapping[str, Any], given: Mapping[str, Any], has_recipe: bool = True) -> TrainConfig:
     """Returns the complete configuration of a new run.
@@ -34,8 +36,9 @@ def complete_config(values: Mapping[str, Any], given: Mapping[str, Any], has_rec
 
 def _with_recipe(values: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the options with those that the recipe chooses."""
-    # What the files do not decide is checked first. Whether an option of a head has an effect, the recipe may decide.
-    of_head = {field.name for field in dataclasses.fields(HeadConfig)}
+    # What the files do not decide is checked first. Whether these have an effect depends on the head, which the recipe
+    # may choose.
+    of_head = {field.name for field in dataclasses.fields(HeadConfig)} | {LOSS}
     config = make_config(TrainConfig, values, given.keys() - of_head)
     check_unused(config.output_dir)
     from keras_negaposi.training.recipe import apply_recipe  # TensorFlow takes seconds to import

@@ -45,7 +45,8 @@ def test_settings_follow_a_given_head(recipe):
     assert chosen(recipe, POOLER, "dot") == {**like_vector, "head": "pair"}
     assert chosen(recipe, POOLER, "pair") == like_pair
     joint = chosen(recipe, FACTS, "pair_means")
-    assert joint["max_seq_length"] == 160 > like_vector["max_seq_length"] and "learning_rate" not in joint
+    assert joint["max_seq_length"] == 160 > like_vector["max_seq_length"] and joint["learning_rate"] == 1e-4
+    assert "learning_rate" not in like_pair  # a trained pooler keeps the original's
 
 
 def test_few_pairs_are_passed_more_often_and_steps_stay_limited():
@@ -117,6 +118,7 @@ def test_a_command_without_training_flags_gets_the_quick_recipe(bert, tmp_path, 
     for more in ({"head": "dot"}, {"head": "dot", "recipe": QUICK}):
         config = configured(flags | more)
         assert (config.recipe, config.head, config.truncate_a) == (QUICK, "dot", "start")
+    assert configured(flags | {"loss": "both"}).head == "vector"  # without this head, it would have no effect
     config = configured(flags | {"head": "pair_means", "recipe": QUICK})
     assert (config.recipe, config.head, config.truncate_a) == (QUICK, "pair_means", "start")
     config = configured(flags | {"head": "dot", "num_train_epochs": 2})
