@@ -16,7 +16,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from keras_negaposi.lexical.code_points import CodePoints, code_points
-from keras_negaposi.lexical.neighbours import NEIGHBOUR_FEATURES, Neighbours, largest, neighbour_columns
+from keras_negaposi.lexical.neighbours import NEIGHBOUR_FEATURES, Neighbours, largest, neighbour_columns, take
 from keras_negaposi.lexical.ngrams import Terms
 from keras_negaposi.lexical.vocabulary import GRAMS, HIRAGANA, KANJI, KATAKANA, KINDS, PageFrequencies, scripts_of
 
@@ -118,8 +118,8 @@ def lexical_features(
     names, values = list(columns), np.column_stack([*columns.values()]).astype(np.float32)
     if neighbours is None:
         return names, values
-    near = neighbours.near(prepared.vectors(WHOLE))
-    compared = _by_parts(lambda rows: neighbour_columns(near.take(a[rows]), near.take(b[rows])), len(a))
+    near = neighbours.near(lambda kind: prepared.vectors(Side(kind)))
+    compared = _by_parts(lambda rows: neighbour_columns(take(near, a[rows]), take(near, b[rows])), len(a))
     return [*names, *NEIGHBOUR_FEATURES], np.hstack([values, compared.reshape(-1, len(NEIGHBOUR_FEATURES))])
 
 

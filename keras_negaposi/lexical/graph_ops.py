@@ -105,7 +105,9 @@ class LexicalFeatures(tf.Module):
 
     def __init__(self, frequencies: PageFrequencies, neighbours: Neighbours | None = None) -> None:
         super().__init__()
-        self._neighbours = NeighbourColumns(neighbours) if neighbours else None
+        self._neighbours = {
+            kind: NeighbourColumns(pages) for kind, pages in (neighbours.by_kind if neighbours else {}).items()
+        }
         self._pages = frequencies.pages
         self._counts = {
             kind: tf.Variable(counts, trainable=False, name=f"page_frequencies_{kind.replace(' ', '_')}")
@@ -123,8 +125,12 @@ class LexicalFeatures(tf.Module):
             *self._rarity(terms[LONG_GRAMS], pairs),
             *_style(characters, pairs),
         ]
-        if self._neighbours:
-            columns += self._neighbours(*vectors[GRAMS], pairs)
+        are_pages = []
+        for kind, compare in self._neighbours.items():
+            compared, both_are_pages = compare(*vectors[kind], pairs)
+            columns += compared
+            are_pages.append(both_are_pages)
+        columns += are_pages[:1]
         return tf.stack([tf.cast(column, tf.float32) for column in columns], 1)
 
     def _cosines(self, terms: dict[str, _Terms], vectors: dict[str, _Vectors], pairs: tf.Tensor) -> list[tf.Tensor]:

@@ -18,7 +18,6 @@ from keras_negaposi.lexical.code_points import code_points
 from keras_negaposi.lexical.features import (
     COSINES,
     LONG_GRAMS,
-    WHOLE,
     PreparedTexts,
     Side,
     Style,
@@ -26,7 +25,7 @@ from keras_negaposi.lexical.features import (
     rarity_of_shared,
     style_columns,
 )
-from keras_negaposi.lexical.neighbours import Near, Neighbours, neighbour_columns
+from keras_negaposi.lexical.neighbours import NearByKind, Neighbours, neighbour_columns, stack, take
 from keras_negaposi.lexical.ngrams import BUCKETS
 from keras_negaposi.lexical.vocabulary import PageFrequencies
 
@@ -44,7 +43,7 @@ class _Page:
     vectors: dict[Side, tuple[np.ndarray, np.ndarray]]
     shares: np.ndarray
     length: int
-    near: Near | None
+    near: NearByKind | None
 
 
 class KeptFeatures:
@@ -92,7 +91,7 @@ class KeptFeatures:
         return found
 
     def _of_query(
-        self, queries: PreparedTexts, style: Style, near: Near | None, row: int, pages: Sequence[_Page]
+        self, queries: PreparedTexts, style: Style, near: NearByKind | None, row: int, pages: Sequence[_Page]
     ) -> np.ndarray:
         """Returns the features of the query in a row with pages, ``float32 [pages, features]``."""
         if not pages:
@@ -114,8 +113,8 @@ class KeptFeatures:
         )
         columns = [*(cosines[name] for name in COSINES), *rarity.T, *styles.values()]
         if near:
-            of_pages = Near.stack([page.near for page in pages if page.near])
-            columns.append(neighbour_columns(near.take(np.zeros(len(pages), np.int64)), of_pages))
+            of_pages = stack([page.near for page in pages if page.near])
+            columns.append(neighbour_columns(take(near, np.zeros(len(pages), np.int64)), of_pages))
         return np.column_stack(columns).astype(np.float32)
 
     def _rarity(self, buckets: np.ndarray, _: np.ndarray, owners: np.ndarray, count: int) -> np.ndarray:
@@ -143,13 +142,13 @@ def _pages_of(texts: Sequence[str], frequencies: PageFrequencies, neighbours: Ne
     ]
 
 
-def _near(texts: PreparedTexts, neighbours: Neighbours | None) -> list[Near] | list[None]:
+def _near(texts: PreparedTexts, neighbours: Neighbours | None) -> list[NearByKind] | list[None]:
     """Returns the pages close to each text; ``None`` for each if no pages are given."""
     number = len(texts.points.lengths)
     if neighbours is None:
         return [None] * number
-    near = neighbours.near(texts.vectors(WHOLE))
-    return [near.take([row]) for row in range(number)]
+    near = neighbours.near(lambda kind: texts.vectors(Side(kind)))
+    return [take(near, [row]) for row in range(number)]
 
 
 def _row(matrix: csr_matrix, row: int) -> tuple[np.ndarray, np.ndarray]:

@@ -131,10 +131,6 @@ class LexicalModel:
         are_pages = features[:, -1] > 0
         return np.where(are_pages, logits, self.plain.logits_of_features(features[:, : len(feature_names())]))
 
-    def without_pages(self) -> LexicalModel:
-        """Returns the model without the vectors of pages, for an index, which holds them already."""
-        return dataclasses.replace(self, neighbours=self.neighbours and Neighbours.of_none())
-
     def save(self, path: str) -> None:
         """Writes the model as a compressed ``.npz`` file; page frequencies are stored sparsely."""
         arrays: dict[str, np.ndarray] = {

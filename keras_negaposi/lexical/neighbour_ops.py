@@ -5,26 +5,28 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from keras_negaposi.lexical.neighbours import COUNTED, NEAREST, SAME, SMALL, Neighbours
+from keras_negaposi.lexical.neighbours import COUNTED, NEAREST, SAME, SMALL, PageVectors
 
 
 class NeighbourColumns(tf.Module):
-    """Computes the features `NEIGHBOUR_FEATURES` of pairs.
+    """Computes the features `NEIGHBOUR_FEATURES` of pairs by terms of one kind.
 
     Args:
-        neighbours: pages of the corpus. Their vectors become variables, which a SavedModel stores.
+        pages: of the corpus. Their vectors become variables, which a SavedModel stores.
     """
 
-    def __init__(self, neighbours: Neighbours) -> None:
+    def __init__(self, pages: PageVectors) -> None:
         super().__init__()
-        self._number = neighbours.postings.shape[1]
-        self._starts = _variable(neighbours.postings.indptr.astype(np.int32), "starts")
-        self._pages = _variable(neighbours.postings.indices.astype(np.int32), "pages")
-        self._weights = _variable(neighbours.postings.data.astype(np.float16), "weights")
-        self._squares = _variable(neighbours.squares, "squares")
+        self._number = pages.postings.shape[1]
+        self._starts = _variable(pages.postings.indptr.astype(np.int32), "starts")
+        self._pages = _variable(pages.postings.indices.astype(np.int32), "pages")
+        self._weights = _variable(pages.postings.data.astype(np.float16), "weights")
+        self._squares = _variable(pages.squares, "squares")
 
-    def __call__(self, texts: tf.Tensor, buckets: tf.Tensor, values: tf.Tensor, pairs: tf.Tensor) -> list[tf.Tensor]:
-        """Computes the features, ``float32 [pairs]`` each.
+    def __call__(
+        self, texts: tf.Tensor, buckets: tf.Tensor, values: tf.Tensor, pairs: tf.Tensor
+    ) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """Computes the features, ``float32 [pairs]`` each, and whether A and B are pages, ``float32 [pairs]``.
 
         Args:
             texts: text of each value of the TF-IDF vectors, ``int64 [values]``: first all A, then all B.
@@ -32,7 +34,7 @@ class NeighbourColumns(tf.Module):
             values: ``float32 [values]``.
             pairs: number of pairs, ``int64 []``.
         """
-        # 1. Cosines of all texts with all pages, from the n-grams that few pages have.
+        # 1. Cosines of all texts with all pages, from the terms that few pages have.
         starts, ends = tf.gather(self._starts, buckets), tf.gather(self._starts, buckets + 1)
         places = tf.ragged.range(starts, ends)
         owners = places.value_rowids()
@@ -65,17 +67,17 @@ class NeighbourColumns(tf.Module):
         nearest = [nearest_a[:, 0], tf.reduce_mean(nearest_a, 1), nearest_b[:, 0], tf.reduce_mean(nearest_b, 1)]
         first, mean = both[:, 0], tf.reduce_mean(both, 1)
         shared = self._shared(texts, buckets, rare, pairs)
-        return [
+        columns = [
             *(shared, *nearest),
             *(_against(shared, other_page) for other_page in nearest),
             *(first, tf.reduce_mean(both[:, :3], 1), mean, tf.sqrt(together)),
             *(_against(first, nearest[0]), _against(first, nearest[2])),
             *(tf.math.log(first + SMALL["page"]), tf.math.log(mean + SMALL["pages"])),
-            tf.cast(is_page[:pairs] & is_page[pairs:], tf.float32),
         ]
+        return columns, tf.cast(is_page[:pairs] & is_page[pairs:], tf.float32)
 
     def _shared(self, texts: tf.Tensor, buckets: tf.Tensor, rare: tf.Tensor, pairs: tf.Tensor) -> tf.Tensor:
-        """Returns the dot products of A's and B's rare n-grams, ``float32 [pairs]``."""
+        """Returns the dot products of A's and B's rare terms, ``float32 [pairs]``."""
         of_pair = texts % pairs
         keys, index = tf.unique(of_pair * tf.size(self._starts, tf.int64) + buckets)
         a, b = (

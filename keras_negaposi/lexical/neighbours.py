@@ -2,25 +2,25 @@
 
 Two pages may share many words because all pages on their subject do. What tells more is whether A and B are closer to
 each other than to other pages, and whether there are pages that are close to both, as the other pages of a document
-are. Pages are compared by the n-grams that few of them have: this costs little, and tells as much as all n-grams would.
-No labels are involved.
+are. Pages are compared by n-grams and by words, in each case by those that few pages have: this costs little, and tells
+as much as all of them would. No labels are involved.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 from scipy.sparse import csr_matrix, vstack
 
 from keras_negaposi.lexical.code_points import code_points
 from keras_negaposi.lexical.ngrams import BUCKETS
-from keras_negaposi.lexical.vocabulary import GRAMS, KINDS, PAGES_AT_ONCE, PageFrequencies
+from keras_negaposi.lexical.vocabulary import GRAMS, KINDS, PAGES_AT_ONCE, WORDS, PageFrequencies
 
-SHARED_BY = 100
-"""N-grams that more pages have are left out."""
+SHARED_BY = {GRAMS: 100, WORDS: 1000}
+"""By kind of term: terms that more pages have are left out."""
 MOST_PAGES = 50_000
 """Of a larger corpus, as many pages are used, evenly spaced."""
 NEAREST = 100
@@ -30,28 +30,30 @@ COUNTED = 10
 SAME = 1e-4
 """A page is the text itself if the squared distance of their vectors is smaller."""
 TEXTS_AT_ONCE = 512
+ARRAYS = ("near_pages", "near_buckets", "near_counts", "near_numbers", "near_weights")
+"""Names of the arrays that hold `PageVectors`."""
 SMALL = {"cosine": 0.02, "page": 0.01, "pages": 0.003}
 """Added to values before taking logarithms."""
 
-NEIGHBOUR_FEATURES = (
-    "rare n-grams: A, B",
+_COLUMNS = (
+    "A, B",
     *(f"{pages} of {side}" for side in "AB" for pages in ("nearest page", f"{COUNTED} nearest pages")),
     *(f"A, B against {pages} of {side}" for side in "AB" for pages in ("nearest page", f"{COUNTED} nearest pages")),
     *(f"{pages} close to both" for pages in ("page", "3 pages", f"{COUNTED} pages", "all pages")),
     *(f"page close to both against nearest page of {side}" for side in "AB"),
     *(f"logarithm: {pages} close to both" for pages in ("page", f"{COUNTED} pages")),
-    "A and B are pages",
 )
+NEIGHBOUR_FEATURES = (*(f"rare {kind}: {name}" for kind in SHARED_BY for name in _COLUMNS), "A and B are pages")
 """The last one is 1 if A and B are pages of the corpus. Of other texts, the pages of the same documents may be missing,
 so that the other features do not mean the same."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Near:
-    """What several texts have to do with the pages of a corpus.
+    """What several texts have to do with the pages of a corpus, by terms of one kind.
 
     Attributes:
-        vectors: TF-IDF vectors of the n-grams that few pages have, ``float32 [texts, BUCKETS]``.
+        vectors: TF-IDF vectors of the terms that few pages have, ``float32 [texts, BUCKETS]``.
         least: cosine of each text with its `NEAREST`-th nearest page, ``float32 [texts]``; 0 if there are fewer.
         excess: by how much the cosines of nearer pages exceed ``least``, ``float32 [texts, pages]``.
         same: 1 for pages that are the text itself, ``float32 [texts, pages]``.
@@ -70,7 +72,21 @@ class Near:
     def stack(cls, parts: Sequence[Near]) -> Near:
         """Joins several, at least one."""
         vectors, least, excess, same = zip(*((p.vectors, p.least, p.excess, p.same) for p in parts), strict=True)
-        return cls(*(_stacked(vectors), np.concatenate(least), _stacked(excess), _stacked(same)))
+        return cls(_stacked(vectors), np.concatenate(least), _stacked(excess), _stacked(same))
+
+
+NearByKind = tuple[Near, ...]
+"""One for each kind in `SHARED_BY`."""
+
+
+def take(near: NearByKind, rows: Sequence[int] | np.ndarray) -> NearByKind:
+    """Returns the texts of some rows."""
+    return tuple(of_kind.take(rows) for of_kind in near)
+
+
+def stack(parts: Sequence[NearByKind]) -> NearByKind:
+    """Joins several, at least one."""
+    return tuple(Near.stack(of_kind) for of_kind in zip(*parts, strict=True))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,69 +94,106 @@ class Neighbours:
     """The pages of a corpus, with which pairs are compared.
 
     Attributes:
-        postings: TF-IDF weights of the n-grams that at most `SHARED_BY` pages have, one column per page,
-            ``float32 [BUCKETS, pages]``; float16 holds them exactly.
+        by_kind: the pages' vectors, for each kind in `SHARED_BY`.
     """
 
-    postings: csr_matrix
+    by_kind: dict[str, PageVectors]
 
     @classmethod
     def of(cls, frequencies: PageFrequencies, texts: Iterable[str]) -> Neighbours:
         """Computes the vectors of a corpus's texts, each once."""
-        distinct = evenly_spaced(list(dict.fromkeys(texts)))
-        rows = [csr_matrix((0, BUCKETS), dtype=np.float32)]
+        distinct = list(dict.fromkeys(texts))
+        distinct = distinct[:: max(1, -(-len(distinct) // MOST_PAGES))]
+        rows = {kind: [csr_matrix((0, BUCKETS), dtype=np.float32)] for kind in SHARED_BY}
         for start in range(0, len(distinct), PAGES_AT_ONCE):
             points = code_points(distinct[start : start + PAGES_AT_ONCE])
-            rows.append(frequencies.tfidf(GRAMS, KINDS[GRAMS](points)))
-        return cls.of_postings(_stacked(rows).T.tocsr())
+            for kind, of_kind in rows.items():
+                of_kind.append(frequencies.tfidf(kind, KINDS[kind](points)))
+        return cls({kind: PageVectors.of(_stacked(rows[kind]), most) for kind, most in SHARED_BY.items()})
 
-    @classmethod
-    def of_postings(cls, postings: csr_matrix) -> Neighbours:
-        """Takes the TF-IDF vectors of different texts, one column per text, ``float32 [BUCKETS, texts]``."""
-        if postings.shape[1] > MOST_PAGES:
-            postings = postings[:, evenly_spaced(np.arange(postings.shape[1]))]
-        counts = np.diff(postings.indptr)
-        counts = np.where(counts <= SHARED_BY, counts, 0)
-        kept = np.repeat(counts > 0, np.diff(postings.indptr))
-        weights = postings.data[kept].astype(np.float16).astype(np.float32)
-        starts = np.concatenate([[0], np.cumsum(counts)])
-        return cls(csr_matrix((weights, postings.indices[kept], starts), postings.shape))
+    def near(self, vectors: Callable[[str], csr_matrix]) -> NearByKind:
+        """Finds the pages close to texts.
 
-    @classmethod
-    def of_none(cls) -> Neighbours:
-        """Returns an object without pages."""
-        return cls.of_postings(csr_matrix((BUCKETS, 0), dtype=np.float32))
+        Args:
+            vectors: returns the texts' TF-IDF vectors of terms of a kind, ``float32 [texts, BUCKETS]``.
+        """
+        return tuple(pages.near(vectors(kind)) for kind, pages in self.by_kind.items())
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Returns what `from_arrays` takes, by name."""
-        counts = np.diff(self.postings.indptr)
         return {
-            "neighbours": np.array(self.postings.shape[1]),
-            "neighbour_buckets": np.flatnonzero(counts).astype(np.int32),
-            "neighbour_counts": counts[counts > 0].astype(np.uint8),
-            "neighbour_pages": self.postings.indices.astype(np.uint16),
-            "neighbour_weights": self.postings.data.astype(np.float16),
+            f"{name}_{number}": array
+            for number, pages in enumerate(self.by_kind.values())
+            for name, array in pages.arrays().items()
         }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Neighbours:
-        """Makes an object of arrays that `arrays` returned; others may also contain any other names.
+        """Makes an object of arrays that `arrays` returned, and of any others.
 
         Raises:
             ValueError: they do not belong together.
             KeyError: one is missing.
         """
-        names = ("neighbour_buckets", "neighbour_counts", "neighbour_pages", "neighbour_weights")
-        buckets, counts, pages, weights = (arrays[name] for name in names)
-        pages = pages.astype(np.int32)
+        return cls(
+            {
+                kind: PageVectors.from_arrays({name: arrays[f"{name}_{number}"] for name in ARRAYS}, most)
+                for number, (kind, most) in enumerate(SHARED_BY.items())
+            }
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class PageVectors:
+    """TF-IDF vectors of pages.
+
+    Attributes:
+        postings: weights of the terms that few pages have, one column per page, ``float32 [BUCKETS, pages]``; float16
+            holds them exactly.
+    """
+
+    postings: csr_matrix
+
+    @classmethod
+    def of(cls, vectors: csr_matrix, most: int) -> PageVectors:
+        """Takes the vectors of different texts, ``float32 [pages, BUCKETS]``, without terms of more than ``most``."""
+        postings = vectors.T.tocsr()
+        counts = np.diff(postings.indptr)
+        kept = np.repeat(counts <= most, counts)
+        weights = postings.data[kept].astype(np.float16).astype(np.float32)
+        starts = np.concatenate([[0], np.cumsum(np.where(counts <= most, counts, 0))])
+        return cls(csr_matrix((weights, postings.indices[kept], starts), postings.shape))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Returns what `from_arrays` takes, by the names `ARRAYS`."""
+        counts = np.diff(self.postings.indptr)
+        buckets = np.flatnonzero(counts)
+        values = (
+            np.array(self.postings.shape[1]),
+            buckets.astype(np.int32),
+            counts[buckets].astype(np.uint16),
+            self.postings.indices.astype(np.uint16),
+            self.postings.data.astype(np.float16),
+        )
+        return dict(zip(ARRAYS, values, strict=True))
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], most: int) -> PageVectors:
+        """Makes an object of arrays that `arrays` returned.
+
+        Raises:
+            ValueError: they do not belong together.
+            KeyError: one is missing.
+        """
+        number, buckets, counts, pages, weights = (arrays[name] for name in ARRAYS)
         lengths = np.zeros(BUCKETS, np.int64)
         lengths[buckets] = counts
-        number = int(arrays["neighbours"])
-        fits = len(pages) == len(weights) == lengths.sum() and pages.max(initial=-1) < number
-        if not fits or not np.isfinite(weights).all() or lengths.max() > SHARED_BY:
-            raise ValueError("the pages' n-grams do not fit together")
+        pages = pages.astype(np.int32)
+        fits = len(pages) == len(weights) == lengths.sum() and pages.max(initial=-1) < int(number)
+        if not fits or not np.isfinite(weights).all() or lengths.max() > most:
+            raise ValueError("the pages' terms do not fit together")
         starts = np.concatenate([[0], np.cumsum(lengths)])
-        return cls(csr_matrix((weights.astype(np.float32), pages, starts), (BUCKETS, number)))
+        return cls(csr_matrix((weights.astype(np.float32), pages, starts), (BUCKETS, int(number))))
 
     @functools.cached_property
     def squares(self) -> np.ndarray:
@@ -150,15 +203,11 @@ class Neighbours:
 
     @functools.cached_property
     def _is_kept(self) -> np.ndarray:
-        """Whether the pages' vectors contain each n-gram, ``bool [BUCKETS]``."""
+        """Whether the pages' vectors contain each term, ``bool [BUCKETS]``."""
         return np.diff(self.postings.indptr) > 0
 
     def near(self, vectors: csr_matrix) -> Near:
-        """Finds the pages close to texts.
-
-        Args:
-            vectors: TF-IDF vectors of the texts' 2-3-grams, ``float32 [texts, BUCKETS]``.
-        """
+        """Finds the pages close to texts with these TF-IDF vectors, ``float32 [texts, BUCKETS]``."""
         vectors = _where(vectors, self._is_kept[vectors.indices])
         parts = [
             self._near(vectors[start : start + TEXTS_AT_ONCE]) for start in range(0, vectors.shape[0], TEXTS_AT_ONCE)
@@ -178,13 +227,20 @@ class Neighbours:
         return Near(vectors, least, _where(others, others.data > 0), itself)
 
 
-def neighbour_columns(a: Near, b: Near) -> np.ndarray:
+def neighbour_columns(near_a: NearByKind, near_b: NearByKind) -> np.ndarray:
     """Returns the features `NEIGHBOUR_FEATURES` of pairs, ``float32 [pairs, features]``.
 
     Args:
-        a: of the text A of each pair.
-        b: of the text B of each pair.
+        near_a: of the text A of each pair.
+        near_b: of the text B of each pair.
     """
+    are_pages = [near[0].same.getnnz(axis=1) > 0 for near in (near_a, near_b)]
+    columns = [column for a, b in zip(near_a, near_b, strict=True) for column in _columns(a, b)]
+    return np.column_stack([*columns, are_pages[0] & are_pages[1]]).astype(np.float32)
+
+
+def _columns(a: Near, b: Near) -> list[np.ndarray]:
+    """Returns the features by terms of one kind, in the order of `_COLUMNS`."""
     shared = np.asarray(a.vectors.multiply(b.vectors).sum(axis=1)).reshape(-1)
     of_a, of_b = _without(a.excess, b.same), _without(b.excess, a.same)
     nearest_a = largest(of_a, COUNTED) + a.least[:, np.newaxis]
@@ -197,15 +253,13 @@ def neighbour_columns(a: Near, b: Near) -> np.ndarray:
     def against(one: np.ndarray, other: np.ndarray) -> np.ndarray:
         return np.log((one + SMALL["cosine"]) / (other + SMALL["cosine"]))
 
-    columns = [
+    return [
         *(shared, *nearest),
         *(against(shared, other) for other in nearest),
         *(first, both[:, :3].mean(axis=1), mean, np.sqrt(together)),
         *(against(first, nearest[0]), against(first, nearest[2])),
         *(np.log(first + SMALL["page"]), np.log(mean + SMALL["pages"])),
-        (a.same.getnnz(axis=1) > 0) & (b.same.getnnz(axis=1) > 0),
     ]
-    return np.column_stack(columns).astype(np.float32)
 
 
 def largest(matrix: csr_matrix, count: int) -> np.ndarray:
@@ -217,11 +271,6 @@ def largest(matrix: csr_matrix, count: int) -> np.ndarray:
     values = np.zeros((matrix.shape[0], count), matrix.dtype)
     values[rows[chosen], rank[chosen]] = matrix.data[order[chosen]]
     return values
-
-
-def evenly_spaced(values: list[str] | np.ndarray) -> list[str] | np.ndarray:
-    """Returns at most `MOST_PAGES` values, evenly spaced."""
-    return values[:: -(-len(values) // MOST_PAGES) or 1]
 
 
 def _least(cosines: np.ndarray) -> float:

@@ -56,12 +56,12 @@ class TermKind:
         return runs(texts, np.where(member, scripts, 0), SHORTEST_RUNS)
 
 
-GRAMS = "2-3-grams"
-"""The kind of term by which pages are compared and found."""
+GRAMS, WORDS = "2-3-grams", "words"
+"""The kinds of terms by which pages are compared and found."""
 KINDS = {
     GRAMS: TermKind(sizes=(2, 3)),
     "2-4-grams": TermKind(sizes=(2, 3, 4)),
-    "words": TermKind(scripts=(KANJI, KATAKANA, LATIN)),
+    WORDS: TermKind(scripts=(KANJI, KATAKANA, LATIN)),
     "kanji words": TermKind(scripts=(KANJI,)),
     "katakana words": TermKind(scripts=(KATAKANA,)),
     "Latin words": TermKind(scripts=(LATIN,)),

@@ -94,8 +94,8 @@ def test_property_a_damaged_file_is_explained(model, tmp_path_factory, data):
     ("change", "message"),
     [
         ({"features": np.array(["another"])}, "other lexical features"),
-        ({"scale": np.zeros(73)}, "holds values that no model has"),
-        ({"mean": np.full(73, np.nan)}, "holds values that no model has"),
+        ({"scale": np.zeros(90)}, "holds values that no model has"),
+        ({"mean": np.full(90, np.nan)}, "holds values that no model has"),
         ({"buckets_0": np.array([1 << 30])}, "damaged"),
         ({"pages": np.array(["many"])}, "damaged"),
     ],

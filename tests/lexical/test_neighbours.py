@@ -13,7 +13,7 @@ from keras_negaposi.lexical.features import feature_names, lexical_features
 from keras_negaposi.lexical.graph_ops import LexicalFeatures
 from keras_negaposi.lexical.kept_features import KeptFeatures
 from keras_negaposi.lexical.neighbours import NEIGHBOUR_FEATURES, Neighbours
-from keras_negaposi.lexical.vocabulary import GRAMS, KINDS, PageFrequencies
+from keras_negaposi.lexical.vocabulary import KINDS, PageFrequencies
 
 WORDS = [
     "りんご",
@@ -63,33 +63,33 @@ def columns(frequencies, neighbours, text_a, text_b):
     return dict(zip(names, values.T, strict=True))
 
 
-def plainly(frequencies, corpus, a, b):
-    """The features of one pair, computed from dense vectors as they are defined."""
+def plainly(frequencies, corpus, a, b, kind):
+    """Features of one pair by one kind of term, computed from dense vectors as they are defined."""
 
     def vectors(some):
-        return frequencies.tfidf(GRAMS, KINDS[GRAMS](code_points(some))).toarray().astype(np.float64)
+        return frequencies.tfidf(kind, KINDS[kind](code_points(some))).toarray().astype(np.float64)
 
     matrix = vectors(corpus)
     few = (matrix > 0).sum(axis=0)
-    few = (few > 0) & (few <= module.SHARED_BY)
+    few = (few > 0) & (few <= module.SHARED_BY[kind])
     matrix, (of_a, of_b) = matrix * few, vectors([a, b]) * few
-    others = {}
+    cosines, excess = {}, []
     for name, text in (("A", of_a), ("B", of_b)):
-        cosines = [x @ text for x, page in zip(matrix, corpus, strict=True) if page not in {a, b}]
-        every = sorted((x @ text for x, page in zip(matrix, corpus, strict=True) if page != (a if name == "A" else b)))
+        every = sorted(x @ text for x, page in zip(matrix, corpus, strict=True) if page != (a if name == "A" else b))
         least = every[-module.NEAREST] if len(every) >= module.NEAREST else 0.0
-        others[name] = np.array(cosines), least
-    excess = [np.maximum(cosines - least, 0) for cosines, least in others.values()]
+        cosines[name] = np.array([x @ text for x, page in zip(matrix, corpus, strict=True) if page not in {a, b}])
+        excess.append(np.maximum(cosines[name] - least, 0))
     both = np.sort(np.minimum(*excess))[::-1][: module.COUNTED]
-    return {
-        "rare n-grams: A, B": of_a @ of_b,
-        "nearest page of A": others["A"][0].max(),
-        "10 nearest pages of B": np.sort(others["B"][0])[-10:].mean(),
+    values = {
+        "A, B": of_a @ of_b,
+        "nearest page of A": cosines["A"].max(),
+        "10 nearest pages of B": np.sort(cosines["B"])[-10:].mean(),
         "3 pages close to both": both[:3].mean(),
         "all pages close to both": np.sqrt((excess[0] * excess[1]).sum()),
         "logarithm: page close to both": np.log(both[0] + 0.01),
-        "A, B against nearest page of B": np.log((of_a @ of_b + 0.02) / (others["B"][0].max() + 0.02)),
+        "A, B against nearest page of B": np.log((of_a @ of_b + 0.02) / (cosines["B"].max() + 0.02)),
     }
+    return {f"rare {kind}: {name}": value for name, value in values.items()}
 
 
 @pytest.mark.parametrize("nearest", [100, 20])
@@ -98,8 +98,9 @@ def test_they_are_what_they_are_defined_to_be(frequencies, texts, neighbours, mo
     text_a, text_b = [texts[0], texts[7], "猫の話。知らない町"], [texts[1], "犬の話3。", texts[9]]
     found = columns(frequencies, neighbours, text_a, text_b)
     for row, (a, b) in enumerate(zip(text_a, text_b, strict=True)):
-        for name, value in plainly(frequencies, texts, a, b).items():
-            assert found[name][row] == pytest.approx(value, abs=2e-3), (name, a, b)
+        for kind in module.SHARED_BY:
+            for name, value in plainly(frequencies, texts, a, b, kind).items():
+                assert found[name][row] == pytest.approx(value, abs=2e-3), (name, a, b)
 
 
 def test_pages_of_one_subject_are_told_from_pages_of_one_document():
@@ -117,7 +118,7 @@ def test_pages_of_one_subject_are_told_from_pages_of_one_document():
         [documents["本"][0], documents["旅"][0]],
         [documents["店"][0], documents["旅"][1]],
     )
-    subject, document = found["page close to both"]
+    subject, document = found["rare 2-3-grams: page close to both"]
     assert document > 0.3 > 0.05 > subject
 
 
@@ -128,8 +129,10 @@ def test_the_texts_themselves_are_no_other_pages(frequencies, texts, neighbours)
     with_them = columns(frequencies, neighbours, [a], [b])
     without = columns(frequencies, less, [a], [b])
     for name in ("nearest page of A", "10 nearest pages of B", "page close to both"):
+        name = f"rare 2-3-grams: {name}"
         assert without[name][0] == pytest.approx(with_them[name][0], abs=0.02), name
-    assert with_them["nearest page of A"][0] < 0.9
+    assert with_them["rare 2-3-grams: nearest page of A"][0] < 0.9
+    assert with_them["A and B are pages"][0] == 1 and without["A and B are pages"][0] == 0
 
 
 @pytest.mark.parametrize("size", [300, 60, 4])
@@ -153,29 +156,32 @@ def test_every_feature_varies(frequencies, texts, neighbours):
 
 def test_of_a_large_corpus_some_pages_are_used(frequencies, texts, monkeypatch):
     monkeypatch.setattr(module, "MOST_PAGES", 100)
-    assert 50 <= Neighbours.of(frequencies, texts).postings.shape[1] <= 100
+    for pages in Neighbours.of(frequencies, texts).by_kind.values():
+        assert 50 <= pages.postings.shape[1] <= 100
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"neighbour_pages": np.array([9], np.uint16)},
-        {"neighbour_counts": np.array([200], np.uint8)},
-        {"neighbour_weights": np.array([np.nan], np.float16)},
-        {"neighbours": np.array(0)},
+        {"near_numbers_0": np.array([9], np.uint16)},
+        {"near_counts_0": np.array([200], np.uint16)},
+        {"near_weights_1": np.array([np.nan], np.float16)},
+        {"near_pages_0": np.array(0)},
     ],
 )
 def test_arrays_that_do_not_fit_are_rejected(change):
-    frequencies = PageFrequencies.of(["猫"])
-    arrays = Neighbours.of(frequencies, ["猫の"]).arrays()
-    assert (Neighbours.from_arrays(arrays).postings != Neighbours.of(frequencies, ["猫の"]).postings).nnz == 0
+    original = Neighbours.of(PageFrequencies.of(["東京"]), ["東京"])
+    arrays = original.arrays()
+    again = Neighbours.from_arrays(arrays)
+    for kind, pages in original.by_kind.items():
+        assert (again.by_kind[kind].postings != pages.postings).nnz == 0
     with pytest.raises(ValueError, match="fit together"):
         Neighbours.from_arrays(arrays | change)
 
 
 def test_taken_rows_and_stacked_parts(frequencies, texts, neighbours):
-    near = neighbours.near(frequencies.tfidf(GRAMS, KINDS[GRAMS](code_points(texts))))
-    again = module.Near.stack([near.take([row]) for row in range(len(texts))])
-    for field in dataclasses.fields(near):
-        one, other = getattr(near, field.name), getattr(again, field.name)
-        assert (one != other).sum() == 0
+    near = neighbours.near(lambda kind: frequencies.tfidf(kind, KINDS[kind](code_points(texts))))
+    again = module.stack([module.take(near, [row]) for row in range(len(texts))])
+    for one, other in zip(near, again, strict=True):
+        for field in dataclasses.fields(one):
+            assert (getattr(one, field.name) != getattr(other, field.name)).sum() == 0
