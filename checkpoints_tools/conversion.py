@@ -59,9 +59,9 @@ class Conversion:
 def convert(source: Source, output_dir: str, to: str, force: bool = False) -> Conversion:
     """Writes a BERT in another format: weights, config and tokenizer files.
 
-    Of a finished run with head ``pair``, Hugging Face's format has all that transformers needs to score as the run does.
-    The pre-training heads and run_classifier.py's head are converted too; optimizer slots and the step are not. The
-    weights are written to a temporary folder, read back and compared before the folder gets its final name.
+    Of a finished run with head ``pair``, Hugging Face's format has all that transformers needs to score as the run
+    does. The pre-training heads and run_classifier.py's head are converted too; optimizer slots and the step are not.
+    The weights are written to a temporary folder, read back and compared before the folder gets its final name.
 
     Args:
         source: the checkpoint, as returned by `source.open_source`.
@@ -211,7 +211,9 @@ def _export_run(folder: str, source: Source, to: str) -> tuple[bool, list[str]]:
     try:
         _, *notes = importlib.import_module(_EXPORT).write_export(source.path, to, folder)
     except InputError as error:
-        return False, [f"only the BERT was written, not the whole run; python -m keras_negaposi.export says why: {error}"]
+        return False, [
+            f"only the BERT was written, not the whole run; python -m keras_negaposi.export says why: {error}"
+        ]
     return True, ["the whole run was written: transformers opens it with its tokenizer and its classifier", *notes]
 
 

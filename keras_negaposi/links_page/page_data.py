@@ -15,10 +15,12 @@ import sys
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 
+from keras_negaposi.links_page.message import Message
+
 NOTES_PER_CHUNK = 100
 LIKELY = 0.9
 """A link is called likely from this probability on, or from the threshold if that is higher."""
-FORMAT = 1
+FORMAT = 2
 """Of manifest and chunks."""
 
 
@@ -68,7 +70,7 @@ class PageData:
         note_of: by title of a page, its note; a page that is missing is a note of its own.
         threshold: B is predicted to come next from this probability on; ``None`` if scores are no probabilities.
         parts: names of the parts of a score, see `Link.parts`.
-        warning: shown at the top, if it is not empty.
+        warning: shown at the top, if there is one.
         note: the same.
         group_pattern: finds the note in the title of a page that is not among ``texts``.
         scrapbox: by note, its link in Scrapbox, if that is not ``[title]``.
@@ -81,8 +83,8 @@ class PageData:
     note_of: Mapping[str, str] = dataclasses.field(default_factory=dict)
     threshold: float | None = None
     parts: tuple[str, ...] = ()
-    warning: str = ""
-    note: str = ""
+    warning: Message | None = None
+    note: Message | None = None
     group_pattern: str = ""
     scrapbox: Mapping[str, str] = dataclasses.field(default_factory=dict)
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -116,8 +118,8 @@ def manifest_json(data: PageData) -> str:
             "threshold": data.threshold,
             "likely": data.likely,
             "parts": data.parts,
-            "warning": data.warning,
-            "note": data.note,
+            "warning": data.warning and data.warning.to_json(),
+            "note": data.note and data.note.to_json(),
             "group_pattern": data.group_pattern,
             "scrapbox": dict(data.scrapbox),
             "files": dict(data.files),

@@ -60,7 +60,7 @@ class ServerSource {
 
   async #get(address, options) {
     const answer = await fetch(address, {credentials: "same-origin", ...options});
-    if (!answer.ok) throw new Error(answer.status + " " + (await answer.text()).slice(0, 200));
+    if (!answer.ok) throw new Error(WORDS["http_" + answer.status] || "HTTP " + answer.status);
     return answer;
   }
 }
@@ -74,7 +74,7 @@ function linesToDecisions(text) {
   return text.split("\n").flatMap((line, index) => {
     if (!line.trim()) return [];
     let decision = null;
-    try { decision = JSON.parse(line); } catch { /* told below */ }
+    try { decision = JSON.parse(line); } catch { /* the error below says so */ }
     const {a, b, at} = decision || {};
     const good = [a, b, at].every(value => typeof value === "string" && value) && !Number.isNaN(Date.parse(at)) &&
       ["accept", "reject", "undo"].includes(decision.decision);

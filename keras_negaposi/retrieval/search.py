@@ -43,11 +43,19 @@ QUERY_BATCH = 32
 
 @dataclasses.dataclass(frozen=True)
 class Suggestion:
-    """A page to link to, with the probability that it comes next."""
+    """A page to link to, with the probability that it comes next.
+
+    Attributes:
+        title: of the page.
+        text: of the page.
+        score: of the pair.
+        parts: what the parts of the score contribute, if `note_links.parts_of` has computed it.
+    """
 
     title: str
     text: str
     score: float
+    parts: tuple[float, ...] = ()
 
 
 class TrainedModel(Protocol):

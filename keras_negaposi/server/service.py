@@ -14,8 +14,8 @@ from typing import Any
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import ServeConfig
 from keras_negaposi.data.pairs import read_links
-from keras_negaposi.evaluation.baseline_comparison import unbeaten_baselines
 from keras_negaposi.retrieval.search import Index, Suggestion, reranked
+from keras_negaposi.retrieval.suggest import unbeaten_warning
 from keras_negaposi.server.all_links import AllLinks, public_note
 from keras_negaposi.server.answering import Answering, Question, Suggested, page_title
 from keras_negaposi.server.decision_log import DecisionLog
@@ -55,7 +55,9 @@ class Service:
         self.log = DecisionLog(config.decisions or f"{base}.decisions.sqlite")
         self._live = LiveIndex(path, lambda: Index(path, config.run, config.approximate), self._swapped)
         self._reranker = Scorer(config.reranker) if config.reranker else None
-        self.links = AllLinks(f"{base}.suggestions.sqlite", self._known_links(), self._warning())
+        self.links = AllLinks(
+            f"{base}.suggestions.sqlite", self._known_links(), unbeaten_warning(self.opened.index.origin.run)
+        )
         self._answering = Answering(self._live, self.measures)
         self._search: tuple[str, PageSearch] | None = None
         background = (lambda: self.links.step(self.opened)) if config.all_pages else None
@@ -130,7 +132,8 @@ class Service:
 
     def note(self) -> str:
         """Returns how pages are ranked, without the folders of models."""
-        return public_note(self.opened.index)
+        note = public_note(self.opened.index)
+        return note.english() if note else ""
 
     def close(self) -> None:
         """Ends the threads after the work that waits, and closes the files."""
@@ -158,17 +161,6 @@ class Service:
 
     def _swapped(self) -> None:
         self.measures.swaps.inc()
-
-    def _warning(self) -> str:
-        """Returns why the suggestions may be of little use; empty if nothing is known against them."""
-        run = self.opened.index.origin.run
-        unbeaten = unbeaten_baselines(run) if run else []
-        if not unbeaten:
-            return ""
-        return (
-            f"the run did not significantly beat {', '.join(unbeaten)} on its test pairs, so these links may be no "
-            "better than those of an index without a run"
-        )
 
     def _known_links(self) -> set[tuple[str, str]]:
         """Returns the pairs (a, b) where B is known to come next; none if the run's file is gone."""

@@ -393,8 +393,10 @@ def test_a_run_that_did_not_beat_its_baselines_is_warned_of(runs, indexes, tmp_p
     arguments = [str(indexes / "vector"), "--run", str(tmp_path / "run"), "--html", str(page), "--top", "1"]
     assert suggest_main([*arguments, "--fail_on_warning"]) == (0 if beats else 1)
     assert suggest_main(arguments) == 0
-    for text in (caplog.text, page.read_text(encoding="utf-8")):
-        assert ("did not significantly beat TF-IDF cosine, lexical features, linear probe" in text) == (not beats)
+    assert ("did not significantly beat TF-IDF cosine, lexical features, linear probe" in caplog.text) == (not beats)
+    (manifest,) = re.findall(r'<script id="manifest".*?>(.*?)</script>', page.read_text(encoding="utf-8"))
+    warning = json.loads(manifest)["warning"]
+    assert warning is None if beats else warning[0] == "unbeaten" and "frozen encoder" in warning[1]["baselines"]
 
 
 def test_a_cacheable_run_is_complete(runs, corpus):

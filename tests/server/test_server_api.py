@@ -10,6 +10,7 @@ import pytest
 
 from keras_negaposi.config import IndexConfig
 from keras_negaposi.data.decisions import parse_decision
+from keras_negaposi.links_page.message import Message
 from keras_negaposi.retrieval import Index, build_index
 from keras_negaposi.server import all_links
 
@@ -192,15 +193,16 @@ def test_all_links_are_computed_while_nobody_asks_and_resumed(client, monkeypatc
     assert again.get("/healthz").json()["suggested"] == 144
 
 
-def test_the_folder_of_a_bert_is_not_told_and_its_vectors_are_used(client, index_copy, tiny, corpus):
+def test_the_folder_of_a_bert_is_not_shown_and_its_vectors_are_used(client, index_copy, tiny, corpus):
     shutil.rmtree(index_copy)
     names = ("init_checkpoint", "bert_config_file", "model_file", "vocab_file")
     flags = {name: tiny.flags[name] for name in names} | {"max_seq_length": 20}
     build_index(None, IndexConfig(honbun=tiny.flags["honbun"], output=str(index_copy), dtype="float32", **flags))
     ask, index = client(), Index(str(index_copy))
     note, manifest = ask.get("/healthz").json()["note"], ask.get("/data/manifest.json")
-    assert "the untrained vectors of model.ckpt-7" in note and manifest.json()["note"] == note
-    assert str(tiny.folder) in index.origin.note and str(tiny.folder) not in manifest.text
+    key, values = manifest.json()["note"]
+    assert "the untrained vectors of model.ckpt-7" in note and Message(key, values).english() == note
+    assert str(tiny.folder) in index.origin.note.english() and str(tiny.folder) not in manifest.text
     pairs = [{"title_a": "doc05,001", "title_b": "doc05,002"}, {"text_a": "りんごを見る。", "title_b": "doc00,001"}]
     scores = [p["score"] for p in ask.post("/predict", json={"pairs": pairs}).json()["predictions"]]
     expected = [
