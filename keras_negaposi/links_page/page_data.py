@@ -34,6 +34,7 @@ class Link:
         score: of the pair.
         linked: whether the two notes are linked already.
         parts: contributions to the score's logit, in the order of `PageData.parts`; empty if they are not known.
+        matches: tokens of A (perhaps empty) and of B that the model has matched, the strongest first.
     """
 
     a: str
@@ -41,6 +42,7 @@ class Link:
     score: float
     linked: bool = False
     parts: tuple[float, ...] = ()
+    matches: tuple[tuple[str, str], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +78,7 @@ class PageData:
         scrapbox: by note, its link in Scrapbox, if that is not ``[title]``.
         files: by note, its file, if that is not ``title.md``.
         whole: whether these are all notes of the wiki, so that `Note.alone` says something.
+        matches: whether the model matches tokens, so that the page asks its source for them.
     """
 
     notes: Sequence[Note]
@@ -89,6 +92,7 @@ class PageData:
     scrapbox: Mapping[str, str] = dataclasses.field(default_factory=dict)
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)
     whole: bool = True
+    matches: bool = False
 
     @property
     def likely(self) -> float | None:
@@ -114,6 +118,7 @@ def manifest_json(data: PageData) -> str:
             "format": FORMAT,
             "notes": len(data.notes),
             "whole": data.whole,
+            "matches": data.matches,
             "chunks": math.ceil(len(data.notes) / NOTES_PER_CHUNK),
             "threshold": data.threshold,
             "likely": data.likely,
@@ -148,6 +153,7 @@ def chunks_json(data: PageData) -> Iterator[str]:
                     round(link.score, 4),
                     link.linked + 2 * ((link.a, link.b) in weaker) + 4 * (not link.a),
                     *(round(part, 2) for part in link.parts),
+                    *([link.matches] if link.matches else []),
                 ]
                 for link in note.links
             ]

@@ -4,6 +4,7 @@
 //   manifest()        the object of manifest.json
 //   chunk(number)     the object of chunk-<number>.json
 //   decisions()       all decisions as an array, in the order in which they were made
+//   matches(link)     the tokens that the model has matched: [[token of A or "", token of B]], the strongest first
 //   decide(list)      keeps more decisions; rejects if they could not be saved
 //
 // A decision is {a, b, decision: "accept" | "reject" | "undo", at: ISO time}, with the titles of two pages.
@@ -18,6 +19,8 @@ class StaticSource {
     if (!document.getElementById("chunk-" + number)) await this.#parsed();
     return this.#take("chunk-" + number);
   }
+
+  async matches(link) { return link.matches; }
 
   async decisions() {
     // Without storage the page still shows links; a decision is then refused.
@@ -49,6 +52,12 @@ class ServerSource {
   async manifest() { return (await this.#get("data/manifest.json")).json(); }
 
   async chunk(number) { return (await this.#get("data/chunk-" + number + ".json")).json(); }
+
+  async matches(link) {
+    if (!link.known) return [];
+    const asked = new URLSearchParams({a: link.a.title, b: link.b.title});
+    return (await (await this.#get("matches?" + asked)).json()).matches.map(({a, b}) => [a, b]);
+  }
 
   async decisions() { return linesToDecisions(await (await this.#get("decisions")).text()); }
 

@@ -68,6 +68,15 @@ function showMarked(element, text, shared) {
   }
 }
 
+/** Adds the tokens that the model has matched to an element, once the source has them. */
+async function addMatches(element, asked) {
+  const matches = await asked.catch(() => []);
+  if (!matches.length || !element.isConnected) return;
+  add(element, "p", word("matches"), "quiet");
+  const list = add(element, "ul", undefined, "shared matches");
+  for (const [a, b] of matches) add(list, "li", visible(a ? a + " – " + b : b)).lang = "ja";
+}
+
 /** Adds the reasons for a link to an element. */
 function addReasons(element, link, shared, manifest) {
   add(element, "p", word(shared.length ? "shared" : "nothing_shared"), "quiet");

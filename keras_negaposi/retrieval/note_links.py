@@ -16,6 +16,8 @@ from keras_negaposi.serving.hybrid import logits_of
 
 PARTS = ("lexical", "model", "base")
 PAIRS_AT_ONCE = 2000
+LINKS_MATCHED = 200
+"""Most certain new links of which a page in a file holds the matched tokens; each takes two calls of the encoder."""
 
 
 class NoteLinks:
@@ -72,7 +74,7 @@ def page_data(
     texts: Mapping[str, str],
     documents: Documents,
     files: Mapping[str, str],
-    with_parts: bool = True,
+    with_reasons: bool = True,
     warning: Message | None = None,
 ) -> PageData:
     """Returns what the suggestions page shows.
@@ -83,8 +85,8 @@ def page_data(
         texts: by title.
         documents: finds the note in a page's title.
         files: notes whose file is not ``name.md``, with their file.
-        with_parts: whether to compute what the parts of a score contribute, where a link does not have it; not if a
-            reranker gave the scores.
+        with_reasons: whether to compute what the parts of a score contribute, where a link does not have it, and
+            matched tokens; not if a reranker gave the scores.
         warning: why the suggestions may be of little use.
     """
     titles = {title for note in notes for link in note.links for title in (link.a or note.page, link.b)}
@@ -92,7 +94,7 @@ def page_data(
     names = {documents(title) for title in titles}
     scrapbox = {name: link for name in names if (link := scrapbox_link(name)) != f"[{name}]"}
     return PageData(
-        _with_parts(index, notes, texts) if with_parts else notes,
+        _with_matches(index, _with_parts(index, notes, texts), texts) if with_reasons else notes,
         texts,
         {title: documents(title) for title in titles},
         index.origin.threshold if index.origin.is_probability else None,
@@ -102,7 +104,24 @@ def page_data(
         index.origin.group_pattern,
         scrapbox,
         {name: files[name] for name in names if name in files},
+        matches=index.has_matched_tokens,
     )
+
+
+def _with_matches(index: Index, notes: Sequence[Note], texts: Mapping[str, str]) -> Sequence[Note]:
+    """Adds the matched tokens to the best `LINKS_MATCHED` new links, if the head compares tokens."""
+    if not index.has_matched_tokens:
+        return notes
+    new = sorted((link for note in notes for link in note.links if not link.linked), key=lambda link: -link.score)
+    chosen = {id(link) for link in new[:LINKS_MATCHED]}
+
+    def matched(note: Note, link: Link) -> Link:
+        if id(link) not in chosen:
+            return link
+        found = index.matched_tokens(texts[link.a or note.page], texts[link.b])
+        return dataclasses.replace(link, matches=tuple((match.a, match.b) for match in found))
+
+    return [dataclasses.replace(note, links=tuple(matched(note, link) for link in note.links)) for note in notes]
 
 
 def _with_parts(index: Index, notes: Sequence[Note], texts: Mapping[str, str]) -> list[Note]:

@@ -135,7 +135,7 @@ class AllLinks:
             index.store.pages,
             note_of,
             files,
-            with_parts=False,
+            with_reasons=False,
             warning=self._warning,
         )
         whole = done == len(index.store.pages)

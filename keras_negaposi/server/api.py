@@ -23,6 +23,8 @@ from keras_negaposi.server.measures import Measuring
 from keras_negaposi.server.messages import (
     Health,
     Kept,
+    Match,
+    MatchesAnswer,
     PagesAnswer,
     PredictAnswer,
     Prediction,
@@ -96,6 +98,14 @@ def _add_routes(app: FastAPI, service: Service) -> None:
         scores, threshold = await service.score(pairs), service.opened.index.origin.threshold
         predictions = [Prediction(score=score, label=int(score > threshold)) for score in scores]
         return PredictAnswer(predictions=predictions, probabilities=service.has_probabilities)
+
+    @app.get("/matches")
+    async def matches(
+        a: Annotated[str, Query(max_length=LONGEST_TITLE)], b: Annotated[str, Query(max_length=LONGEST_TITLE)]
+    ) -> MatchesAnswer:
+        """Tells which tokens of two pages the model has matched, for the heads maxsim and dot."""
+        found = await service.matched_tokens(a, b)
+        return MatchesAnswer(matches=[Match(**match._asdict()) for match in found])
 
     @app.get("/pages")
     def find_pages(

@@ -14,6 +14,7 @@ from typing import Any
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import ServeConfig
 from keras_negaposi.data.pairs import read_links
+from keras_negaposi.retrieval.matched_tokens import TokenMatch
 from keras_negaposi.retrieval.search import Index, Suggestion, reranked
 from keras_negaposi.retrieval.suggest import unbeaten_warning
 from keras_negaposi.server.all_links import AllLinks, public_note
@@ -36,6 +37,23 @@ class Pairs:
 
     opened: Opened
     pairs: tuple[tuple[str, str], ...]
+
+    def answer(self) -> list[float]:
+        """Returns the scores."""
+        return self.opened.index.score_pairs(self.pairs)
+
+
+@dataclasses.dataclass(frozen=True)
+class Tokens:
+    """Two texts whose matched tokens are wanted."""
+
+    opened: Opened
+    text_a: str
+    text_b: str
+
+    def answer(self) -> list[TokenMatch]:
+        """Returns the matched tokens."""
+        return self.opened.index.matched_tokens(self.text_a, self.text_b)
 
 
 class Service:
@@ -102,6 +120,15 @@ class Service:
         """
         return await self._in_time(self._worker.submit(Pairs(self.opened, tuple(pairs))))
 
+    async def matched_tokens(self, a: str, b: str) -> list[TokenMatch]:
+        """Returns the tokens that the model has matched in two pages, which their titles name.
+
+        Raises:
+            RequestError: there is no such page, or not in time.
+        """
+        text_a, text_b = self.text(None, a), self.text(None, b)
+        return await self._in_time(self._worker.submit(Tokens(self.opened, text_a, text_b)))
+
     def text(self, text: str | None, title: str | None) -> str:
         """Returns a text that is given itself, or as a page's title.
 
@@ -150,10 +177,10 @@ class Service:
         except TimeoutError:
             raise RequestError(503, "not answered in time; try again") from None
 
-    def _work(self, items: Sequence[Question | Pairs]) -> list[Any]:
+    def _work(self, items: Sequence[Question | Pairs | Tokens]) -> list[Any]:
         questions = [item for item in items if isinstance(item, Question)]
         answers = iter(self._answering.suggest(questions) if questions else [])
-        return [next(answers) if isinstance(item, Question) else _scores(item) for item in items]
+        return [next(answers) if isinstance(item, Question) else item.answer() for item in items]
 
     def _rerank(self, items: Sequence[tuple[list[Suggestion], str, int]]) -> list[list[Suggestion]]:
         assert self._reranker
@@ -191,7 +218,3 @@ def running(path: str, config: ServeConfig) -> Iterator[Service]:
             stack.callback(watcher.close)
             watcher.start()
         yield service
-
-
-def _scores(item: Pairs) -> list[float]:
-    return item.opened.index.score_pairs(item.pairs)

@@ -35,7 +35,7 @@ def page_data():
         "棚/庭",
         "棚/庭,000",
         (
-            Link("棚/庭,000", "池,000", 0.97, parts=(2.5, 1.5, -0.5)),
+            Link("棚/庭,000", "池,000", 0.97, parts=(2.5, 1.5, -0.5), matches=(("りんご", "木"), ("", "池"))),
             Link("棚/庭,001", "苔,000", 0.7, parts=(1.0, 0.3, -0.5)),
             Link("棚/庭,001", "- 題,000", 0.3, parts=(-0.5, 0.1, -0.5)),
         ),
@@ -59,6 +59,7 @@ def page_data():
         Message("ranked_by_text", {"pairs": 1234}),
         r"^(.*),",
         {"- 題": "#-_題"},
+        matches=True,
     )
 
 
@@ -269,6 +270,8 @@ def test_why_marks_what_both_texts_share_and_names_the_parts(browser, address):
         assert "りんごの木に" in marked[0][0] and "りんごの木に" in group.locator(".link").first.text_content()
         assert "りんごの木" in "".join(page.locator(".shared li").all_text_contents())
         assert page.locator(".parts .number").all_text_contents() == ["+2.50", "+1.50", "−0.50"]
+        page.locator(".matches li").first.wait_for()
+        assert page.locator(".matches li").all_text_contents() == ["りんご – 木", "池"]
         page.keyboard.press("w")
         assert not page.locator("mark").count() and not page.locator(".reasons").count()
 

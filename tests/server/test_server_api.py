@@ -64,7 +64,15 @@ def test_predictions_of_texts_and_titles(client, index_copy, corpus):
     assert answer[0]["score"] == pytest.approx(index.score(corpus[a], [b])[0], abs=1e-6)
     assert all(p["label"] == (p["score"] > 0.5) for p in answer)
     assert error_of(ask.post("/predict", json={"pairs": [{"title_a": a}]}), 422)
-    assert "no such page" in error_of(ask.post("/predict", json={"pairs": [{"title_a": "x", "title_b": b}]}), 404)
+    unknown = error_of(ask.post("/predict", json={"pairs": [{"title_a": "doc05,01", "title_b": b}]}), 404)
+    assert 'no such page among the 144 of the index; did you mean "doc05,0' in unknown
+
+
+def test_an_index_without_token_vectors_has_no_matched_tokens(client):
+    ask = client()
+    assert ask.get("/matches", params={"a": "doc05,001", "b": "doc05,002"}).json() == {"matches": []}
+    assert 'did you mean "doc05,0' in error_of(ask.get("/matches", params={"a": "doc05,01", "b": "doc05,002"}), 404)
+    assert error_of(ask.get("/matches", params={"a": "doc05,001"}), 422).startswith("query.b: ")
 
 
 def test_pages_are_searched_whatever_the_kana_and_width(client, corpus):
