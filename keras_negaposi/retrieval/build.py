@@ -122,7 +122,7 @@ def _update(
     if scorer and missing:
         _encode_missing(store, scorer, run, config, {key: texts[key] for key in missing})
 
-    # 2. Count the n-grams of all texts; their frequencies change with every page.
+    # 2. Count the n-grams; their frequencies, and so all vectors, change with every page.
     part = None if is_current else _lexical_part(store, run, config, pages, keep_weights)
     if part:
         store.replace_lexical(part.write)

@@ -43,9 +43,9 @@ class LexicalPart:
             write_json(os.path.join(folder, FIT), dataclasses.asdict(self.fit))
 
     def updated(self, before: Mapping[str, str], pages: Mapping[str, str]) -> LexicalPart | None:
-        """Returns the part for changed pages, with the same weights; ``None`` if there are none.
+        """Returns the part for changed pages, with the same weights; ``None`` if no weights were fitted.
 
-        The n-grams are those that a new index of the pages would have. Counting those of the changed pages is enough.
+        The n-grams are those that a new index of the pages would have.
 
         Args:
             before: title -> text, the pages of this part.
@@ -64,7 +64,11 @@ class LexicalPart:
 
 
 def has_old_weights(folder: Path, checksums: Mapping[str, int]) -> bool:
-    """Returns whether pages have changed since the weights of an index without a run were fitted; see `read_fit`."""
+    """Returns whether pages have changed since the weights of an index without a run were fitted.
+
+    Raises:
+        InputError: as `read_fit`.
+    """
     return FIT in checksums and read_fit(folder, checksums).outdated
 
 

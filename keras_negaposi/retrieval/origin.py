@@ -155,4 +155,4 @@ def origin_without_run(
 def _note(fit: Fit, bert: PretrainedConfig | None) -> Message:
     """Says what the ranking is based on."""
     key = ("ranked_by_bert" if bert else "ranked_by_text") + ("" if fit.pairs else "_alone")
-    return Message(key, {"pairs": fit.pairs} | ({"bert": str(bert.init_checkpoint)} if bert else {}))
+    return Message(key, {"pairs": fit.pairs, "bert": str(bert.init_checkpoint)} if bert else {"pairs": fit.pairs})
