@@ -121,5 +121,7 @@ def _notes(model: FinishedModel, to: str) -> Iterator[str]:
     """Yields what the exported folder leaves out."""
     if not _FORMATS[to].is_whole:
         yield from model.notes()
-    if not exists(model.folder.card):
+    if not model.config.test_share:
+        yield "no model card: the run has no test part (--test_share 0)"
+    elif not exists(model.folder.card):
         yield f"no model card: python -m keras_negaposi.evaluate {model.folder.path} writes one"

@@ -153,15 +153,9 @@ class AllLinks:
                 return
             last = rows[-1][0]
             for a, found in rows:
+                links = [(b, score, tuple(parts)) for b, score, *parts in json.loads(found) if b in pages]
                 if a in pages:
-                    yield (
-                        a,
-                        [
-                            Suggestion(b, "", score, tuple(parts))
-                            for b, score, *parts in json.loads(found)
-                            if b in pages
-                        ],
-                    )
+                    yield a, [Suggestion(b, "", score, parts) for b, score, parts in links]
 
 
 def _mark(opened: Opened) -> str:

@@ -126,7 +126,7 @@ class Service:
         Raises:
             RequestError: there is no such page, or not in time.
         """
-        text_a, text_b = self.text(None, a), self.text(None, b)
+        text_a, text_b = await asyncio.to_thread(lambda: (self.text(None, a), self.text(None, b)))
         return await self._in_time(self._worker.submit(Tokens(self.opened, text_a, text_b)))
 
     def text(self, text: str | None, title: str | None) -> str:

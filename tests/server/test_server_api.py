@@ -112,7 +112,7 @@ def test_decisions_are_kept_and_their_pages_hidden(client, index_copy):
 def test_every_route_is_described_without_other_servers(client):
     ask = client()
     paths = ask.get("/openapi.json").json()["paths"]
-    assert set(paths) == {"/suggest", "/predict", "/pages", "/decisions", "/healthz", "/metrics"}
+    assert set(paths) == {"/suggest", "/predict", "/matches", "/pages", "/decisions", "/healthz", "/metrics"}
     assert set(paths["/decisions"]) == {"get", "post"}
     for path in ("/docs", "/redoc", "/nothing"):
         assert error_of(ask.get(path), 404) == "Not Found"
