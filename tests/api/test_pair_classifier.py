@@ -120,10 +120,11 @@ def test_without_a_test_part_all_pairs_are_trained_on_and_nothing_is_measured(un
     assert not [path for path in left_out if os.path.exists(path)]
     assert model.evaluate(table).pairs and PairClassifier.load(str(run)).test_share == 0
     # The commands
+    model.save(str(tmp_path / "copy"))
     capsys.readouterr()
     assert evaluate([str(run)]) == 0 and evaluate([str(run), "--fail_on_warning"]) == 1
     assert "measure it   python -m keras_negaposi.evaluate" in capsys.readouterr().out
-    for more in (["--precision", "int8"], [str(run), "--compare", str(tmp_path / "c.html")]):
+    for more in (["--precision", "int8"], [str(tmp_path / "copy"), "--compare", str(tmp_path / "c.html")]):
         assert evaluate([str(run), *more]) == 2
         assert "has no test part (--test_share 0)" in capsys.readouterr().err
 
