@@ -40,10 +40,12 @@ class TokenMatcher:
     """
 
     def __init__(self, scorer: CachedScorer) -> None:
-        from keras_negaposi.serving.by_ids import run_preprocessor  # with TensorFlow
+        from keras_negaposi.input_pipeline.packing import SeparatePreprocessor  # with TensorFlow
+        from keras_negaposi.serving.by_ids import run_preprocessor
 
-        self._scorer, self._preprocessor = scorer, run_preprocessor(scorer.run)
-        tokenizer = self._preprocessor.tokenizer
+        preprocessor = run_preprocessor(scorer.run)
+        assert isinstance(preprocessor, SeparatePreprocessor)
+        self._scorer, self._preprocessor, tokenizer = scorer, preprocessor, preprocessor.tokenizer
         self._pieces = {token: piece for piece, token in tokenizer.vocabulary.items()}
         self._special = {tokenizer.cls_id, tokenizer.sep_id}
         self._side = functools.lru_cache(TEXTS_KEPT)(self._encoded)

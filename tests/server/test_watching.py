@@ -31,12 +31,12 @@ def test_the_weights_are_fitted_again_when_the_notes_are_quiet(tmp_path, corpus,
     monkeypatch.setattr(watching, "POLL_SECONDS", 0.1)
     monkeypatch.setattr(watching, "REFIT_SECONDS", 0.5)
     source, index = tmp_path / "honbun_data.json", tmp_path / "index"
-    source.write_text(json.dumps(corpus), encoding="utf-8")
-    index_pages(None, IndexConfig(output=str(index)), corpus)
-    changed = dict(corpus) | {"doc03,002": "雲が流れる空を見ていた。"}
+    pages = {title: text for text, title in {text: title for title, text in corpus.items()}.items()}  # each text once
+    index_pages(None, IndexConfig(output=str(index)), pages)
+    changed = pages | {"doc03,002": "雲が流れる空を見ていた。"}
     source.write_text(json.dumps(changed), encoding="utf-8")
     watcher, found = Watcher(str(index), str(source), 1000), states(index)
-    assert next(found) == (corpus, False)
+    assert next(found) == (pages, False)
     watcher.start()
     try:
         assert next(found) == (changed, True)
