@@ -1,5 +1,5 @@
 "use strict";
-// Why a link is suggested: what both texts share, and what each part of the score contributes.
+// Why a link is suggested: what both texts share, what the model has matched, and what each part of the score contributes.
 
 const LONGEST_COMPARED = 1500, MOST_SHARED = 8, MOST_COUNTED = 24, SHARE_OF_COMMON = 0.05, FEWEST_COMMON = 10, LONGEST_SHOWN = 40, FEWEST_SHOWN = 3;
 
