@@ -8,7 +8,7 @@ import pytest
 from keras_negaposi.config import IndexConfig
 from keras_negaposi.retrieval import Index, build_index
 from keras_negaposi.serving.scorer import Scorer
-from tests.helpers.runs import HYBRID
+from tests.helpers.runs import HYBRID, QUICK
 from tests.helpers.servers import served
 
 pytestmark = pytest.mark.slow
@@ -17,9 +17,12 @@ PAGES = 144
 
 @pytest.fixture(scope="module")
 def runs(finished_run, tmp_path_factory):
-    """Head -> a finished run; those of `tests/exporting`."""
+    """Head -> a finished run. The reranker is no hybrid, so that its scores are not those of the index."""
     folder = tmp_path_factory.mktemp("runs")
-    return {head: finished_run(folder / head, **HYBRID, head=head) for head in ("pair", "vector")}
+    return {
+        "pair": finished_run(folder / "pair", **QUICK),
+        "vector": finished_run(folder / "vector", **HYBRID, head="vector"),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +45,11 @@ def library(index):
 
 
 def asked(server, **body):
+    """The titles, and the scores."""
     answer = server.post("/suggest", json=body)
     assert answer.status_code == 200, answer.text
-    return [(found["title"], pytest.approx(found["score"], abs=1e-5)) for found in answer.json()["suggestions"]]
+    found = answer.json()["suggestions"]
+    return [page["title"] for page in found], [page["score"] for page in found]
 
 
 @pytest.mark.parametrize("rerank", [0, 3, 8])
@@ -52,12 +57,17 @@ def test_suggestions_are_those_of_the_index_and_the_reranker(server, library, ru
     reranker = Scorer(str(runs["pair"])) if rerank else None
     for body, text in (({"title": "doc03,002"}, corpus["doc03,002"]), ({"text": "りんごを見る。"}, "りんごを見る。")):
         expected = library.suggest(text, 5, rerank=rerank, reranker=reranker)
-        assert asked(server, top=5, rerank=rerank, **body) == [(found.title, found.score) for found in expected]
+        titles, scores = asked(server, top=5, rerank=rerank, **body)
+        assert titles == [found.title for found in expected]
+        assert scores == pytest.approx([found.score for found in expected], abs=1e-5)
+        plain = [found.score for found in library.suggest(text, 5)]
+        assert (scores == pytest.approx(plain, abs=1e-4)) == (not rerank)
 
 
-def test_the_reranker_changes_scores_of_a_notes_pages_too(server):
-    found = asked(server, title="doc03", top=4, rerank=6)
-    assert len(found) == 4 and found != asked(server, title="doc03", top=4)
+def test_the_reranker_scores_the_pages_that_follow_a_note(server):
+    (_, reranked), (_, plain) = (asked(server, title="doc03", top=4, rerank=rerank) for rerank in (6, 0))
+    assert len(reranked) == len(plain) == 4
+    assert reranked != pytest.approx(plain, abs=1e-4)
 
 
 def test_predictions_are_those_of_the_index(server, library, corpus):
