@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import os
 import secrets
 import shutil
@@ -22,6 +23,8 @@ from checkpoints_tools.source import Source, folder_of, open_source
 PREFIX = "bert_model.ckpt"
 LIST = "conversion.json"
 """Lists the files that `convert` wrote to a folder; ``--force`` replaces only these."""
+_EXPORT = "keras_negaposi.exporting.export_run"
+"""The module that writes a whole run. It is found by name when it is needed: nothing else here knows keras_negaposi."""
 _OTHER_FOLDER = "give another folder"
 
 
@@ -56,8 +59,9 @@ class Conversion:
 def convert(source: Source, output_dir: str, to: str, force: bool = False) -> Conversion:
     """Writes a BERT in another format: weights, config and tokenizer files.
 
-    The pre-training heads and run_classifier.py's head are converted too; optimizer slots and the step are not. The
-    weights are written to a temporary folder, read back and compared before the folder gets its final name.
+    Of a finished run with head ``pair``, Hugging Face's format has all that transformers needs to score as the run
+    does. The pre-training heads and run_classifier.py's head are converted too; optimizer slots and the step are not.
+    The weights are written to a temporary folder, read back and compared before the folder gets its final name.
 
     Args:
         source: the checkpoint, as returned by `source.open_source`.
@@ -73,9 +77,12 @@ def convert(source: Source, output_dir: str, to: str, force: bool = False) -> Co
     notes = _notes(source, to)
     arrays = {name: source.weights[name] for name in kept}
     with _replaced(output_dir, old) as folder:
-        _write(folder, arrays, source, to)
-        _check(folder, arrays)
         notes += copy_tokenizer(folder_of(source.path), folder)
+        is_whole, more = _export_run(folder, source, to)
+        notes += more
+        if not is_whole:
+            _write(folder, arrays, source, to)
+        _check(folder, arrays)
         write_json(join(folder, LIST), {"format": to, "files": sorted([*os.listdir(folder), LIST])})
     return Conversion(output_dir, to, len(arrays), left_out, notes)
 
@@ -187,15 +194,27 @@ def _notes(source: Source, to: str) -> list[str]:
         notes.append(
             f"this BERT's LayerNorm epsilon is {source.config.layer_norm_eps}; google-research/bert always uses 1e-12"
         )
-    if to == "huggingface" and source.is_run:
-        notes.append(
-            "for a folder that transformers or sentence-transformers opens with the run's head, tokenizer and "
-            f"calibration: python -m keras_negaposi.export {source.path} --to huggingface --output FOLDER"
-        )
     if not source.weights.has_pooler:
         fresh = "a randomly initialised one was written" if to == "tf2" else "none was written"
         notes.append(f"the checkpoint has no pooler; {fresh}")
     return notes
+
+
+def _export_run(folder: str, source: Source, to: str) -> tuple[bool, list[str]]:
+    """Writes a run with its own tokenizer and calibration, if the format can hold it.
+
+    Returns:
+        Whether it did, and notes for the user.
+    """
+    if to != "huggingface" or not source.is_run:
+        return False, []
+    try:
+        _, *notes = importlib.import_module(_EXPORT).write_export(source.path, to, folder)
+    except InputError as error:
+        return False, [
+            f"only the BERT was written, not the whole run; python -m keras_negaposi.export says why: {error}"
+        ]
+    return True, ["the whole run was written: transformers opens it with its tokenizer and its classifier", *notes]
 
 
 def _write(folder: str, arrays: Mapping[str, np.ndarray], source: Source, to: str) -> None:

@@ -41,6 +41,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
         check_single(saved_options(run))  # before the lock makes a folder
         with locked(run):
             result = evaluate_run.evaluate_finished_run(run)
+        if result is None:  # there is no test part
+            return evaluate_run.exit_code_unmeasured(config.require_accuracy, config.fail_on_warning)
         accuracy, warnings = result.evaluation.eval_accuracy, result.warnings
     else:
         accuracy, warnings = evaluate_pairs(run, config).eval_accuracy, []

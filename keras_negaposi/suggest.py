@@ -42,7 +42,7 @@ def suggest(arguments: argparse.Namespace) -> int:
 
     answer = suggest.suggest(arguments.index, config)
     if answer.note:
-        sys.stderr.write(f"note: {answer.note}\n")
+        sys.stderr.write(f"note: {answer.note.english()}\n")
     if answer.text:
         say(answer.text)
     return 1 if config.fail_on_warning and answer.warning else 0

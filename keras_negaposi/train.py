@@ -92,7 +92,7 @@ def train(arguments: argparse.Namespace) -> int:
     except Stopped as stopped:
         raise Stopped(f"{stopped}; {how_to_resume(config.output_dir)}", stopped.signal) from None
     done = [result for result in results if result]
-    if not done:  # one of several workers; only the first reports
+    if not done:  # there is no test part, or this is one of several workers, of which only the first reports
         return 0
     say(next_steps(done[0].run))
     accuracy = min(result.evaluation.eval_accuracy for result in done)

@@ -22,8 +22,8 @@ def ended(*arguments, **options):
 def test_arguments_environment_folder_pipes_and_exit_code(tmp_path):
     given = {"environment": os.environ | {"MINE": "x"}, "folder": tmp_path}
     output, errors, code = ended("-c", f"{SAYS}sys.exit(3)", "a", 1, **given)
-    *said, number = output.split()
-    assert said == ["['a',", "'1']", "x", str(tmp_path)] and int(number) != os.getpid()
+    *printed, number = output.split()
+    assert printed == ["['a',", "'1']", "x", str(tmp_path)] and int(number) != os.getpid()
     assert (errors, code) == ("bad\n", 3) and "MINE" not in os.environ
 
 

@@ -58,8 +58,8 @@ class PairClassifier(ClassifierMixin, BaseEstimator):
         truncate_a: which end of a long A is cut, ``end`` or ``start``.
         frozen_layers: number of lower layers that are not trained.
         dev_share: share of the training pairs that chooses the best step and calibrates.
-        test_share: share of the pairs that `fit` does not train on, for the verdict and the report, at least 0.01. In
-            cross-validation, which has test pairs of its own, give a small share.
+        test_share: share of the pairs that `fit` does not train on, for the verdict and the report, at least 0.01; or 0
+            to train on all pairs, where others are the test, as in cross-validation.
         hybrid: whether lexical features join the model, where there is a dev part.
         seed: of every random choice.
         output_dir: new folder for the run; by default a temporary one, which is removed with this object.
@@ -70,7 +70,7 @@ class PairClassifier(ClassifierMixin, BaseEstimator):
     Attributes:
         classes_: ``int [2]``, the labels 0 and 1.
         run_folder_: folder of the run.
-        verdict_: one sentence about the test part: accuracy, baselines, warnings.
+        verdict_: one sentence about the test part: accuracy, baselines, warnings; or that nothing was held out.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class PairClassifier(ClassifierMixin, BaseEstimator):
         return model
 
     def fit(self, X: Table, y: Column | None = None, groups: Column | None = None) -> PairClassifier:
-        """Trains on the pairs, without the test part, and evaluates on it.
+        """Trains on the pairs, without the test part, and evaluates on it, if there is one.
 
         Args:
             X: the pairs.

@@ -66,7 +66,10 @@ class DataConfig(PairSource, PretrainedConfig):
         heading=SPLIT,
     )
     test_share: float = option(
-        0.25, "share of the pairs that form the test part", check=between(0.01, 1.0), heading=SPLIT
+        0.25,
+        "share of the pairs that form the test part; 0: none, so that all pairs are trained on and nothing is measured",
+        check=lambda value: None if value == 0 or 0.01 <= value < 1 else "must be 0, or at least 0.01 and below 1",
+        heading=SPLIT,
     )
     dev_share: float | Literal["auto"] = option(
         AUTO,
@@ -221,3 +224,9 @@ class BaselineConfig(DataConfig):
         None, "file for the embeddings, which later calls reuse (default: in --output_dir)", old="vectors"
     )
     output_dir: str = required_path("folder for the figures (default: runs/baseline- and the time)", heading=OUTPUT)
+
+    def conflict(self) -> str | None:
+        """Returns what is wrong with the options, and the fix; ``None`` if nothing is."""
+        if not self.test_share:
+            return "--test_share 0: the baselines are measured on the test part; give a share of at least 0.01"
+        return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from checkpoints_tools.common.cli import above, at_least, between, option, path_option, required_path
-from checkpoints_tools.common.options import Needs, without_effect
+from checkpoints_tools.common.options import Needs, with_needs, without_effect
 from keras_negaposi.config.data import BOTH, LARGEST_BATCH, SEEDS, SPLITS, DataConfig
 from keras_negaposi.config.dev_evaluation import HAS_DEV_PART, DevEvaluationConfig
 from keras_negaposi.config.devices import StrategyConfig
@@ -21,7 +21,7 @@ from keras_negaposi.config.headings import (
     TRAINING,
 )
 from keras_negaposi.config.heads import HEADS, LATE_INTERACTION, SEPARATE
-from keras_negaposi.config.judging import JudgingConfig
+from keras_negaposi.config.judging import TESTED, JudgingConfig
 from keras_negaposi.config.model import LONGEST_INPUT, ModelFiles
 from keras_negaposi.config.recipes import NONE, RECIPES
 
@@ -178,8 +178,13 @@ class TrainConfig(HeadConfig, DevEvaluationConfig, DataConfig, JudgingConfig, St
         heading=SPLIT,
     )
     seeds: int = option(
-        1, "number of runs, on the same split, with seeds that count up from --seed", check=at_least(1, 1000)
+        1,
+        "number of runs, on the same split, with seeds that count up from --seed",
+        check=at_least(1, 1000),
+        needs=TESTED,
     )
+    require_accuracy: float = with_needs(Requirements, "require_accuracy", TESTED)
+    fail_on_warning: bool = with_needs(Requirements, "fail_on_warning", TESTED)
     records: str | None = path_option(
         None,
         "folder of TFRecords that `prepare` wrote; if it is empty, they are written there (default: in the run's "
@@ -296,4 +301,6 @@ class TrainConfig(HeadConfig, DevEvaluationConfig, DataConfig, JudgingConfig, St
         """Returns what is wrong with two options together, and the fix; ``None`` if nothing is."""
         if self.seed + self.seeds > SEEDS:
             return f"--seed {self.seed}: --seeds {self.seeds} would exceed {SEEDS - 1}; give a smaller --seed"
+        if self.split == BOTH and not self.test_share:
+            return "--split both: compares test parts, and --test_share 0 leaves none; give --split random or grouped"
         return None

@@ -29,7 +29,7 @@ class Split:
     """The parts of the pairs, and how many pairs were dropped to make them.
 
     Attributes:
-        parts: pairs by part: ``train``, ``test`` and, if requested, ``dev``.
+        parts: pairs by part: ``train`` and, if requested, ``test`` and ``dev``.
         crossing: pairs dropped because their documents are in different parts.
         downsampled: pairs dropped after that, to keep the shares of the classes.
     """
@@ -85,7 +85,7 @@ class _Saved:
     """The content of ``split.json``."""
 
     train: _Rows
-    test: _Rows
+    test: _Rows | None = None
     dev: _Rows | None = None
     unlabelled: _Rows | None = None
 
@@ -111,7 +111,7 @@ def split_pairs(
     Args:
         pairs: all labelled pairs.
         method: ``random`` (stratified by label) or ``grouped`` (by document).
-        test_share: fraction of all pairs in the test part.
+        test_share: fraction of all pairs in the test part; 0 for no test part.
         dev_share: fraction of the remaining pairs in the dev part, for model selection; 0 for no dev part.
         group_pattern: for ``grouped``, a regular expression with one group that finds the document in a title.
         seed: random seed.

@@ -62,7 +62,7 @@ class _Metrics:
 
 
 def unbeaten_baselines(run: str) -> list[str]:
-    """Returns the display names of the strong baselines that a finished run's model did not beat on its test pairs.
+    """Returns the keys of the strong baselines that a finished run's model did not beat on its test pairs.
 
     Of a hybrid, the model alone must also be more accurate than the baseline.
 
@@ -82,5 +82,5 @@ def unbeaten_baselines(run: str) -> list[str]:
         test = baseline.mcnemar
         behind = alone is not None and (alone.accuracy.value or 0.0) <= (baseline.accuracy.value or 0.0)
         if behind or not is_beaten(test.first_alone, test.second_alone, test.p_value):
-            names.append(display_name(name))
+            names.append(name)
     return names

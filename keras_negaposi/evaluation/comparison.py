@@ -94,8 +94,11 @@ def compare(runs: Sequence[FinishedRun]) -> Comparison:
     A pair is common if its titles, its texts and its label are the same in the test part of each run.
 
     Raises:
-        InputError: no test pair is common to all runs.
+        InputError: a run has no test part, or no test pair is common to all runs.
     """
+    for run in runs:
+        if not run.test:
+            raise InputError(f"{run.folder.path}: has no test part (--test_share 0), so it cannot be compared")
     rows = [{_key(run, pair): row for row, pair in enumerate(run.test)} for run in runs]
     common = [key for key in rows[0] if all(key in others for others in rows[1:])]
     if not common:

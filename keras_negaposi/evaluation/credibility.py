@@ -106,7 +106,8 @@ class FinishedRun:
     """A finished run, read from its folder.
 
     Attributes:
-        scores_by_part: the final scores of ``test`` and, if there is one, ``dev``.
+        test: the test pairs; none after ``--test_share 0``.
+        scores_by_part: the final scores of ``test`` and ``dev``, where there are such parts.
         neural_scores: of a hybrid: the model's own scores of the test part.
         partner_scores: of a hybrid with a partner run: the partner's scores of the test part.
     """
@@ -145,16 +146,17 @@ def read_finished_run(path: str) -> FinishedRun:
     scores: dict[str, Scores] = {
         part: read_scores(folder.scores(part), parts[part], calibration.decision_threshold, config.eval_batch_size)
         for part in ("test", "dev")
-        if part == "test" or part in parts
+        if part in parts
     }
     neural, partner = None, None
-    if calibration.hybrid:
+    if calibration.hybrid and "test" in parts:
         path_of_scores = folder.neural_scores("test")
         neural = read_scores(path_of_scores, parts["test"], calibration.threshold, config.eval_batch_size)
-    if calibration.ensemble:
+    if calibration.ensemble and "test" in parts:
         path_of_scores = folder.partner_scores("test")
         partner = read_scores(path_of_scores, parts["test"], HYBRID_THRESHOLD, config.eval_batch_size)
-    return FinishedRun(folder, config, texts, parts["train"], parts["test"], scores, calibration, neural, partner)
+    test = parts.get("test", [])
+    return FinishedRun(folder, config, texts, parts["train"], test, scores, calibration, neural, partner)
 
 
 def assess(run: FinishedRun) -> Assessment:

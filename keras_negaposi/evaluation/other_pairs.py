@@ -9,6 +9,7 @@ import numpy as np
 from msgspec import Meta
 
 from checkpoints_tools.common.cli import say
+from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import write_text
 from checkpoints_tools.common.progress import Ticker
 from checkpoints_tools.common.schema import read_as
@@ -90,4 +91,6 @@ def _test_pairs(run: str, options: TrainConfig) -> PairData:
     texts = read_source(options).texts
     parts = read_split(RunFolder(run).split)
     check_titles(parts, texts, RunFolder(run).split)
+    if "test" not in parts:
+        raise InputError(f"{run}: has no test part (--test_share 0); give other labelled pairs as --pairs")
     return PairData(texts, parts["test"], repeated=0)

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Sequence
 
 BELIEVABLE, DOUBTFUL, NOT_USABLE = "believable", "doubtful", "not usable"
+NOT_MEASURED = "not measured"
+"""The status of a run without a test part."""
 NOTHING_FOUND = (
     "it clearly beats every baseline, and neither leakage nor the controls explain its accuracy in another way"
 )

@@ -20,10 +20,12 @@ def write_cross_encoder(model: FinishedModel, folder: str) -> None:
     """Writes ``config.json``, ``model.safetensors`` and the tokenizer's files.
 
     Raises:
-        InputError: safetensors is not installed, or the tokenizer or the classifier has no equivalent.
+        InputError: safetensors is not installed, or the tokenizer or the classifier has no equivalent; then no file was
+            written.
     """
-    architecture = write_huggingface(join(folder, FILE), model.encoder() | model.classifier())
+    weights = model.encoder() | model.classifier()
     padding = write_tokenizer(model.config, model.tokenizer, folder)
+    architecture = write_huggingface(join(folder, FILE), weights)
     labels = dict(enumerate(_LABELS))
     write_json(
         join(folder, "config.json"),

@@ -58,14 +58,32 @@ def export_run(path: str, to: str, output: str) -> list[str]:
         InputError: the run is not finished, the format cannot hold it, or the folder holds other files.
     """
     target = _target(to, output)
+    with staged_tree(target) as folder:
+        lines = write_export(path, to, folder)
+    return [f"{target}: {lines[0]}", *lines[1:]]
+
+
+def write_export(path: str, to: str, folder: str) -> list[str]:
+    """Writes the files of an export into an empty folder; ``checkpoints_tools convert`` calls it too.
+
+    Args:
+        path: the run's folder.
+        to: one of `config.exporting.FORMATS`.
+        folder: a local folder.
+
+    Returns:
+        Lines for the user: what was written, and what it leaves out.
+
+    Raises:
+        InputError: the run is not finished, or the format cannot hold it; no file was written then.
+    """
     model = read_finished_model(path)
     _check_head(model, to)
-    with staged_tree(target) as folder:
-        _FORMATS[to].write(model, folder)
-        if exists(model.folder.card):
-            card = exported_card(model.folder.card, _FORMATS[to].library, usage(model, to))
-            write_text(join(folder, os.path.basename(model.folder.card)), card)
-    return [f"{target}: {to}, head {model.config.head}", *_notes(model, to)]
+    _FORMATS[to].write(model, folder)
+    if exists(model.folder.card):
+        card = exported_card(model.folder.card, _FORMATS[to].library, usage(model, to))
+        write_text(join(folder, os.path.basename(model.folder.card)), card)
+    return [f"{to}, head {model.config.head}", *_notes(model, to)]
 
 
 def _target(to: str, output: str) -> str:
@@ -103,5 +121,7 @@ def _notes(model: FinishedModel, to: str) -> Iterator[str]:
     """Yields what the exported folder leaves out."""
     if not _FORMATS[to].is_whole:
         yield from model.notes()
-    if not exists(model.folder.card):
+    if not model.config.test_share:
+        yield "no model card: the run has no test part (--test_share 0)"
+    elif not exists(model.folder.card):
         yield f"no model card: python -m keras_negaposi.evaluate {model.folder.path} writes one"

@@ -95,6 +95,12 @@ class PageFrequencies:
                 counts[kind] += np.bincount(terms(points).counts().indices, minlength=BUCKETS)
         return cls(pages, counts)
 
+    def changed(self, removed: Iterable[str], added: Iterable[str]) -> PageFrequencies:
+        """Returns the frequencies of the corpus without some texts and with others; exact, since these are counts."""
+        old, new = PageFrequencies.of(removed), PageFrequencies.of(added)
+        counts = {kind: count - old.counts[kind] + new.counts[kind] for kind, count in self.counts.items()}
+        return PageFrequencies(self.pages - old.pages + new.pages, counts)
+
     def tfidf(self, kind: str, terms: Terms) -> csr_matrix:
         """Returns TF-IDF vectors of length 1, ``float32 [texts, BUCKETS]``.
 

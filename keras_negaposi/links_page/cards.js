@@ -137,5 +137,7 @@ function toggleWhy(element, page) {
   showMarked(element.querySelector(".b .text"), link.b.text, shared);
   for (const side of [textA.parentElement, element]) side.querySelector(".more")?.remove();
   element.querySelector(".why").setAttribute("aria-expanded", "true");
-  addReasons(add(element, "div", undefined, "reasons"), link, shared, page.wiki.manifest);
+  const reasons = add(element, "div", undefined, "reasons");
+  addReasons(reasons, link, shared, page.wiki.manifest);
+  if (page.wiki.manifest.matches) addMatches(reasons, page.source.matches(link));
 }

@@ -67,7 +67,7 @@ function connectFiles(page) {
     anchor.download = "decisions.jsonl";
     anchor.click();
     setTimeout(() => URL.revokeObjectURL(anchor.href), 60_000);
-    page.say(word("said_exported", {count: list.length}));
+    page.say(word("notice_exported", {count: list.length}));
   });
   document.getElementById("import").addEventListener("click", () => file.click());
   file.addEventListener("change", async () => {
@@ -76,9 +76,9 @@ function connectFiles(page) {
     try {
       const count = await page.decisions.addLines(await chosenFile.text());
       page.refresh();
-      page.say(word("said_imported", {count}));
+      page.say(word("notice_imported", {count}));
     } catch (error) {
-      page.say(error.line ? word("said_bad_line", {line: error.line}) : word("said_not_saved", {text: error.message}));
+      page.say(error.line ? word("notice_bad_line", {line: error.line}) : word("notice_not_saved", {text: error.message}));
     }
     file.value = "";
   });

@@ -45,8 +45,8 @@ class Page {
       ? word("counting", {done: notes.length, all: manifest.notes}) : word("count", {links, notes: this.#items.length});
     const about = document.getElementById("about");
     about.replaceChildren();
-    if (manifest.warning) add(about, "p", word("warning", {text: visible(manifest.warning)}), "warning");
-    if (manifest.note) add(about, "p", word("note", {text: visible(manifest.note)}), "quiet");
+    if (manifest.warning) add(about, "p", word("warning", {text: visible(word(...manifest.warning))}), "warning");
+    if (manifest.note) add(about, "p", word("note", {text: visible(word(...manifest.note))}), "quiet");
     add(about, "p", word("about_" + filter) + (order === "uncertain" ? " " + word("about_uncertain") : ""), "quiet");
     if (manifest.threshold === null) add(about, "p", word("no_probability"), "quiet");
     this.list.querySelector(".empty")?.remove();
@@ -81,7 +81,7 @@ class Page {
     const end = document.getElementById("end");
     const watcher = new IntersectionObserver(seen => {
       if (!seen.at(-1).isIntersecting || !this.#drawMore()) return;
-      watcher.unobserve(end); // so that it is told again if the end is still near
+      watcher.unobserve(end); // so that it is called again if the end is still near
       watcher.observe(end);
     }, {rootMargin: "1500px"});
     watcher.observe(end);
@@ -108,7 +108,7 @@ class Page {
 
   /** Does to the current link what its button would do. */
   act(what) {
-    if (!this.#current?.isConnected) return this.say(word("said_nothing_chosen"));
+    if (!this.#current?.isConnected) return this.say(word("notice_nothing_chosen"));
     const link = linkOf.get(this.#current);
     if (what === "copy") return this.copy(link);
     if (what === "why") return toggleWhy(this.#current, this);
@@ -119,9 +119,9 @@ class Page {
     try {
       await this.decisions.make(link, what);
     } catch (error) {
-      return this.say(word("said_not_saved", {text: error.message}));
+      return this.say(word("notice_not_saved", {text: error.message}));
     }
-    this.say(word("said_" + what, {a: visible(link.from.title), b: visible(link.b.note)}), what !== "undo");
+    this.say(word("notice_" + what, {a: visible(link.from.title), b: visible(link.b.note)}), what !== "undo");
     this.#redraw(element);
   }
 
@@ -155,7 +155,7 @@ class Page {
 
   async undo() {
     const link = this.decisions.lastLink;
-    if (!link) return this.say(word("said_nothing_undone"));
+    if (!link) return this.say(word("notice_nothing_undone"));
     await this.decide(link, "undo", null);
     // Its note was drawn before.
     const back = [...this.list.querySelectorAll(".link")].find(element => linkOf.get(element) === link);
@@ -165,7 +165,7 @@ class Page {
   async copy(link) {
     const format = document.getElementById("format").value;
     const text = FORMATS[format](link.b.note, link.from.title, this.wiki.manifest);
-    this.say(word(await copied(text) ? "said_copied" : "said_not_copied", {text: visible(text)}));
+    this.say(word(await copied(text) ? "notice_copied" : "notice_not_copied", {text: visible(text)}));
   }
 
   /** Says what was done, also to a screen reader. */

@@ -15,10 +15,12 @@ import sys
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 
+from keras_negaposi.links_page.message import Message
+
 NOTES_PER_CHUNK = 100
 LIKELY = 0.9
 """A link is called likely from this probability on, or from the threshold if that is higher."""
-FORMAT = 1
+FORMAT = 2
 """Of manifest and chunks."""
 
 
@@ -32,6 +34,7 @@ class Link:
         score: of the pair.
         linked: whether the two notes are linked already.
         parts: contributions to the score's logit, in the order of `PageData.parts`; empty if they are not known.
+        matches: tokens of A (perhaps empty) and of B that the model has matched, the strongest first.
     """
 
     a: str
@@ -39,6 +42,7 @@ class Link:
     score: float
     linked: bool = False
     parts: tuple[float, ...] = ()
+    matches: tuple[tuple[str, str], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,12 +72,13 @@ class PageData:
         note_of: by title of a page, its note; a page that is missing is a note of its own.
         threshold: B is predicted to come next from this probability on; ``None`` if scores are no probabilities.
         parts: names of the parts of a score, see `Link.parts`.
-        warning: shown at the top, if it is not empty.
+        warning: shown at the top, if there is one.
         note: the same.
         group_pattern: finds the note in the title of a page that is not among ``texts``.
         scrapbox: by note, its link in Scrapbox, if that is not ``[title]``.
         files: by note, its file, if that is not ``title.md``.
         whole: whether these are all notes of the wiki, so that `Note.alone` says something.
+        matches: whether the model matches tokens, so that the page asks its source for them.
     """
 
     notes: Sequence[Note]
@@ -81,12 +86,13 @@ class PageData:
     note_of: Mapping[str, str] = dataclasses.field(default_factory=dict)
     threshold: float | None = None
     parts: tuple[str, ...] = ()
-    warning: str = ""
-    note: str = ""
+    warning: Message | None = None
+    note: Message | None = None
     group_pattern: str = ""
     scrapbox: Mapping[str, str] = dataclasses.field(default_factory=dict)
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)
     whole: bool = True
+    matches: bool = False
 
     @property
     def likely(self) -> float | None:
@@ -112,12 +118,13 @@ def manifest_json(data: PageData) -> str:
             "format": FORMAT,
             "notes": len(data.notes),
             "whole": data.whole,
+            "matches": data.matches,
             "chunks": math.ceil(len(data.notes) / NOTES_PER_CHUNK),
             "threshold": data.threshold,
             "likely": data.likely,
             "parts": data.parts,
-            "warning": data.warning,
-            "note": data.note,
+            "warning": data.warning and data.warning.to_json(),
+            "note": data.note and data.note.to_json(),
             "group_pattern": data.group_pattern,
             "scrapbox": dict(data.scrapbox),
             "files": dict(data.files),
@@ -146,6 +153,7 @@ def chunks_json(data: PageData) -> Iterator[str]:
                     round(link.score, 4),
                     link.linked + 2 * ((link.a, link.b) in weaker) + 4 * (not link.a),
                     *(round(part, 2) for part in link.parts),
+                    *([link.matches] if link.matches else []),
                 ]
                 for link in note.links
             ]

@@ -4,6 +4,7 @@
 //   manifest()        the object of manifest.json
 //   chunk(number)     the object of chunk-<number>.json
 //   decisions()       all decisions as an array, in the order in which they were made
+//   matches(link)     the tokens that the model has matched: [[token of A or "", token of B]], the strongest first
 //   decide(list)      keeps more decisions; rejects if they could not be saved
 //
 // A decision is {a, b, decision: "accept" | "reject" | "undo", at: ISO time}, with the titles of two pages.
@@ -18,6 +19,8 @@ class StaticSource {
     if (!document.getElementById("chunk-" + number)) await this.#parsed();
     return this.#take("chunk-" + number);
   }
+
+  async matches(link) { return link.matches; }
 
   async decisions() {
     // Without storage the page still shows links; a decision is then refused.
@@ -50,6 +53,12 @@ class ServerSource {
 
   async chunk(number) { return (await this.#get("data/chunk-" + number + ".json")).json(); }
 
+  async matches(link) {
+    if (!link.known) return [];
+    const asked = new URLSearchParams({a: link.a.title, b: link.b.title});
+    return (await (await this.#get("matches?" + asked)).json()).matches.map(({a, b}) => [a, b]);
+  }
+
   async decisions() { return linesToDecisions(await (await this.#get("decisions")).text()); }
 
   async decide(list) {
@@ -60,7 +69,7 @@ class ServerSource {
 
   async #get(address, options) {
     const answer = await fetch(address, {credentials: "same-origin", ...options});
-    if (!answer.ok) throw new Error(answer.status + " " + (await answer.text()).slice(0, 200));
+    if (!answer.ok) throw new Error(WORDS["http_" + answer.status] || "HTTP " + answer.status);
     return answer;
   }
 }
@@ -74,7 +83,7 @@ function linesToDecisions(text) {
   return text.split("\n").flatMap((line, index) => {
     if (!line.trim()) return [];
     let decision = null;
-    try { decision = JSON.parse(line); } catch { /* told below */ }
+    try { decision = JSON.parse(line); } catch { /* the error below says so */ }
     const {a, b, at} = decision || {};
     const good = [a, b, at].every(value => typeof value === "string" && value) && !Number.isNaN(Date.parse(at)) &&
       ["accept", "reject", "undo"].includes(decision.decision);

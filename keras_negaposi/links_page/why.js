@@ -1,5 +1,5 @@
 "use strict";
-// Why a link is suggested: what both texts share, and what each part of the score contributes.
+// Why a link is suggested: what both texts share, what the model has matched, and what each part of the score contributes.
 
 const LONGEST_COMPARED = 1500, MOST_SHARED = 8, MOST_COUNTED = 24, SHARE_OF_COMMON = 0.05, FEWEST_COMMON = 10, LONGEST_SHOWN = 40, FEWEST_SHOWN = 3;
 
@@ -66,6 +66,15 @@ function showMarked(element, text, shared) {
     if (marked[start]) add(element, "mark", piece);
     else element.append(piece);
   }
+}
+
+/** Adds the tokens that the model has matched to an element, once the source has them. */
+async function addMatches(element, asked) {
+  const matches = await asked.catch(() => []);
+  if (!matches.length || !element.isConnected) return;
+  add(element, "p", word("matches"), "quiet");
+  const list = add(element, "ul", undefined, "shared matches");
+  for (const [a, b] of matches) add(list, "li", visible(a ? a + " – " + b : b)).lang = "ja";
 }
 
 /** Adds the reasons for a link to an element. */

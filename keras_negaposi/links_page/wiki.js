@@ -3,10 +3,10 @@
 //
 //   page  {number, title, text, note: title of its note, folded: for the search, empty until it is needed}
 //   note  {title, page, alone, links}
-//   link  {from: note, a: page, b: page, score, linked, weaker, known, parts}
+//   link  {from: note, a: page, b: page, score, linked, weaker, known, parts, matches}
 //
 // `weaker`: the list of B's note has the same link in the other direction, with a higher score. `known`: A is a page of
-// the wiki, so that one can decide about the link. `parts`: contributions to the score, see manifest.parts.
+// the wiki, so that one can decide about the link. `parts`: contributions to the score, see manifest.parts. `matches`: see source.js; in a file alone.
 
 const LINKED = 1, WEAKER = 2, UNKNOWN = 4;
 
@@ -29,8 +29,9 @@ class Wiki {
     for (const [title, page, alone, links] of chunk.notes) {
       const note = {title, page: this.pages[page], alone: Boolean(alone), links: []};
       for (const [a, b, score, flags, ...parts] of links) {
+        const matches = Array.isArray(parts.at(-1)) ? parts.pop() : [];
         note.links.push({
-          from: note, a: this.pages[a], b: this.pages[b], score, parts,
+          from: note, a: this.pages[a], b: this.pages[b], score, parts, matches,
           linked: Boolean(flags & LINKED), weaker: Boolean(flags & WEAKER), known: !(flags & UNKNOWN),
         });
       }

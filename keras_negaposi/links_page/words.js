@@ -4,10 +4,13 @@
 const LANGUAGE = navigator.languages.map(tag => tag.slice(0, 2).toLowerCase()).find(tag => tag === "ja" || tag === "en") || "en";
 const WORDS = JSON.parse(document.getElementById("words").textContent)[LANGUAGE];
 
-/** Returns a text of the interface; `{name}` in it becomes `values.name`, and numbers get separators. */
+/** Returns a text of the interface; `{name}` in it becomes `values.name`: a number with separators, or a list of texts. */
 function word(key, values = {}) {
-  return WORDS[key].replace(/\{(\w+)\}/g, (_, name) =>
-    typeof values[name] === "number" ? values[name].toLocaleString(LANGUAGE) : values[name]);
+  return WORDS[key].replace(/\{(\w+)\}/g, (_, name) => {
+    const value = values[name];
+    if (Array.isArray(value)) return value.map(each => WORDS[each]).join(", ");
+    return typeof value === "number" ? value.toLocaleString(LANGUAGE) : value;
+  });
 }
 
 /** Fills in the elements of page.html that name a text in `data-word`, `data-word-label` or `data-word-placeholder`. */

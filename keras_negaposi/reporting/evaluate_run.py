@@ -20,13 +20,17 @@ from keras_negaposi.evaluation.run_evaluation import RunEvaluation
 from keras_negaposi.reporting.model_card import render_card, write_card
 from keras_negaposi.reporting.run_report import render_report
 from keras_negaposi.reporting.tensorboard import write_tensorboard
+from keras_negaposi.reporting.unmeasured_run import write_unmeasured
 from keras_negaposi.runtime.saved_run import read_saved
 
 EXIT_REQUIREMENT_FAILED = 1
 
 
-def evaluate_finished_run(path: str) -> RunEvaluation:
+def evaluate_finished_run(path: str) -> RunEvaluation | None:
     """Evaluates the test part of the run in a folder; writes ``metrics.json``, ``report.html`` and the other results.
+
+    Returns:
+        The evaluation; ``None`` if there is no test part, which the results then say.
 
     Raises:
         InputError: the run is not finished, one of its files is damaged, or its data has moved or changed; the
@@ -42,6 +46,9 @@ def evaluate_finished_run(path: str) -> RunEvaluation:
 
     # 2. Compute.
     step = total_steps if dev_history.kept is None else dev_history.kept
+    if not run.test:
+        write_unmeasured(run, step, dev_history, saved)
+        return None
     evaluations = {part: evaluate(scores, step) for part, scores in run.scores_by_part.items()}
     assessment = assess(run)
     findings = find_findings(assessment, dev_history)
@@ -66,6 +73,14 @@ def exit_code(accuracy: float, warnings: Sequence[str], require_accuracy: float,
         say(f"failed: --fail_on_warning is set and there are warnings ({len(warnings)})")
     else:
         return 0
+    return EXIT_REQUIREMENT_FAILED
+
+
+def exit_code_unmeasured(require_accuracy: float, fail_on_warning: bool) -> int:
+    """Returns 0, or 1 with a message if the user requires a result of a run that has none."""
+    if not require_accuracy and not fail_on_warning:
+        return 0
+    say("failed: the run has no test part (--test_share 0), so no requirement is met")
     return EXIT_REQUIREMENT_FAILED
 
 

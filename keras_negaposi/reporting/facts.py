@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Mapping
 
 from checkpoints_tools.bert_config import BertConfig
 from checkpoints_tools.common.files import exists
@@ -24,18 +25,23 @@ def name_of(run: FinishedRun) -> str:
     return os.path.basename(run.folder.path.rstrip("/")) or "run"
 
 
-def facts(result: RunEvaluation) -> list[tuple[str, str]]:
-    """Returns what the run is, by name; what an older version did not save is left out."""
-    run, started = result.run, result.saved.get("started")
+def facts(run: FinishedRun, saved: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Returns what a run is, by name; what an older version did not save is left out.
+
+    Args:
+        run: the run.
+        saved: the content of its ``config.json``.
+    """
+    started = saved.get("started")
     parts = {"train": len(run.train), **{part: len(scores.labels) for part, scores in run.scores_by_part.items()}}
     pairs = ", ".join(f"{parts[part]:,} {part}" for part in ("train", "dev", "test") if part in parts)
-    hybrid = ", combined with lexical features (hybrid)" if result.assessment.contributions else ""
+    hybrid = ", combined with lexical features (hybrid)" if run.calibration.hybrid else ""
     return [
         *([("date", str(started))] if started else []),
         ("model", _model(run)),
         ("head", f"{run.config.head}: {HEADS[run.config.head].summary}{hybrid}"),
         ("data", f"{_data(run)}, {len(run.texts):,} texts"),
-        ("split", _SPLITS[run.config.split]),
+        ("split", _SPLITS[run.config.split] if run.test else "none: all pairs were trained on (--test_share 0)"),
         ("pairs", pairs),
     ]
 

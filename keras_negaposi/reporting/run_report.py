@@ -30,7 +30,7 @@ def render_report(result: RunEvaluation) -> str:
         # At the top
         name=name_of(run),
         verdict=result.verdict,
-        facts=facts(result),
+        facts=facts(run, result.saved),
         accuracy=assessment.figures["accuracy"],
         pairs=f"{assessment.pairs:,}",
         is_grouped=assessment.split == "grouped",

@@ -19,7 +19,7 @@ from keras_negaposi.modeling.heads.tensor_names import MASK
 from keras_negaposi.readers.note_files import read_exceptions
 from keras_negaposi.retrieval.frozen_scorer import PRECISION, FrozenScorer, unit_vectors
 from keras_negaposi.retrieval.lexical_index import LexicalIndex
-from keras_negaposi.retrieval.lexical_part import LexicalPart
+from keras_negaposi.retrieval.lexical_part import LexicalPart, has_old_weights, read_lexical_part
 from keras_negaposi.retrieval.origin import KIND, LEXICAL, UNTRAINED
 from keras_negaposi.retrieval.rankers import stored_vectors
 from keras_negaposi.retrieval.segment import Rows
@@ -57,7 +57,11 @@ def build_index(run: str | None, config: IndexConfig) -> Store:
 
 
 def index_pages(
-    run: str | None, config: IndexConfig, pages: Mapping[str, str], files: Mapping[str, str] | None = None
+    run: str | None,
+    config: IndexConfig,
+    pages: Mapping[str, str],
+    files: Mapping[str, str] | None = None,
+    keep_weights: bool = False,
 ) -> Store:
     """Does the work of `build_index` for pages in memory.
 
@@ -66,6 +70,8 @@ def index_pages(
         config: of the index; its ``honbun`` is not read.
         pages: title -> text.
         files: of `note_files.read_exceptions`; ``None`` if the pages do not come from files.
+        keep_weights: whether the weights of an index without a run stay as they are, which saves nearly all of the
+            time where few pages have changed; the next update without this fits them again.
 
     Raises:
         InputError: as `build_index`.
@@ -76,7 +82,7 @@ def index_pages(
     if scorer:
         scorer.prepare("b")
     with locked(config.output):
-        return _update(Store(config.output), scorer, run, config, dict(pages), dict(files or {}))
+        return _update(Store(config.output), scorer, run, config, dict(pages), dict(files or {}), keep_weights)
 
 
 def _make_scorer(run: str | None, config: IndexConfig) -> Scorer | None:
@@ -95,6 +101,7 @@ def _update(
     config: IndexConfig,
     pages: dict[str, str],
     files: dict[str, str],
+    keep_weights: bool,
 ) -> Store:
     model = _model(scorer, run, config)
     if store.exists():
@@ -103,6 +110,9 @@ def _update(
     before = {text_key(text) for text in store.pages.values()}
     about = _about(scorer, run, config, files)
     is_current = store.lexical and (store.pages, store.about, store.model) == (pages, about, model)
+    is_current = is_current and (
+        keep_weights or not has_old_weights(store.path / store.lexical, store.lexical_checksums)
+    )
     store.begin(model, about, pages)
 
     # 1. Encode the texts that are not encoded yet.
@@ -112,8 +122,8 @@ def _update(
     if scorer and missing:
         _encode_missing(store, scorer, run, config, {key: texts[key] for key in missing})
 
-    # 2. Count the n-grams of all texts; their frequencies change with every page.
-    part = None if is_current else _lexical_part(store, run, config, pages)
+    # 2. Count the n-grams; their frequencies, and so all vectors, change with every page.
+    part = None if is_current else _lexical_part(store, run, config, pages, keep_weights)
     if part:
         store.replace_lexical(part.write)
 
@@ -166,13 +176,20 @@ def _encode_missing(
         tick(done)
 
 
-def _lexical_part(store: Store, run: str | None, config: IndexConfig, pages: Mapping[str, str]) -> LexicalPart | None:
+def _lexical_part(
+    store: Store, run: str | None, config: IndexConfig, pages: Mapping[str, str], keep_weights: bool
+) -> LexicalPart | None:
     """Returns the lexical part of a hybrid run's index, or of one without a run; ``None`` for other runs."""
     texts = list(dict.fromkeys(pages.values()))
     if run is not None:
         _, model = saved_combination(RunFolder(run))
         return LexicalPart(LexicalIndex.of(model.frequencies, texts), model) if model else None
     say("counting n-grams")
+    if keep_weights and store.lexical:
+        before = list(dict.fromkeys(store.pages.values()))
+        part = read_lexical_part(store.path / store.lexical, store.lexical_checksums, before)
+        if updated := part.updated(store.pages, pages):
+            return updated
     frequencies = PageFrequencies.of(pages.values())
     index = LexicalIndex.of(frequencies, texts)
     vectors = None

@@ -49,6 +49,44 @@ class LexicalPart:
             self.model.without_pages().save(os.path.join(folder, MODEL))
             write_json(os.path.join(folder, FIT), dataclasses.asdict(self.fit))
 
+    def updated(self, before: Mapping[str, str], pages: Mapping[str, str]) -> LexicalPart | None:
+        """Returns the part for changed pages, with the same weights; ``None`` if no weights were fitted.
+
+        The n-grams are those that a new index of the pages would have.
+
+        Args:
+            before: title -> text, the pages of this part.
+            pages: title -> text, the pages as they are now.
+        """
+        if self.fit is None or not self.fit.pairs:
+            return None
+        removed = [text for title, text in before.items() if pages.get(title) != text]
+        added = [text for title, text in pages.items() if before.get(title) != text]
+        frequencies = self.model.frequencies.changed(removed, added)
+        return LexicalPart(
+            LexicalIndex.of(frequencies, list(dict.fromkeys(pages.values()))),
+            dataclasses.replace(self.model, frequencies=frequencies),
+            dataclasses.replace(self.fit, outdated=self.fit.outdated or before != pages),
+        )
+
+
+def has_old_weights(folder: Path, checksums: Mapping[str, int]) -> bool:
+    """Returns whether pages have changed since the weights of an index without a run were fitted.
+
+    Raises:
+        InputError: as `read_fit`.
+    """
+    return FIT in checksums and read_fit(folder, checksums).outdated
+
+
+def read_fit(folder: Path, checksums: Mapping[str, int]) -> Fit:
+    """Reads how the model of an index without a run was fitted.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    return read_json(Fit, folder / FIT, checksums.get(FIT))
+
 
 def read_lexical_part(
     folder: Path, checksums: Mapping[str, int], texts: Sequence[str], model: LexicalModel | None = None
@@ -69,7 +107,7 @@ def read_lexical_part(
             raise InputError(f"{folder / name}: file not found; {FIX}")
     fit = None
     if model is None:
-        fit = read_json(Fit, folder / FIT, checksums.get(FIT))
+        fit = read_fit(folder, checksums)
         if checksum(read_bytes(str(folder / MODEL))) != checksums.get(MODEL):
             raise InputError(f"{folder / MODEL}: its checksum differs from the one in the manifest; {FIX}")
         model = LexicalModel.load(str(folder / MODEL), FIX)

@@ -12,6 +12,7 @@ import numpy as np
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.schema import checked
 from keras_negaposi.config import PretrainedConfig
+from keras_negaposi.links_page.message import Message
 from keras_negaposi.retrieval.checked_files import FIX
 from keras_negaposi.retrieval.hybrid_ranker import Combine
 from keras_negaposi.retrieval.lexical_part import LexicalPart, read_lexical_part
@@ -43,7 +44,7 @@ class Origin:
         vectors: by key, if they have been read already.
         run: folder of the run; ``None`` if there is none.
         negaposi: file of the labelled pairs; ``None`` if there are none.
-        note: says that nothing was trained; empty for a run.
+        note: says that nothing was trained; ``None`` for a run.
         weights: of a score's parts, whose sum is its logit; ``None`` if it has one part, or is no probability.
         is_probability: whether scores are probabilities, and not only order the pages.
     """
@@ -56,7 +57,7 @@ class Origin:
     vectors: Mapping[str, np.ndarray] | None = None
     run: str | None = None
     negaposi: str | None = None
-    note: str = ""
+    note: Message | None = None
     weights: Hybrid | None = None
     is_probability: bool = True
 
@@ -151,12 +152,7 @@ def origin_without_run(
     )
 
 
-def _note(fit: Fit, bert: PretrainedConfig | None) -> str:
+def _note(fit: Fit, bert: PretrainedConfig | None) -> Message:
     """Says what the ranking is based on."""
-    evidence = "lexical features" + (f" and the untrained vectors of {bert.init_checkpoint}" if bert else "")
-    how = (
-        f"their weights were fitted on {fit.pairs:,} self-labelled pairs of pages, adjacent or not"
-        if fit.pairs
-        else "the scores are no probabilities, because there are too few adjacent pages to learn weights from"
-    )
-    return f"nothing was trained: pages are ranked by {evidence}; {how}"
+    key = ("ranked_by_bert" if bert else "ranked_by_text") + ("" if fit.pairs else "_alone")
+    return Message(key, {"pairs": fit.pairs, "bert": str(bert.init_checkpoint)} if bert else {"pairs": fit.pairs})

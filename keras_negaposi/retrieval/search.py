@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from keras_negaposi.modeling.heads.tensor_names import MASK
 from keras_negaposi.retrieval.build import check_model, index_pages, lexical_fingerprint
 from keras_negaposi.retrieval.given_pages import given_pages
 from keras_negaposi.retrieval.hybrid_ranker import HybridRanker
+from keras_negaposi.retrieval.matched_tokens import TOKEN_HEADS, TokenMatch, TokenMatcher
 from keras_negaposi.retrieval.multi_page_query import attend
 from keras_negaposi.retrieval.origin import Origin, is_untrained, origin_of_run, origin_without_run
 from keras_negaposi.retrieval.rankers import (
@@ -43,11 +45,19 @@ QUERY_BATCH = 32
 
 @dataclasses.dataclass(frozen=True)
 class Suggestion:
-    """A page to link to, with the probability that it comes next."""
+    """A page to link to, with the probability that it comes next.
+
+    Attributes:
+        title: of the page.
+        text: of the page.
+        score: of the pair.
+        parts: what the parts of the score contribute, if `note_links.parts_of` has computed it.
+    """
 
     title: str
     text: str
     score: float
+    parts: tuple[float, ...] = ()
 
 
 class TrainedModel(Protocol):
@@ -276,6 +286,19 @@ class Index:
             return neural.tolist()
         logits = self.origin.lexical.model.logits_of_texts([a for a, _ in pairs], [b for _, b in pairs])
         return self.origin.combine(neural, logits).tolist()
+
+    @property
+    def has_matched_tokens(self) -> bool:
+        """Whether the head compares tokens that can be shown."""
+        return self.origin.run is not None and self.origin.scorer is not None and self.origin.scorer.head in TOKEN_HEADS
+
+    def matched_tokens(self, text_a: str, text_b: str) -> list[TokenMatch]:
+        """Returns the tokens of A and B that the head has matched, the strongest first; none for most heads."""
+        return self._matcher.matches(text_a, text_b) if self.has_matched_tokens else []
+
+    @functools.cached_property
+    def _matcher(self) -> TokenMatcher:
+        return TokenMatcher(cast("CachedScorer", self.origin.scorer))
 
     def _encode(self, queries: Sequence[Sequence[str]]) -> list[Query]:
         """Encodes queries as A; a text that is in several queries is encoded once."""

@@ -46,11 +46,13 @@ class Fit:
         pairs: number of self-labelled pairs; 0 if there were too few, so that nothing is fitted.
         cosine: of the pages' vectors; ``None`` if there are no vectors, or nothing is fitted.
         hybrid: the combination of both logits; ``None`` if there are no vectors, or nothing is fitted.
+        outdated: whether pages have changed since; then the weights are fitted again sooner or later.
     """
 
     pairs: int
     cosine: CosineLogit | None = None
     hybrid: Hybrid | None = None
+    outdated: bool = False
 
 
 def fit_on_next_pages(
@@ -77,7 +79,8 @@ def fit_on_next_pages(
 
     document = Documents(group_pattern)
     adjacent = adjacency(pages, document).pairs
-    pairs = sample_next_pages(pages, adjacent, document, set(), MOST_PAIRS) if adjacent else []
+    enough = len(adjacent) >= FEWEST_PAIRS  # no pair of adjacent pages makes more than one pair
+    pairs = sample_next_pages(pages, adjacent, document, set(), MOST_PAIRS) if enough else []
     if len(pairs) < FEWEST_PAIRS:
         return LexicalModel.of_cosine(frequencies), Fit(0)
     if vectors is None:

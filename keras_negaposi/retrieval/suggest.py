@@ -17,6 +17,7 @@ from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.pairs import read_links
 from keras_negaposi.evaluation.baseline_comparison import unbeaten_baselines
 from keras_negaposi.links_page.html_page import static_page
+from keras_negaposi.links_page.message import Message
 from keras_negaposi.links_page.page_data import likely_from
 from keras_negaposi.retrieval.link_formats import LINKS, one_line
 from keras_negaposi.retrieval.note_links import NoteLinks, page_data
@@ -45,8 +46,9 @@ class Request:
         documents: finds the document in a title.
         least: pages that are less probable are not suggested.
         reranker: sorts the best pages; ``None`` if they stay in the index's order.
-        warning: why the suggestions may be of little use; empty if nothing is known against them.
-        note: how pages are ranked without a run; empty for a run.
+        judged: run whose model gives the scores, if any.
+        warning: why the suggestions may be of little use; ``None`` if nothing is known against them.
+        note: how pages are ranked without a run; ``None`` for a run.
     """
 
     queries: list[Query]
@@ -54,8 +56,9 @@ class Request:
     documents: Documents
     least: float
     reranker: Scorer | None
-    warning: str = ""
-    note: str = ""
+    judged: str | None = None
+    warning: Message | None = None
+    note: Message | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,8 +66,8 @@ class Answer:
     """The suggestions as text, empty if they are for all pages, and `Request.warning` and `Request.note`."""
 
     text: str
-    warning: str
-    note: str
+    warning: Message | None
+    note: Message | None
 
 
 def suggest(path: str, config: SuggestConfig) -> Answer:
@@ -83,7 +86,7 @@ def suggest(path: str, config: SuggestConfig) -> Answer:
         if config.has_query:
             answers.append(suggestions)
     if request.warning:
-        logger.warning("%s", request.warning)
+        logger.warning("%s; see the report.html of %s", request.warning.english(), request.judged)
     if links:
         write_html(index, request, links, config)
     text = render(index, request, merge(answers, request, config), config) if config.has_query else ""
@@ -103,27 +106,22 @@ def resolve(index: Index, config: SuggestConfig) -> Request:
     if least is None:
         least = index.origin.threshold if config.format in LINKS else 0.0
     judged = (config.rerank and config.reranker) or index.origin.run
-    warning = _warning(judged) if judged else ""
     return Request(
         make_queries(index.store.pages, documents, config),
         links,
         documents,
         least,
         reranker,
-        warning,
+        judged,
+        unbeaten_warning(judged),
         index.origin.note,
     )
 
 
-def _warning(run: str) -> str:
+def unbeaten_warning(run: str | None) -> Message | None:
     """Warns of a run that is no better than simple baselines; a SavedModel has no figures to tell."""
-    unbeaten = unbeaten_baselines(run)
-    if not unbeaten:
-        return ""
-    return (
-        f"the run {run} did not significantly beat {', '.join(unbeaten)} on its test pairs, so its suggestions may be "
-        "no better than those of an index without a run; see its report.html"
-    )
+    unbeaten = unbeaten_baselines(run) if run else []
+    return Message("unbeaten", {"baselines": unbeaten}) if unbeaten else None
 
 
 def compute(index: Index, request: Request, config: SuggestConfig) -> Iterator[tuple[Query, list[Suggestion]]]:

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.data.documents import Documents
+from keras_negaposi.links_page.message import Message
 from keras_negaposi.links_page.page_data import data_files, likely_from
-from keras_negaposi.retrieval.note_links import NoteLinks, page_data
+from keras_negaposi.retrieval.note_links import PARTS, NoteLinks, page_data, parts_of
 from keras_negaposi.retrieval.search import Index, Suggestion
 from keras_negaposi.server.live_index import Opened
 
@@ -41,7 +42,7 @@ class AllLinks:
         InputError: the file cannot be used.
     """
 
-    def __init__(self, path: str, known: set[tuple[str, str]], warning: str) -> None:
+    def __init__(self, path: str, known: set[tuple[str, str]], warning: Message | None) -> None:
         self._known, self._warning = known, warning
         self._lock, self._making = threading.Lock(), threading.Lock()
         self._state = ""
@@ -69,10 +70,13 @@ class AllLinks:
         skips = [self._pages_of[note_of(title)] for title in titles]
         rows = []
         for place, found in opened.index.suggest_each([[pages[title]] for title in titles], PAGES_RANKED, skips):
-            best: dict[str, tuple[str, float]] = {}
+            best: dict[str, Suggestion] = {}
             for suggestion in found:
-                best.setdefault(note_of(suggestion.title), (suggestion.title, suggestion.score))
-            rows.append((titles[place], opened.state, json.dumps(list(best.values())[:LINKS_PER_PAGE])))
+                best.setdefault(note_of(suggestion.title), suggestion)
+            kept = list(best.values())[:LINKS_PER_PAGE]
+            parts = parts_of(opened.index, [(pages[titles[place]], link.text, link.score) for link in kept])
+            links = [(link.title, link.score, *of_score) for link, of_score in zip(kept, parts, strict=True)]
+            rows.append((titles[place], _mark(opened), json.dumps(links)))
         with self._lock:
             self._database.executemany("INSERT OR REPLACE INTO links VALUES (?, ?, ?)", rows)
         return True
@@ -110,7 +114,7 @@ class AllLinks:
         for title in pages:
             pages_of[note_of(title)].add(title)
         with self._lock:
-            done = {a for (a,) in self._database.execute("SELECT a FROM links WHERE state = ?", (opened.state,))}
+            done = {a for (a,) in self._database.execute("SELECT a FROM links WHERE state = ?", (_mark(opened),))}
         self._pages_of, self._left = dict(pages_of), deque(title for title in pages if title not in done)
         self._state = opened.state
 
@@ -131,7 +135,7 @@ class AllLinks:
             index.store.pages,
             note_of,
             files,
-            with_parts=False,
+            with_reasons=False,
             warning=self._warning,
         )
         whole = done == len(index.store.pages)
@@ -149,12 +153,19 @@ class AllLinks:
                 return
             last = rows[-1][0]
             for a, found in rows:
+                links = [(b, score, tuple(parts)) for b, score, *parts in json.loads(found) if b in pages]
                 if a in pages:
-                    yield a, [Suggestion(b, "", score) for b, score in json.loads(found) if b in pages]
+                    yield a, [Suggestion(b, "", score, parts) for b, score, parts in links]
 
 
-def public_note(index: Index) -> str:
+def _mark(opened: Opened) -> str:
+    """Returns what marks the rows of an open index; earlier versions did not keep the parts of scores."""
+    return f"{opened.state} {len(PARTS)} parts" if opened.index.origin.weights else opened.state
+
+
+def public_note(index: Index) -> Message | None:
     """Returns how pages are ranked; of the path of a BERT only the last part."""
-    bert = index.store.about.get("bert")
-    path = str(bert["init_checkpoint"]) if isinstance(bert, dict) else ""
-    return index.origin.note.replace(path, os.path.basename(path.rstrip("/"))) if path else index.origin.note
+    note = index.origin.note
+    if note is None or "bert" not in note.values:
+        return note
+    return Message(note.key, {**note.values, "bert": os.path.basename(str(note.values["bert"]).rstrip("/"))})

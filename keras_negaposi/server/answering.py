@@ -6,11 +6,10 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Sequence
 
-from checkpoints_tools.common.errors import quoted
 from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.texts import text_key
 from keras_negaposi.retrieval.search import Index, Suggestion
-from keras_negaposi.retrieval.titles import find_page
+from keras_negaposi.retrieval.titles import find_page, no_such_title
 from keras_negaposi.server.live_index import LiveIndex, Opened
 from keras_negaposi.server.measures import Measures
 from keras_negaposi.server.requests import RequestError
@@ -97,11 +96,11 @@ def page_title(index: Index, title: str) -> str:
     """Returns the title of a page in the index's own spelling.
 
     Raises:
-        RequestError: there is no such page.
+        RequestError: there is no such page; the line offers similar ones.
     """
     found = find_page(title, index.store.pages)
     if found is None:
-        raise RequestError(404, f"{quoted(title)}: no such page among the {len(index.store.pages):,} of the index")
+        raise RequestError(404, no_such_title(title, index.store.pages, Documents(index.origin.group_pattern)))
     return found
 
 

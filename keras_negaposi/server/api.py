@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from keras_negaposi.server.measures import Measuring
 from keras_negaposi.server.messages import (
     Health,
     Kept,
+    Match,
+    MatchesAnswer,
     PagesAnswer,
     PredictAnswer,
     Prediction,
@@ -90,12 +93,19 @@ def _add_routes(app: FastAPI, service: Service) -> None:
     @app.post("/predict")
     async def predict(asked: PredictRequest) -> PredictAnswer:
         """Scores pairs: the probability that B comes next after A, and the label."""
-        pairs = [
-            (service.text(pair.text_a, pair.title_a), service.text(pair.text_b, pair.title_b)) for pair in asked.pairs
-        ]
+        sides = [((pair.text_a, pair.title_a), (pair.text_b, pair.title_b)) for pair in asked.pairs]
+        pairs = await asyncio.to_thread(lambda: [(service.text(*a), service.text(*b)) for a, b in sides])
         scores, threshold = await service.score(pairs), service.opened.index.origin.threshold
         predictions = [Prediction(score=score, label=int(score > threshold)) for score in scores]
         return PredictAnswer(predictions=predictions, probabilities=service.has_probabilities)
+
+    @app.get("/matches")
+    async def matches(
+        a: Annotated[str, Query(max_length=LONGEST_TITLE)], b: Annotated[str, Query(max_length=LONGEST_TITLE)]
+    ) -> MatchesAnswer:
+        """Returns the tokens of two pages that the model has matched, for the heads maxsim and dot."""
+        found = await service.matched_tokens(a, b)
+        return MatchesAnswer(matches=[Match(**match._asdict()) for match in found])
 
     @app.get("/pages")
     def find_pages(

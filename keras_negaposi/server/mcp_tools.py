@@ -65,10 +65,11 @@ def make_tools(service: Service) -> MCPServer:
         text: Annotated[str, Field(max_length=LONGEST_TEXT, description="a text, in place of a title")] = "",
         title: Annotated[str, Field(max_length=LONGEST_TITLE, description="a page or note, in place of a text")] = "",
         top: Annotated[int, Field(ge=1, le=MOST_SUGGESTIONS, description="number of suggestions")] = 10,
+        rerank: Annotated[int, Field(ge=0, le=MOST_SUGGESTIONS, description="best pages that the reranker sorts")] = 0,
     ) -> SuggestAnswer:
         """Suggests the pages that most likely come next after a text, a page, or the pages of a note; best first."""
         with _errors_for_client():
-            asked = {"text": text or None, "title": title or None, "top": top}
+            asked = {"text": text or None, "title": title or None, "top": top, "rerank": rerank}
             return await asking.suggest(service, SuggestRequest.model_validate(asked))
 
     @server.tool(annotations=READ_ONLY)

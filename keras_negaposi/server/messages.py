@@ -93,6 +93,20 @@ class PredictAnswer(BaseModel):
     probabilities: bool
 
 
+class Match(BaseModel):
+    """A token of A, empty where all of A is one query; a token of B; and their cosine, or the attention weight."""
+
+    a: str
+    b: str
+    weight: float
+
+
+class MatchesAnswer(BaseModel):
+    """The tokens that the model has matched, the strongest first; none if its head does not compare tokens."""
+
+    matches: list[Match]
+
+
 class FoundPage(BaseModel):
     """A page of the index."""
 

@@ -11,6 +11,7 @@ from keras_negaposi.pair_generation.page_store import temporary_store
 from keras_negaposi.pair_generation.pages import PageFilter, Pages
 from keras_negaposi.readers import READERS, detect
 from keras_negaposi.retrieval.build import index_pages
+from keras_negaposi.retrieval.lexical_part import has_old_weights
 from keras_negaposi.retrieval.origin import is_untrained
 from keras_negaposi.retrieval.store import Store
 from keras_negaposi.runtime.saved_run import saved_config
@@ -19,13 +20,14 @@ LEAST_SHARED = 0.5
 """Least share of the index's pages that must be in the source; fewer mean that it is another source."""
 
 
-def update_index(path: str, source: str, length: int) -> None:
+def update_index(path: str, source: str, length: int, keep_weights: bool) -> None:
     """Reads the pages of a source, and updates the index if they have changed.
 
     Args:
         path: folder of the index.
         source: file or folder that `keras_negaposi.pairs` reads.
         length: of a page in characters.
+        keep_weights: see `build.index_pages`; if it is not set, weights that are older than the pages are fitted again.
 
     Raises:
         InputError: the source or the index cannot be used, or the source is not the index's.
@@ -36,7 +38,9 @@ def update_index(path: str, source: str, length: int) -> None:
         pages = Pages(texts, PageFilter())
         pages.read(READERS[detect(source)](source, Documents(config.group_pattern)), length)
         now = dict(texts.rows())
-    if now == store.pages:
+    if now == store.pages and (
+        keep_weights or not has_old_weights(store.path / store.lexical, store.lexical_checksums)
+    ):
         return
     shared = len(now.keys() & store.pages.keys())
     if shared < LEAST_SHARED * len(store.pages):
@@ -44,7 +48,7 @@ def update_index(path: str, source: str, length: int) -> None:
             f"{source}: has {shared:,} of the {len(store.pages):,} pages of the index; give the source that the index "
             "was made from, and the --length of its pages"
         )
-    index_pages(run, config, now, pages.files)
+    index_pages(run, config, now, pages.files, keep_weights)
 
 
 def _options(store: Store) -> tuple[IndexConfig, str | None]:

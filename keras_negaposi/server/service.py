@@ -14,8 +14,9 @@ from typing import Any
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import ServeConfig
 from keras_negaposi.data.pairs import read_links
-from keras_negaposi.evaluation.baseline_comparison import unbeaten_baselines
+from keras_negaposi.retrieval.matched_tokens import TokenMatch
 from keras_negaposi.retrieval.search import Index, Suggestion, reranked
+from keras_negaposi.retrieval.suggest import unbeaten_warning
 from keras_negaposi.server.all_links import AllLinks, public_note
 from keras_negaposi.server.answering import Answering, Question, Suggested, page_title
 from keras_negaposi.server.decision_log import DecisionLog
@@ -37,6 +38,23 @@ class Pairs:
     opened: Opened
     pairs: tuple[tuple[str, str], ...]
 
+    def answer(self) -> list[float]:
+        """Returns the scores."""
+        return self.opened.index.score_pairs(self.pairs)
+
+
+@dataclasses.dataclass(frozen=True)
+class Tokens:
+    """Two texts whose matched tokens are wanted."""
+
+    opened: Opened
+    text_a: str
+    text_b: str
+
+    def answer(self) -> list[TokenMatch]:
+        """Returns the matched tokens."""
+        return self.opened.index.matched_tokens(self.text_a, self.text_b)
+
 
 class Service:
     """Answers requests.
@@ -55,7 +73,9 @@ class Service:
         self.log = DecisionLog(config.decisions or f"{base}.decisions.sqlite")
         self._live = LiveIndex(path, lambda: Index(path, config.run, config.approximate), self._swapped)
         self._reranker = Scorer(config.reranker) if config.reranker else None
-        self.links = AllLinks(f"{base}.suggestions.sqlite", self._known_links(), self._warning())
+        self.links = AllLinks(
+            f"{base}.suggestions.sqlite", self._known_links(), unbeaten_warning(self.opened.index.origin.run)
+        )
         self._answering = Answering(self._live, self.measures)
         self._search: tuple[str, PageSearch] | None = None
         background = (lambda: self.links.step(self.opened)) if config.all_pages else None
@@ -100,6 +120,15 @@ class Service:
         """
         return await self._in_time(self._worker.submit(Pairs(self.opened, tuple(pairs))))
 
+    async def matched_tokens(self, a: str, b: str) -> list[TokenMatch]:
+        """Returns the tokens that the model has matched in two pages, which their titles name.
+
+        Raises:
+            RequestError: there is no such page, or not in time.
+        """
+        text_a, text_b = await asyncio.to_thread(lambda: (self.text(None, a), self.text(None, b)))
+        return await self._in_time(self._worker.submit(Tokens(self.opened, text_a, text_b)))
+
     def text(self, text: str | None, title: str | None) -> str:
         """Returns a text that is given itself, or as a page's title.
 
@@ -130,7 +159,8 @@ class Service:
 
     def note(self) -> str:
         """Returns how pages are ranked, without the folders of models."""
-        return public_note(self.opened.index)
+        note = public_note(self.opened.index)
+        return note.english() if note else ""
 
     def close(self) -> None:
         """Ends the threads after the work that waits, and closes the files."""
@@ -147,10 +177,10 @@ class Service:
         except TimeoutError:
             raise RequestError(503, "not answered in time; try again") from None
 
-    def _work(self, items: Sequence[Question | Pairs]) -> list[Any]:
+    def _work(self, items: Sequence[Question | Pairs | Tokens]) -> list[Any]:
         questions = [item for item in items if isinstance(item, Question)]
         answers = iter(self._answering.suggest(questions) if questions else [])
-        return [next(answers) if isinstance(item, Question) else _scores(item) for item in items]
+        return [next(answers) if isinstance(item, Question) else item.answer() for item in items]
 
     def _rerank(self, items: Sequence[tuple[list[Suggestion], str, int]]) -> list[list[Suggestion]]:
         assert self._reranker
@@ -158,17 +188,6 @@ class Service:
 
     def _swapped(self) -> None:
         self.measures.swaps.inc()
-
-    def _warning(self) -> str:
-        """Returns why the suggestions may be of little use; empty if nothing is known against them."""
-        run = self.opened.index.origin.run
-        unbeaten = unbeaten_baselines(run) if run else []
-        if not unbeaten:
-            return ""
-        return (
-            f"the run did not significantly beat {', '.join(unbeaten)} on its test pairs, so these links may be no "
-            "better than those of an index without a run"
-        )
 
     def _known_links(self) -> set[tuple[str, str]]:
         """Returns the pairs (a, b) where B is known to come next; none if the run's file is gone."""
@@ -199,7 +218,3 @@ def running(path: str, config: ServeConfig) -> Iterator[Service]:
             stack.callback(watcher.close)
             watcher.start()
         yield service
-
-
-def _scores(item: Pairs) -> list[float]:
-    return item.opened.index.score_pairs(item.pairs)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 import multiprocessing
 import os
 import threading
+import time
 
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.readers.listing import list_files
@@ -14,6 +16,8 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
 NICENESS = 10
+REFIT_SECONDS = 300.0
+"""After so long without a change, the weights of an index without a run are fitted again."""
 Snapshot = dict[str, tuple[int, int]]
 """Size and time of the last change of each file, by path."""
 
@@ -34,6 +38,7 @@ class Watcher:
         self._work = index, source, length
         self._source = source
         self._indexed: Snapshot = {}
+        self._refit_at = math.inf
         snapshot(source)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
@@ -56,12 +61,17 @@ class Watcher:
                 now = self._indexed
             if now != self._indexed:
                 self._indexed = now
-                self._update()
+                self._update(keep_weights=True)
+                self._refit_at = time.monotonic() + REFIT_SECONDS
+            elif time.monotonic() >= self._refit_at:
+                self._update(keep_weights=False)
+                self._refit_at = math.inf
             if self._stop.wait(POLL_SECONDS):
                 return
 
-    def _update(self) -> None:
-        process = multiprocessing.get_context("spawn").Process(target=reindex, args=self._work)
+    def _update(self, keep_weights: bool) -> None:
+        work = (*self._work, keep_weights)
+        process = multiprocessing.get_context("spawn").Process(target=reindex, args=work)
         process.start()
         while process.is_alive() and not self._stop.wait(0.1):
             pass
@@ -86,13 +96,13 @@ def snapshot(source: str) -> Snapshot:
     return found
 
 
-def reindex(index: str, source: str, length: int) -> None:
+def reindex(index: str, source: str, length: int, keep_weights: bool) -> None:
     """Reads the source again and updates the index; runs in a process of its own."""
     from keras_negaposi.server.reindexing import update_index
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     os.nice(NICENESS)
     try:
-        update_index(index, source, length)
+        update_index(index, source, length, keep_weights)
     except (InputError, OSError) as error:
         logger.warning("--watch: the index stays as it is: %s", error)

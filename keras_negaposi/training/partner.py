@@ -36,7 +36,7 @@ def check_partner(inputs: Inputs, config: TrainConfig) -> None:
         )
     theirs = read_split(RunFolder(config.ensemble).split)
     for part in PARTS:
-        if _content(inputs.split.parts[part]) != _content(theirs.get(part, [])):
+        if _content(inputs.split.parts.get(part, [])) != _content(theirs.get(part, [])):
             raise InputError(
                 f"--ensemble {config.ensemble}: its {part} pairs are not those of this run; train both with the same "
                 "pairs, --split, --seed (or --split_seed), --test_share and --dev_share"

@@ -75,7 +75,8 @@ def run(
             by default `common.pair_classifier`.
 
     Returns:
-        The evaluation. Of several workers, only the chief scores, exports and evaluates; the others return ``None``.
+        The evaluation; ``None`` without a test part. Of several workers, only the chief scores, exports and evaluates;
+        the others return ``None``.
 
     Raises:
         InputError: an input cannot be used, and nothing has been written; or another worker has stopped.

@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import json
 import os
 import pickle
 import signal
@@ -17,6 +18,7 @@ from checkpoints_tools.common.errors import InputError
 from keras_negaposi import Index, PairClassifier, Scorer
 from keras_negaposi.api.parameters import OPTIONS, given_options, parameters_of
 from keras_negaposi.data.splits import read_split
+from keras_negaposi.evaluate import main as evaluate
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import saved_options
 from keras_negaposi.training.checkpoints import has_checkpoint
@@ -102,6 +104,29 @@ def test_an_evaluation_has_intervals(model, table):
     by_text = model.evaluate(table.drop(columns="group"))
     assert by_text.accuracy.value == pytest.approx(result.accuracy.value, abs=0.02)
     assert by_text.accuracy.low != result.accuracy.low
+
+
+def test_without_a_test_part_all_pairs_are_trained_on_and_nothing_is_measured(unfitted, table, tmp_path, capsys):
+    run = tmp_path / "run"
+    model = clone(unfitted).set_params(test_share=0, options={"max_steps": 2}, output_dir=str(run)).fit(table)
+    folder = RunFolder(str(run))
+    assert {name: len(part) for name, part in read_split(folder.split).items()} == {"train": len(table)}
+    assert model.verdict_.startswith("not measured: no pair was held out")
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["status"]["level"] == "not measured" and metrics["warnings"] == [] and "eval_accuracy" not in metrics
+    model.report(str(tmp_path / "report.html"))
+    assert "no pair was held out" in (tmp_path / "report.html").read_text()
+    left_out = (folder.eval_results, folder.classification_report, folder.scores("test"), folder.card)
+    assert not [path for path in left_out if os.path.exists(path)]
+    assert model.evaluate(table).pairs and PairClassifier.load(str(run)).test_share == 0
+    # The commands
+    model.save(str(tmp_path / "copy"))
+    capsys.readouterr()
+    assert evaluate([str(run)]) == 0 and evaluate([str(run), "--fail_on_warning"]) == 1
+    assert "measure it   python -m keras_negaposi.evaluate" in capsys.readouterr().out
+    for more in (["--precision", "int8"], [str(tmp_path / "copy"), "--compare", str(tmp_path / "c.html")]):
+        assert evaluate([str(run), *more]) == 2
+        assert "has no test part (--test_share 0)" in capsys.readouterr().err
 
 
 def test_the_report_is_the_runs(model, tmp_path):
@@ -198,7 +223,8 @@ def test_an_interrupted_fit_can_be_resumed_by_the_command(unfitted, table, tmp_p
     ("parameters", "message"),
     [
         ({"head": "nothing"}, "--head"),
-        ({"test_share": 0}, "--test_share 0"),
+        ({"test_share": 0.005}, "--test_share 0.005"),
+        ({"test_share": 0, "options": {"rank_queries": 5}}, "--rank_queries: has no effect with --test_share 0"),
         ({"learning_rate": "fast"}, "--learning_rate"),
         ({"options": {"maximal_steps": 2}}, 'options: "maximal_steps" cannot be given here; give names'),
         ({"options": {"init_checkpoint": "x"}}, "give the parameter bert"),

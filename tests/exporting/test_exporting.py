@@ -191,7 +191,21 @@ def test_what_cannot_be_exported_is_named(runs, tmp_path, capsys, head, flags, m
     assert not (tmp_path / "out").exists() and [path.name for path in (tmp_path / "full").iterdir()] == ["mine"]
 
 
-def test_checkpoints_tools_says_what_writes_the_whole_run(runs, tmp_path, capsys):
-    run, out = str(runs["pair"]), str(tmp_path / "out")
-    assert checkpoints_tools(["convert", run, "--to", "huggingface", "--output_dir", out]) == 0
-    assert f"python -m keras_negaposi.export {run} --to huggingface" in capsys.readouterr().out
+def test_checkpoints_tools_writes_the_same_folder(runs, exported, tmp_path, capsys):
+    arguments = ["convert", str(runs["pair"]), "--to", "huggingface", "--output_dir", str(tmp_path / "out")]
+    for more in ([], ["--force"]):
+        assert checkpoints_tools(arguments + more) == 0
+        assert "the whole run was written" in capsys.readouterr().out
+    written = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    same = {path.name: path.read_bytes() for path in exported["pair"].iterdir()}
+    assert same.items() <= written.items()
+    own = {path.name for path in runs["pair"].iterdir() if path.suffix in (".model", ".vocab")}
+    assert own and written.keys() - same.keys() == own | {"conversion.json"}
+
+
+def test_checkpoints_tools_says_what_writes_another_run(runs, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert checkpoints_tools(["convert", str(runs["vector"]), "--to", "huggingface", "--output_dir", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "only the BERT was written" in printed and "give --to sentence_transformers" in printed
+    assert json.loads((out / "config.json").read_text())["architectures"] == ["BertModel"]

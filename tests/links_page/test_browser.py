@@ -10,6 +10,7 @@ from checkpoints_tools.common.files import write_blocks
 from keras_negaposi.data.decisions import ACCEPT, REJECT, last_decisions, read_decisions
 from keras_negaposi.data.documents import Documents
 from keras_negaposi.links_page.html_page import server_page, static_page
+from keras_negaposi.links_page.message import Message
 from keras_negaposi.links_page.page_data import Link, Note, PageData, data_files
 from keras_negaposi.retrieval.link_formats import as_markdown
 from keras_negaposi.retrieval.search import Suggestion
@@ -34,7 +35,7 @@ def page_data():
         "棚/庭",
         "棚/庭,000",
         (
-            Link("棚/庭,000", "池,000", 0.97, parts=(2.5, 1.5, -0.5)),
+            Link("棚/庭,000", "池,000", 0.97, parts=(2.5, 1.5, -0.5), matches=(("りんご", "木"), ("", "池"))),
             Link("棚/庭,001", "苔,000", 0.7, parts=(1.0, 0.3, -0.5)),
             Link("棚/庭,001", "- 題,000", 0.3, parts=(-0.5, 0.1, -0.5)),
         ),
@@ -54,10 +55,11 @@ def page_data():
         {title: note_of(title) for title in texts},
         0.5,
         ("lexical", "model", "base"),
-        "the run is weak",
-        "a note",
+        Message("unbeaten", {"baselines": ["frozen encoder", "TF-IDF cosine"]}),
+        Message("ranked_by_text", {"pairs": 1234}),
         r"^(.*),",
         {"- 題": "#-_題"},
+        matches=True,
     )
 
 
@@ -77,7 +79,7 @@ def links(page):
     return page.locator(".link h3").all_text_contents()
 
 
-def said(page, text):
+def notice(page, text):
     page.locator("#status", has_text=text).wait_for()
 
 
@@ -106,7 +108,10 @@ def test_the_first_view_shows_the_most_certain_new_links_and_scrolling_shows_mor
         assert page.locator(".word").all_text_contents()[1:3] == ["possible", "doubtful"]
         # 庭's second page once, beside two candidates
         assert page.locator(".note").first.locator(".a .text").count() == 2
-        assert "Warning: the run is weak." in page.locator("#about").text_content()
+        assert (
+            "Warning: the run did not significantly beat linear probe, TF-IDF cosine on"
+            in page.locator("#about").text_content()
+        )
         assert page.locator("#shown").text_content() == f"{MANY + 3} links of {MANY + 1} notes"
         shown = page.locator(".note").count()
         assert shown < MANY
@@ -142,9 +147,9 @@ def test_a_decision_is_kept_hidden_exported_imported_and_undone(browser, address
     with opened(browser, address) as page:
         complete(page)
         page.get_by_role("button", name="Accept: 池").first.click()
-        said(page, "Accepted: 棚/庭 → 池")
+        notice(page, "Accepted: 棚/庭 → 池")
         page.get_by_role("button", name="Reject: 苔").click()
-        said(page, "Rejected: 棚/庭 → 苔")
+        notice(page, "Rejected: 棚/庭 → 苔")
         assert links(page)[0] == "- 題" and not page.get_by_role("button", name="Accept: 苔").count()
         page.reload()
         complete(page)
@@ -158,7 +163,7 @@ def test_a_decision_is_kept_hidden_exported_imported_and_undone(browser, address
 
         # Take one back, in another session than that in which it was made, and one that was just made.
         page.get_by_role("button", name="Reopen: 苔").click()
-        said(page, "Open again")
+        notice(page, "Open again")
         assert links(page) == ["池"]
         choose(page, "new")
         assert links(page)[0] == "苔"
@@ -170,12 +175,12 @@ def test_a_decision_is_kept_hidden_exported_imported_and_undone(browser, address
     with opened(browser, address) as page:  # a new profile
         assert links(complete(page))[0] == "池"
         page.locator("#file").set_input_files(path)
-        said(page, "2 decisions imported")
+        notice(page, "2 decisions imported")
         assert links(page)[0] == "- 題"
         bad = tmp_path / "bad.jsonl"
         bad.write_text(path.read_text(encoding="utf-8") + '{"a": 1}\n', encoding="utf-8")
         page.locator("#file").set_input_files(bad)
-        said(page, "Not imported: line 3 is no decision")
+        notice(page, "Not imported: line 3 is no decision")
 
 
 def test_a_decision_about_other_pages_of_the_two_notes_counts(browser, address, tmp_path):
@@ -184,13 +189,13 @@ def test_a_decision_about_other_pages_of_the_two_notes_counts(browser, address, 
         line = {"a": "池,007", "b": "棚/庭,001", "decision": "reject", "at": "2026-11-28T12:00:00Z"}
         (tmp_path / "d.jsonl").write_text(json.dumps(line), encoding="utf-8")
         page.locator("#file").set_input_files(tmp_path / "d.jsonl")
-        said(page, "1 decisions imported")
+        notice(page, "1 decisions imported")
         assert links(page)[0] == "苔"
         choose(page, "decided")
         page.get_by_role("button", name="Reopen: 池").click()
-        said(page, "Open again")
+        notice(page, "Open again")
         page.locator("#export").click()
-        said(page, "0 decisions exported")
+        notice(page, "0 decisions exported")
 
 
 @pytest.mark.parametrize("name", ["wiki", "scrapbox", "markdown"])
@@ -203,7 +208,7 @@ def test_links_are_copied_in_the_chosen_form(browser, address, name):
         for _ in range(3):
             page.keyboard.press("j")
             page.keyboard.press("c")
-            said(page, "Copied: ")
+            notice(page, "Copied: ")
             copied.append(page.evaluate("navigator.clipboard.readText()"))
         found = [Suggestion(title, "", 1.0) for title in ("池", "苔", "- 題")]
         markdown = [line[2:] for line in as_markdown(found, str, "棚/庭").split("\n")]
@@ -223,19 +228,19 @@ def test_everything_works_by_keyboard_alone(browser, address):
         page.keyboard.press("Escape")
         page.locator("dialog").wait_for(state="hidden")
         page.keyboard.press("a")
-        said(page, "Choose a link first")
+        notice(page, "Choose a link first")
         page.keyboard.press("j")
         page.keyboard.press("ArrowDown")
         page.keyboard.press("k")
         page.keyboard.press("a")
-        said(page, "Accepted: 棚/庭 → 池")
+        notice(page, "Accepted: 棚/庭 → 池")
         assert page.evaluate("document.activeElement.querySelector('h3').textContent") == "苔"
         page.keyboard.press("r")
-        said(page, "Rejected: 棚/庭 → 苔")
+        notice(page, "Rejected: 棚/庭 → 苔")
         page.keyboard.press("u")
-        said(page, "Open again: 棚/庭 → 苔")
+        notice(page, "Open again: 棚/庭 → 苔")
         page.keyboard.press("u")
-        said(page, "Open again: 棚/庭 → 池")
+        notice(page, "Open again: 棚/庭 → 池")
         assert page.evaluate("document.activeElement.querySelector('h3').textContent") == "池"
         page.keyboard.press("/")
         page.keyboard.type("arc")
@@ -251,7 +256,7 @@ def test_a_decision_also_takes_the_other_direction_from_the_list(browser, tmp_pa
         page.locator("#order").select_option("note")
         assert links(page) == ["甲", "乙"]
         page.get_by_role("button", name="Accept: 乙").click()
-        said(page, "Accepted: 甲 → 乙")
+        notice(page, "Accepted: 甲 → 乙")
         assert "No new link is left" in page.locator(".empty").text_content()
 
 
@@ -265,6 +270,8 @@ def test_why_marks_what_both_texts_share_and_names_the_parts(browser, address):
         assert "りんごの木に" in marked[0][0] and "りんごの木に" in group.locator(".link").first.text_content()
         assert "りんごの木" in "".join(page.locator(".shared li").all_text_contents())
         assert page.locator(".parts .number").all_text_contents() == ["+2.50", "+1.50", "−0.50"]
+        page.locator(".matches li").first.wait_for()
+        assert page.locator(".matches li").all_text_contents() == ["りんご – 木", "池"]
         page.keyboard.press("w")
         assert not page.locator("mark").count() and not page.locator(".reasons").count()
 
@@ -276,6 +283,8 @@ def test_the_page_is_accessible_and_never_wider_than_the_window(browser, address
         complete(page)
         assert page.evaluate("document.documentElement.lang") == "ja"
         assert page.locator("h1").text_content() == "リンクの候補"
+        about = page.locator("#about").text_content()
+        assert "固定したBERTの線形分類, TF-IDFのコサイン" in about and "1,234組" in about and "run" not in about
         assert page.locator(".text").first.get_attribute("lang") == "ja"
         page.keyboard.press("j")
         page.keyboard.press("w")
@@ -327,7 +336,7 @@ def test_a_server_gives_the_data_and_keeps_the_decisions(browser):
         with opened(browser, f"{origin}/", origin) as page:
             complete(page)
             page.get_by_role("button", name="Accept: 池").first.click()
-            said(page, "Accepted")
+            notice(page, "Accepted")
             page.reload()
             assert links(complete(page))[0] == "苔"
         assert [json.loads(line)["b"] for line in Served.kept] == ["池,000"]

@@ -5,8 +5,10 @@ import json
 import pytest
 
 from keras_negaposi.data.documents import Documents
+from keras_negaposi.evaluation.baseline_comparison import STRONG_BASELINES, display_name
 from keras_negaposi.links_page import page_data
 from keras_negaposi.links_page.html_page import SCRIPTS, security_policy, server_page, static_page
+from keras_negaposi.links_page.message import Message
 from keras_negaposi.links_page.page_data import Link, Note, PageData, data_files
 from keras_negaposi.retrieval.note_links import NoteLinks
 from keras_negaposi.retrieval.search import Suggestion
@@ -115,3 +117,9 @@ def test_both_languages_have_the_same_texts_with_the_same_values():
     assert list(words["en"]) == list(words["ja"])
     for key, text in words["en"].items():
         assert sorted(findall(r"\{\w+\}", text)) == sorted(findall(r"\{\w+\}", words["ja"][key])), key
+
+
+def test_a_sentence_from_python_names_the_baselines_as_the_report_does():
+    names = ", ".join(map(display_name, STRONG_BASELINES))
+    assert f"did not significantly beat {names} on" in Message("unbeaten", {"baselines": STRONG_BASELINES}).english()
+    assert "were fitted on 1,234 self-labelled" in Message("ranked_by_text", {"pairs": 1234}).english()

@@ -31,9 +31,9 @@ def test_runs_with_other_test_parts(runs, tmp_path, capsys):
     assert evaluate([str(runs / "first"), str(runs / "second"), "--compare", str(page)]) == 0
     tests = [json.loads((runs / name / "split.json").read_text())["test"] for name in ("first", "second")]
     common = len({tuple(row) for row in tests[0]} & {tuple(row) for row in tests[1]})
-    said, text = capsys.readouterr().out, page.read_text()
+    printed, text = capsys.readouterr().out, page.read_text()
     assert 0 < common < len(tests[0])
-    assert f"{common} test pairs in common (first has {len(tests[0])}, second has {len(tests[1])})" in said
+    assert f"{common} test pairs in common (first has {len(tests[0])}, second has {len(tests[1])})" in printed
     assert f"on the {common} test pairs" in text
     assert "<tr><th>--split</th>" in text and "<tr><th>--seed</th>" not in text
 

@@ -230,5 +230,25 @@ def test_a_run_that_did_not_beat_its_baselines_is_warned_of(head_runs, head_inde
     arguments = [str(head_indexes / "vector"), "--run", str(tmp_path / "run"), "--html", str(page), "--top", "1"]
     assert suggest_main([*arguments, "--fail_on_warning"]) == (0 if beats else 1)
     assert suggest_main(arguments) == 0
-    for text in (caplog.text, page.read_text(encoding="utf-8")):
-        assert ("did not significantly beat TF-IDF cosine, lexical features, linear probe" in text) == (not beats)
+    assert ("did not significantly beat TF-IDF cosine, lexical features, linear probe" in caplog.text) == (not beats)
+    (manifest,) = re.findall(r'<script id="manifest".*?>(.*?)</script>', page.read_text(encoding="utf-8"))
+    warning = json.loads(manifest)["warning"]
+    assert warning is None if beats else warning[0] == "unbeaten" and "frozen encoder" in warning[1]["baselines"]
+
+
+def test_matched_tokens_are_those_with_the_highest_cosines(opened, head_indexes, corpus, tmp_path):
+    index, page = opened("maxsim"), tmp_path / "page.html"
+    a, b = corpus["doc03,002"], corpus["doc03,003"]
+    found = index.matched_tokens(a, b)
+    weights = [match.weight for match in found]
+    assert 0 < len(found) <= 5 and weights == sorted(weights, reverse=True)
+    assert all(match.a in a and match.b in b for match in found)
+    keys_a, keys_b = (index.origin.scorer.encode(side, [text])["keys"][0] for side, text in (("a", a), ("b", b)))
+    cosines = (keys_a @ keys_b.T)[1:-1, 1:-1]
+    assert all(np.isclose(cosines, weight, atol=1e-6).any() for weight in weights)
+    assert not opened("vector").matched_tokens(a, b)
+    arguments = [str(head_indexes / "maxsim"), "--title", "doc03,002", "--top", "3", "--html", str(page)]
+    assert suggest_main(arguments) == 0
+    (chunk,) = re.findall(r'<script id="chunk-0".*?>(.*?)</script>', page.read_text(encoding="utf-8"))
+    links = [link for *_, of_note in json.loads(chunk)["notes"] for link in of_note]
+    assert links and all(len(match) == 2 for link in links for match in link[-1])

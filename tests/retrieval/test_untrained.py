@@ -289,7 +289,7 @@ def test_what_the_command_says(indexes, tiny, tmp_path, capsys, monkeypatch):
     )
     page = tmp_path / "page.html"
     assert suggest_main([str(tmp_path / "i"), "--html", str(page), "--top", "3"]) == 0
-    assert '"note":"nothing was trained: pages are ranked by' in page.read_text(encoding="utf-8")
+    assert '"note":["ranked_by_bert",{"pairs":' in page.read_text(encoding="utf-8")
     capsys.readouterr()
     assert suggest_main([str(tmp_path / "i"), "--title", "doc00,000", "--run", "x"]) == 2
     assert "--run x: has no effect" in capsys.readouterr().err

@@ -31,7 +31,7 @@ def test_names_of_others_are_refused(client, host, status):
     assert ask.get("/healthz", headers={"host": host}).status_code == status
 
 
-def test_without_the_token_nothing_is_told(client):
+def test_without_the_token_nothing_is_answered(client):
     ask = client(token=TOKEN)
     for path in ("/", "/write", "/openapi.json", "/pages", "/metrics", "/decisions", "/data/manifest.json"):
         answer = ask.get(path)

@@ -10,6 +10,7 @@ import pytest
 
 from keras_negaposi.config import IndexConfig
 from keras_negaposi.data.decisions import parse_decision
+from keras_negaposi.links_page.message import Message
 from keras_negaposi.retrieval import Index, build_index
 from keras_negaposi.server import all_links
 
@@ -63,7 +64,15 @@ def test_predictions_of_texts_and_titles(client, index_copy, corpus):
     assert answer[0]["score"] == pytest.approx(index.score(corpus[a], [b])[0], abs=1e-6)
     assert all(p["label"] == (p["score"] > 0.5) for p in answer)
     assert error_of(ask.post("/predict", json={"pairs": [{"title_a": a}]}), 422)
-    assert "no such page" in error_of(ask.post("/predict", json={"pairs": [{"title_a": "x", "title_b": b}]}), 404)
+    unknown = error_of(ask.post("/predict", json={"pairs": [{"title_a": "doc05,01", "title_b": b}]}), 404)
+    assert 'no such page among the 144 of the index; did you mean "doc05,0' in unknown
+
+
+def test_an_index_without_token_vectors_has_no_matched_tokens(client):
+    ask = client()
+    assert ask.get("/matches", params={"a": "doc05,001", "b": "doc05,002"}).json() == {"matches": []}
+    assert 'did you mean "doc05,0' in error_of(ask.get("/matches", params={"a": "doc05,01", "b": "doc05,002"}), 404)
+    assert error_of(ask.get("/matches", params={"a": "doc05,001"}), 422).startswith("query.b: ")
 
 
 def test_pages_are_searched_whatever_the_kana_and_width(client, corpus):
@@ -103,7 +112,7 @@ def test_decisions_are_kept_and_their_pages_hidden(client, index_copy):
 def test_every_route_is_described_without_other_servers(client):
     ask = client()
     paths = ask.get("/openapi.json").json()["paths"]
-    assert set(paths) == {"/suggest", "/predict", "/pages", "/decisions", "/healthz", "/metrics"}
+    assert set(paths) == {"/suggest", "/predict", "/matches", "/pages", "/decisions", "/healthz", "/metrics"}
     assert set(paths["/decisions"]) == {"get", "post"}
     for path in ("/docs", "/redoc", "/nothing"):
         assert error_of(ask.get(path), 404) == "Not Found"
@@ -192,15 +201,16 @@ def test_all_links_are_computed_while_nobody_asks_and_resumed(client, monkeypatc
     assert again.get("/healthz").json()["suggested"] == 144
 
 
-def test_the_folder_of_a_bert_is_not_told_and_its_vectors_are_used(client, index_copy, tiny, corpus):
+def test_the_folder_of_a_bert_is_not_shown_and_its_vectors_are_used(client, index_copy, tiny, corpus):
     shutil.rmtree(index_copy)
     names = ("init_checkpoint", "bert_config_file", "model_file", "vocab_file")
     flags = {name: tiny.flags[name] for name in names} | {"max_seq_length": 20}
     build_index(None, IndexConfig(honbun=tiny.flags["honbun"], output=str(index_copy), dtype="float32", **flags))
     ask, index = client(), Index(str(index_copy))
     note, manifest = ask.get("/healthz").json()["note"], ask.get("/data/manifest.json")
-    assert "the untrained vectors of model.ckpt-7" in note and manifest.json()["note"] == note
-    assert str(tiny.folder) in index.origin.note and str(tiny.folder) not in manifest.text
+    key, values = manifest.json()["note"]
+    assert "the untrained vectors of model.ckpt-7" in note and Message(key, values).english() == note
+    assert str(tiny.folder) in index.origin.note.english() and str(tiny.folder) not in manifest.text
     pairs = [{"title_a": "doc05,001", "title_b": "doc05,002"}, {"text_a": "りんごを見る。", "title_b": "doc00,001"}]
     scores = [p["score"] for p in ask.post("/predict", json={"pairs": pairs}).json()["predictions"]]
     expected = [

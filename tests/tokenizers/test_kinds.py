@@ -60,7 +60,7 @@ def test_the_class_may_stand_in_the_berts_config(tmp_path):
 
 
 @pytest.mark.parametrize("dictionary", [None, "ipadic"])
-def test_a_dictionary_that_nothing_names_is_said_to_be_the_default(tmp_path, dictionary):
+def test_a_dictionary_that_nothing_names_is_reported_as_the_default(tmp_path, dictionary):
     kwargs = {"mecab_kwargs": {"mecab_dic": dictionary}} if dictionary else {}
     config = ModelFiles(**complete_model_files(write(tmp_path, ["vocab.txt"], JAPANESE | MECAB | kwargs)))
     words = "MeCab with ipadic)" if dictionary else f"MeCab with unidic_lite, the default: {TOKENIZER_CONFIG} has no"
