@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import mmap
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -115,6 +116,12 @@ class Segment:
             elif not np.isfinite(array).all():
                 raise InputError(f"{file}: contains values that are not finite; {FIX}")
         return self.arrays
+
+    def release(self) -> None:
+        """Gives back the memory of what was read of the arrays; the system still has it in its cache."""
+        for array in self.arrays.values():
+            if isinstance(array.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+                array.base.madvise(mmap.MADV_DONTNEED)
 
     def sums(self) -> dict[str, int]:
         """Returns the checksums by file name; computes them if an older version wrote the segment without any."""

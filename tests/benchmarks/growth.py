@@ -1,0 +1,241 @@
+"""How index and suggest grow with the number of pages: time, memory, bytes, and how much of the exact answer is found.
+
+    python -m keras_negaposi.index --honbun DATA/honbun_data.json --init_checkpoint BERT --output INDEX
+    python tests/benchmarks/growth.py INDEX [--work vectors lexical pairs duplicates] [--sizes 10000 100000 ...]
+
+INDEX holds real pages and their vectors. More than it has are made from them:
+
+- A vector is a real one plus normal noise, whose covariance is that of the vector's `NEAR` nearest neighbours around it.
+- A page has the length of a real one, and sentences of two real documents, which are the same for ten pages.
+
+Each size builds in one process and searches in another, with one thread, so that memory is that of the size alone. Times
+are CPU seconds, and per query wall times; queries are made as the data, but are not among them.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+import numpy as np
+
+from keras_negaposi.data.documents import Documents
+from keras_negaposi.evaluation.leakage_audit import near_duplicates
+from keras_negaposi.lexical.vocabulary import PageFrequencies
+from keras_negaposi.retrieval import lexical_index
+from keras_negaposi.retrieval.build_parts import update_parts
+from keras_negaposi.retrieval.lexical_index import LexicalIndex
+from keras_negaposi.retrieval.nearest_neighbours import Exact
+from keras_negaposi.retrieval.parts import open_neighbours
+from keras_negaposi.retrieval.store import Store
+from keras_negaposi.retrieval.vectors import Vectors, unit
+
+NEAR, BLOCK, PER_SEGMENT = 16, 4096, 20_480
+QUERIES, WARM_UP = 200, 20
+QUERY_BLOCK = 10**6
+"""Number of the block that queries come from; no data reach it."""
+PAGES_OF_DOCUMENT = 10
+
+
+def cpu():
+    return sum(os.times()[:2])
+
+
+def memory(field):
+    """Of this process in MB: VmRSS now, VmHWM at most, RssAnon without mapped files."""
+    with open("/proc/self/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith(field)) / 1024
+
+
+class MadeVectors:
+    """Vectors with the distribution of the real ones; block by block, the same ones every time."""
+
+    def __init__(self, store):
+        real = Vectors(store.segments, store.keys(), centred=True)
+        self.real = real.read(np.flatnonzero(real.used))
+        self.near = np.concatenate([row for start in range(0, len(self.real), 1024) for row in self._nearest(start)])
+
+    def _nearest(self, start):
+        cosines = self.real[start : start + 1024] @ self.real.T
+        cosines[np.arange(len(cosines)), np.arange(start, start + len(cosines))] = -2
+        return [np.argpartition(-cosines, NEAR - 1)[:, :NEAR]]
+
+    def block(self, number, size=BLOCK):
+        random = np.random.default_rng([0, number])
+        base = random.integers(len(self.real), size=size)
+        noise = random.standard_normal((size, NEAR), np.float32) / np.float32(np.sqrt(NEAR))
+        made = self.real[base] * (1 - noise.sum(axis=1, keepdims=True))
+        for place in range(NEAR):
+            made += noise[:, place : place + 1] * self.real[self.near[base, place]]
+        return unit(made)
+
+    def blocks(self, count):
+        """Real vectors if there are enough, otherwise made ones."""
+        for start in range(0, count, BLOCK):
+            size = min(BLOCK, count - start)
+            real = self.real[start : start + size]
+            yield real if count <= len(self.real) else self.block(start // BLOCK)[:size]
+
+
+def made_pages(store, count, first=0):
+    """Yields titles and texts."""
+    document, sentences, lengths = Documents("^([^,]+)"), {}, []
+    for title, text in store.pages.items():
+        sentences.setdefault(document(title), []).extend(re.split(r"(?<=[。！？\n])|\s{2,}", text))
+        lengths.append(len(text))
+    names = list(sentences)
+    for number in range(first // PAGES_OF_DOCUMENT, -(-(first + count) // PAGES_OF_DOCUMENT)):
+        random = np.random.default_rng([1, number])
+        pool = [s for i in random.integers(len(names), size=2) for s in sentences[names[i]] if s]
+        for page in range(min(PAGES_OF_DOCUMENT, first + count - number * PAGES_OF_DOCUMENT)):
+            text, length = "", lengths[random.integers(len(lengths))]
+            while len(text) < length:
+                text += pool[random.integers(len(pool))] if pool else "。"
+            yield f"made{number:07d},{page:03d}", text[:length]
+
+
+def build_vectors(store, folder, count):
+    made, index, started = MadeVectors(store), Store(folder), cpu()
+    index.begin({"dtype": "float16"}, {}, {})
+    rows, number = [], 0
+    for block in made.blocks(count):
+        rows.append(block.astype(np.float16))
+        if (size := sum(map(len, rows))) >= PER_SEGMENT or number + size == count:
+            index.add([f"{key:024x}" for key in range(number, number + size)], [{"vector": each} for each in rows])
+            rows, number = [], number + size
+    index.finish(index.keys())
+    stored, started = cpu() - started, cpu()
+    update_parts(index, Vectors(index.segments, index.keys(), centred=False))
+    return {"store": stored, "build": cpu() - started, "build MB": memory("VmHWM"), "bytes": index.bytes() / count}
+
+
+def search_vectors(store, folder, count):
+    queries = MadeVectors(store).block(QUERY_BLOCK, QUERIES + WARM_UP)
+    del store
+    before, started = memory("VmRSS"), cpu()
+    index = Store(folder)
+    vectors = Vectors(index.segments, index.keys(), centred=False)
+    search = open_neighbours(index, vectors, None)
+    found = {"open": cpu() - started}
+    nearest, times = timed(lambda query: search.nearest(query[np.newaxis], 10)[0][0], queries)
+    found |= times | {"RSS": memory("VmRSS"), "of it before": before}
+    exact = Exact(vectors, np.flatnonzero(vectors.used)).nearest(queries[WARM_UP:], 10)
+    return found | {"recall@10": recall(nearest, [rows for rows, _ in exact])}
+
+
+def build_lexical(store, folder, count):
+    started = cpu()
+    texts = [text for _, text in made_pages(store, count)]
+    made, started = cpu() - started, cpu()
+    index = LexicalIndex.of(PageFrequencies.of(texts), texts)
+    found = {"store": made, "build": cpu() - started, "build MB": memory("VmHWM")}
+    np.savez(os.path.join(folder, "frequencies.npz"), **index.frequencies.counts)
+    for name, array in index.arrays().items():
+        np.save(os.path.join(folder, f"{name}.npy"), array)
+    return found | {"bytes": sum(file.stat().st_size for file in Path(folder).glob("*.npy")) / count}
+
+
+def search_lexical(store, folder, count):
+    texts = [text for _, text in made_pages(store, QUERIES + WARM_UP, 10 * QUERY_BLOCK)]
+    before, started = memory("VmRSS"), cpu()
+    frequencies = PageFrequencies(count, dict(np.load(os.path.join(folder, "frequencies.npz"))))
+    names = (lexical_index.STARTS, lexical_index.TEXTS, lexical_index.WEIGHTS)
+    arrays = {name: np.load(os.path.join(folder, f"{name}.npy"), mmap_mode="r") for name in names}
+    index = LexicalIndex.from_arrays(frequencies, arrays, count)
+    found = {"open": cpu() - started}
+
+    def nearest(text):
+        return next(index.nearest([text], 100))[0]
+
+    limited, times = timed(nearest, texts)
+    found |= times | {"RSS": memory("VmRSS"), "of it before": before}
+    lexical_index.MOST_POSTINGS = 1 << 62
+    exact, times = timed(nearest, texts)
+    first = [rows[:10] for rows in exact]
+    return found | {
+        "exact p50 ms": times["p50 ms"],
+        "recall@100": recall(limited, exact),
+        "of the first 10": recall(limited, first),
+    }
+
+
+def build_pairs(store, folder, count):
+    file = os.path.join(folder, "honbun_data.json")
+    Path(file).write_text(json.dumps(dict(made_pages(store, count)), ensure_ascii=False), encoding="utf-8")
+    return {}
+
+
+def search_pairs(store, folder, count):
+    from keras_negaposi.config import PairsConfig
+    from keras_negaposi.pair_generation.generate import make_pairs
+
+    del store
+    started = cpu()
+    pairs = make_pairs(os.path.join(folder, "honbun_data.json"), PairsConfig(output=os.path.join(folder, "pairs")))
+    return {"CPU": cpu() - started, "peak MB": memory("VmHWM"), "pairs": len(pairs)}
+
+
+def build_duplicates(store, folder, count):
+    return {}
+
+
+def search_duplicates(store, folder, count):
+    """A fifth of the texts is compared with the others."""
+    texts = [text for _, text in made_pages(store, count)]
+    made, started = memory("VmRSS"), cpu()
+    found = near_duplicates(texts[: count // 5], texts[count // 5 :])
+    return {"CPU": cpu() - started, "peak MB": memory("VmHWM"), "of it texts": made, "found": len(found)}
+
+
+def timed(answer, queries):
+    answers, seconds = [], []
+    for query in queries:
+        started = time.perf_counter()
+        answers.append(answer(query))
+        seconds.append(time.perf_counter() - started)
+    p50, p99 = np.percentile(np.array(seconds[WARM_UP:]) * 1e3, [50, 99])
+    return answers[WARM_UP:], {"p50 ms": p50, "p99 ms": p99}
+
+
+def recall(found, expected):
+    return np.mean([np.isin(e, f).mean() for f, e in zip(found, expected, strict=True) if len(e)])
+
+
+STEPS = {name: globals()[name] for name in list(globals()) if re.match("(build|search)_", name)}
+WORK = ("vectors", "lexical", "pairs", "duplicates")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("index", type=Path)
+    parser.add_argument("--work", nargs="+", choices=WORK, default=WORK)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.step:
+        made = STEPS[arguments.step](Store(str(arguments.index)), arguments.folder, *arguments.sizes)
+        print(json.dumps(made), flush=True)
+        return
+    for work in arguments.work:
+        for number, size in enumerate(arguments.sizes):
+            found = {}
+            with tempfile.TemporaryDirectory() as folder:
+                for step in (f"build_{work}", f"search_{work}"):
+                    command = [sys.executable, __file__, arguments.index, "--step", step, "--folder", folder]
+                    done = subprocess.run([*command, "--sizes", str(size)], stdout=subprocess.PIPE, check=True)
+                    found |= json.loads(done.stdout.splitlines()[-1])
+            if not number:
+                print(f"| {work} | {' | '.join(found)} |\n|{'---|' * (len(found) + 1)}")
+            print(f"| {size:,} | {' | '.join(f'{value:,.4g}' for value in found.values())} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
