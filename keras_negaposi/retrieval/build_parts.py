@@ -21,10 +21,10 @@ from keras_negaposi.retrieval.parts import (
     COVERS,
     INDEX,
     Covered,
+    all_compared,
     covered_segments,
     import_faiss,
     is_current,
-    all_compared,
 )
 from keras_negaposi.retrieval.store import Store
 from keras_negaposi.retrieval.vectors import Vectors, unit

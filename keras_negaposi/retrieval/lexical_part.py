@@ -12,7 +12,7 @@ import numpy as np
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import read_bytes, write_json
 from keras_negaposi.lexical.model import LexicalModel
-from keras_negaposi.retrieval.checked_files import FIX, check_array, checksum, map_array, read_json
+from keras_negaposi.retrieval.checked_files import FIX, check_array, checksum, map_array, read_json, release
 from keras_negaposi.retrieval.lexical_index import STARTS, TEXTS, WEIGHTS, LexicalIndex
 from keras_negaposi.retrieval.self_labelled import Fit
 
@@ -73,4 +73,6 @@ def read_lexical_part(
         index = LexicalIndex.from_arrays(model.frequencies, arrays, len(texts))
     except InputError as error:
         raise InputError(f"{folder}: {error}; {FIX}") from None
+    for array in arrays.values():  # All of it has been read; a query needs little.
+        release(array)
     return LexicalPart(index, model, fit)

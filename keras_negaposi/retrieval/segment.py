@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import mmap
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from checkpoints_tools.common import outputs, temporary
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import read_bytes, write_json
 from keras_negaposi.modeling.heads.tensor_names import MASK
-from keras_negaposi.retrieval.checked_files import FIX, check_array, checksum, map_array, read_json
+from keras_negaposi.retrieval.checked_files import FIX, check_array, checksum, map_array, read_json, release
 
 KEYS, LENGTHS = "keys.json", "lengths.npy"
 DTYPES = ("float16", "float32")
@@ -118,10 +117,9 @@ class Segment:
         return self.arrays
 
     def release(self) -> None:
-        """Gives back the memory of what was read of the arrays; the system still has it in its cache."""
+        """Gives back the memory of what was read of the arrays."""
         for array in self.arrays.values():
-            if isinstance(array.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-                array.base.madvise(mmap.MADV_DONTNEED)
+            release(array)
 
     def sums(self) -> dict[str, int]:
         """Returns the checksums by file name; computes them if an older version wrote the segment without any."""

@@ -5,11 +5,11 @@
 
 INDEX holds real pages and their vectors. More than it has are made from them:
 
-- A vector is a real one plus normal noise, whose covariance is that of the vector's `NEAR` nearest neighbours around it.
+- A vector is a real one plus normal noise with the covariance of its `NEAR` nearest neighbours around it.
 - A page has the length of a real one, and sentences of two real documents, which are the same for ten pages.
 
-Each size builds in one process and searches in another, with one thread, so that memory is that of the size alone. Times
-are CPU seconds, and per query wall times; queries are made as the data, but are not among them.
+Each size builds in one process and searches in another, with one thread, so that memory is that of the size alone.
+Times are CPU seconds, and wall times per query. Queries are made like the data, but are not among them.
 """
 
 import argparse
