@@ -19,7 +19,7 @@ from keras_negaposi.data.texts import read_texts, text_key
 from keras_negaposi.lexical.vocabulary import PageFrequencies
 from keras_negaposi.modeling.heads.tensor_names import MASK
 from keras_negaposi.readers.note_files import read_exceptions
-from keras_negaposi.retrieval.build_parts import update_parts
+from keras_negaposi.retrieval.build_shards import update_shards
 from keras_negaposi.retrieval.frozen_scorer import PRECISION, FrozenScorer
 from keras_negaposi.retrieval.lexical_index import LexicalIndex
 from keras_negaposi.retrieval.lexical_part import LexicalPart
@@ -127,7 +127,7 @@ def _update(
 
     # 4. Prepare the search among many vectors.
     if scorer and scorer.head == BI_ENCODER:
-        update_parts(store, Vectors(store.segments, texts, centred=run is None))
+        update_shards(store, Vectors(store.segments, texts, centred=run is None))
     size, removed = store.bytes(), len(before - texts.keys())
     say(
         f"index in {config.output}: {len(texts):,} texts, {removed:,} old ones removed; {size / 1e6:,.1f} MB, "

@@ -47,7 +47,7 @@ class Manifest(msgspec.Struct):
         segments: their folders, in order.
         checksums: CRC-32 by path within the index; ``None`` if an older version wrote the index.
         lexical: folder of the lexical part, see `lexical_part`; empty if there is none.
-        neighbours: folders of the nearest-neighbour search, see `parts`; none if it compares all vectors.
+        neighbours: folders of the nearest-neighbour search, see `vector_shards`; none if it compares all vectors.
         begun: files and folders that are being written or are to be removed. Only these are ever removed.
     """
 

@@ -19,7 +19,6 @@ from keras_negaposi.retrieval.given_pages import given_pages
 from keras_negaposi.retrieval.hybrid_ranker import HybridRanker
 from keras_negaposi.retrieval.multi_page_query import attend
 from keras_negaposi.retrieval.origin import Origin, is_untrained, origin_of_run, origin_without_run
-from keras_negaposi.retrieval.parts import open_neighbours
 from keras_negaposi.retrieval.rankers import (
     FullRanker,
     NearestNeighbourRanker,
@@ -31,6 +30,7 @@ from keras_negaposi.retrieval.rankers import (
 from keras_negaposi.retrieval.segment import Rows, is_by_token
 from keras_negaposi.retrieval.store import Store
 from keras_negaposi.retrieval.titles import find_page, unknown_title
+from keras_negaposi.retrieval.vector_shards import open_neighbours
 from keras_negaposi.retrieval.vectors import Vectors
 from keras_negaposi.runtime.temporary_folder import TemporaryFolder
 from keras_negaposi.serving.scorer import Scorer

@@ -27,21 +27,22 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 
 from keras_negaposi.data.documents import Documents
-from keras_negaposi.evaluation.leakage_audit import near_duplicates
 from keras_negaposi.lexical.vocabulary import PageFrequencies
 from keras_negaposi.retrieval import lexical_index
-from keras_negaposi.retrieval.build_parts import update_parts
+from keras_negaposi.retrieval.build_shards import update_shards
 from keras_negaposi.retrieval.lexical_index import LexicalIndex
 from keras_negaposi.retrieval.nearest_neighbours import Exact
-from keras_negaposi.retrieval.parts import open_neighbours
 from keras_negaposi.retrieval.store import Store
+from keras_negaposi.retrieval.vector_shards import open_neighbours
 from keras_negaposi.retrieval.vectors import Vectors, unit
 
 NEAR, BLOCK, PER_SEGMENT = 16, 4096, 20_480
-QUERIES, WARM_UP = 200, 20
+QUERIES, WARM_UP = 100, 20
 QUERY_BLOCK = 10**6
 """Number of the block that queries come from; no data reach it."""
 PAGES_OF_DOCUMENT = 10
+MOST_REAL = 10_000
+"""Real vectors, drawn at random, from which others are made."""
 
 
 def cpu():
@@ -59,7 +60,7 @@ class MadeVectors:
 
     def __init__(self, store):
         real = Vectors(store.segments, store.keys(), centred=True)
-        self.real = real.read(np.flatnonzero(real.used))
+        self.real = real.read(np.random.default_rng(0).permutation(np.flatnonzero(real.used))[:MOST_REAL])
         self.near = np.concatenate([row for start in range(0, len(self.real), 1024) for row in self._nearest(start)])
 
     def _nearest(self, start):
@@ -112,7 +113,7 @@ def build_vectors(store, folder, count):
             rows, number = [], number + size
     index.finish(index.keys())
     stored, started = cpu() - started, cpu()
-    update_parts(index, Vectors(index.segments, index.keys(), centred=False))
+    update_shards(index, Vectors(index.segments, index.keys(), centred=False))
     return {"store": stored, "build": cpu() - started, "build MB": memory("VmHWM"), "bytes": index.bytes() / count}
 
 
@@ -188,6 +189,8 @@ def build_duplicates(store, folder, count):
 
 def search_duplicates(store, folder, count):
     """A fifth of the texts is compared with the others."""
+    from keras_negaposi.evaluation.leakage_audit import near_duplicates
+
     texts = [text for _, text in made_pages(store, count)]
     made, started = memory("VmRSS"), cpu()
     found = near_duplicates(texts[: count // 5], texts[count // 5 :])

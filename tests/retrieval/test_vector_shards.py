@@ -1,4 +1,4 @@
-"""The search among many vectors: built in parts, updated without a rebuild, resumed after a kill."""
+"""The search among many vectors: built in shards, updated without a rebuild, resumed after a kill."""
 
 import os
 
@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from checkpoints_tools.common.errors import InputError
-from keras_negaposi.retrieval import build_parts, parts
-from keras_negaposi.retrieval.build_parts import update_parts
+from keras_negaposi.retrieval import build_shards, vector_shards
+from keras_negaposi.retrieval.build_shards import update_shards
 from keras_negaposi.retrieval.nearest_neighbours import Exact, Hnsw
-from keras_negaposi.retrieval.parts import Parts, open_neighbours
 from keras_negaposi.retrieval.store import Store
+from keras_negaposi.retrieval.vector_shards import Shards, open_neighbours
 from keras_negaposi.retrieval.vectors import Vectors, unit
 
 pytest.importorskip("faiss")
@@ -19,12 +19,12 @@ DIM, PER_SEGMENT = 16, 100
 
 
 @pytest.fixture(autouse=True)
-def small_parts(monkeypatch):
+def small_shards(monkeypatch):
     """A thousand vectors are many here."""
-    for module in (build_parts, parts):
+    for module in (build_shards, vector_shards):
         monkeypatch.setattr(module, "EXACT_BELOW", 500)
-    monkeypatch.setattr(build_parts, "MOST_ROWS", 400)
-    monkeypatch.setattr(build_parts, "MOST_LOOSE", 150)
+    monkeypatch.setattr(build_shards, "MOST_ROWS", 400)
+    monkeypatch.setattr(build_shards, "MOST_LOOSE", 150)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
@@ -45,7 +45,7 @@ def change(folder, numbers, build=True):
         store.add([f"k{number}" for number in some], [{"vector": rows}])
     store.finish(keys)
     if build:
-        update_parts(store, Vectors(store.segments, keys, centred=True))
+        update_shards(store, Vectors(store.segments, keys, centred=True))
     return Store(str(folder))
 
 
@@ -71,11 +71,11 @@ def index(tmp_path):
     return tmp_path / "index"
 
 
-def test_many_vectors_are_searched_in_parts(index, monkeypatch):
+def test_many_vectors_are_searched_in_shards(index, monkeypatch):
     store = Store(str(index))
     vectors, search = opened(store)
-    assert len(store.neighbours) == 3 and isinstance(search, Parts)
-    monkeypatch.setattr(parts, "SHARE_PROBED", 1)
+    assert len(store.neighbours) == 3 and isinstance(search, Shards)
+    monkeypatch.setattr(vector_shards, "SHARE_PROBED", 1)
     assert recall(store, range(0, 1000, 7)) == 1
     assert isinstance(opened(store, approximate=False)[1], Exact)
     rows, cosines = search.nearest(np.stack([vectors["k7"]]), 3)[0]
@@ -84,18 +84,18 @@ def test_many_vectors_are_searched_in_parts(index, monkeypatch):
 
 
 def test_changed_and_deleted_texts_need_no_rebuild(index, monkeypatch):
-    monkeypatch.setattr(parts, "SHARE_PROBED", 1)
+    monkeypatch.setattr(vector_shards, "SHARE_PROBED", 1)
     before = Store(str(index)).neighbours
     store = change(index, range(30, 1100))  # 30 are gone, and 100 are new.
     assert store.neighbours == before
     assert recall(store, range(30, 1100, 7)) == 1
-    store = change(index, range(30, 1300))  # With 300 new ones another part is built, and the others stay.
+    store = change(index, range(30, 1300))  # With 300 new ones another shard is built, and the others stay.
     assert len(store.neighbours) == 4 and before.items() <= store.neighbours.items()
     assert recall(store, range(30, 1300, 7)) == 1
 
 
-def test_parts_that_are_mostly_unused_are_replaced(index, monkeypatch):
-    monkeypatch.setattr(parts, "SHARE_PROBED", 1)
+def test_shards_that_are_mostly_unused_are_replaced(index, monkeypatch):
+    monkeypatch.setattr(vector_shards, "SHARE_PROBED", 1)
     before = Store(str(index)).neighbours
     store = change(index, [*range(0, 400), *range(770, 1000), *range(2000, 2300)])
     assert before.keys() - store.neighbours.keys() == {"neighbours-000002"} and len(store.neighbours) == 3
@@ -106,8 +106,8 @@ def test_parts_that_are_mostly_unused_are_replaced(index, monkeypatch):
     assert isinstance(opened(store)[1], Exact)
 
 
-def test_small_parts_are_joined(index, monkeypatch):
-    monkeypatch.setattr(parts, "SHARE_PROBED", 1)
+def test_small_shards_are_joined(index, monkeypatch):
+    monkeypatch.setattr(vector_shards, "SHARE_PROBED", 1)
     for last in range(1200, 2200, 200):
         store = change(index, range(last))
     assert len(store.neighbours) <= 3 + 3
@@ -116,7 +116,7 @@ def test_small_parts_are_joined(index, monkeypatch):
 
 def test_a_stopped_build_continues(tmp_path, monkeypatch):
     folder, written = tmp_path / "index", []
-    write = build_parts.write_json
+    write = build_shards.write_json
 
     def stopped(*given):
         if written:
@@ -124,10 +124,10 @@ def test_a_stopped_build_continues(tmp_path, monkeypatch):
         written.append(write(*given))
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(build_parts, "write_json", stopped)
+        patch.setattr(build_shards, "write_json", stopped)
         change(folder, range(1000))
     (first,) = Store(str(folder)).neighbours
-    assert recall(Store(str(folder)), range(600, 1000, 20)) > 0.9  # What no part covers is compared.
+    assert recall(Store(str(folder)), range(600, 1000, 20)) > 0.9  # What no shard covers is compared.
     store = change(folder, range(1000))
     assert len(store.neighbours) == 3 and first in store.neighbours
     assert sorted(path.name for path in folder.glob("neighbours-*")) == sorted(store.neighbours)
@@ -135,7 +135,7 @@ def test_a_stopped_build_continues(tmp_path, monkeypatch):
 
 def test_damage_is_reported_by_file_name(index):
     store = Store(str(index))
-    file = index / list(store.neighbours)[1] / parts.INDEX
+    file = index / list(store.neighbours)[1] / vector_shards.INDEX
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
@@ -144,8 +144,8 @@ def test_damage_is_reported_by_file_name(index):
 
 
 def test_without_faiss_all_vectors_are_compared(index, monkeypatch, caplog):
-    monkeypatch.setattr(parts, "import_faiss", lambda: None)
-    monkeypatch.setattr(build_parts, "import_faiss", lambda: None)
+    monkeypatch.setattr(vector_shards, "import_faiss", lambda: None)
+    monkeypatch.setattr(build_shards, "import_faiss", lambda: None)
     caplog.set_level("INFO", "keras_negaposi")
     store = change(index, range(1200))
     assert recall(store, range(0, 1200, 50)) == 1
@@ -153,7 +153,7 @@ def test_without_faiss_all_vectors_are_compared(index, monkeypatch, caplog):
     assert "all 1,200 vectors are compared" in caplog.text and "keras_negaposi[ann]" in caplog.text
 
 
-def test_an_old_index_has_no_parts(tmp_path):
+def test_an_old_index_has_no_shards(tmp_path):
     store = change(tmp_path / "index", range(600), build=False)
     assert isinstance(opened(store)[1], Exact)
     assert isinstance(opened(store, approximate=True)[1], Hnsw)

@@ -1,11 +1,11 @@
-"""Searches files of faiss, each for a part of the vectors of a large index.
+"""Searches the vectors of a large index in shards, which are files of faiss.
 
-A part covers some segments of the index and never changes. Rows that no part covers are compared exactly; found rows
+A shard covers some segments of the index and never changes. Rows that no shard covers are compared exactly; found rows
 that are no longer used are dropped.
 
-Each part is an inverted file with product quantization (IVF-PQ, Jégou et al. 2011; codes of 4 bits, André et al. 2015).
-A vector is assigned to the nearest of some centroids, and what remains is stored in a few bits. A search compares the
-query with the codes in the lists of the nearest centroids, and then with the stored vectors of the best rows.
+Each shard is an inverted file with product quantization (IVF-PQ: Jégou et al. 2011; in registers: André et al. 2015). A
+vector is assigned to the nearest of some centroids, and the difference is stored in a few bits. A search compares the
+query with these codes in the lists of the nearest centroids, and then with the stored vectors of the best rows.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from keras_negaposi.retrieval.vectors import Vectors, unit
 
 INDEX, COVERS = "index.faiss", "covers.json"
 SHARE_PROBED = 1 / 8
-"""Share of a part's lists that a search looks into."""
+"""Share of a shard's lists that a search looks into."""
 LEAST_CANDIDATES = 200
-"""Best rows by their codes, of all parts together, that are compared exactly."""
+"""Best rows by their codes, of all shards together, that are compared exactly."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Covered:
-    """A segment that a part covers: its name, the checksum of its keys, and its number of rows."""
+    """A segment that a shard covers: its name, the checksum of its keys, and its number of rows."""
 
     segment: str
     keys: int
@@ -47,8 +47,8 @@ class Covered:
         return cls(name, segment.sums()[KEYS], len(segment.keys))
 
 
-class Parts:
-    """Searches the parts, and compares what no part covers.
+class Shards:
+    """Searches the shards, and compares what no shard covers.
 
     Args:
         store: the index.
@@ -75,8 +75,8 @@ class Parts:
         found: list[list[Near]] = [[] for _ in queries]
         for index, rows in self._opened:
             cosines, numbers = index.search(queries, candidates)
-            for of_query, estimates, of_part in zip(found, cosines, numbers, strict=True):
-                at = np.where(of_part < 0, -1, rows[of_part])  # faiss fills up with -1.
+            for of_query, estimates, of_shard in zip(found, cosines, numbers, strict=True):
+                at = np.where(of_shard < 0, -1, rows[of_shard])  # faiss fills up with -1.
                 used = (at >= 0) & self._vectors.used[at]
                 of_query.append((at[used], estimates[used]))
         nearest = []
@@ -100,7 +100,7 @@ def open_neighbours(store: Store, vectors: Vectors, approximate: bool | None) ->
     """
     faiss = import_faiss()
     if store.neighbours and faiss and approximate is not False:
-        return Parts(store, vectors, faiss)
+        return Shards(store, vectors, faiss)
     if approximate:
         return Hnsw(vectors)
     if approximate is None and len(vectors) >= EXACT_BELOW:
@@ -126,7 +126,7 @@ def all_compared(count: int) -> str:
 
 
 def covered_segments(store: Store) -> dict[str, list[Covered]]:
-    """Returns the segments that each part covers, by the part's folder; they may have been replaced since.
+    """Returns the segments that each shard covers, by the shard's folder; they may have been replaced since.
 
     Raises:
         InputError: a file is missing or damaged.
@@ -138,12 +138,12 @@ def covered_segments(store: Store) -> dict[str, list[Covered]]:
 
 
 def is_current(store: Store, covered: Covered) -> bool:
-    """Returns whether a segment is still the one that a part covers."""
+    """Returns whether a segment is still the one that a shard covers."""
     return covered.segment in store.segments and Covered.of(store, covered.segment) == covered
 
 
 def _rows(store: Store, vectors: Vectors, segments: list[Covered]) -> np.ndarray:
-    """Returns the row of `Vectors` of each vector of a part, ``int64 [vectors]``; -1 where the segment is another."""
+    """Returns the row of `Vectors` of each vector of a shard, ``int64 [vectors]``; -1 where the segment is another."""
     return np.concatenate(
         [
             vectors.segments[covered.segment] if is_current(store, covered) else np.full(covered.rows, -1)

@@ -1,7 +1,7 @@
-"""Builds the parts of a large index, so that its vectors can be searched without comparing all of them.
+"""Builds the shards of a large index, so that its vectors can be searched without comparing all of them.
 
-New segments are covered by new parts: nothing is built again when pages change, and a killed build continues with the
-next part. One part at a time is in memory.
+New segments are covered by new shards: nothing is built again when pages change, and a killed build continues with the
+next shard. One shard at a time is in memory.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.files import write_json
 from checkpoints_tools.common.progress import Ticker
 from keras_negaposi.retrieval.nearest_neighbours import EXACT_BELOW
-from keras_negaposi.retrieval.parts import (
+from keras_negaposi.retrieval.store import Store
+from keras_negaposi.retrieval.vector_shards import (
     COVERS,
     INDEX,
     Covered,
@@ -26,15 +27,14 @@ from keras_negaposi.retrieval.parts import (
     import_faiss,
     is_current,
 )
-from keras_negaposi.retrieval.store import Store
 from keras_negaposi.retrieval.vectors import Vectors, unit
 
 MOST_ROWS = 1 << 20
-"""Rows of a part."""
+"""Rows of a shard."""
 MOST_LOOSE = 50_000
-"""Rows that are compared exactly because no part covers them; when there are more, a part is built."""
+"""Rows that are compared exactly because no shard covers them; when there are more, a shard is built."""
 LEAST_USED = 0.5
-"""When a smaller share of a part's rows is used, its segments are covered again."""
+"""When a smaller share of a shard's rows is used, its segments are covered again."""
 PER_CENTROID = 48
 """Training vectors per centroid; faiss warns below 39."""
 ROUNDS = 6
@@ -43,8 +43,8 @@ NUMBERS_PER_CODE = 4
 """Numbers of a vector that share a code of 4 bits."""
 
 
-def update_parts(store: Store, vectors: Vectors) -> None:
-    """Covers the segments of an index by parts if it has many vectors; says how they are searched.
+def update_shards(store: Store, vectors: Vectors) -> None:
+    """Covers the segments of an index by shards if it has many vectors; says how they are searched.
 
     Args:
         store: the index, which is locked and otherwise finished.
@@ -65,31 +65,30 @@ def update_parts(store: Store, vectors: Vectors) -> None:
         _build(faiss, store, vectors, groups, replaced)
     else:
         store.replace_neighbours(replaced)
-    say(
-        f"nearest neighbours: approximate (faiss, IVF-PQ, {len(store.neighbours)} parts), ordered by the stored vectors"
-    )
+    shards = len(store.neighbours)
+    say(f"nearest neighbours: approximate (IVF-PQ of faiss, {shards} shards), then exact among the best")
 
 
 def _plan(store: Store, vectors: Vectors) -> tuple[list[list[str]], list[str]]:
-    """Returns the segments of each part to build, and the old parts that these replace."""
+    """Returns the segments of each shard to build, and the old shards that these replace."""
     used = {name: int(vectors.used[rows.start : rows.stop].sum()) for name, rows in vectors.segments.items()}
     current, kept = {}, {}
-    for part, segments in covered_segments(store).items():
-        current[part] = [covered.segment for covered in segments if is_current(store, covered)]
-        rows = sum(used[name] for name in current[part])
+    for shard, segments in covered_segments(store).items():
+        current[shard] = [covered.segment for covered in segments if is_current(store, covered)]
+        rows = sum(used[name] for name in current[shard])
         if rows > LEAST_USED * sum(covered.rows for covered in segments):
-            kept[part] = rows
-    replaced = [part for part in current if part not in kept]
-    covered = {name for part in kept for name in current[part]}
+            kept[shard] = rows
+    replaced = [shard for shard in current if shard not in kept]
+    covered = {name for shard in kept for name in current[shard]}
     loose = [name for name in used if name not in covered]
     size = sum(used[name] for name in loose)
     if size <= MOST_LOOSE:
         return [], replaced
 
-    # A part takes in smaller ones, so that many updates do not leave many parts.
-    for part, rows in sorted(kept.items(), key=lambda item: item[1]):
+    # A shard takes in smaller ones, so that many updates do not leave many shards.
+    for shard, rows in sorted(kept.items(), key=lambda item: item[1]):
         if rows <= size <= MOST_ROWS - rows:
-            loose, size, replaced = [*loose, *current[part]], size + rows, [*replaced, part]
+            loose, size, replaced = [*loose, *current[shard]], size + rows, [*replaced, shard]
 
     groups: list[list[str]] = []
     room = 0
@@ -105,7 +104,7 @@ def _plan(store: Store, vectors: Vectors) -> tuple[list[list[str]], list[str]]:
 def _build(
     faiss: ModuleType, store: Store, vectors: Vectors, groups: Sequence[Sequence[str]], replaced: Collection[str]
 ) -> None:
-    """Builds a part for each group of segments; the last one replaces old parts."""
+    """Builds a shard for each group of segments; the last one replaces old shards."""
     rows = [np.concatenate([vectors.segments[name] for name in group]) for group in groups]
     tick, done = Ticker("building the nearest-neighbour search", sum(map(len, rows))), 0
     empty = _trained(faiss, vectors, np.concatenate(rows), len(rows[0]))
