@@ -55,9 +55,7 @@ class Vectors(Mapping[str, np.ndarray]):
             InputError: a file is damaged; each is checked when it is first read.
         """
         owners = np.searchsorted(self._bounds, rows, side="right") - 1
-        found = np.empty(
-            (len(rows), self.dim), self._segments[0].arrays[VECTOR].dtype if self._segments else np.float32
-        )
+        found = np.empty((len(rows), self.dim), self._dtype)
         for owner in np.unique(owners):
             segment, here = self._segments[owner], owners == owner
             found[here] = segment.rows(0, len(segment.keys))[VECTOR][rows[here] - self._bounds[owner]]

@@ -6,7 +6,8 @@
 INDEX holds real pages and their vectors. More than it has are made from them:
 
 - A vector is a real one plus normal noise with the covariance of its `NEAR` nearest neighbours around it.
-- A page has the length of a real one, and sentences of two real documents, which are the same for ten pages.
+- A page has the length of a real one, and sentences of two real documents, which are the same for ten pages. For the
+  n-grams of more than `MOST_REAL` pages, see `build_lexical`.
 
 Each size builds in one process and searches in another, with one thread, so that memory is that of the size alone.
 Times are CPU seconds, and wall times per query. Queries are made like the data, but are not among them.
@@ -30,6 +31,7 @@ from keras_negaposi.data.documents import Documents
 from keras_negaposi.lexical.vocabulary import PageFrequencies
 from keras_negaposi.retrieval import lexical_index
 from keras_negaposi.retrieval.build_shards import update_shards
+from keras_negaposi.retrieval.checked_files import release
 from keras_negaposi.retrieval.lexical_index import LexicalIndex
 from keras_negaposi.retrieval.nearest_neighbours import Exact
 from keras_negaposi.retrieval.store import Store
@@ -42,7 +44,9 @@ QUERY_BLOCK = 10**6
 """Number of the block that queries come from; no data reach it."""
 PAGES_OF_DOCUMENT = 10
 MOST_REAL = 10_000
-"""Real vectors, drawn at random, from which others are made."""
+"""Real pages, drawn at random, from whose vectors or n-grams others are made."""
+SHARE_KEPT = 0.7
+"""Share of a page's n-grams that its copy has."""
 
 
 def cpu():
@@ -85,17 +89,24 @@ class MadeVectors:
             yield real if count <= len(self.real) else self.block(start // BLOCK)[:size]
 
 
-def made_pages(store, count, first=0):
+def real_pages(store):
+    """Texts of an index, and of queries that are not among them."""
+    texts = list(dict.fromkeys(store.pages.values()))
+    texts = [texts[i] for i in np.random.default_rng(0).permutation(len(texts))[: MOST_REAL + QUERIES + WARM_UP]]
+    return texts[:MOST_REAL], texts[MOST_REAL:]
+
+
+def made_pages(store, count):
     """Yields titles and texts."""
     document, sentences, lengths = Documents("^([^,]+)"), {}, []
     for title, text in store.pages.items():
         sentences.setdefault(document(title), []).extend(re.split(r"(?<=[。！？\n])|\s{2,}", text))
         lengths.append(len(text))
     names = list(sentences)
-    for number in range(first // PAGES_OF_DOCUMENT, -(-(first + count) // PAGES_OF_DOCUMENT)):
+    for number in range(-(-count // PAGES_OF_DOCUMENT)):
         random = np.random.default_rng([1, number])
         pool = [s for i in random.integers(len(names), size=2) for s in sentences[names[i]] if s]
-        for page in range(min(PAGES_OF_DOCUMENT, first + count - number * PAGES_OF_DOCUMENT)):
+        for page in range(min(PAGES_OF_DOCUMENT, count - number * PAGES_OF_DOCUMENT)):
             text, length = "", lengths[random.integers(len(lengths))]
             while len(text) < length:
                 text += pool[random.integers(len(pool))] if pool else "。"
@@ -132,24 +143,37 @@ def search_vectors(store, folder, count):
 
 
 def build_lexical(store, folder, count):
+    """Counts real pages. Beyond them, copies repeat their n-grams, of which each leaves out others."""
+    texts, _ = real_pages(store)
+    texts = texts[:count]
     started = cpu()
-    texts = [text for _, text in made_pages(store, count)]
-    made, started = cpu() - started, cpu()
     index = LexicalIndex.of(PageFrequencies.of(texts), texts)
-    found = {"store": made, "build": cpu() - started, "build MB": memory("VmHWM")}
-    np.savez(os.path.join(folder, "frequencies.npz"), **index.frequencies.counts)
-    for name, array in index.arrays().items():
-        np.save(os.path.join(folder, f"{name}.npy"), array)
-    return found | {"bytes": sum(file.stat().st_size for file in Path(folder).glob("*.npy")) / count}
+    found = {"build, ms per page": (cpu() - started) / len(texts) * 1e3, "build MB": memory("VmHWM")}
+    copies, lengths = count // len(texts), np.diff(index.starts)
+    first = np.arange(len(index.texts)) + np.repeat(index.starts[:-1] * (copies - 1), lengths)
+    arrays = {"starts": index.starts * copies}
+    for name in ("texts", "weights"):
+        array, shape = getattr(index, name), (copies * len(index.texts),)
+        arrays[name] = np.lib.format.open_memmap(f"{folder}/{name}.npy", "w+", array.dtype, shape)
+    for copy in range(copies):
+        kept = copies == 1 or np.random.default_rng([2, copy]).random(len(first), np.float32) < SHARE_KEPT
+        arrays["texts"][first] = index.texts + copy * len(texts)
+        arrays["weights"][first] = index.weights * kept
+        first += np.repeat(lengths, lengths)
+    np.save(f"{folder}/starts.npy", arrays["starts"])
+    np.savez(f"{folder}/frequencies.npz", **{kind: n * copies for kind, n in index.frequencies.counts.items()})
+    return found | {"bytes": sum(array.nbytes for array in arrays.values()) / count}
 
 
 def search_lexical(store, folder, count):
-    texts = [text for _, text in made_pages(store, QUERIES + WARM_UP, 10 * QUERY_BLOCK)]
+    _, texts = real_pages(store)
     before, started = memory("VmRSS"), cpu()
     frequencies = PageFrequencies(count, dict(np.load(os.path.join(folder, "frequencies.npz"))))
     names = (lexical_index.STARTS, lexical_index.TEXTS, lexical_index.WEIGHTS)
     arrays = {name: np.load(os.path.join(folder, f"{name}.npy"), mmap_mode="r") for name in names}
     index = LexicalIndex.from_arrays(frequencies, arrays, count)
+    for array in arrays.values():
+        release(array)
     found = {"open": cpu() - started}
 
     def nearest(text):

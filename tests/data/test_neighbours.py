@@ -63,7 +63,7 @@ def exact_neighbours(texts, width=10):
 def test_close_texts_are_those_of_all_pairs(least):
     texts = list(corpus(150).values())
     changed = [text[:cut] + "変" + text[cut + 1 :] for text, cut in zip(texts[::9], range(50), strict=False)]
-    rows = NGrams((2, 2)).fit_transform([*changed, *texts[1::9], "短", *texts[::3]])
+    rows = NGrams((2, 2)).fit_transform([*changed, *texts[1::9], *texts[:9], "短", *texts[::3]])
     queries, others = rows[:-150], rows[-150:]
     expected = (queries @ others.T).toarray().max(axis=1) >= least
     assert have_close_text(queries, others, least).tolist() == expected.tolist()
