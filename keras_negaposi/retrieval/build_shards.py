@@ -10,6 +10,7 @@ import math
 import os
 from collections.abc import Collection, Sequence
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -115,14 +116,14 @@ def _build(
             tick(done + index.ntotal)
         done += len(of_group)
 
-        def write(folder: str, index: faiss.Index = index, group: Sequence[str] = group) -> None:  # noqa: F821
+        def write(folder: str, index: Any = index, group: Sequence[str] = group) -> None:  # noqa: ANN401
             faiss.write_index(index, os.path.join(folder, INDEX))
             write_json(os.path.join(folder, COVERS), [vars(Covered.of(store, name)) for name in group])
 
         store.replace_neighbours(replaced if group is groups[-1] else [], write)
 
 
-def _trained(faiss: ModuleType, vectors: Vectors, rows: np.ndarray, size: int) -> faiss.IndexIVF:  # noqa: F821
+def _trained(faiss: ModuleType, vectors: Vectors, rows: np.ndarray, size: int) -> Any:  # noqa: ANN401
     """Returns an empty index for ``size`` vectors, whose centroids and codes are fitted to a sample of rows."""
     lists = 1 << round(math.log2(math.sqrt(size)))
     sample = np.sort(np.random.default_rng(0).permutation(rows)[: PER_CENTROID * lists])

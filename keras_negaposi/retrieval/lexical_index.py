@@ -14,6 +14,7 @@ from keras_negaposi.lexical.code_points import code_points
 from keras_negaposi.lexical.features import GRAMS
 from keras_negaposi.lexical.ngrams import BUCKETS
 from keras_negaposi.lexical.vocabulary import KINDS, PAGES_AT_ONCE, PageFrequencies
+from keras_negaposi.retrieval.checked_files import release
 
 STARTS, TEXTS, WEIGHTS = "starts", "texts", "weights"
 
@@ -85,6 +86,8 @@ class LexicalIndex:
         ):
             postings = slice(start, start + length)
             cosines[self.texts[postings]] += weight * self.weights[postings]  # An n-gram has each text once.
+        for array in (self.texts, self.weights):
+            release(array)
         return cosines
 
     def arrays(self) -> dict[str, np.ndarray]:

@@ -14,6 +14,7 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -152,7 +153,7 @@ def _rows(store: Store, vectors: Vectors, segments: list[Covered]) -> np.ndarray
     )
 
 
-def _open(file: Path, checksums: Mapping[str, int], faiss: ModuleType) -> faiss.IndexIVF:  # noqa: F821
+def _open(file: Path, checksums: Mapping[str, int], faiss: ModuleType) -> Any:  # noqa: ANN401 - faiss has no types
     try:
         if file_checksum(file) != checksums.get(file.name):
             raise InputError(f"{file}: its checksum differs from the one in the manifest; {FIX}")
