@@ -98,8 +98,11 @@ class ServeConfig:
         heading=MODEL,
         needs=_HTTP,
     )
-    approximate: bool = option(
-        False, "head vector: search an approximate nearest-neighbour graph (extra ann) instead of all pages"
+    approximate: bool | None = option(
+        None,
+        "vectors: search the nearest approximately (extra ann), or compare all (default: approximately from 200,000 "
+        "pages on)",
+        kind=bool,
     )
     all_pages: bool = option(
         True, "suggest links for all pages when no request waits, for the page at /", heading=OUTPUT, needs=_HTTP

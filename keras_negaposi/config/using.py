@@ -167,8 +167,11 @@ class SuggestConfig:
         heading=MODEL,
         needs=Needs(lambda c: c.rerank, "has no effect without --rerank, the number of pages to sort"),
     )
-    approximate: bool = option(
-        False, "head vector: search an approximate nearest-neighbour graph (extra ann) instead of all pages"
+    approximate: bool | None = option(
+        None,
+        "vectors: search the nearest approximately (extra ann), or compare all (default: approximately from 200,000 "
+        "pages on)",
+        kind=bool,
     )
     format: str = option(
         "table",

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_negaposi.data.documents import documents_of
 from keras_negaposi.data.pairs import Pair
-from keras_negaposi.data.tfidf import NGrams, top_neighbours
+from keras_negaposi.data.tfidf import NGrams, have_close_text
 from keras_negaposi.evaluation.bootstrap import Interval, Predictions, accuracy, interval
 
 NEAR = 0.8
@@ -77,8 +77,8 @@ def near_duplicates(texts: Sequence[str], others: Sequence[str]) -> set[str]:
     if not texts or not others:
         return same
     rows = NGrams((5, 5)).fit_transform([*texts, *others])
-    found = top_neighbours(rows[: len(texts)], rows[len(texts) :])
-    return same | {text for text, (_, cosines) in zip(texts, found, strict=True) if cosines[:1].sum() >= NEAR}
+    close = have_close_text(rows[: len(texts)], rows[len(texts) :], NEAR)
+    return same | {text for text, is_close in zip(texts, close, strict=True) if is_close}
 
 
 def _split_accuracy(seen: np.ndarray, predictions: Predictions, weights: np.ndarray) -> TrainOverlap:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -130,6 +130,10 @@ class LexicalModel:
             return logits
         are_pages = features[:, -1] > 0
         return np.where(are_pages, logits, self.plain.logits_of_features(features[:, : len(feature_names())]))
+
+    def with_pages(self, texts: Iterable[str]) -> LexicalModel:
+        """Returns the model that compares pairs with these pages, if it compares them with any."""
+        return dataclasses.replace(self, neighbours=Neighbours.of(self.frequencies, texts)) if self.neighbours else self
 
     def save(self, path: str) -> None:
         """Writes the model as a compressed ``.npz`` file; page frequencies are stored sparsely."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,19 +13,21 @@ from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import read_digest
 from checkpoints_tools.common.progress import Ticker
 from keras_negaposi.config import IndexConfig
+from keras_negaposi.config.heads import BI_ENCODER
 from keras_negaposi.config.saved import absolute
 from keras_negaposi.data.texts import read_texts, text_key
 from keras_negaposi.lexical.vocabulary import PageFrequencies
 from keras_negaposi.modeling.heads.tensor_names import MASK
 from keras_negaposi.readers.note_files import read_exceptions
-from keras_negaposi.retrieval.frozen_scorer import PRECISION, FrozenScorer, unit_vectors
+from keras_negaposi.retrieval.build_shards import update_shards
+from keras_negaposi.retrieval.frozen_scorer import PRECISION, FrozenScorer
 from keras_negaposi.retrieval.lexical_index import LexicalIndex
 from keras_negaposi.retrieval.lexical_part import LexicalPart, has_old_weights, read_lexical_part
 from keras_negaposi.retrieval.origin import KIND, LEXICAL, UNTRAINED
-from keras_negaposi.retrieval.rankers import stored_vectors
 from keras_negaposi.retrieval.segment import Rows
 from keras_negaposi.retrieval.self_labelled import fit_on_next_pages
 from keras_negaposi.retrieval.store import Store
+from keras_negaposi.retrieval.vectors import Vectors
 from keras_negaposi.runtime.beam import engine_of
 from keras_negaposi.runtime.executors import one_by_one
 from keras_negaposi.runtime.folder_lock import locked
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
     Scorer = CachedScorer | FrozenScorer
 
 TEXTS_PER_SEGMENT = 1024
+MOST_SEGMENTS = 500
+"""Segments that a build adds; more texts make them larger, because each is an open file."""
 
 
 def build_index(run: str | None, config: IndexConfig) -> Store:
@@ -129,6 +134,10 @@ def _update(
 
     # 3. Switch to the new pages and the new lexical part.
     store.finish(set(texts))
+
+    # 4. Prepare the search among many vectors.
+    if scorer and scorer.head == BI_ENCODER:
+        update_shards(store, Vectors(store.segments, texts, centred=run is None))
     size, removed = store.bytes(), len(before - texts.keys())
     say(
         f"index in {config.output}: {len(texts):,} texts, {removed:,} old ones removed; {size / 1e6:,.1f} MB, "
@@ -165,7 +174,8 @@ def _encode_missing(
 ) -> None:
     """Encodes texts and adds them segment by segment; an interrupted run keeps the segments that it has added."""
     tick, order = Ticker("encoding", len(missing)), list(missing)
-    segments = [order[start : start + TEXTS_PER_SEGMENT] for start in range(0, len(order), TEXTS_PER_SEGMENT)]
+    size = max(TEXTS_PER_SEGMENT, math.ceil(len(order) / MOST_SEGMENTS))
+    segments = [order[start : start + size] for start in range(0, len(order), size)]
     engine = engine_of(config, config.output, one_by_one)
     make_work = functools.partial(_encoder, None if config.runner else scorer, run, config)
     encoded = engine(make_work, ([missing[key] for key in keys] for keys in segments))
@@ -183,7 +193,7 @@ def _lexical_part(
     texts = list(dict.fromkeys(pages.values()))
     if run is not None:
         _, model = saved_combination(RunFolder(run))
-        return LexicalPart(LexicalIndex.of(model.frequencies, texts), model) if model else None
+        return LexicalPart(LexicalIndex.of(model.frequencies, texts), model.with_pages(texts)) if model else None
     say("counting n-grams")
     if keep_weights and store.lexical:
         before = list(dict.fromkeys(store.pages.values()))
@@ -194,7 +204,7 @@ def _lexical_part(
     index = LexicalIndex.of(frequencies, texts)
     vectors = None
     if config.init_checkpoint:
-        vectors, _ = unit_vectors(stored_vectors(store, {text_key(text) for text in texts}))
+        vectors = Vectors(store.segments, {text_key(text) for text in texts}, centred=True)
     model, fit = fit_on_next_pages(pages, frequencies, config.group_pattern, vectors)
     say(f"weights fitted on {fit.pairs:,} self-labelled pairs of pages" if fit.pairs else _TOO_FEW)
     return LexicalPart(index, model, fit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import re
 import threading
 import zlib
@@ -80,6 +81,12 @@ def map_array(file: Path) -> np.ndarray:
         raise InputError(f"{file}: file not found; {FIX}") from None
     except Exception as error:  # A damaged header can make NumPy raise anything.
         raise InputError(f"{file}: not an array ({str(error):.80}); {FIX}") from None
+
+
+def release(array: np.ndarray) -> None:
+    """Gives back the memory of what was read of a memory-mapped array; the system still has it in its cache."""
+    if isinstance(array.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        array.base.madvise(mmap.MADV_DONTNEED)
 
 
 def _differs(file: Path) -> InputError:

@@ -20,12 +20,12 @@ from keras_negaposi.data.texts import text_key
 from keras_negaposi.modeling.heads.tensor_names import VECTOR
 from keras_negaposi.retrieval.segment import Rows
 from keras_negaposi.retrieval.self_labelled import CosineLogit
+from keras_negaposi.retrieval.vectors import Vectors, unit
 
 if TYPE_CHECKING:
     from keras_negaposi.modeling.frozen_encoder import FrozenEncoder
 
 PRECISION = "float32"
-_TINY = np.finfo(np.float32).tiny
 
 
 class FrozenScorer:
@@ -43,19 +43,19 @@ class FrozenScorer:
         self, config: PretrainedConfig, expected: str | None = None, load: Callable[[], FrozenEncoder] | None = None
     ) -> None:
         self.load = load or functools.cache(lambda: _loaded(config, expected))
-        self._center = np.zeros(1, np.float32)
+        self._center: np.ndarray | float = 0.0
         self._known: Mapping[str, np.ndarray] = {}
         self._cosine: CosineLogit | None = None
 
-    def attach(self, known: Mapping[str, np.ndarray], center: np.ndarray, cosine: CosineLogit | None) -> None:
+    def attach(self, known: Vectors, cosine: CosineLogit | None) -> None:
         """Prepares for queries.
 
         Args:
-            known: vectors of the pages by `text_key`, of `unit_vectors`; these texts need not be encoded again.
-            center: of `unit_vectors`.
+            known: centred vectors of the pages by `text_key`; these texts need not be encoded again.
             cosine: how cosines become probabilities; ``None`` if nothing was fitted.
         """
-        self._known, self._center, self._cosine = known, center, cosine
+        self._known, self._cosine = known, cosine
+        self._center = 0.0 if known.center is None else known.center
 
     @property
     def _encoder(self) -> FrozenEncoder:
@@ -82,7 +82,7 @@ class FrozenScorer:
         known = {text: self._known[key] for text, key in keys.items() if key in self._known}
         new = [text for text in keys if text not in known]
         if new:
-            known |= zip(new, _unit(self._encode(new) - self._center), strict=True)
+            known |= zip(new, unit(self._encode(new) - self._center), strict=True)
         return {VECTOR: np.stack([known[text] for text in texts]).astype(np.float32)}
 
     def encode_candidates(self, texts: Sequence[str]) -> Rows:
@@ -114,21 +114,3 @@ def _loaded(config: PretrainedConfig, expected: str | None) -> FrozenEncoder:
             f"{config.init_checkpoint}: not the BERT that made the index; build the index again with another --output"
         )
     return encoder
-
-
-def unit_vectors(stored: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Centres stored vectors.
-
-    Args:
-        stored: by key, ``float16`` or ``float32 [hidden]``.
-
-    Returns:
-        The centred vectors, of length 1, ``float32 [hidden]``; and the mean that was subtracted.
-    """
-    vectors = np.stack(list(stored.values())).astype(np.float32)
-    center = vectors.mean(axis=0)
-    return dict(zip(stored, _unit(vectors - center), strict=True)), center
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), _TINY)

@@ -34,7 +34,7 @@ class HybridRanker:
     def __init__(self, neural: Ranker | None, lexical: LexicalPart, texts: Mapping[str, str], combine: Combine) -> None:
         self._neural, self._lexical, self._texts, self._combine = neural, lexical, texts, combine
         self._keys = list(texts)
-        self._features = KeptFeatures(lexical.model.frequencies, lexical.neighbours())
+        self._features = KeptFeatures(lexical.model.frequencies, lexical.model.neighbours)
 
     def best(self, queries: Sequence[Query], count: int) -> Iterator[Ranked]:
         """Yields the best ``count`` texts for each query."""

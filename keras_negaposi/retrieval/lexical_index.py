@@ -13,21 +13,35 @@ from checkpoints_tools.common.errors import InputError
 from keras_negaposi.lexical.code_points import code_points
 from keras_negaposi.lexical.ngrams import BUCKETS
 from keras_negaposi.lexical.vocabulary import GRAMS, KINDS, PAGES_AT_ONCE, PageFrequencies
+from keras_negaposi.retrieval.checked_files import release
 
 STARTS, TEXTS, WEIGHTS = "starts", "texts", "weights"
+
+
+MOST_POSTINGS = 1 << 21
+"""Texts that a query looks at, counted once for each n-gram that it shares with them."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LexicalIndex:
     """Finds the texts whose TF-IDF vectors have the highest cosine with that of a query.
 
+    Among hundreds of thousands of texts it leaves out the query's most common n-grams, which weigh least, so that the
+    time of a query is limited: `MOST_POSTINGS`.
+
     Attributes:
         frequencies: page frequencies of the corpus.
-        postings: TF-IDF vectors of length 1, one column per text, ``float32 [BUCKETS, texts]``.
+        size: number of texts.
+        starts: where the texts of each n-gram start, ``int64 [BUCKETS + 1]``.
+        texts: numbers of the texts that contain each n-gram, ``int32 [postings]``.
+        weights: of the n-grams in these texts, whose TF-IDF vectors have length 1, ``float16 [postings]``.
     """
 
     frequencies: PageFrequencies
-    postings: csr_matrix
+    size: int
+    starts: np.ndarray
+    texts: np.ndarray
+    weights: np.ndarray
 
     @classmethod
     def of(cls, frequencies: PageFrequencies, texts: Sequence[str]) -> LexicalIndex:
@@ -35,7 +49,9 @@ class LexicalIndex:
         rows, stream = [csr_matrix((0, BUCKETS), dtype=np.float32)], iter(texts)
         while some := list(islice(stream, PAGES_AT_ONCE)):
             rows.append(_vectors(frequencies, some))
-        return cls(frequencies, vstack(rows).T.tocsr())
+        postings = vstack(rows).T.tocsr()
+        starts, numbers = postings.indptr.astype(np.int64), postings.indices.astype(np.int32)
+        return cls(frequencies, len(texts), starts, numbers, postings.data.astype(np.float16))
 
     def nearest(self, queries: Sequence[str], count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yields the nearest texts of each query, the nearest first.
@@ -46,20 +62,36 @@ class LexicalIndex:
             Their numbers, ``int [found]``, and their cosines with the query, ``float32 [found]``.
         """
         for query in _vectors(self.frequencies, queries):
-            cosines = query @ self.postings
-            best = np.arange(cosines.nnz)
-            if cosines.nnz > count:
-                best = np.argpartition(-cosines.data, count - 1)[:count]
-            best = best[np.argsort(-cosines.data[best], kind="stable")]
-            yield cosines.indices[best], cosines.data[best]
+            cosines = self._cosines(query.indices, query.data)
+            found = np.flatnonzero(cosines)
+            if len(found) > count:
+                found = found[np.argpartition(-cosines[found], count - 1)[:count]]
+            found = found[np.argsort(-cosines[found], kind="stable")]
+            yield found, cosines[found]
+
+    def _cosines(self, buckets: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Returns the cosine of a query with each text, as far as the n-grams that are looked at tell.
+
+        Args:
+            buckets: of the query's n-grams.
+            weights: of these in the query's vector.
+        """
+        lengths = self.starts[buckets + 1] - self.starts[buckets]
+        rarest = np.argsort(lengths, kind="stable")
+        rarest = rarest[np.cumsum(lengths[rarest]) <= MOST_POSTINGS]
+        cosines = np.zeros(self.size, np.float32)
+        for start, length, weight in zip(
+            self.starts[buckets[rarest]].tolist(), lengths[rarest].tolist(), weights[rarest], strict=True
+        ):
+            postings = slice(start, start + length)
+            cosines[self.texts[postings]] += weight * self.weights[postings]  # An n-gram has each text once.
+        for array in (self.texts, self.weights):
+            release(array)
+        return cosines
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Returns what `from_arrays` takes; cosines are kept in float16."""
-        return {
-            STARTS: self.postings.indptr.astype(np.int64),
-            TEXTS: self.postings.indices.astype(np.int32),
-            WEIGHTS: self.postings.data.astype(np.float16),
-        }
+        """Returns what `from_arrays` takes."""
+        return {STARTS: self.starts, TEXTS: self.texts, WEIGHTS: self.weights}
 
     @classmethod
     def from_arrays(cls, frequencies: PageFrequencies, arrays: dict[str, np.ndarray], texts: int) -> LexicalIndex:
@@ -84,8 +116,7 @@ class LexicalIndex:
             or not 0 <= numbers.min(initial=0) <= numbers.max(initial=-1) < max(texts, 1)
         ):
             raise InputError(f"not the n-grams of {texts:,} texts")
-        values = weights.astype(np.float32)
-        return cls(frequencies, csr_matrix((values, numbers, starts), (BUCKETS, texts), copy=False))
+        return cls(frequencies, texts, starts, numbers, weights)
 
 
 def _vectors(frequencies: PageFrequencies, texts: Sequence[str]) -> csr_matrix:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,12 +14,14 @@ from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import read_bytes, write_json
 from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.lexical.neighbours import Neighbours
-from keras_negaposi.retrieval.checked_files import FIX, check_array, checksum, map_array, read_json
+from keras_negaposi.retrieval.checked_files import FIX, check_array, checksum, map_array, read_json, release
 from keras_negaposi.retrieval.lexical_index import STARTS, TEXTS, WEIGHTS, LexicalIndex
 from keras_negaposi.retrieval.self_labelled import Fit
 
 MODEL, FIT = "model.npz", "fit.json"
 """Files of an index without a run: its own lexical model, and its `Fit`."""
+NEIGHBOURS = "neighbours.npz"
+"""File of a run's index: its pages, with which the run's lexical model compares pairs."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,18 +38,14 @@ class LexicalPart:
     model: LexicalModel
     fit: Fit | None = None
 
-    def neighbours(self) -> Neighbours | None:
-        """Returns the pages with which the model compares pairs: those of the index, where it holds their n-grams."""
-        if self.model.neighbours is None or self.index is None:
-            return self.model.neighbours
-        return Neighbours.of_postings(self.index.postings)
-
     def write(self, folder: str) -> None:
-        """Writes the files; the model only if it does not belong to a run, which has it already."""
+        """Writes the files; of a run's model, which the run has already, only the pages with which pairs are compared."""
         for name, array in (self.index.arrays() if self.index else {}).items():
             np.save(os.path.join(folder, f"{name}.npy"), array)
+        if self.fit is None and self.model.neighbours:
+            np.savez_compressed(os.path.join(folder, NEIGHBOURS), **self.model.neighbours.arrays())
         if self.fit:
-            self.model.without_pages().save(os.path.join(folder, MODEL))
+            self.model.save(os.path.join(folder, MODEL))
             write_json(os.path.join(folder, FIT), dataclasses.asdict(self.fit))
 
     def updated(self, before: Mapping[str, str], pages: Mapping[str, str]) -> LexicalPart | None:
@@ -65,7 +64,7 @@ class LexicalPart:
         frequencies = self.model.frequencies.changed(removed, added)
         return LexicalPart(
             LexicalIndex.of(frequencies, list(dict.fromkeys(pages.values()))),
-            dataclasses.replace(self.model, frequencies=frequencies),
+            dataclasses.replace(self.model, frequencies=frequencies).with_pages(pages.values()),
             dataclasses.replace(self.fit, outdated=self.fit.outdated or before != pages),
         )
 
@@ -108,9 +107,11 @@ def read_lexical_part(
     fit = None
     if model is None:
         fit = read_fit(folder, checksums)
-        if checksum(read_bytes(str(folder / MODEL))) != checksums.get(MODEL):
-            raise InputError(f"{folder / MODEL}: its checksum differs from the one in the manifest; {FIX}")
+        _checked(folder / MODEL, checksums)
         model = LexicalModel.load(str(folder / MODEL), FIX)
+    elif NEIGHBOURS in checksums and model.neighbours:
+        with np.load(io.BytesIO(_checked(folder / NEIGHBOURS, checksums)), allow_pickle=False) as file:
+            model = dataclasses.replace(model, neighbours=Neighbours.from_arrays(file))
     arrays = {name: map_array(folder / f"{name}.npy") for name in (STARTS, TEXTS, WEIGHTS)}
     for name, array in arrays.items():
         check_array(folder / f"{name}.npy", array, checksums)
@@ -118,4 +119,18 @@ def read_lexical_part(
         index = LexicalIndex.from_arrays(model.frequencies, arrays, len(texts))
     except InputError as error:
         raise InputError(f"{folder}: {error}; {FIX}") from None
+    for array in arrays.values():  # All of it has been read; a query needs little.
+        release(array)
     return LexicalPart(index, model, fit)
+
+
+def _checked(path: Path, checksums: Mapping[str, int]) -> bytes:
+    """Returns the content of a file.
+
+    Raises:
+        InputError: it is not the file that was written.
+    """
+    content = read_bytes(str(path))
+    if checksum(content) != checksums.get(path.name):
+        raise InputError(f"{path}: its checksum differs from the one in the manifest; {FIX}")
+    return content

@@ -22,14 +22,18 @@ T = TypeVar("T")
 
 SCHEMA: Literal[1] = 1
 MANIFEST = "manifest.json"
-SEGMENT, PAGES, PAGES_END, LEXICAL = "segment-", "pages-", ".json", "lexical-"
+SEGMENT, PAGES, PAGES_END, LEXICAL, NEIGHBOURS = "segment-", "pages-", ".json", "lexical-", "neighbours-"
 MOST_READS = 20
 """How often a reader starts again because a writer has replaced the manifest in the meantime."""
 
 PagesFile = Annotated[str, msgspec.Meta(pattern=rf"^({PAGES}[0-9]{{6,12}}\.json)?\Z")]
 SegmentFolder = Annotated[str, msgspec.Meta(pattern=rf"^{SEGMENT}[0-9]{{6,12}}\Z")]
 LexicalFolder = Annotated[str, msgspec.Meta(pattern=rf"^({LEXICAL}[0-9]{{6,12}})?\Z")]
-OwnFile = Annotated[str, msgspec.Meta(pattern=rf"^(({SEGMENT}|{LEXICAL})[0-9]{{6,12}}|{PAGES}[0-9]{{6,12}}\.json)\Z")]
+NeighboursFolder = Annotated[str, msgspec.Meta(pattern=rf"^{NEIGHBOURS}[0-9]{{6,12}}\Z")]
+OwnFile = Annotated[
+    str,
+    msgspec.Meta(pattern=rf"^(({SEGMENT}|{LEXICAL}|{NEIGHBOURS})[0-9]{{6,12}}|{PAGES}[0-9]{{6,12}}\.json)\Z"),
+]
 
 
 class Manifest(msgspec.Struct):
@@ -43,6 +47,7 @@ class Manifest(msgspec.Struct):
         segments: their folders, in order.
         checksums: CRC-32 by path within the index; ``None`` if an older version wrote the index.
         lexical: folder of the lexical part, see `lexical_part`; empty if there is none.
+        neighbours: folders of the nearest-neighbour search, see `vector_shards`; none if it compares all vectors.
         begun: files and folders that are being written or are to be removed. Only these are ever removed.
     """
 
@@ -53,6 +58,7 @@ class Manifest(msgspec.Struct):
     segments: list[SegmentFolder]
     checksums: dict[str, int] | None = None
     lexical: LexicalFolder = ""
+    neighbours: list[NeighboursFolder] = []
     begun: list[OwnFile] = []
 
     def checksum_of(self, name: str, folder: Path) -> int | None:
@@ -76,7 +82,7 @@ class Manifest(msgspec.Struct):
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Replaces the manifest in one step."""
     content = msgspec.structs.asdict(manifest) | {"checksums": dict(sorted((manifest.checksums or {}).items()))}
-    for name in ("lexical", "begun"):
+    for name in ("lexical", "neighbours", "begun"):
         if not content[name]:
             del content[name]
     write_json(str(folder / MANIFEST), content)

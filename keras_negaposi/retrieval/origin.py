@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.schema import checked
@@ -16,9 +14,10 @@ from keras_negaposi.links_page.message import Message
 from keras_negaposi.retrieval.checked_files import FIX
 from keras_negaposi.retrieval.hybrid_ranker import Combine
 from keras_negaposi.retrieval.lexical_part import LexicalPart, read_lexical_part
-from keras_negaposi.retrieval.rankers import SideScorer, stored_vectors
+from keras_negaposi.retrieval.rankers import SideScorer
 from keras_negaposi.retrieval.self_labelled import Fit, combined
 from keras_negaposi.retrieval.store import Store
+from keras_negaposi.retrieval.vectors import Vectors
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.serving.calibration import HYBRID_THRESHOLD, saved_combination
 from keras_negaposi.serving.hybrid import Hybrid
@@ -41,7 +40,7 @@ class Origin:
         combine: combines both; ``None`` if there is no lexical part.
         group_pattern: regular expression that extracts the document from a title.
         threshold: B is predicted to come next where the score is above it.
-        vectors: by key, if they have been read already.
+        vectors: the centred ones of an index without a run; ``None`` for a run, or if there are none.
         run: folder of the run; ``None`` if there is none.
         negaposi: file of the labelled pairs; ``None`` if there are none.
         note: says that nothing was trained; ``None`` for a run.
@@ -54,7 +53,7 @@ class Origin:
     combine: Combine | None
     group_pattern: str
     threshold: float
-    vectors: Mapping[str, np.ndarray] | None = None
+    vectors: Vectors | None = None
     run: str | None = None
     negaposi: str | None = None
     note: Message | None = None
@@ -133,12 +132,12 @@ def origin_without_run(
     fit = part.fit or Fit(0)
     scorer, vectors = None, None
     if about.bert:
-        from keras_negaposi.retrieval.frozen_scorer import FrozenScorer, unit_vectors
+        from keras_negaposi.retrieval.frozen_scorer import FrozenScorer
 
         load = loaded.load if isinstance(loaded, FrozenScorer) else None
         scorer = FrozenScorer(about.bert, store.named("model", "BERT"), load)
-        vectors, center = unit_vectors(stored_vectors(store, set(keys)))
-        scorer.attach(vectors, center, fit.cosine)
+        vectors = Vectors(store.segments, set(keys), centred=True)
+        scorer.attach(vectors, fit.cosine)
     return Origin(
         scorer,
         part,

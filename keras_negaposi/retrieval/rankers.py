@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 
 from keras_negaposi.modeling.heads.tensor_names import VECTOR
-from keras_negaposi.retrieval.nearest_neighbours import Exact, Hnsw
+from keras_negaposi.retrieval.nearest_neighbours import Neighbours
 from keras_negaposi.retrieval.segment import Rows
 from keras_negaposi.retrieval.store import Store
+from keras_negaposi.retrieval.vectors import Vectors
 
 CHUNK = 256
 """Stored texts that are scored at once; the hidden states of so many take some tens of megabytes."""
@@ -93,38 +94,25 @@ class NearestNeighbourRanker:
 
     Args:
         scorer: the model.
-        vectors: of the texts to rank, by key, each of length 1 up to rounding.
-        approximate: searches an HNSW graph instead of comparing all vectors.
-
-    Raises:
-        InputError: faiss, which ``approximate`` needs, is not installed.
+        vectors: of the texts to rank.
+        neighbours: searches them.
     """
 
-    def __init__(self, scorer: SideScorer, vectors: Mapping[str, np.ndarray], approximate: bool) -> None:
-        self._scorer = scorer
-        self._keys, self._vectors = list(vectors), np.stack(list(vectors.values()))
-        self._rows = {key: row for row, key in enumerate(self._keys)}
-        self._neighbours = (Hnsw if approximate else Exact)(self._vectors)
+    def __init__(self, scorer: SideScorer, vectors: Vectors, neighbours: Neighbours) -> None:
+        self._scorer, self._vectors, self._neighbours = scorer, vectors, neighbours
 
     def best(self, queries: Sequence[Query], count: int) -> Iterator[Ranked]:
         """Yields the best ``count`` texts for each query."""
-        vectors = np.concatenate([query.side[VECTOR] for query in queries])
-        nearest = self._neighbours.nearest(vectors, min(count, len(self._keys)))
-        for query, rows in zip(queries, nearest, strict=True):
-            yield list(self._score_rows(query, rows).items())
+        sides = np.concatenate([query.side[VECTOR] for query in queries])
+        nearest = self._neighbours.nearest(sides, min(count, len(self._vectors)))
+        for query, (rows, _) in zip(queries, nearest, strict=True):
+            keys = [self._vectors.key(row) for row in rows.tolist()]
+            yield list(zip(keys, self._scores(query, rows), strict=True))
 
     def score(self, query: Query, keys: Collection[str]) -> dict[str, float]:
         """Returns the probability of each of the texts ``keys``."""
-        return self._score_rows(query, np.array([self._rows[key] for key in keys], np.int64))
+        rows = np.array([self._vectors.row(key) for key in keys], np.int64)
+        return dict(zip(keys, self._scores(query, rows), strict=True))
 
-    def _score_rows(self, query: Query, rows: np.ndarray) -> dict[str, float]:
-        scores = self._scorer.score(query.side, {VECTOR: self._vectors[rows]}).tolist()
-        return dict(zip([self._keys[row] for row in rows], scores, strict=True))
-
-
-def stored_vectors(store: Store, keys: Collection[str]) -> dict[str, np.ndarray]:
-    """Returns the stored vectors of the texts ``keys``, which must have one vector each."""
-    found: dict[str, np.ndarray] = {}
-    for stored, rows in store.chunks(CHUNK):
-        found.update((key, vector) for key, vector in zip(stored, rows[VECTOR], strict=True) if key in keys)
-    return found
+    def _scores(self, query: Query, rows: np.ndarray) -> list[float]:
+        return self._scorer.score(query.side, {VECTOR: self._vectors.read(rows)}).tolist()

@@ -28,11 +28,12 @@ from keras_negaposi.retrieval.rankers import (
     Ranked,
     Ranker,
     SideScorer,
-    stored_vectors,
 )
 from keras_negaposi.retrieval.segment import Rows, is_by_token
 from keras_negaposi.retrieval.store import Store
 from keras_negaposi.retrieval.titles import find_page, unknown_title
+from keras_negaposi.retrieval.vector_shards import open_neighbours
+from keras_negaposi.retrieval.vectors import Vectors
 from keras_negaposi.runtime.temporary_folder import TemporaryFolder
 from keras_negaposi.serving.scorer import Scorer
 
@@ -74,7 +75,8 @@ class Index:
     Args:
         path: folder of the index, written by `build.build_index`.
         run: folder of the run that made it; if ``None``, where the run was at that time.
-        approximate: search the nearest vectors in an HNSW graph (faiss) instead of comparing all of them.
+        approximate: search the nearest vectors by faiss (``True``), or compare all of them (``False``); ``None``: by
+            faiss if there are so many that `build` has prepared that.
         before: the same index before an update; its model is used again if it is still the same.
 
     Raises:
@@ -82,7 +84,7 @@ class Index:
     """
 
     def __init__(
-        self, path: str, run: str | None = None, approximate: bool = False, before: Index | None = None
+        self, path: str, run: str | None = None, approximate: bool | None = None, before: Index | None = None
     ) -> None:
         self._options = path, run, approximate
         self.store = Store(path)
@@ -148,7 +150,7 @@ class Index:
         check_model(self.store, model, "build the index again with another --output, or give its --run")
         return scorer
 
-    def _make_ranker(self, texts: Mapping[str, str], approximate: bool) -> Ranker:
+    def _make_ranker(self, texts: Mapping[str, str], approximate: bool | None) -> Ranker:
         """Returns what ranks the texts of the index.
 
         Args:
@@ -174,10 +176,10 @@ class Index:
             raise InputError(f"{self.store.path}: has nothing to rank with; build the index again")
         return neural
 
-    def _neural_ranker(self, scorer: SideScorer, approximate: bool) -> Ranker:
+    def _neural_ranker(self, scorer: SideScorer, approximate: bool | None) -> Ranker:
         if scorer.head == BI_ENCODER:
-            vectors = self.origin.vectors or stored_vectors(self.store, self._titles)
-            return NearestNeighbourRanker(scorer, vectors, approximate)
+            vectors = self.origin.vectors or Vectors(self.store.segments, self._titles, centred=False)
+            return NearestNeighbourRanker(scorer, vectors, open_neighbours(self.store, vectors, approximate))
         if approximate:
             raise InputError(
                 f"--approximate: the head is {scorer.head}, which stores more than one vector per page; leave the flag "

@@ -19,7 +19,7 @@ from checkpoints_tools.common import outputs, temporary
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import read_bytes, write_json
 from keras_negaposi.modeling.heads.tensor_names import MASK
-from keras_negaposi.retrieval.checked_files import FIX, check_array, checksum, map_array, read_json
+from keras_negaposi.retrieval.checked_files import FIX, check_array, checksum, map_array, read_json, release
 
 KEYS, LENGTHS = "keys.json", "lengths.npy"
 DTYPES = ("float16", "float32")
@@ -115,6 +115,11 @@ class Segment:
             elif not np.isfinite(array).all():
                 raise InputError(f"{file}: contains values that are not finite; {FIX}")
         return self.arrays
+
+    def release(self) -> None:
+        """Gives back the memory of what was read of the arrays."""
+        for array in self.arrays.values():
+            release(array)
 
     def sums(self) -> dict[str, int]:
         """Returns the checksums by file name; computes them if an older version wrote the segment without any."""

@@ -18,6 +18,7 @@ from keras_negaposi.retrieval.checked_files import FIX, checksum, file_checksum,
 from keras_negaposi.retrieval.manifest import (
     LEXICAL,
     MANIFEST,
+    NEIGHBOURS,
     PAGES,
     PAGES_END,
     SCHEMA,
@@ -46,6 +47,7 @@ class Store:
         segments: by folder name.
         lexical: name of the folder of the lexical part; empty if there is none.
         lexical_checksums: of that folder's files, by name.
+        neighbours: checksums of the files of each folder of the nearest-neighbour search, by folder and file.
 
     Raises:
         InputError: the folder contains something that is not an index, an index of another version, or a damaged one.
@@ -61,6 +63,7 @@ class Store:
         self.segments: dict[str, Segment] = {}
         self.lexical = ""
         self.lexical_checksums: dict[str, int] = {}
+        self.neighbours: dict[str, dict[str, int]] = {}
         self._pages_file, self._pages_sum = "", 0
         self._next_pages: tuple[str, int, dict[str, str]] | None = None
         self._next_lexical: tuple[str, dict[str, int]] | None = None
@@ -92,9 +95,10 @@ class Store:
         return {key for segment in self.segments.values() for key in segment.keys}
 
     def bytes(self) -> int:
-        """Returns the size of all arrays, and of the files of the lexical part."""
-        lexical = [(self.path / self.lexical / file).stat().st_size for file in self.lexical_checksums]
-        return sum(segment.bytes() for segment in self.segments.values()) + sum(lexical)
+        """Returns the size of all arrays, and of the files of the lexical part and of the nearest-neighbour search."""
+        folders = {self.lexical: self.lexical_checksums} | self.neighbours
+        files = [self.path / name / file for name, sums in folders.items() for file in sums]
+        return sum(segment.bytes() for segment in self.segments.values()) + sum(file.stat().st_size for file in files)
 
     def chunks(self, size: int, wanted: Collection[str] | None = None) -> Iterator[tuple[list[str], Rows]]:
         """Yields the keys and tensors of all texts, or of the ``wanted`` keys; at most ``size`` texts at a time."""
@@ -154,14 +158,41 @@ class Store:
         Args:
             write: writes the files into the folder that it is given.
         """
-        name = self._unused_name(LEXICAL, [self.lexical])
+        self._next_lexical = self._write_folder(LEXICAL, [self.lexical], write)
+
+    def replace_neighbours(self, old: Collection[str], write: Callable[[str], None] | None = None) -> None:
+        """Replaces folders of the nearest-neighbour search; readers see all of the change or nothing.
+
+        Args:
+            old: folders that are removed.
+            write: writes the files of a new one into the folder that it is given; ``None`` if there is no new one.
+        """
+        if not old and write is None:
+            return
+        if write:
+            name, checksums = self._write_folder(NEIGHBOURS, self.neighbours, write)
+            self.neighbours[name] = checksums
+            self._begun.remove(name)
+        for name in old:
+            del self.neighbours[name]
+        self._begun += old
+        self._write_manifest()
+        if old:
+            self._remove_begun()
+            self._write_manifest()
+
+    def _write_folder(
+        self, prefix: str, used: Iterable[str], write: Callable[[str], None]
+    ) -> tuple[str, dict[str, int]]:
+        """Writes a folder that the manifest does not name yet; returns its name and its files' checksums."""
+        name = self._unused_name(prefix, used)
         self._begin_file(name)
         with temporary.folder(str(self.path)) as staging:
             write(staging)
             outputs.open_to_others(staging)
             os.rename(staging, self.path / name)
         files = list_folder(str(self.path / name))
-        self._next_lexical = name, {file: file_checksum(self.path / name / file) for file in files}
+        return name, {file: file_checksum(self.path / name / file) for file in files}
 
     def finish(self, wanted: set[str]) -> None:
         """Finishes an update: switches to the pages of `begin` and to the new lexical part, and removes unused rows.
@@ -211,17 +242,24 @@ class Store:
                 raise InputError(f"{self.path / name}: its arrays differ in type or width from the others; {FIX}")
         self.model, self.about, self.pages, self.segments = manifest.model, manifest.about, pages, segments
         self.lexical, self.lexical_checksums = manifest.lexical, manifest.checksums_in(manifest.lexical)
+        self.neighbours = {name: manifest.checksums_in(name) for name in manifest.neighbours}
         self._pages_file, self._begun = manifest.pages, list(manifest.begun)
         self._pages_sum = (manifest.checksums or {}).get(manifest.pages) or self._sum_of_file(manifest.pages)
 
     def _write_manifest(self) -> None:
         checksums = {f"{name}/{file}": crc for name, seg in self.segments.items() for file, crc in seg.sums().items()}
-        checksums |= {f"{self.lexical}/{file}": crc for file, crc in self.lexical_checksums.items()}
+        folders = {self.lexical: self.lexical_checksums} | self.neighbours
+        checksums |= {f"{name}/{file}": crc for name, sums in folders.items() for file, crc in sums.items()}
         if self._pages_file:
             checksums[self._pages_file] = self._pages_sum
         segments, begun = list(self.segments), list(self._begun)
-        manifest = Manifest(SCHEMA, self.model, self.about, self._pages_file, segments, checksums, self.lexical, begun)
-        write_manifest(self.path, manifest)
+        neighbours = list(self.neighbours)
+        write_manifest(
+            self.path,
+            Manifest(
+                SCHEMA, self.model, self.about, self._pages_file, segments, checksums, self.lexical, neighbours, begun
+            ),
+        )
 
     def _begin_file(self, name: str) -> None:
         """Records that a file or folder is being written, so that it is removed if this process is killed."""

@@ -21,7 +21,7 @@ from keras_negaposi.data.negative_sampling import halves, match_negatives
 from keras_negaposi.data.next_page_pairs import sample_next_pages
 from keras_negaposi.data.pairs import Pair
 from keras_negaposi.data.splits import split_pairs
-from keras_negaposi.data.tfidf import NGrams
+from keras_negaposi.data.tfidf import NGrams, have_close_text
 from keras_negaposi.data.tfidf_index import TfidfIndex
 from keras_negaposi.evaluation.ranking import hard_candidates
 from keras_negaposi.evaluation.text_baselines import TRIVIAL
@@ -57,6 +57,17 @@ def exact_neighbours(texts, width=10):
     densities = np.sort(cosines, axis=1)[:, -width:].mean(axis=1)
     best = np.argsort(densities / 2 - cosines, axis=1)[:, :width]
     return {name: [names[other] for other in found] for name, found in zip(names, best, strict=True)}
+
+
+@pytest.mark.parametrize("least", [0.3, 0.6, 0.8, 1 - 1e-9])
+def test_close_texts_are_those_of_all_pairs(least):
+    texts = list(corpus(150).values())
+    changed = [text[:cut] + "変" + text[cut + 1 :] for text, cut in zip(texts[::9], range(50), strict=False)]
+    rows = NGrams((2, 2)).fit_transform([*changed, *texts[1::9], *texts[:9], "短", *texts[::3]])
+    queries, others = rows[:-150], rows[-150:]
+    expected = (queries @ others.T).toarray().max(axis=1) >= least
+    assert have_close_text(queries, others, least).tolist() == expected.tolist()
+    assert 0 < expected.sum() < len(expected)
 
 
 def test_similar_documents_are_those_of_the_full_comparison():

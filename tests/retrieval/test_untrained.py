@@ -18,10 +18,11 @@ from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.next_page_pairs import sample_next_pages
 from keras_negaposi.data.texts import text_key
 from keras_negaposi.index import main as index_main
+from keras_negaposi.lexical.code_points import code_points
+from keras_negaposi.lexical.features import GRAMS
 from keras_negaposi.lexical.model import LexicalModel
-from keras_negaposi.lexical.vocabulary import PageFrequencies
+from keras_negaposi.lexical.vocabulary import KINDS, PageFrequencies
 from keras_negaposi.retrieval import Index, build_index, hybrid_ranker, self_labelled
-from keras_negaposi.retrieval.lexical_index import LexicalIndex
 from keras_negaposi.retrieval.store import Store
 from keras_negaposi.suggest import main as suggest_main
 from keras_negaposi.tokenizers.sentencepiece import Tokenizer
@@ -239,7 +240,7 @@ def test_without_adjacent_pages_it_ranks_by_similarity(tiny, corpus, tmp_path, c
     assert "too few adjacent pages to fit weights on" in capsys.readouterr().out
     texts = list(pages.values())
     found = Index(str(tmp_path / "lexical")).score(texts[0], list(pages))
-    vectors = LexicalIndex.of(PageFrequencies.of(texts), texts).postings.toarray().T
+    vectors = PageFrequencies.of(texts).tfidf(GRAMS, KINDS[GRAMS](code_points(texts))).toarray()
     np.testing.assert_allclose(found, vectors @ vectors[0], atol=1e-5)
     build_index(None, IndexConfig(honbun=honbun, output=str(tmp_path / "both"), **bert_flags(tiny)))
     ((_, (first, *rest)),) = Index(str(tmp_path / "both")).suggest_each([[texts[0]]], 3, [()])

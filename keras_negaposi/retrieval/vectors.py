@@ -1,0 +1,98 @@
+"""The vectors of an index's texts, read from its memory-mapped segments when they are needed."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Iterator, Mapping
+
+import numpy as np
+
+from keras_negaposi.modeling.heads.tensor_names import VECTOR
+from keras_negaposi.retrieval.segment import Segment
+
+BLOCK = 1 << 14
+"""Vectors that are read at once; so many of 384 numbers take 25 MB in float32."""
+_TINY = np.finfo(np.float32).tiny
+
+
+class Vectors(Mapping[str, np.ndarray]):
+    """The vectors of some texts by key, and by row.
+
+    Rows are numbered through all segments in their order. The rows of other texts keep their numbers, but are not used.
+
+    Args:
+        segments: of the index, by name.
+        keys: of the texts.
+        centred: whether the mean of the vectors is subtracted from each, and the result has length 1 (see
+            `frozen_scorer`). Otherwise vectors are given as they are stored.
+
+    Attributes:
+        dim: numbers of a vector.
+        used: which rows belong to the texts, ``bool [rows]``.
+        segments: the rows of each segment by name.
+        center: the mean that is subtracted, ``float32 [dim]``; ``None`` if nothing is.
+    """
+
+    def __init__(self, segments: Mapping[str, Segment], keys: Collection[str], centred: bool) -> None:
+        self._segments = list(segments.values())
+        self._bounds = np.cumsum([0, *(len(segment.keys) for segment in self._segments)])
+        ends = itertools.pairwise(self._bounds.tolist())
+        self.segments = {name: range(*of_segment) for name, of_segment in zip(segments, ends, strict=True)}
+        stored = itertools.chain.from_iterable(segment.keys for segment in self._segments)
+        self._rows = {key: row for row, key in enumerate(stored) if key in keys}
+        self.used = np.zeros(self._bounds[-1], bool)
+        self.used[np.fromiter(self._rows.values(), np.int64, len(self._rows))] = True
+        self._dtype, self.dim = self._segments[0].layout()[VECTOR] if self._segments else ("float32", 0)
+        self.center: np.ndarray | None = None
+        if centred:
+            total = sum(block.sum(axis=0, dtype=np.float64) for block in self.blocks(np.flatnonzero(self.used)))
+            self.center = (total / max(1, len(self))).astype(np.float32)
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Returns the vectors of rows, ``[rows, dim]``: float32 if they are centred, otherwise as stored.
+
+        Raises:
+            InputError: a file is damaged; each is checked when it is first read.
+        """
+        owners = np.searchsorted(self._bounds, rows, side="right") - 1
+        found = np.empty((len(rows), self.dim), self._dtype)
+        for owner in np.unique(owners):
+            segment, here = self._segments[owner], owners == owner
+            found[here] = segment.rows(0, len(segment.keys))[VECTOR][rows[here] - self._bounds[owner]]
+            segment.release()
+        return found if self.center is None else unit(found.astype(np.float32) - self.center)
+
+    def blocks(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+        """Yields the vectors of rows, `BLOCK` at a time."""
+        for start in range(0, len(rows), BLOCK):
+            yield self.read(rows[start : start + BLOCK])
+
+    def row(self, key: str) -> int:
+        """Returns the row of a text."""
+        return self._rows[key]
+
+    def key(self, row: int) -> str:
+        """Returns the key of a row's text."""
+        owner = int(np.searchsorted(self._bounds, row, side="right")) - 1
+        return self._segments[owner].keys[row - self._bounds[owner]]
+
+    def __getitem__(self, key: str) -> np.ndarray:
+        return self.read(np.array([self._rows[key]]))[0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._rows
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Returns vectors of length 1, ``float32 [vectors, dim]``.
+
+    Vectors stored in float16 need this too, because rounding has changed their lengths slightly.
+    """
+    vectors = vectors.astype(np.float32)
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), _TINY)
