@@ -216,4 +216,5 @@ def features_of_pairs(
     """Computes the lexical features of pairs of titles, ``float32 [pairs, features]``; see `lexical_features`."""
     numbers = {title: number for number, title in enumerate(sorted({t for pair in pairs for t in (pair.a, pair.b)}))}
     ends = np.array([[numbers[pair.a], numbers[pair.b]] for pair in pairs], np.int64).reshape(-1, 2)
-    return lexical_features(frequencies, [texts[title] for title in numbers], *ends.T, neighbours)[1]
+    a, b = ends.T
+    return lexical_features(frequencies, [texts[title] for title in numbers], a, b, neighbours)[1]

@@ -39,11 +39,11 @@ class LexicalPart:
     fit: Fit | None = None
 
     def write(self, folder: str) -> None:
-        """Writes the files; of a run's model, which the run has already, only the pages with which pairs are compared."""
+        """Writes the files; of a model that a run has already, only the pages with which pairs are compared."""
         for name, array in (self.index.arrays() if self.index else {}).items():
             np.save(os.path.join(folder, f"{name}.npy"), array)
         if self.fit is None and self.model.neighbours:
-            np.savez_compressed(os.path.join(folder, NEIGHBOURS), **self.model.neighbours.arrays())
+            np.savez_compressed(os.path.join(folder, NEIGHBOURS), allow_pickle=False, **self.model.neighbours.arrays())
         if self.fit:
             self.model.save(os.path.join(folder, MODEL))
             write_json(os.path.join(folder, FIT), dataclasses.asdict(self.fit))
