@@ -25,8 +25,9 @@ from keras_negaposi.lexical.features import (
     rarity_of_shared,
     style_columns,
 )
-from keras_negaposi.lexical.neighbours import NearByKind, Neighbours, neighbour_columns, stack, take
+from keras_negaposi.lexical.neighbours import Neighbours, neighbour_columns
 from keras_negaposi.lexical.ngrams import BUCKETS
+from keras_negaposi.lexical.page_vectors import NearOfOne
 from keras_negaposi.lexical.vocabulary import PageFrequencies
 
 MOST_PAGES = 40_000
@@ -43,7 +44,7 @@ class _Page:
     vectors: dict[Side, tuple[np.ndarray, np.ndarray]]
     shares: np.ndarray
     length: int
-    near: NearByKind | None
+    near: tuple[NearOfOne, ...]
 
 
 class KeptFeatures:
@@ -91,7 +92,7 @@ class KeptFeatures:
         return found
 
     def _of_query(
-        self, queries: PreparedTexts, style: Style, near: NearByKind | None, row: int, pages: Sequence[_Page]
+        self, queries: PreparedTexts, style: Style, near: tuple[NearOfOne, ...], row: int, pages: Sequence[_Page]
     ) -> np.ndarray:
         """Returns the features of the query in a row with pages, ``float32 [pages, features]``."""
         if not pages:
@@ -112,9 +113,9 @@ class KeptFeatures:
             _with_query(style, row, pages), np.zeros(len(pages), np.int64), 1 + np.arange(len(pages))
         )
         columns = [*(cosines[name] for name in COSINES), *rarity.T, *styles.values()]
-        if near:
-            of_pages = stack([page.near for page in pages if page.near])
-            columns.append(neighbour_columns(take(near, np.zeros(len(pages), np.int64)), of_pages))
+        if self._neighbours:
+            rows = [near] * len(pages), [page.near for page in pages]
+            columns.append(neighbour_columns(*map(self._neighbours.of_rows, rows)))
         return np.column_stack(columns).astype(np.float32)
 
     def _rarity(self, buckets: np.ndarray, _: np.ndarray, owners: np.ndarray, count: int) -> np.ndarray:
@@ -142,13 +143,11 @@ def _pages_of(texts: Sequence[str], frequencies: PageFrequencies, neighbours: Ne
     ]
 
 
-def _near(texts: PreparedTexts, neighbours: Neighbours | None) -> list[NearByKind] | list[None]:
-    """Returns the pages close to each text; ``None`` for each if no pages are given."""
-    number = len(texts.points.lengths)
+def _near(texts: PreparedTexts, neighbours: Neighbours | None) -> list[tuple[NearOfOne, ...]]:
+    """Returns what each text has to do with the pages; nothing if no pages are given."""
     if neighbours is None:
-        return [None] * number
-    near = neighbours.near(lambda kind: texts.vectors(Side(kind)))
-    return [take(near, [row]) for row in range(number)]
+        return [()] * len(texts.points.lengths)
+    return neighbours.near_rows(lambda kind: texts.vectors(Side(kind)))
 
 
 def _row(matrix: csr_matrix, row: int) -> tuple[np.ndarray, np.ndarray]:

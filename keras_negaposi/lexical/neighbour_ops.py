@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from keras_negaposi.lexical.neighbours import COUNTED, NEAREST, SAME, SMALL, PageVectors
+from keras_negaposi.lexical.neighbours import COUNTED, SMALL
+from keras_negaposi.lexical.page_vectors import NEAREST, SAME, PageVectors
 
 
 class NeighbourColumns(tf.Module):

@@ -9,29 +9,22 @@ as much as all of them would. No labels are involved.
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
-from scipy.sparse import csr_matrix, vstack
+from scipy.sparse import csr_matrix
 
 from keras_negaposi.lexical.code_points import code_points
 from keras_negaposi.lexical.ngrams import BUCKETS
+from keras_negaposi.lexical.page_vectors import ARRAYS, Near, NearOfOne, PageVectors, stacked
 from keras_negaposi.lexical.vocabulary import GRAMS, KINDS, PAGES_AT_ONCE, WORDS, PageFrequencies
 
 SHARED_BY = {GRAMS: 100, WORDS: 1000}
 """By kind of term: terms that more pages have are left out."""
 MOST_PAGES = 50_000
 """Of a larger corpus, as many pages are used, evenly spaced."""
-NEAREST = 100
-"""A page counts as close to a text if it is among as many nearest pages."""
 COUNTED = 10
 """Number of the closest pages that the features describe."""
-SAME = 1e-4
-"""A page is the text itself if the squared distance of their vectors is smaller."""
-TEXTS_AT_ONCE = 512
-ARRAYS = ("near_pages", "near_buckets", "near_counts", "near_numbers", "near_weights")
-"""Names of the arrays that hold `PageVectors`."""
 SMALL = {"cosine": 0.02, "page": 0.01, "pages": 0.003}
 """Added to values before taking logarithms."""
 
@@ -48,33 +41,6 @@ NEIGHBOUR_FEATURES = (*(f"rare {kind}: {name}" for kind in SHARED_BY for name in
 so that the other features do not mean the same."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Near:
-    """What several texts have to do with the pages of a corpus, by terms of one kind.
-
-    Attributes:
-        vectors: TF-IDF vectors of the terms that few pages have, ``float32 [texts, BUCKETS]``.
-        least: cosine of each text with its `NEAREST`-th nearest page, ``float32 [texts]``; 0 if there are fewer.
-        excess: by how much the cosines of nearer pages exceed ``least``, ``float32 [texts, pages]``.
-        same: 1 for pages that are the text itself, ``float32 [texts, pages]``.
-    """
-
-    vectors: csr_matrix
-    least: np.ndarray
-    excess: csr_matrix
-    same: csr_matrix
-
-    def take(self, rows: Sequence[int] | np.ndarray) -> Near:
-        """Returns the texts of some rows."""
-        return Near(self.vectors[rows], self.least[rows], self.excess[rows], self.same[rows])
-
-    @classmethod
-    def stack(cls, parts: Sequence[Near]) -> Near:
-        """Joins several, at least one."""
-        vectors, least, excess, same = zip(*((p.vectors, p.least, p.excess, p.same) for p in parts), strict=True)
-        return cls(_stacked(vectors), np.concatenate(least), _stacked(excess), _stacked(same))
-
-
 NearByKind = tuple[Near, ...]
 """One for each kind in `SHARED_BY`."""
 
@@ -82,11 +48,6 @@ NearByKind = tuple[Near, ...]
 def take(near: NearByKind, rows: Sequence[int] | np.ndarray) -> NearByKind:
     """Returns the texts of some rows."""
     return tuple(of_kind.take(rows) for of_kind in near)
-
-
-def stack(parts: Sequence[NearByKind]) -> NearByKind:
-    """Joins several, at least one."""
-    return tuple(Near.stack(of_kind) for of_kind in zip(*parts, strict=True))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +70,7 @@ class Neighbours:
             points = code_points(distinct[start : start + PAGES_AT_ONCE])
             for kind, of_kind in rows.items():
                 of_kind.append(frequencies.tfidf(kind, KINDS[kind](points)))
-        return cls({kind: PageVectors.of(_stacked(rows[kind]), most) for kind, most in SHARED_BY.items()})
+        return cls({kind: PageVectors.of(stacked(rows[kind]), most) for kind, most in SHARED_BY.items()})
 
     def near(self, vectors: Callable[[str], csr_matrix]) -> NearByKind:
         """Finds the pages close to texts.
@@ -118,6 +79,15 @@ class Neighbours:
             vectors: returns the texts' TF-IDF vectors of terms of a kind, ``float32 [texts, BUCKETS]``.
         """
         return tuple(pages.near(vectors(kind)) for kind, pages in self.by_kind.items())
+
+    def near_rows(self, vectors: Callable[[str], csr_matrix]) -> list[tuple[NearOfOne, ...]]:
+        """Returns for each text what `near` says, by kind."""
+        return list(zip(*(of_kind.rows() for of_kind in self.near(vectors)), strict=True))
+
+    def of_rows(self, rows: Sequence[tuple[NearOfOne, ...]]) -> NearByKind:
+        """Joins texts of `near_rows`, at least one."""
+        by_kind = zip(zip(*rows, strict=True), self.by_kind.values(), strict=True)
+        return tuple(Near.of_rows(of_kind, pages.postings.shape[1]) for of_kind, pages in by_kind)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Returns what `from_arrays` takes, by name."""
@@ -141,90 +111,6 @@ class Neighbours:
                 for number, (kind, most) in enumerate(SHARED_BY.items())
             }
         )
-
-
-@dataclasses.dataclass(frozen=True)
-class PageVectors:
-    """TF-IDF vectors of pages.
-
-    Attributes:
-        postings: weights of the terms that few pages have, one column per page, ``float32 [BUCKETS, pages]``; float16
-            holds them exactly.
-    """
-
-    postings: csr_matrix
-
-    @classmethod
-    def of(cls, vectors: csr_matrix, most: int) -> PageVectors:
-        """Takes the vectors of different texts, ``float32 [pages, BUCKETS]``, without terms of more than ``most``."""
-        postings = vectors.T.tocsr()
-        counts = np.diff(postings.indptr)
-        kept = np.repeat(counts <= most, counts)
-        weights = postings.data[kept].astype(np.float16).astype(np.float32)
-        starts = np.concatenate([[0], np.cumsum(np.where(counts <= most, counts, 0))])
-        return cls(csr_matrix((weights, postings.indices[kept], starts), postings.shape))
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Returns what `from_arrays` takes, by the names `ARRAYS`."""
-        counts = np.diff(self.postings.indptr)
-        buckets = np.flatnonzero(counts)
-        values = (
-            np.array(self.postings.shape[1]),
-            buckets.astype(np.int32),
-            counts[buckets].astype(np.uint16),
-            self.postings.indices.astype(np.uint16),
-            self.postings.data.astype(np.float16),
-        )
-        return dict(zip(ARRAYS, values, strict=True))
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray], most: int) -> PageVectors:
-        """Makes an object of arrays that `arrays` returned.
-
-        Raises:
-            ValueError: they do not belong together.
-            KeyError: one is missing.
-        """
-        number, buckets, counts, pages, weights = (arrays[name] for name in ARRAYS)
-        lengths = np.zeros(BUCKETS, np.int64)
-        lengths[buckets] = counts
-        pages = pages.astype(np.int32)
-        fits = len(pages) == len(weights) == lengths.sum() and pages.max(initial=-1) < int(number)
-        if not fits or not np.isfinite(weights).all() or lengths.max() > most:
-            raise ValueError("the pages' terms do not fit together")
-        starts = np.concatenate([[0], np.cumsum(lengths)])
-        return cls(csr_matrix((weights.astype(np.float32), pages, starts), (BUCKETS, int(number))))
-
-    @functools.cached_property
-    def squares(self) -> np.ndarray:
-        """Returns the squared length of each page's vector, ``float32 [pages]``."""
-        squares = np.bincount(self.postings.indices, self.postings.data**2, self.postings.shape[1])
-        return squares.astype(np.float32)
-
-    @functools.cached_property
-    def _is_kept(self) -> np.ndarray:
-        """Whether the pages' vectors contain each term, ``bool [BUCKETS]``."""
-        return np.diff(self.postings.indptr) > 0
-
-    def near(self, vectors: csr_matrix) -> Near:
-        """Finds the pages close to texts with these TF-IDF vectors, ``float32 [texts, BUCKETS]``."""
-        vectors = _where(vectors, self._is_kept[vectors.indices])
-        parts = [
-            self._near(vectors[start : start + TEXTS_AT_ONCE]) for start in range(0, vectors.shape[0], TEXTS_AT_ONCE)
-        ]
-        return Near.stack(parts or [self._near(vectors)])
-
-    def _near(self, vectors: csr_matrix) -> Near:
-        cosines = csr_matrix(vectors @ self.postings)
-        rows = np.repeat(np.arange(cosines.shape[0]), np.diff(cosines.indptr))
-        squares = np.asarray(vectors.multiply(vectors).sum(axis=1)).reshape(-1)
-        same = squares[rows] + self.squares[cosines.indices] - 2 * cosines.data < SAME
-        others, itself = _where(cosines, ~same), _where(cosines, same)
-        itself.data[:] = 1
-        values = np.split(others.data, others.indptr[1:-1]) if others.shape[0] else []
-        least = np.array([_least(cosines) for cosines in values], np.float32)
-        others.data -= np.repeat(least, np.diff(others.indptr))
-        return Near(vectors, least, _where(others, others.data > 0), itself)
 
 
 def neighbour_columns(near_a: NearByKind, near_b: NearByKind) -> np.ndarray:
@@ -273,22 +159,6 @@ def largest(matrix: csr_matrix, count: int) -> np.ndarray:
     return values
 
 
-def _least(cosines: np.ndarray) -> float:
-    """Returns the `NEAREST`-th largest cosine; 0 if there are fewer."""
-    place = len(cosines) - NEAREST
-    return float(np.partition(cosines, place)[place]) if place >= 0 else 0.0
-
-
-def _where(matrix: csr_matrix, kept: np.ndarray) -> csr_matrix:
-    """Returns the matrix with some of its stored values, ``bool [values]``."""
-    starts = np.concatenate([[0], np.cumsum(kept)])[matrix.indptr]
-    return csr_matrix((matrix.data[kept], matrix.indices[kept], starts), matrix.shape)
-
-
 def _without(matrix: csr_matrix, removed: csr_matrix) -> csr_matrix:
     """Returns the matrix with zeros where ``removed`` has ones."""
     return csr_matrix(matrix - matrix.multiply(removed))
-
-
-def _stacked(parts: Sequence[csr_matrix]) -> csr_matrix:
-    return parts[0] if len(parts) == 1 else csr_matrix(vstack(parts, format="csr"))

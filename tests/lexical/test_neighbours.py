@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_negaposi.lexical import neighbours as module
+from keras_negaposi.lexical import page_vectors
 from keras_negaposi.lexical.code_points import code_points
 from keras_negaposi.lexical.features import feature_names, lexical_features
 from keras_negaposi.lexical.graph_ops import LexicalFeatures
@@ -76,7 +77,7 @@ def plainly(frequencies, corpus, a, b, kind):
     cosines, excess = {}, []
     for name, text in (("A", of_a), ("B", of_b)):
         every = sorted(x @ text for x, page in zip(matrix, corpus, strict=True) if page != (a if name == "A" else b))
-        least = every[-module.NEAREST] if len(every) >= module.NEAREST else 0.0
+        least = every[-page_vectors.NEAREST] if len(every) >= page_vectors.NEAREST else 0.0
         cosines[name] = np.array([x @ text for x, page in zip(matrix, corpus, strict=True) if page not in {a, b}])
         excess.append(np.maximum(cosines[name] - least, 0))
     both = np.sort(np.minimum(*excess))[::-1][: module.COUNTED]
@@ -94,7 +95,7 @@ def plainly(frequencies, corpus, a, b, kind):
 
 @pytest.mark.parametrize("nearest", [100, 20])
 def test_they_are_what_they_are_defined_to_be(frequencies, texts, neighbours, monkeypatch, nearest):
-    monkeypatch.setattr(module, "NEAREST", nearest)
+    monkeypatch.setattr(page_vectors, "NEAREST", nearest)
     text_a, text_b = [texts[0], texts[7], "猫の話。知らない町"], [texts[1], "犬の話3。", texts[9]]
     found = columns(frequencies, neighbours, text_a, text_b)
     for row, (a, b) in enumerate(zip(text_a, text_b, strict=True)):
@@ -179,9 +180,11 @@ def test_arrays_that_do_not_fit_are_rejected(change):
         Neighbours.from_arrays(arrays | change)
 
 
-def test_taken_rows_and_stacked_parts(frequencies, texts, neighbours):
-    near = neighbours.near(lambda kind: frequencies.tfidf(kind, KINDS[kind](code_points(texts))))
-    again = module.stack([module.take(near, [row]) for row in range(len(texts))])
-    for one, other in zip(near, again, strict=True):
+def test_single_texts_joined_again(frequencies, texts, neighbours):
+    def vectors(kind):
+        return frequencies.tfidf(kind, KINDS[kind](code_points(texts)))
+
+    again = neighbours.of_rows(neighbours.near_rows(vectors))
+    for one, other in zip(neighbours.near(vectors), again, strict=True):
         for field in dataclasses.fields(one):
             assert (getattr(one, field.name) != getattr(other, field.name)).sum() == 0
