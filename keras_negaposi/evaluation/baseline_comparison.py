@@ -38,19 +38,8 @@ class _McNemar:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Figure:
-    value: float | None
-
-
-@dataclasses.dataclass(frozen=True)
 class _Baseline:
-    accuracy: _Figure
     mcnemar: _McNemar
-
-
-@dataclasses.dataclass(frozen=True)
-class _Contribution:
-    accuracy: _Figure
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,13 +47,10 @@ class _Metrics:
     """The part of ``metrics.json`` that is read; older versions wrote less."""
 
     baselines: dict[str, _Baseline] = dataclasses.field(default_factory=dict)
-    contributions: dict[str, _Contribution] | None = None
 
 
 def unbeaten_baselines(run: str) -> list[str]:
     """Returns the keys of the strong baselines that a finished run's model did not beat on its test pairs.
-
-    Of a hybrid, the model alone must also be more accurate than the baseline.
 
     Raises:
         InputError: the run's ``metrics.json`` is damaged.
@@ -73,14 +59,5 @@ def unbeaten_baselines(run: str) -> list[str]:
     if not exists(path):
         return []
     metrics = read_as(_Metrics, path, "evaluate the run again")
-    alone = (metrics.contributions or {}).get(MODEL_ALONE)
-    names = []
-    for name in STRONG_BASELINES:
-        baseline = metrics.baselines.get(name)
-        if baseline is None:
-            continue
-        test = baseline.mcnemar
-        behind = alone is not None and (alone.accuracy.value or 0.0) <= (baseline.accuracy.value or 0.0)
-        if behind or not is_beaten(test.first_alone, test.second_alone, test.p_value):
-            names.append(name)
-    return names
+    tests = {name: metrics.baselines[name].mcnemar for name in STRONG_BASELINES if name in metrics.baselines}
+    return [name for name, test in tests.items() if not is_beaten(test.first_alone, test.second_alone, test.p_value)]
