@@ -25,8 +25,9 @@ from keras_negaposi.lexical.features import lexical_features
 from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.modeling.heads.tensor_names import VECTOR
 from keras_negaposi.retrieval.cached_encoder import CachedScorer
-from keras_negaposi.retrieval.frozen_scorer import FrozenScorer, unit_vectors
+from keras_negaposi.retrieval.frozen_scorer import FrozenScorer
 from keras_negaposi.retrieval.self_labelled import combined, fit_on_next_pages, reciprocal_ranks
+from keras_negaposi.retrieval.vectors import unit
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.serving.calibration import saved_calibration
 from keras_negaposi.serving.scorer import Scorer
@@ -46,6 +47,11 @@ def encode(scorer, side, texts):
         rows = order[start : start + BATCH]
         found.update(zip(rows, scorer.encode(side, [texts[i] for i in rows])[VECTOR], strict=True))
     return np.stack([found[i] for i in range(len(texts))])
+
+
+def centred(vectors):
+    """Vectors of length 1, after their mean is subtracted."""
+    return unit(vectors - vectors.mean(axis=0))
 
 
 def training_pages(texts, run, seed):
@@ -98,10 +104,10 @@ class Methods:
         # Without a run: vectors of the BERT, and weights fitted on training documents.
         config = complete_model_files({"init_checkpoint": bert, "max_seq_length": scorer.config["max_seq_length"]})
         frozen = FrozenScorer(PretrainedConfig(**config))
-        self.frozen, _ = unit_vectors(dict(enumerate(encode(frozen, "b", in_order))))
+        self.frozen = centred(encode(frozen, "b", in_order))
         training = training_pages(texts, run, 0)
         keys = {text_key(text): text for text in training.values()}
-        vectors, _ = unit_vectors(dict(zip(keys, encode(frozen, "b", list(keys.values())), strict=True)))
+        vectors = dict(zip(keys, centred(encode(frozen, "b", list(keys.values()))), strict=True))
         frequencies = self.lexical.frequencies  # of all texts, as the run has counted them
         self.untrained, self.fit = fit_on_next_pages(training, frequencies, PATTERN, vectors)
         self.alone, _ = fit_on_next_pages(training, frequencies, PATTERN)
@@ -117,7 +123,7 @@ class Methods:
         logits, own, alone = (
             model.logits_of_features(features) for model in (self.lexical, self.untrained, self.alone)
         )
-        frozen = np.stack([self.frozen[row] for row in rows]) @ self.frozen[self.row[a]]
+        frozen = self.frozen[rows] @ self.frozen[self.row[a]]
         vector = self.scorer.score({VECTOR: self.a[a][np.newaxis]}, {VECTOR: self.b[rows]})
         return {
             "TF-IDF cosine": cosine,
