@@ -64,6 +64,8 @@ class Split:
             for place, pair in enumerate(pairs):
                 yield f"{',' if place else ''}\n  [{quoted(pair.a)}, {quoted(pair.b)}, {pair.label}]"
             yield "\n ]"
+        if "test" not in self.parts:
+            yield ',\n "test": null'
         yield "\n}\n"
 
     def describe(self) -> str:
@@ -82,10 +84,10 @@ _Rows = list[tuple[str, str, Literal[0, 1]]]
 
 @dataclasses.dataclass(frozen=True)
 class _Saved:
-    """The content of ``split.json``."""
+    """The content of ``split.json``; ``test`` is null, but not missing, if there is no test part."""
 
     train: _Rows
-    test: _Rows | None = None
+    test: _Rows | None
     dev: _Rows | None = None
     unlabelled: _Rows | None = None
 

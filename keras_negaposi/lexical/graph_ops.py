@@ -106,7 +106,7 @@ class LexicalFeatures(tf.Module):
     def __init__(self, frequencies: PageFrequencies, neighbours: Neighbours | None = None) -> None:
         super().__init__()
         self._neighbours = {
-            kind: NeighbourColumns(pages) for kind, pages in (neighbours.by_kind if neighbours else {}).items()
+            kind: NeighbourColumns(pages, kind) for kind, pages in (neighbours.by_kind if neighbours else {}).items()
         }
         self._pages = frequencies.pages
         self._counts = {

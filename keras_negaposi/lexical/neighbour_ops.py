@@ -14,15 +14,16 @@ class NeighbourColumns(tf.Module):
 
     Args:
         pages: of the corpus. Their vectors become variables, which a SavedModel stores.
+        kind: of the terms, for the variables' names.
     """
 
-    def __init__(self, pages: PageVectors) -> None:
-        super().__init__()
+    def __init__(self, pages: PageVectors, kind: str) -> None:
+        super().__init__(name=f"neighbours_{kind.replace(' ', '_').replace('-', '_')}")
         self._number = pages.postings.shape[1]
-        self._starts = _variable(pages.postings.indptr.astype(np.int32), "starts")
-        self._pages = _variable(pages.postings.indices.astype(np.int32), "pages")
-        self._weights = _variable(pages.postings.data.astype(np.float16), "weights")
-        self._squares = _variable(pages.squares, "squares")
+        self._starts = _variable(pages.postings.indptr.astype(np.int32), f"{self.name}_starts")
+        self._pages = _variable(pages.postings.indices.astype(np.int32), f"{self.name}_pages")
+        self._weights = _variable(pages.postings.data.astype(np.float16), f"{self.name}_weights")
+        self._squares = _variable(pages.squares, f"{self.name}_squares")
 
     def __call__(
         self, texts: tf.Tensor, buckets: tf.Tensor, values: tf.Tensor, pairs: tf.Tensor
@@ -89,7 +90,7 @@ class NeighbourColumns(tf.Module):
 
 
 def _variable(values: np.ndarray, name: str) -> tf.Variable:
-    return tf.Variable(values, trainable=False, name=f"neighbour_{name}")
+    return tf.Variable(values, trainable=False, name=name)
 
 
 def _largest(values: tf.Tensor) -> tf.Tensor:

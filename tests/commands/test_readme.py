@@ -62,6 +62,8 @@ def test_every_flag_is_one_of_ours():
         "tag",
         "signature",
         "inputs",
+        "sizes",
+        "work",
         "no",
     }  # other programs' flags
 

@@ -171,7 +171,9 @@ def test_frozen_and_lexical_is_one_regression_on_both(tiny, corpus, pairs, score
     wanted = regression.predict_proba(scaler.transform(features[1]))[:, 1]
     found = scored(embedded_pairs, seed=3).probabilities
     np.testing.assert_allclose(found[FROZEN_LEXICAL], wanted, atol=1e-5)
-    assert np.abs(found[FROZEN_LEXICAL] - found[LEXICAL]).max() > 1e-4  # the cosine counts: ten times the tolerance above
+    assert (
+        np.abs(found[FROZEN_LEXICAL] - found[LEXICAL]).max() > 1e-4
+    )  # the cosine counts: ten times the tolerance above
 
 
 def test_embedded_pairs_are_of_no_concern_to_the_baselines_on_texts(corpus, pairs, scored):

@@ -48,7 +48,8 @@ def finish(tiny, folder, head=None, **options):
 @pytest.fixture(scope="module")
 def plain(tiny, tmp_path_factory):
     folder = tmp_path_factory.mktemp("plain") / "run"
-    return finish(tiny, folder, split="grouped", dev_share=0.2, rank_queries=4, rank_candidates=3), folder
+    shared = {"split": "grouped", "dev_share": 0.2, "rank_queries": 4, "rank_candidates": 3}
+    return finish(tiny, folder, **shared, hybrid=False), folder  # the lexical features alone would make no mistake
 
 
 @pytest.fixture(scope="module")

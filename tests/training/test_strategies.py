@@ -204,7 +204,7 @@ def test_a_batch_that_cannot_be_divided_is_rejected():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("length_buckets", [1, 2])
+@pytest.mark.parametrize("length_buckets", [1, 8])
 def test_the_whole_step_compiles_for_every_shape(options, alone, tmp_path, length_buckets):
     """Compiles the step as a TPU does, including optimizer and dropout; with one length, all shapes are static."""
     records = read_records(str(alone / "records"))
