@@ -48,8 +48,7 @@ def finish(tiny, folder, head=None, **options):
 @pytest.fixture(scope="module")
 def plain(tiny, tmp_path_factory):
     folder = tmp_path_factory.mktemp("plain") / "run"
-    shared = {"split": "grouped", "dev_share": 0.2, "rank_queries": 4, "rank_candidates": 3}
-    return finish(tiny, folder, **shared, hybrid=False), folder  # the lexical features alone would make no mistake
+    return finish(tiny, folder, split="grouped", dev_share=0.2, rank_queries=4, rank_candidates=3), folder
 
 
 @pytest.fixture(scope="module")
@@ -218,13 +217,12 @@ def test_evaluating_again_changes_nothing(plain):
     assert (folder / "report.html").read_text() == report
 
 
-def test_exit_codes_for_scripts(plain, capsys):
-    metrics, folder = plain
-    accuracy = metrics["eval_accuracy"]
-    assert metrics["warnings"]  # next to nothing was trained
-    assert evaluate([str(folder), "--require-accuracy", str(accuracy + 0.01)]) == 1
+def test_exit_codes_for_scripts(in_memory, random_split, capsys):
+    accuracy = random_split["eval_accuracy"]
+    assert random_split["warnings"] and accuracy < 0.9  # next to nothing was trained
+    assert evaluate([in_memory, "--require-accuracy", str(accuracy + 0.01)]) == 1
     assert "is below --require_accuracy" in capsys.readouterr().out
-    assert evaluate([str(folder), "--fail-on-warning", f"--require_accuracy={accuracy - 0.01}"]) == 1
+    assert evaluate([in_memory, "--fail-on-warning", f"--require_accuracy={accuracy - 0.01}"]) == 1
     assert "there are warnings" in capsys.readouterr().out
 
 
