@@ -29,11 +29,11 @@ def test_both_pages_work_in_a_browser(browser, index_copy):
             page.wait_for_selector("#found li", timeout=30_000)
             first = page.text_content("#found li strong")
             page.keyboard.press("Alt+1")
-            page.wait_for_function("document.getElementById('status').textContent.startsWith('Copied')")
+            page.locator("#status", has_text="Copied").wait_for(state="attached")
             assert page.evaluate("navigator.clipboard.readText()") == f"[[{first}]]"
             page.select_option("#format", "scrapbox")
             page.click("#found li:nth-child(2) button")
-            page.wait_for_function("document.getElementById('status').textContent.startsWith('Copied: [d')")
+            page.locator("#status", has_text="Copied: [d").wait_for(state="attached")
             page.fill("#text", "")
             page.wait_for_selector("#found li", state="detached")
             assert page.is_visible("#empty") and not serious_findings(page)
