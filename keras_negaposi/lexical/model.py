@@ -158,17 +158,26 @@ class LexicalModel:
         return dict(zip(LINEAR, (self.mean, self.scale, self.coefficients, intercept), strict=True))
 
     @classmethod
-    def load(cls, path: str, fix: str = FIX) -> LexicalModel:
+    def load(cls, path: str) -> LexicalModel:
         """Reads what `save` has written.
 
+        Raises:
+            InputError: as `of_content`, or the file is missing.
+        """
+        return cls.of_content(read_bytes(path), path)
+
+    @classmethod
+    def of_content(cls, content: bytes, path: str, fix: str = FIX) -> LexicalModel:
+        """Makes a model of the content of a file that `save` has written.
+
         Args:
-            path: of the file.
+            content: of the file.
+            path: of the file, for messages.
             fix: what to do if it cannot be used, the end of the message.
 
         Raises:
-            InputError: the file is missing, damaged or another version's; the message names it.
+            InputError: the content is damaged or another version's; the message names the file.
         """
-        content = read_bytes(path)
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 arrays = dict(file)

@@ -46,6 +46,18 @@ def check_array(file: Path, array: np.ndarray, checksums: Mapping[str, int]) -> 
         raise _differs(file)
 
 
+def read_checked(file: Path, checksums: Mapping[str, int]) -> bytes:
+    """Returns the content of a file that must have a checksum.
+
+    Raises:
+        InputError: it cannot be read, its checksum differs, or it has none.
+    """
+    content = read_bytes(str(file))
+    if checksum(content) != checksums.get(file.name):
+        raise _differs(file)
+    return content
+
+
 def read_json(schema: Any, file: Path, expected: int | None) -> Any:  # noqa: ANN401
     """Reads a JSON file as ``schema``.
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from checkpoints_tools.common.errors import InputError
-from checkpoints_tools.common.files import read_bytes, write_json
+from checkpoints_tools.common.files import write_json
 from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.lexical.neighbours import Neighbours
-from keras_negaposi.retrieval.checked_files import FIX, check_array, checksum, map_array, read_json, release
+from keras_negaposi.retrieval.checked_files import FIX, check_array, map_array, read_checked, read_json, release
 from keras_negaposi.retrieval.lexical_index import STARTS, TEXTS, WEIGHTS, LexicalIndex
 from keras_negaposi.retrieval.self_labelled import Fit
 
@@ -107,10 +107,9 @@ def read_lexical_part(
     fit = None
     if model is None:
         fit = read_fit(folder, checksums)
-        _checked(folder / MODEL, checksums)
-        model = LexicalModel.load(str(folder / MODEL), FIX)
+        model = LexicalModel.of_content(read_checked(folder / MODEL, checksums), str(folder / MODEL), FIX)
     elif NEIGHBOURS in checksums and model.neighbours:
-        with np.load(io.BytesIO(_checked(folder / NEIGHBOURS, checksums)), allow_pickle=False) as file:
+        with np.load(io.BytesIO(read_checked(folder / NEIGHBOURS, checksums)), allow_pickle=False) as file:
             model = dataclasses.replace(model, neighbours=Neighbours.from_arrays(file))
     arrays = {name: map_array(folder / f"{name}.npy") for name in (STARTS, TEXTS, WEIGHTS)}
     for name, array in arrays.items():
@@ -122,15 +121,3 @@ def read_lexical_part(
     for array in arrays.values():  # All of it has been read; a query needs little.
         release(array)
     return LexicalPart(index, model, fit)
-
-
-def _checked(path: Path, checksums: Mapping[str, int]) -> bytes:
-    """Returns the content of a file.
-
-    Raises:
-        InputError: it is not the file that was written.
-    """
-    content = read_bytes(str(path))
-    if checksum(content) != checksums.get(path.name):
-        raise InputError(f"{path}: its checksum differs from the one in the manifest; {FIX}")
-    return content
