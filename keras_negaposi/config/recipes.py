@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from keras_negaposi.config.data import ALL
 from keras_negaposi.config.heads import BI_ENCODER, is_cacheable
 
-HEAD = "head"
+HEAD, PARTNER_HEAD = "head", "partner_head"
 QUICK, BEST, ORIGINAL, NONE = "quick", "best", "original", "none"
 RECIPES = (QUICK, BEST, ORIGINAL, NONE)
 
@@ -34,6 +35,7 @@ class Facts:
         pairs: number of labelled pairs.
         adjacent: number of adjacent pages, from which self-labelled pairs are made.
         pieces: length that 90 % of the texts do not exceed, in pieces.
+        takes_partner: whether another run can join this one's hybrid.
     """
 
     trained_pooler: bool
@@ -42,6 +44,7 @@ class Facts:
     pairs: int
     adjacent: int
     pieces: int
+    takes_partner: bool
 
 
 class Choice(NamedTuple):
@@ -77,11 +80,11 @@ def choose(recipe: str, facts: Facts, head: str | None = None) -> list[Choice]:
         return _original()
     chosen = [
         Choice("truncate_a", "start", "B comes next to A's end"),
-        _pooled_head() if facts.trained_pooler else _unpooled_head(),
+        Choice(HEAD, *(_cross_encoder(facts) if facts.trained_pooler else _bi_encoder())),
     ]
-    separate = is_cacheable(head or str(chosen[-1].value))
-    chosen += _separate(facts) if separate else _joint(facts)
-    return [*chosen, *(_quick(facts) if recipe == QUICK else _best(facts, separate))]
+    head = head or str(chosen[-1].value)
+    chosen += _separate(facts) if is_cacheable(head) else _joint(facts)
+    return [*chosen, *(_quick(facts) if recipe == QUICK else _best(facts, head))]
 
 
 def _original() -> list[Choice]:
@@ -92,12 +95,15 @@ def _original() -> list[Choice]:
     return [Choice(name, value, as_there) for name, value in values.items()]
 
 
-def _pooled_head() -> Choice:
-    return Choice(HEAD, "pair", "the checkpoint's pooler is trained, as by next sentence prediction")
+def _cross_encoder(facts: Facts) -> tuple[str, str]:
+    """Returns a head that sees A and B in one input, and why it suits the checkpoint."""
+    if facts.trained_pooler:
+        return "pair", "the checkpoint's pooler is trained, as by next sentence prediction"
+    return "pair_means", "the pooler is untrained"
 
 
-def _unpooled_head() -> Choice:
-    return Choice(HEAD, BI_ENCODER, "the pooler is untrained: a bi-encoder starts from the encoder's own cosine")
+def _bi_encoder() -> tuple[str, str]:
+    return BI_ENCODER, "the pooler is untrained: a bi-encoder starts from the encoder's own cosine"
 
 
 def _joint(facts: Facts) -> list[Choice]:
@@ -130,15 +136,24 @@ def _quick(facts: Facts) -> list[Choice]:
     ]
 
 
-def _best(facts: Facts, separate: bool) -> list[Choice]:
-    frozen = [_frozen(facts)] if separate else []  # a cross-encoder learns to compare in all layers
+def _best(facts: Facts, head: str) -> list[Choice]:
+    separate = is_cacheable(head)
+    chosen = [_frozen(facts)] if separate else []  # a cross-encoder learns to compare in all layers
+    if head == BI_ENCODER:
+        chosen.append(Choice("reference_pages", ALL, "more pages tell better which texts are close to many"))
     if facts.adjacent < facts.pairs // 2:
-        return [*frozen, Choice("num_train_epochs", 3.0, "there are few adjacent pages to make more pairs from")]
+        return [*chosen, Choice("num_train_epochs", 3.0, "there are few adjacent pages to make more pairs from")]
     return [
-        *frozen,
+        *chosen,
         Choice("next_page_pairs", MOST_NEXT_PAGES, "new pairs help more than further passes over the labelled ones"),
         Choice("num_train_epochs", 1.0, "in a second pass, pairs are memorised"),
+        *([_partner(facts)] if separate and facts.takes_partner else []),
     ]
+
+
+def _partner(facts: Facts) -> Choice:
+    head, _ = _cross_encoder(facts)
+    return Choice(PARTNER_HEAD, head, "a cross-encoder errs on other pairs, so both together are better than either")
 
 
 def _frozen(facts: Facts) -> Choice:
@@ -166,4 +181,4 @@ CHOSEN = frozenset(
     )
 )
 """Options that recipes choose. Who sets one by hand wants the rest as it is; see `default_recipe`.
-Options of the evaluation, which a recipe may choose too, do not count."""
+Options of the evaluation and the partner, which a recipe may choose too, do not count."""

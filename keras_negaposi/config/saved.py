@@ -35,7 +35,7 @@ CONVERTED = {"honbun": "honbun_data.json", "negaposi": "negaposi.json"}
 """Files in the folder of a run on a table, by option: the table as JSON."""
 BEFORE = {
     **{"dev_share": 0.0, "eval_steps": 0, "keep_best": LAST, "embedded_pairs": ALL},
-    **{"tokenizer": SENTENCEPIECE, "do_lower_case": True},
+    **{"tokenizer": SENTENCEPIECE, "do_lower_case": True, "reference_pages": 0},
 }
 """What the runs of versions without an option did, where its default does something else today."""
 FIX = "restore the file from a copy, or train again"

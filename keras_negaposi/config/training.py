@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 from checkpoints_tools.common.cli import above, at_least, between, option, path_option, required_path
+from checkpoints_tools.common.files import join
 from checkpoints_tools.common.options import Needs, with_needs, without_effect
-from keras_negaposi.config.data import BOTH, LARGEST_BATCH, SEEDS, SPLITS, DataConfig
+from keras_negaposi.config.data import ALL, BOTH, LARGEST_BATCH, SEEDS, SPLITS, DataConfig
 from keras_negaposi.config.dev_evaluation import HAS_DEV_PART, DevEvaluationConfig
 from keras_negaposi.config.devices import StrategyConfig
 from keras_negaposi.config.engine import EngineConfig
@@ -20,7 +22,7 @@ from keras_negaposi.config.headings import (
     SPLIT,
     TRAINING,
 )
-from keras_negaposi.config.heads import HEADS, LATE_INTERACTION, SEPARATE
+from keras_negaposi.config.heads import BI_ENCODER, HEADS, LATE_INTERACTION, SEPARATE
 from keras_negaposi.config.judging import TESTED, JudgingConfig
 from keras_negaposi.config.model import LONGEST_INPUT, ModelFiles
 from keras_negaposi.config.recipes import NONE, RECIPES
@@ -30,6 +32,10 @@ LARGEST_SIZE = 1 << 16
 MOST_LAYERS = 1000
 BINARY, BINARY_AND_IN_BATCH = "binary", "both"
 """Values of ``--loss``."""
+NO_PARTNER = "none"
+"""Value of ``--partner_head``."""
+PARTNER = "partner"
+"""Folder of the run that ``--partner_head`` trains, in the run's folder."""
 
 _CACHEABLE_HEAD = Needs(
     lambda c: c.layout == SEPARATE, "has no effect with --head pair or pair_means, which see A and B in one input"
@@ -281,14 +287,45 @@ class TrainConfig(HeadConfig, DevEvaluationConfig, DataConfig, JudgingConfig, St
         "(--dev_share) to fit the combination on",
         needs=HAS_DEV_PART,
     )
+    reference_pages: int | Literal["all"] = option(
+        10_000,
+        "head vector: number of pages with which both texts of a pair are compared, evenly spaced in the corpus, or "
+        "all: being close to a text that is close to many pages means less. Encoding them takes a minute or two at the "
+        "end of the training; 0: no comparison",
+        kind=int,
+        words=(ALL,),
+        check=at_least(0),
+        needs=Needs(
+            lambda c: c.head == BI_ENCODER and c.dev_share,
+            f"has an effect only with --head {BI_ENCODER}, and not with --dev_share 0",
+        ),
+    )
     ensemble: str | None = path_option(
         None,
         "folder of a finished run on the same split; its probabilities join the hybrid, and its model becomes a part "
         "of the exported one",
         needs=_COMBINES,
     )
+    partner_head: str = option(
+        NO_PARTNER,
+        "first train another run with this head, in the folder partner/ of this run, which then joins the hybrid like "
+        "that of --ensemble; --recipe best chooses its --max_seq_length and learning rate, and may choose this option",
+        choices=(NO_PARTNER, *HEADS),
+        heading=TRAINING,
+        needs=_COMBINES,
+    )
     output_dir: str = required_path("folder of the run (default: runs/ and the time)", heading=OUTPUT)
     resume: bool = option(False, "continue the run in --output_dir; the other flags may be left out", heading=OUTPUT)
+
+    @property
+    def partner(self) -> str | None:
+        """Folder of the run that joins the hybrid, if one does."""
+        return join(self.output_dir, PARTNER) if self.trains_partner else self.ensemble
+
+    @property
+    def trains_partner(self) -> bool:
+        """Whether the run trains its partner itself."""
+        return self.partner_head != NO_PARTNER
 
     @property
     def has_buckets(self) -> bool:
@@ -301,6 +338,8 @@ class TrainConfig(HeadConfig, DevEvaluationConfig, DataConfig, JudgingConfig, St
         """Returns what is wrong with two options together, and the fix; ``None`` if nothing is."""
         if self.seed + self.seeds > SEEDS:
             return f"--seed {self.seed}: --seeds {self.seeds} would exceed {SEEDS - 1}; give a smaller --seed"
+        if self.ensemble and self.trains_partner:
+            return f"--ensemble and --partner_head {self.partner_head}: a run has one partner; give one of them"
         if self.split == BOTH and not self.test_share:
             return "--split both: compares test parts, and --test_share 0 leaves none; give --split random or grouped"
         return None

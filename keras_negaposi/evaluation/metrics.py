@@ -35,9 +35,11 @@ class Scores(Predictions):
 
     Attributes:
         batch_size: the evaluation's batch size, on which ``loss`` depends as in the original ``run_classifier.py``.
+        densities: of A and B together, ``float32 [pairs]``; ``None`` if the model knows none.
     """
 
     batch_size: int = 32
+    densities: np.ndarray | None = None
 
     @property
     def predictions(self) -> np.ndarray:
@@ -45,8 +47,8 @@ class Scores(Predictions):
         return self.predicted.astype(np.int32)
 
     def calibrated(self, calibration: Calibration) -> Scores:
-        """Returns the scores with the calibration's temperature applied and its threshold."""
-        probabilities = calibration.apply(self.probabilities)
+        """Returns the calibrated scores, with the calibration's threshold."""
+        probabilities = calibration.apply(self.probabilities, self.densities)
         return dataclasses.replace(self, probabilities=probabilities, threshold=calibration.threshold)
 
     @property
@@ -98,6 +100,13 @@ class PredictProgress(tf_keras.callbacks.Callback):
 def score_records(model: tf_keras.Model, records: Records, part: str, batch_size: int) -> Scores:
     """Scores every pair of a part exactly once, for any batch size.
 
+    Args:
+        model: returns probabilities, ``float32 [batch, 2]``, and perhaps the densities of A and B together as a third
+            column.
+        records: of the run.
+        part: of the records.
+        batch_size: pairs per step.
+
     Raises:
         RuntimeError: the scored pairs are not the pairs of the part.
     """
@@ -105,13 +114,14 @@ def score_records(model: tf_keras.Model, records: Records, part: str, batch_size
     columns = list(dataset.map(plain(lambda features: (features[INDEX], features[LABEL]))).as_numpy_iterator())
     indices, labels = (np.concatenate(column) for column in zip(*columns, strict=True))
     progress = PredictProgress(Ticker(f"scoring the {part} pairs, batches", len(columns)))
-    probabilities = model.predict(dataset.map(plain(records.inputs)), verbose=0, callbacks=[progress])[:, 1]
+    outputs = model.predict(dataset.map(plain(records.inputs)), verbose=0, callbacks=[progress])
     # Restore the part's order; pairs with a negative index only fill the last batch.
     order = np.argsort(indices)
     order = order[indices[order] >= 0]
-    if not np.array_equal(indices[order], np.arange(records.counts[part])) or len(probabilities) != len(indices):
+    if not np.array_equal(indices[order], np.arange(records.counts[part])) or len(outputs) != len(indices):
         raise RuntimeError(f"{part}: the scored pairs are not the {records.counts[part]} pairs of the records")
-    return Scores(labels[order], probabilities[order], batch_size=batch_size)
+    _, probabilities, *more = outputs[order].T
+    return Scores(labels[order], probabilities, batch_size=batch_size, densities=more[0] if more else None)
 
 
 def evaluate(scores: Scores, global_step: int) -> Evaluation:

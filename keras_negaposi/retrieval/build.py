@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import InputError
@@ -24,6 +27,7 @@ from keras_negaposi.retrieval.frozen_scorer import PRECISION, FrozenScorer
 from keras_negaposi.retrieval.lexical_index import LexicalIndex
 from keras_negaposi.retrieval.lexical_part import LexicalPart, has_old_weights, read_lexical_part
 from keras_negaposi.retrieval.origin import KIND, LEXICAL, UNTRAINED
+from keras_negaposi.retrieval.page_density import densities_of
 from keras_negaposi.retrieval.segment import Rows
 from keras_negaposi.retrieval.self_labelled import fit_on_next_pages
 from keras_negaposi.retrieval.store import Store
@@ -195,19 +199,26 @@ def _lexical_part(
         _, model = saved_combination(RunFolder(run))
         return LexicalPart(LexicalIndex.of(model.frequencies, texts), model.with_pages(texts)) if model else None
     say("counting n-grams")
+    keys = [text_key(text) for text in texts]
+    vectors = Vectors(store.segments, set(keys), centred=True) if config.init_checkpoint else None
     if keep_weights and store.lexical:
         before = list(dict.fromkeys(store.pages.values()))
         part = read_lexical_part(store.path / store.lexical, store.lexical_checksums, before)
         if updated := part.updated(store.pages, pages):
-            return updated
+            if vectors is None or part.densities is None:
+                return updated
+            known = dict(zip(map(text_key, before), part.densities.tolist(), strict=True))
+            return dataclasses.replace(updated, densities=_in_order(keys, densities_of(vectors, known)))
     frequencies = PageFrequencies.of(pages.values())
     index = LexicalIndex.of(frequencies, texts)
-    vectors = None
-    if config.init_checkpoint:
-        vectors = Vectors(store.segments, {text_key(text) for text in texts}, centred=True)
-    model, fit = fit_on_next_pages(pages, frequencies, config.group_pattern, vectors)
+    densities = densities_of(vectors) if vectors is not None else None
+    model, fit = fit_on_next_pages(pages, frequencies, config.group_pattern, vectors, densities)
     say(f"weights fitted on {fit.pairs:,} self-labelled pairs of pages" if fit.pairs else _TOO_FEW)
-    return LexicalPart(index, model, fit)
+    return LexicalPart(index, model, fit, _in_order(keys, densities) if densities else None)
+
+
+def _in_order(keys: Sequence[str], densities: Mapping[str, float]) -> np.ndarray:
+    return np.array([densities[key] for key in keys], np.float32)
 
 
 _TOO_FEW = (

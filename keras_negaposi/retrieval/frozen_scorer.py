@@ -8,7 +8,7 @@ Viswanath 2018, arXiv 1702.01417). An index stores the vectors as they are, beca
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +17,8 @@ from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import PretrainedConfig
 from keras_negaposi.config.heads import BI_ENCODER
 from keras_negaposi.data.texts import text_key
-from keras_negaposi.modeling.heads.tensor_names import VECTOR
+from keras_negaposi.modeling.heads.tensor_names import DENSITY, VECTOR
+from keras_negaposi.retrieval.page_density import PageDensity
 from keras_negaposi.retrieval.segment import Rows
 from keras_negaposi.retrieval.self_labelled import CosineLogit
 from keras_negaposi.retrieval.vectors import Vectors, unit
@@ -44,17 +45,19 @@ class FrozenScorer:
     ) -> None:
         self.load = load or functools.cache(lambda: _loaded(config, expected))
         self._center: np.ndarray | float = 0.0
-        self._known: Mapping[str, np.ndarray] = {}
+        self._known: Vectors | None = None
+        self._density: PageDensity | None = None
         self._cosine: CosineLogit | None = None
 
     def attach(self, known: Vectors, cosine: CosineLogit | None) -> None:
         """Prepares for queries.
 
         Args:
-            known: centred vectors of the pages by `text_key`; these texts need not be encoded again.
+            known: centred vectors of the pages, perhaps with densities; these texts need not be encoded again.
             cosine: how cosines become probabilities; ``None`` if nothing was fitted.
         """
         self._known, self._cosine = known, cosine
+        self._density = PageDensity(known) if known.has_densities else None
         self._center = 0.0 if known.center is None else known.center
 
     @property
@@ -79,11 +82,15 @@ class FrozenScorer:
         if side == "b":
             return {VECTOR: self._encode(texts)}
         keys = {text: text_key(text) for text in texts}
-        known = {text: self._known[key] for text, key in keys.items() if key in self._known}
-        new = [text for text in keys if text not in known]
-        if new:
-            known |= zip(new, unit(self._encode(new) - self._center), strict=True)
-        return {VECTOR: np.stack([known[text] for text in texts]).astype(np.float32)}
+        known: dict[str, Rows] = {}
+        if (pages := self._known) is not None:
+            rows = {text: pages.row(key) for text, key in keys.items() if key in pages}
+            known = _each(list(rows), pages.tensors(np.array(list(rows.values()), np.int64)))
+        if new := [text for text in keys if text not in known]:
+            vectors = unit(self._encode(new) - self._center)
+            densities = {DENSITY: self._density.of(vectors)[:, np.newaxis]} if self._density else {}
+            known |= _each(new, {VECTOR: vectors} | densities)
+        return {name: np.stack([known[text][name] for text in texts]).astype(np.float32) for name in known[texts[0]]}
 
     def encode_candidates(self, texts: Sequence[str]) -> Rows:
         """Returns the vectors of texts as B that `score` takes: centred, and of length 1."""
@@ -95,12 +102,20 @@ class FrozenScorer:
         Without a fit it is no probability, but a number from 0 to 1 that increases with the cosine.
         """
         cosines = b[VECTOR].astype(np.float32) @ a[VECTOR][0]
-        return self._cosine.probabilities(cosines) if self._cosine else (1 + cosines) / 2
+        if not self._cosine:
+            return (1 + cosines) / 2
+        densities = a[DENSITY][0] + b[DENSITY][:, 0] if DENSITY in b else 0.0
+        return self._cosine.probabilities(cosines, densities)
 
     def _encode(self, texts: Sequence[str]) -> np.ndarray:
         from keras_negaposi.modeling.frozen_encoder import POOLINGS
 
         return self._encoder.encode(texts, len(texts))[:, POOLINGS.index("mean")]
+
+
+def _each(texts: Sequence[str], tensors: Rows) -> dict[str, Rows]:
+    """Returns the tensors of each text, ``[dim]`` each."""
+    return {text: {name: values[i] for name, values in tensors.items()} for i, text in enumerate(texts)}
 
 
 def _loaded(config: PretrainedConfig, expected: str | None) -> FrozenEncoder:

@@ -1,4 +1,4 @@
-"""The lexical part of an index: the n-grams of all texts and, in an index without a run, what was fitted on them."""
+"""The part of an index that depends on all of its texts: their n-grams and, without a run, what was fitted on them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from keras_negaposi.retrieval.self_labelled import Fit
 
 MODEL, FIT = "model.npz", "fit.json"
 """Files of an index without a run: its own lexical model, and its `Fit`."""
+DENSITIES = "densities.npy"
+"""File of an index without a run that has vectors."""
 NEIGHBOURS = "neighbours.npz"
 """File of a run's index: its pages, with which the run's lexical model compares pairs."""
 
@@ -32,11 +34,14 @@ class LexicalPart:
         index: the n-grams of all texts; ``None`` if an older version made the index.
         model: scores pairs of texts.
         fit: how the model was fitted; ``None`` if it belongs to a run.
+        densities: of all texts, ``float32 [texts]`` (see `page_density`); ``None`` in an index with a run, whose
+            densities are stored with its vectors, or without vectors.
     """
 
     index: LexicalIndex | None
     model: LexicalModel
     fit: Fit | None = None
+    densities: np.ndarray | None = None
 
     def write(self, folder: str) -> None:
         """Writes the files; of a model that a run has already, only the pages with which pairs are compared."""
@@ -44,6 +49,8 @@ class LexicalPart:
             np.save(os.path.join(folder, f"{name}.npy"), array)
         if self.fit is None and self.model.neighbours:
             np.savez_compressed(os.path.join(folder, NEIGHBOURS), allow_pickle=False, **self.model.neighbours.arrays())
+        if self.densities is not None:
+            np.save(os.path.join(folder, DENSITIES), self.densities)
         if self.fit:
             self.model.save(os.path.join(folder, MODEL))
             write_json(os.path.join(folder, FIT), dataclasses.asdict(self.fit))
@@ -120,4 +127,15 @@ def read_lexical_part(
         raise InputError(f"{folder}: {error}; {FIX}") from None
     for array in arrays.values():  # All of it has been read; a query needs little.
         release(array)
-    return LexicalPart(index, model, fit)
+    return LexicalPart(index, model, fit, _read_densities(folder, checksums, len(texts)))
+
+
+def _read_densities(folder: Path, checksums: Mapping[str, int], texts: int) -> np.ndarray | None:
+    """Reads the densities of the texts, if there are any; older versions stored none."""
+    if DENSITIES not in checksums:
+        return None
+    densities = np.array(map_array(folder / DENSITIES))
+    check_array(folder / DENSITIES, densities, checksums)
+    if densities.dtype != np.float32 or densities.shape != (texts,) or not np.isfinite(densities).all():
+        raise InputError(f"{folder / DENSITIES}: not one number for each of the {texts:,} texts; {FIX}")
+    return densities

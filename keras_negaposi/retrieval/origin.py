@@ -136,7 +136,8 @@ def origin_without_run(
 
         load = loaded.load if isinstance(loaded, FrozenScorer) else None
         scorer = FrozenScorer(about.bert, store.named("model", "BERT"), load)
-        vectors = Vectors(store.segments, set(keys), centred=True)
+        densities = None if part.densities is None else dict(zip(keys, part.densities.tolist(), strict=True))
+        vectors = Vectors(store.segments, set(keys), centred=True, densities=densities)
         scorer.attach(vectors, fit.cosine)
     return Origin(
         scorer,

@@ -115,4 +115,4 @@ class NearestNeighbourRanker:
         return dict(zip(keys, self._scores(query, rows), strict=True))
 
     def _scores(self, query: Query, rows: np.ndarray) -> list[float]:
-        return self._scorer.score(query.side, {VECTOR: self._vectors.read(rows)}).tolist()
+        return self._scorer.score(query.side, self._vectors.tensors(rows)).tolist()

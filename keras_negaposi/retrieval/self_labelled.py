@@ -28,14 +28,21 @@ FEWEST_PAIRS = 100
 
 @dataclasses.dataclass(frozen=True)
 class CosineLogit:
-    """Turns the cosine of two vectors into a logit: ``weight`` * cosine + ``bias``."""
+    """Turns the cosine of two vectors into a logit: cosine * ``weight`` + both densities * ``density`` + ``bias``."""
 
     weight: Weight
     bias: Weight
+    density: Weight = 0.0
 
-    def probabilities(self, cosines: np.ndarray) -> np.ndarray:
-        """Returns the probability for each cosine, ``float32``."""
-        return (1 / (1 + np.exp(-(self.weight * cosines + self.bias)))).astype(np.float32)
+    def probabilities(self, cosines: np.ndarray, densities: np.ndarray | float = 0.0) -> np.ndarray:
+        """Returns the probability for each cosine, ``float32 [pairs]``.
+
+        Args:
+            cosines: of A's and B's vectors, ``float [pairs]``.
+            densities: of A and B together, ``float [pairs]`` (see `page_density`).
+        """
+        logits = self.weight * cosines + self.density * densities + self.bias
+        return (1 / (1 + np.exp(-logits))).astype(np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +67,7 @@ def fit_on_next_pages(
     frequencies: PageFrequencies,
     group_pattern: str,
     vectors: Mapping[str, np.ndarray] | None = None,
+    densities: Mapping[str, float] | None = None,
 ) -> tuple[LexicalModel, Fit]:
     """Fits a lexical model to next pages and, if there are vectors, its combination with their cosine.
 
@@ -70,6 +78,7 @@ def fit_on_next_pages(
         frequencies: page frequencies of the pages.
         group_pattern: regular expression that extracts the document from a title.
         vectors: vector of each text by `text_key`, of length 1, ``float32 [dim]``.
+        densities: density of each text by `text_key`; ``None`` to do without.
 
     Returns:
         The lexical model (the TF-IDF cosine alone if there are fewer than `FEWEST_PAIRS`), and the fit.
@@ -91,22 +100,28 @@ def fit_on_next_pages(
     except InputError:  # too few documents to hold some of them out
         return LexicalModel.of_cosine(frequencies), Fit(0)
     model = LexicalModel.fit(pages, train, frequencies)
-    return model, _fit_combination(pages, rest, model, vectors, len(pairs))
+    return model, _fit_combination(pages, rest, model, vectors, densities, len(pairs))
 
 
 def _fit_combination(
-    pages: Mapping[str, str], held_out: list[Pair], model: LexicalModel, vectors: Mapping[str, np.ndarray], pairs: int
+    pages: Mapping[str, str],
+    held_out: list[Pair],
+    model: LexicalModel,
+    vectors: Mapping[str, np.ndarray],
+    densities: Mapping[str, float] | None,
+    pairs: int,
 ) -> Fit:
     """Fits the cosine's logit and the combination to pairs to which the lexical model was not fitted."""
     from sklearn.linear_model import LogisticRegression  # slow to import, and only fitting needs it
 
     labels = np.array([pair.label for pair in held_out])
-    a = np.stack([vectors[text_key(pages[pair.a])] for pair in held_out])
-    b = np.stack([vectors[text_key(pages[pair.b])] for pair in held_out])
-    cosines = (a * b).sum(axis=1)
-    regression = LogisticRegression(C=1e3).fit(cosines[:, np.newaxis], labels)
-    cosine = CosineLogit(float(regression.coef_[0, 0]), float(regression.intercept_[0]))
-    hybrid = fit_hybrid(labels, cosine.probabilities(cosines), model.logits(pages, held_out))
+    keys = [(text_key(pages[pair.a]), text_key(pages[pair.b])) for pair in held_out]
+    cosines = np.array([vectors[a] @ vectors[b] for a, b in keys])
+    together = np.array([densities[a] + densities[b] if densities else 0.0 for a, b in keys])
+    regression = LogisticRegression(C=1e3).fit(np.column_stack([cosines, together]), labels)
+    weight, density = map(float, regression.coef_[0])
+    cosine = CosineLogit(weight, float(regression.intercept_[0]), density)
+    hybrid = fit_hybrid(labels, cosine.probabilities(cosines, together), model.logits(pages, held_out))
     return Fit(pairs, cosine, hybrid)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 
-from keras_negaposi.modeling.heads.tensor_names import VECTOR
-from keras_negaposi.retrieval.segment import Segment
+from keras_negaposi.modeling.heads.tensor_names import DENSITY, VECTOR
+from keras_negaposi.retrieval.segment import Rows, Segment
 
 BLOCK = 1 << 14
 """Vectors that are read at once; so many of 384 numbers take 25 MB in float32."""
@@ -25,6 +25,7 @@ class Vectors(Mapping[str, np.ndarray]):
         keys: of the texts.
         centred: whether the mean of the vectors is subtracted from each, and the result has length 1 (see
             `frozen_scorer`). Otherwise vectors are given as they are stored.
+        densities: of the texts by key (see `page_density`), where they are not stored with the vectors.
 
     Attributes:
         dim: numbers of a vector.
@@ -33,7 +34,13 @@ class Vectors(Mapping[str, np.ndarray]):
         center: the mean that is subtracted, ``float32 [dim]``; ``None`` if nothing is.
     """
 
-    def __init__(self, segments: Mapping[str, Segment], keys: Collection[str], centred: bool) -> None:
+    def __init__(
+        self,
+        segments: Mapping[str, Segment],
+        keys: Collection[str],
+        centred: bool,
+        densities: Mapping[str, float] | None = None,
+    ) -> None:
         self._segments = list(segments.values())
         self._bounds = np.cumsum([0, *(len(segment.keys) for segment in self._segments)])
         ends = itertools.pairwise(self._bounds.tolist())
@@ -42,11 +49,22 @@ class Vectors(Mapping[str, np.ndarray]):
         self._rows = {key: row for row, key in enumerate(stored) if key in keys}
         self.used = np.zeros(self._bounds[-1], bool)
         self.used[np.fromiter(self._rows.values(), np.int64, len(self._rows))] = True
-        self._dtype, self.dim = self._segments[0].layout()[VECTOR] if self._segments else ("float32", 0)
+        self._layout = self._segments[0].layout() if self._segments else {VECTOR: ("float32", 0)}
+        self.dim = self._layout[VECTOR][1]
+        self._densities: np.ndarray | None = None
+        if densities is not None:
+            self._densities = np.zeros((self._bounds[-1], 1), np.float32)
+            for key, row in self._rows.items():
+                self._densities[row] = densities[key]
         self.center: np.ndarray | None = None
         if centred:
             total = sum(block.sum(axis=0, dtype=np.float64) for block in self.blocks(np.flatnonzero(self.used)))
             self.center = (total / max(1, len(self))).astype(np.float32)
+
+    @property
+    def has_densities(self) -> bool:
+        """Whether densities were given."""
+        return self._densities is not None
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Returns the vectors of rows, ``[rows, dim]``: float32 if they are centred, otherwise as stored.
@@ -54,13 +72,26 @@ class Vectors(Mapping[str, np.ndarray]):
         Raises:
             InputError: a file is damaged; each is checked when it is first read.
         """
+        found = self._stored((VECTOR,), rows)[VECTOR]
+        return found if self.center is None else unit(found.astype(np.float32) - self.center)
+
+    def tensors(self, rows: np.ndarray) -> Rows:
+        """Returns all that is known of rows' texts, as `SideScorer.score` takes it, ``[rows, ...]`` each."""
+        if self.center is None:
+            return self._stored(tuple(self._layout), rows)
+        densities = {} if self._densities is None else {DENSITY: self._densities[rows]}
+        return {VECTOR: self.read(rows)} | densities
+
+    def _stored(self, names: Collection[str], rows: np.ndarray) -> Rows:
         owners = np.searchsorted(self._bounds, rows, side="right") - 1
-        found = np.empty((len(rows), self.dim), self._dtype)
+        found = {name: np.empty((len(rows), self._layout[name][1]), self._layout[name][0]) for name in names}
         for owner in np.unique(owners):
             segment, here = self._segments[owner], owners == owner
-            found[here] = segment.rows(0, len(segment.keys))[VECTOR][rows[here] - self._bounds[owner]]
+            tensors = segment.rows(0, len(segment.keys))
+            for name, values in found.items():
+                values[here] = tensors[name][rows[here] - self._bounds[owner]]
             segment.release()
-        return found if self.center is None else unit(found.astype(np.float32) - self.center)
+        return found
 
     def blocks(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         """Yields the vectors of rows, `BLOCK` at a time."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from checkpoints_tools.common.files import join, sweep
 from keras_negaposi.config.saved import CONFIG_FILE, CONVERTED, COPIES
 from keras_negaposi.config.tokenizer_files import KINDS, TOKENIZER_CONFIG
+from keras_negaposi.config.training import PARTNER
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +59,11 @@ class RunFolder:
     def teacher(self) -> str:
         """Probabilities that the teacher predicted, for distillation."""
         return join(self.path, "teacher.txt")
+
+    @property
+    def partner(self) -> str:
+        """Folder of the run that ``--partner_head`` trains."""
+        return join(self.path, PARTNER)
 
     # What training writes
 

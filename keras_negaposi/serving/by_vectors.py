@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from checkpoints_tools.saved_model import find_signature
 from keras_negaposi.config.heads import SIDES
-from keras_negaposi.modeling.heads.tensor_names import VECTOR
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.serving.by_ids import EncodeSide, Outputs, Score, load_side, with_lexical
 from keras_negaposi.serving.signatures import SCORE_SIDES, join_sides
@@ -33,20 +32,22 @@ def score_by_vectors(run: str, loaded: tf.Module) -> Score:
 
     def score(text_a: tf.Tensor, text_b: tf.Tensor) -> Outputs:
         texts = dict(zip(SIDES, (text_a.numpy().tolist(), text_b.numpy().tolist()), strict=True))
-        sides = {side: {VECTOR: tf.constant(vectors[side](of_side))} for side, of_side in texts.items()}
-        return {name: value.numpy() for name, value in signature(**join_sides(sides)).items()}
+        sides = join_sides({side: vectors[side](of_side) for side, of_side in texts.items()})
+        scored = signature(**{name: tf.constant(value) for name, value in sides.items()})
+        return {name: value.numpy() for name, value in scored.items()}
 
     return with_lexical(run, score)
 
 
-def _remembering(encode: EncodeSide) -> Callable[[Sequence[bytes]], np.ndarray]:
-    """Returns a function that maps texts to their vectors, ``float32 [texts, size]``, and encodes only new texts."""
-    known: dict[bytes, np.ndarray] = {}
+def _remembering(encode: EncodeSide) -> Callable[[Sequence[bytes]], Outputs]:
+    """Returns a function that maps texts to a side's tensors, ``float32 [texts, ...]`` each, and encodes new texts."""
+    known: dict[bytes, Outputs] = {}
 
-    def vectors(texts: Sequence[bytes]) -> np.ndarray:
+    def vectors(texts: Sequence[bytes]) -> Outputs:
         new = [text for text in dict.fromkeys(texts) if text not in known]
         if new:
-            known.update(zip(new, encode(tf.constant(new))[VECTOR], strict=True))
-        return np.stack([known[text] for text in texts])
+            tensors = encode(tf.constant(new))
+            known.update((text, {name: of[i] for name, of in tensors.items()}) for i, text in enumerate(new))
+        return {name: np.stack([known[text][name] for text in texts]) for name in known[texts[0]]}
 
     return vectors

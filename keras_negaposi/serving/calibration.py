@@ -1,4 +1,4 @@
-"""Temperature and decision threshold, chosen on the dev part only."""
+"""Calibration of a model's probabilities, and the decision threshold, chosen on the dev part only."""
 
 from __future__ import annotations
 
@@ -12,11 +12,25 @@ from checkpoints_tools.common.files import exists
 from checkpoints_tools.common.schema import read_as
 from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.runtime.run_folder import RunFolder
-from keras_negaposi.serving.hybrid import Hybrid, logits_of
+from keras_negaposi.serving.hybrid import Hybrid, Weight, logits_of
 
 HYBRID_THRESHOLD = 0.5
 _LOG_RANGE = (-3.0, 3.0)
 """Range of the logarithm of the temperature."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DensityWeights:
+    """The calibrated logit is the model's logit * ``logit`` + the densities of A and B * ``density`` + ``bias``."""
+
+    logit: Weight
+    density: Weight
+    bias: Weight
+
+    def combine(self, probabilities: np.ndarray, densities: np.ndarray) -> np.ndarray:
+        """Returns the calibrated probabilities, ``float32 [pairs]``; the arguments are those of `Calibration.apply`."""
+        logits = self.logit * logits_of(probabilities) + self.density * densities.astype(np.float64) + self.bias
+        return (1 / (1 + np.exp(-logits))).astype(np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +41,7 @@ class Calibration:
         temperature: divides the logits (temperature scaling; Guo et al. 2017, arXiv 1706.04599).
         threshold: B is predicted to come next where the calibrated probability is above it.
         chosen_on: the part on which both were chosen; ``None`` for the defaults.
+        density: replaces the temperature where the densities of A and B are known; ``None`` if they never are.
         hybrid: how the calibrated probabilities are combined with the lexical features; ``None`` if they are not.
         ensemble: how both are combined with a partner run as well. An index, which caches what this run's model says of
             each page, still uses ``hybrid``.
@@ -37,6 +52,7 @@ class Calibration:
     chosen_on: str | None = None
     hybrid: Hybrid | None = None
     ensemble: Hybrid | None = None
+    density: DensityWeights | None = None
 
     @property
     def combination(self) -> Hybrid | None:
@@ -48,8 +64,15 @@ class Calibration:
         """The threshold for the run's scores: ``threshold``, or 0.5 for a hybrid, whose bias was fitted."""
         return HYBRID_THRESHOLD if self.hybrid else self.threshold
 
-    def apply(self, probabilities: np.ndarray) -> np.ndarray:
-        """Returns the probabilities after temperature scaling, ``float32 [pairs]``."""
+    def apply(self, probabilities: np.ndarray, densities: np.ndarray | None = None) -> np.ndarray:
+        """Returns the calibrated probabilities, ``float32 [pairs]``.
+
+        Args:
+            probabilities: as the model returns them, ``float [pairs]``.
+            densities: of A and B together, ``float [pairs]``; ``None`` if the model knows none.
+        """
+        if self.density and densities is not None:
+            return self.density.combine(probabilities, densities)
         if self.temperature == 1.0:
             return probabilities
         return (1 / (1 + np.exp(-logits_of(probabilities) / self.temperature))).astype(np.float32)
@@ -64,6 +87,7 @@ class _Saved:
     chosen_on: Literal["dev"] | None
     hybrid: Hybrid | None = None
     ensemble: Hybrid | None = None
+    density: DensityWeights | None = None
 
 
 def saved_calibration(folder: RunFolder) -> Calibration:
@@ -75,7 +99,7 @@ def saved_calibration(folder: RunFolder) -> Calibration:
     if not exists(folder.calibration):
         return Calibration()
     saved = read_as(_Saved, folder.calibration, "finish the run again with --resume")
-    return Calibration(saved.temperature, saved.threshold, saved.chosen_on, saved.hybrid, saved.ensemble)
+    return Calibration(**{field.name: getattr(saved, field.name) for field in dataclasses.fields(saved)})
 
 
 def saved_combination(folder: RunFolder) -> tuple[Calibration, LexicalModel | None]:
@@ -88,8 +112,8 @@ def saved_combination(folder: RunFolder) -> tuple[Calibration, LexicalModel | No
     return calibration, LexicalModel.load(folder.lexical_model) if calibration.hybrid else None
 
 
-def calibrate(labels: np.ndarray, probabilities: np.ndarray) -> Calibration:
-    """Chooses temperature and threshold on the dev part.
+def calibrate(labels: np.ndarray, probabilities: np.ndarray, densities: np.ndarray | None = None) -> Calibration:
+    """Chooses temperature and threshold, and the weights of densities, on the dev part.
 
     The temperature minimizes the cross-entropy. The threshold maximizes the accuracy; of equally good thresholds, the
     one nearest to 0.5 is chosen. Candidates lie halfway between two adjacent probabilities, so that no probability
@@ -98,6 +122,7 @@ def calibrate(labels: np.ndarray, probabilities: np.ndarray) -> Calibration:
     Args:
         labels: ``int [pairs]`` of the dev part.
         probabilities: ``float [pairs]``, as the model returns them.
+        densities: of A and B together, ``float [pairs]``; ``None`` if the model knows none.
     """
     from scipy.optimize import minimize_scalar  # slow to import, and only fitting needs it
 
@@ -109,8 +134,24 @@ def calibrate(labels: np.ndarray, probabilities: np.ndarray) -> Calibration:
 
     best = minimize_scalar(loss, bounds=_LOG_RANGE, method="bounded")
     temperature = float(np.exp(best.x)) if loss(best.x) < loss(0.0) else 1.0
-    calibrated = Calibration(temperature).apply(probabilities)
-    return Calibration(temperature, _best_threshold(labels, calibrated), "dev")
+    density = None if densities is None else _fit_density(labels, probabilities, densities)
+    calibrated = Calibration(temperature, density=density).apply(probabilities, densities)
+    return Calibration(temperature, _best_threshold(labels, calibrated), "dev", density=density)
+
+
+def _fit_density(labels: np.ndarray, probabilities: np.ndarray, densities: np.ndarray) -> DensityWeights | None:
+    """Fits the weights by logistic regression; returns ``None`` if the labels are all equal."""
+    from sklearn.linear_model import LogisticRegression  # slow to import, and only fitting needs it
+    from sklearn.preprocessing import StandardScaler
+
+    if len(set(labels.tolist())) < 2:
+        return None
+    columns = np.column_stack([logits_of(probabilities), densities])
+    scaler = StandardScaler().fit(columns)  # otherwise the penalty would hold the densities' weight near 0
+    regression = LogisticRegression(max_iter=1000).fit(scaler.transform(columns), labels)
+    logit, density = regression.coef_[0] / scaler.scale_
+    bias = regression.intercept_[0] - np.dot([logit, density], scaler.mean_)
+    return DensityWeights(float(logit), float(density), float(bias))
 
 
 def _best_threshold(labels: np.ndarray, probabilities: np.ndarray) -> float:

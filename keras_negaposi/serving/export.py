@@ -14,13 +14,15 @@ import tf_keras
 from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.files import staged_tree
 from keras_negaposi.config.heads import SIDES
-from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS, Features
+from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS, Features, side_of
 from keras_negaposi.input_pipeline.packing import PairPreprocessor, SeparatePreprocessor, trim
 from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.lexical.scoring_ops import LexicalScorer
 from keras_negaposi.modeling.heads.bi_encoder_base import CacheableModel, Side
+from keras_negaposi.modeling.heads.tensor_names import DENSITY, VECTOR
 from keras_negaposi.runtime.tf_functions import traced
 from keras_negaposi.serving.calibration import Calibration
+from keras_negaposi.serving.density import Density
 from keras_negaposi.serving.hybrid import SMALLEST, Hybrid
 from keras_negaposi.serving.partner import Partner
 from keras_negaposi.serving.signatures import (
@@ -113,10 +115,19 @@ class PairScorer(tf.Module):
     def _score_ids(self, inputs: Features) -> Features:
         return self._calibrated(self.model(inputs, training=False))
 
-    def _calibrated(self, probabilities: tf.Tensor) -> Features:
-        """Applies temperature and threshold to the model's probabilities, ``float32 [batch, 2]``."""
-        if self._calibration.temperature != 1.0:
-            logits = tf.math.log(tf.maximum(probabilities, SMALLEST))
+    def _calibrated(self, probabilities: tf.Tensor, densities: tf.Tensor | None = None) -> Features:
+        """Applies the calibration to the model's probabilities, as `Calibration.apply` does.
+
+        Args:
+            probabilities: ``float32 [batch, 2]``.
+            densities: of A and B together, ``float32 [batch, 1]``, if they are known.
+        """
+        weights = self._calibration.density
+        logits = tf.math.log(tf.maximum(probabilities, SMALLEST))  # in float32, as int8 models need it
+        if weights and densities is not None:
+            logit = weights.logit * (logits[:, 1] - logits[:, 0]) + weights.density * densities[:, 0] + weights.bias
+            probabilities = tf.stack([tf.sigmoid(-logit), tf.sigmoid(logit)], 1)
+        elif self._calibration.temperature != 1.0:
             probabilities = tf.nn.softmax(logits / self._calibration.temperature)
         label = tf.cast(probabilities[:, 1] > self._calibration.threshold, tf.int32)
         return {PROBABILITIES: probabilities, LABEL: label}
@@ -132,14 +143,16 @@ class CacheableScorer(PairScorer):
         calibration: Calibration,
         lexical: LexicalModel | None = None,
         partner: Partner | None = None,
+        density: Density | None = None,
     ) -> None:
+        self._density = density
         super().__init__(model, preprocessor, calibration, lexical, partner)
         self._pack_side = preprocessor.side
 
         # Encode one side, from token ids or from texts.
         ids = [{name: tf.TensorSpec([None, None], tf.int32, name) for name in ENCODER_INPUTS}]
-        self.encode_a_ids = traced(model.encode_a, ids)
-        self.encode_b_ids = traced(model.encode_b, ids)
+        self.encode_a_ids = traced(lambda inputs: self._side("a", inputs), ids)
+        self.encode_b_ids = traced(lambda inputs: self._side("b", inputs), ids)
         if self._takes_texts:
             text = tf.TensorSpec([None], tf.string, TEXT)
             self.encode_a = traced(lambda text: self._encode("a", text), [text])
@@ -167,9 +180,23 @@ class CacheableScorer(PairScorer):
         packed = tf.switch_case(tf.rank(text) - 1, [tokenize])  # a branch for the reason given in `_score_texts`
         return getattr(self, ENCODE_IDS[side])(dict(zip(ENCODER_INPUTS, packed, strict=True)))
 
+    def _side(self, side: str, inputs: Features) -> Side:
+        """Encodes one side from its token ids, ``int32 [batch, seq]`` each."""
+        tensors = self.model.encode_a(inputs) if side == "a" else self.model.encode_b(inputs)
+        return tensors | {DENSITY: self._density(tensors[VECTOR])} if self._density else tensors
+
+    def _score_ids(self, inputs: Features) -> Features:
+        if not self._density:
+            return super()._score_ids(inputs)
+        return self._score(join_sides({side: self._side(side, side_of(inputs, side)) for side in SIDES}))
+
     def _score(self, tensors: Features) -> Features:
         sides = split_sides(tensors)
-        return self._calibrated(self.model.score(sides["a"], sides["b"]))
+        densities = None
+        if self._density:
+            a, b = (tf.cast(sides[side].pop(DENSITY), tf.float32) for side in SIDES)
+            densities = a + b  # one A has as many rows as B, or a single one
+        return self._calibrated(self.model.score(sides["a"], sides["b"]), densities)
 
 
 def _scorer(
@@ -178,12 +205,13 @@ def _scorer(
     calibration: Calibration,
     lexical: LexicalModel | None,
     partner: Partner | None,
+    density: Density | None,
 ) -> PairScorer:
     if not isinstance(model, CacheableModel):
         return PairScorer(model, preprocessor, calibration, lexical, partner)
     if not isinstance(preprocessor, SeparatePreprocessor):
         raise TypeError(f"a bi-encoder needs a {SeparatePreprocessor.__name__}")
-    return CacheableScorer(model, preprocessor, calibration, lexical, partner)
+    return CacheableScorer(model, preprocessor, calibration, lexical, partner, density)
 
 
 def _logits_of(probabilities: tf.Tensor) -> tf.Tensor:
@@ -203,6 +231,7 @@ def export(
     path: str,
     lexical: LexicalModel | None = None,
     partner: Partner | None = None,
+    density: Density | None = None,
 ) -> None:
     """Writes a SavedModel with these signatures.
 
@@ -212,7 +241,8 @@ def export(
 
     Both return ``probabilities``, ``float32 [batch, 2]``, and ``label``, ``int32 [batch]``. With a ``lexical`` model,
     ``serving_default`` returns the hybrid's probabilities, which also take a ``partner`` into account. ``ids`` and the
-    signatures below see no characters, so theirs are always purely neural.
+    signatures below see no characters, so theirs are always purely neural. Those of a bi-encoder with a ``density``
+    compare vectors with those of the pages that it knows.
 
     A bi-encoder has six more:
 
@@ -226,6 +256,6 @@ def export(
     """
     if not preprocessor.tokenizer.in_graph:
         say(f"{path}: takes token ids only, because MeCab cannot be part of a SavedModel; predict and index tokenize")
-    scorer = _scorer(model, preprocessor, calibration, lexical, partner)
+    scorer = _scorer(model, preprocessor, calibration, lexical, partner, density)
     with staged_tree(path) as staging:
         tf.saved_model.save(scorer, staging, signatures=scorer.signatures())

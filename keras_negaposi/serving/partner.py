@@ -27,7 +27,7 @@ class Partner(tf.Module):
         self._loaded = load_saved_model(folder)  # a signature alone does not keep its variables alive
         if not takes_texts(self._loaded):
             raise InputError(
-                f"--ensemble {run}: its tokenizer needs MeCab, which cannot be part of this run's SavedModel; give "
+                f"partner run {run}: its tokenizer needs MeCab, which cannot be part of this run's SavedModel; give "
                 "another run"
             )
         self._score = find_signature(self._loaded, SCORE_TEXTS, folder, (PROBABILITIES,))

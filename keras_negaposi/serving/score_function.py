@@ -101,6 +101,6 @@ def _score_with_own_tokenizer(run: str, folder: str, loaded: tf.Module) -> Score
             f"{run}: a SavedModel without a tokenizer, because MeCab cannot be part of one; give the run's folder"
         )
     calibration, _ = saved_combination(files)
-    partner = open_score(str(saved_options(run).ensemble)) if calibration.ensemble else None
+    partner = open_score(str(saved_options(run).partner)) if calibration.ensemble else None
     signature = find_signature(loaded, SCORE_IDS, folder, (PROBABILITIES, LABEL))
     return score_by_ids(run, in_float32(signature), partner)

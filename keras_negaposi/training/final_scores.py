@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 import tf_keras
@@ -11,31 +12,48 @@ from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import write_json, write_text
 from keras_negaposi.config import TrainConfig
+from keras_negaposi.config.data import ALL
+from keras_negaposi.config.heads import BI_ENCODER
 from keras_negaposi.evaluation.metrics import Scores, score_records
 from keras_negaposi.evaluation.score_table import scores_table
+from keras_negaposi.input_pipeline.packing import SeparatePreprocessor
 from keras_negaposi.input_pipeline.prepared_data import Inputs
 from keras_negaposi.input_pipeline.record_folder import Records
 from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.serving.calibration import Calibration, calibrate
+from keras_negaposi.serving.density import MOST_PAGES, Density, WithDensities, density_of
 from keras_negaposi.serving.hybrid import fit_hybrid
 from keras_negaposi.training.partner import partner_scores
 
 
+class Judged(NamedTuple):
+    """What a run's final scores come from, in addition to the model.
+
+    Attributes:
+        calibration: of the model, with the weights of all other parts.
+        lexical: the lexical model, if the final scores combine it with the model.
+        density: the pages with which a bi-encoder's vectors are compared, if they are.
+    """
+
+    calibration: Calibration
+    lexical: LexicalModel | None = None
+    density: Density | None = None
+
+
 def score_parts(
     model: tf_keras.Model, records: Records, inputs: Inputs, config: TrainConfig, folder: RunFolder
-) -> tuple[Calibration, LexicalModel | None]:
+) -> Judged:
     """Scores the dev and test parts, calibrates on ``dev`` if there is one, and writes the final scores.
-
-    Returns:
-        The calibration, and the lexical model if the final scores combine it with the model.
 
     Raises:
         InputError: the training has diverged.
     """
     # 1. Score both parts with the model.
     parts = [part for part in ("dev", "test") if part in records.counts]
-    scores: dict[str, Scores] = {part: score_records(model, records, part, config.eval_batch_size) for part in parts}
+    density = _density(model, inputs, config) if "dev" in parts else None
+    scorer = WithDensities(model, density) if density else model
+    scores: dict[str, Scores] = {part: score_records(scorer, records, part, config.eval_batch_size) for part in parts}
     if not all(np.isfinite(of_part.probabilities).all() for of_part in scores.values()):
         raise InputError(
             f"{folder.path}: the model's probabilities are not finite: the training has diverged; start a new run with "
@@ -43,7 +61,9 @@ def score_parts(
         )
 
     # 2. Calibrate the model alone.
-    calibration = calibrate(scores["dev"].labels, scores["dev"].probabilities) if "dev" in scores else Calibration()
+    calibration = Calibration()
+    if "dev" in scores:
+        calibration = calibrate(scores["dev"].labels, scores["dev"].probabilities, scores["dev"].densities)
     scores = {part: of_part.calibrated(calibration) for part, of_part in scores.items()}
 
     # 3. Combine it with lexical features.
@@ -65,7 +85,15 @@ def score_parts(
     write_json(folder.calibration, dataclasses.asdict(calibration))
     for part, of_part in scores.items():
         write_text(folder.scores(part), scores_table(inputs.split.parts[part], of_part))
-    return calibration, lexical
+    return Judged(calibration, lexical, density if calibration.density else None)
+
+
+def _density(model: tf_keras.Model, inputs: Inputs, config: TrainConfig) -> Density | None:
+    """Returns the pages with which the vectors of a bi-encoder are compared; ``None`` for other heads."""
+    if config.head != BI_ENCODER or not isinstance(inputs.preprocessor, SeparatePreprocessor):
+        return None
+    most = MOST_PAGES if config.reference_pages == ALL else int(config.reference_pages)
+    return density_of(model, inputs.preprocessor, inputs.data.texts.values(), most, config.eval_batch_size)
 
 
 def _combine(

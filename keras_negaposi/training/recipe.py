@@ -66,6 +66,7 @@ def read_facts(values: Mapping[str, Any]) -> Facts:
         pairs=len(data.pairs),
         adjacent=len(adjacency(texts, Documents(values["group_pattern"])).pairs),
         pieces=int(np.quantile([len(ids) for ids in tokenizer.encode(some)], 0.9)),
+        takes_partner=bool(values["hybrid"] and values["dev_share"] and not values["ensemble"] and tokenizer.in_graph),
     )
 
 

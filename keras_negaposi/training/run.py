@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -41,6 +41,7 @@ from keras_negaposi.training.distillation import soft_targets
 from keras_negaposi.training.final_scores import score_parts
 from keras_negaposi.training.fit import build_for_training, fit
 from keras_negaposi.training.multi_worker import chief_first, explain_lost_workers, is_chief
+from keras_negaposi.training.partner import partner_config
 from keras_negaposi.training.run_inputs import RunInputs, read_run_inputs
 from keras_negaposi.training.similar_batches import choose_batches
 from keras_negaposi.training.start import start_from_data
@@ -83,28 +84,51 @@ def run(
         Stopped: SIGINT, SIGTERM or SIGHUP arrived during the training; the weights are saved.
     """
     started = time.perf_counter()
-    # 1. Choose the devices, and check that all folders can be used.
-    strategy = _choose_devices(config, strategy)
-    # 2. Read and check the inputs. Nothing is written before all of them are valid.
-    tf.keras.utils.set_random_seed(config.seed)
-    read = read_run_inputs(config)
-    build_model = functools.partial(build, config, read.pretrained.bert_config, **({"head": head} if head else {}))
-    job = _Run(config, RunFolder(config.output_dir), strategy, read, build_model)
-    lock = locked(job.folder.path) if is_chief(strategy) else contextlib.nullcontext()
-    with explain_lost_workers(strategy, how_to_resume(job.folder.path)), lock:
-        # 3. Write the configuration and the records.
-        _write_inputs(job, command)
-        # 4. Train, from the newest checkpoint if the run is resumed.
-        model, records = _train(job)
-        if not is_chief(strategy):
+    job = _read(config, strategy, head)
+    with _alone(job):
+        if not _finish(job, command):
             return None
-        # 5. Score and calibrate the weights in float32, and export them.
-        _export(job, model, records)
         say(f"trained, scored and exported in {duration(time.perf_counter() - started)}")
-        # 6. Evaluate the finished run.
         evaluation = evaluate_finished_run(job.folder.path)
     say(f"\nwall time {duration(time.perf_counter() - started)}")
     return evaluation
+
+
+def _read(config: TrainConfig, strategy: tf.distribute.Strategy | None, head: Classifier | None = None) -> _Run:
+    """Chooses the devices, and reads and checks the inputs. Nothing is written before all of them are valid."""
+    strategy = _choose_devices(config, strategy)
+    read = read_run_inputs(config)
+    build_model = functools.partial(build, config, read.pretrained.bert_config, **({"head": head} if head else {}))
+    return _Run(config, RunFolder(config.output_dir), strategy, read, build_model)
+
+
+@contextlib.contextmanager
+def _alone(job: _Run) -> Iterator[None]:
+    """Keeps other processes out of the run's folder, and explains what happens when another worker stops."""
+    lock = locked(job.folder.path) if is_chief(job.strategy) else contextlib.nullcontext()
+    with explain_lost_workers(job.strategy, how_to_resume(job.folder.path)), lock:
+        yield
+
+
+def _finish(job: _Run, command: str) -> bool:
+    """Trains and exports the model. Returns whether this process is the chief, which has exported it."""
+    # 1. Write the configuration and the records.
+    _write_inputs(job, command)
+    # 2. Finish the run that is to join this one, if the options ask for one.
+    if job.config.trains_partner and not exists(RunFolder(job.folder.partner).saved_model):
+        say(f"\n== partner: {job.folder.partner}")
+        partner = _read(partner_config(job.config), job.strategy)
+        with _alone(partner):
+            _finish(partner, command)
+        say(f"\n== {job.folder.path}")
+    # 3. Train, from the newest checkpoint if the run is resumed.
+    tf.keras.utils.set_random_seed(job.config.seed)
+    model, records = _train(job)
+    if not is_chief(job.strategy):
+        return False
+    # 4. Score and calibrate the weights in float32, and export them.
+    _export(job, model, records)
+    return True
 
 
 def _choose_devices(config: TrainConfig, strategy: tf.distribute.Strategy | None) -> tf.distribute.Strategy:
@@ -183,7 +207,6 @@ def _export(job: _Run, model: tf_keras.Model, records: Records) -> None:
     """Scores and calibrates a float32 copy of the model, and exports it as a SavedModel."""
     trained = float32_copy(model, job.build_model)
     inputs = job.read.inputs
-    calibration, lexical = score_parts(trained, records, inputs, job.config, job.folder)
-    ensemble = job.config.ensemble
-    partner = Partner(ensemble) if ensemble and calibration.ensemble else None
-    export(trained, inputs.preprocessor, calibration, job.folder.saved_model, lexical, partner)
+    calibration, lexical, density = score_parts(trained, records, inputs, job.config, job.folder)
+    partner = Partner(job.config.partner) if job.config.partner and calibration.ensemble else None
+    export(trained, inputs.preprocessor, calibration, job.folder.saved_model, lexical, partner, density)

@@ -9,6 +9,7 @@ features is fitted on self-labelled pages of training documents.
 
 import argparse
 import json
+import tempfile
 import time
 from pathlib import Path
 
@@ -23,11 +24,12 @@ from keras_negaposi.evaluation.bootstrap import RESAMPLES
 from keras_negaposi.evaluation.ranking import hard_candidates, summarize
 from keras_negaposi.lexical.features import lexical_features
 from keras_negaposi.lexical.model import LexicalModel
-from keras_negaposi.modeling.heads.tensor_names import VECTOR
 from keras_negaposi.retrieval.cached_encoder import CachedScorer
 from keras_negaposi.retrieval.frozen_scorer import FrozenScorer
+from keras_negaposi.retrieval.page_density import densities_of
+from keras_negaposi.retrieval.segment import write_segment
 from keras_negaposi.retrieval.self_labelled import combined, fit_on_next_pages, reciprocal_ranks
-from keras_negaposi.retrieval.vectors import unit
+from keras_negaposi.retrieval.vectors import Vectors
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.serving.calibration import saved_calibration
 from keras_negaposi.serving.scorer import Scorer
@@ -40,18 +42,29 @@ BATCH = 32
 
 
 def encode(scorer, side, texts):
-    """Vectors of texts as A or B, in the order of the texts; texts of similar length are encoded together."""
+    """Tensors of texts as A or B, in the order of the texts; texts of similar length are encoded together."""
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    found = {}
-    for start in range(0, len(order), BATCH):
-        rows = order[start : start + BATCH]
-        found.update(zip(rows, scorer.encode(side, [texts[i] for i in rows])[VECTOR], strict=True))
-    return np.stack([found[i] for i in range(len(texts))])
+    parts = [scorer.encode(side, [texts[i] for i in order[at : at + BATCH]]) for at in range(0, len(order), BATCH)]
+    back = np.argsort(order)
+    return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
 
 
-def centred(vectors):
-    """Vectors of length 1, after their mean is subtracted."""
-    return unit(vectors - vectors.mean(axis=0))
+def rows_of(tensors, rows):
+    """Tensors of some texts."""
+    return {name: values[rows] for name, values in tensors.items()}
+
+
+def frozen_index(texts, bert, length):
+    """Centred vectors of all texts by an untrained BERT, with their densities, as an index stores them."""
+    config = complete_model_files({"init_checkpoint": bert, "max_seq_length": length})
+    scorer = FrozenScorer(PretrainedConfig(**config))
+    distinct = {text_key(text): text for text in texts.values()}
+    with tempfile.TemporaryDirectory() as folder:
+        segment = write_segment(Path(folder) / "segment", list(distinct), encode(scorer, "b", list(distinct.values())))
+        vectors = Vectors({"segment": segment}, distinct, centred=True)
+        densities = densities_of(vectors)
+        rows = vectors.read(np.arange(len(distinct)))
+    return dict(zip(distinct, rows, strict=True)), densities
 
 
 def training_pages(texts, run, seed):
@@ -98,18 +111,18 @@ class Methods:
         # The run: vectors of A and B, and its lexical model.
         scorer, self.calibration = CachedScorer(str(run.path)), saved_calibration(run)
         self.scorer, self.b = scorer, encode(scorer, "b", in_order)
-        self.a = dict(zip(queries, encode(scorer, "a", [texts[title] for title in queries]), strict=True))
+        self.a = encode(scorer, "a", [texts[title] for title in queries])
+        self.query = {title: row for row, title in enumerate(queries)}
         self.lexical = LexicalModel.load(run.lexical_model)
 
         # Without a run: vectors of the BERT, and weights fitted on training documents.
-        config = complete_model_files({"init_checkpoint": bert, "max_seq_length": scorer.config["max_seq_length"]})
-        frozen = FrozenScorer(PretrainedConfig(**config))
-        self.frozen = centred(encode(frozen, "b", in_order))
+        vectors, densities = frozen_index(texts, bert, scorer.config["max_seq_length"])
+        keys = [text_key(text) for text in in_order]
+        self.frozen = np.stack([vectors[key] for key in keys])
+        self.densities = np.array([densities[key] for key in keys])
         training = training_pages(texts, run, 0)
-        keys = {text_key(text): text for text in training.values()}
-        vectors = dict(zip(keys, centred(encode(frozen, "b", list(keys.values()))), strict=True))
         frequencies = self.lexical.frequencies  # of all texts, as the run has counted them
-        self.untrained, self.fit = fit_on_next_pages(training, frequencies, PATTERN, vectors)
+        self.untrained, self.fit = fit_on_next_pages(training, frequencies, PATTERN, vectors, densities)
         self.alone, _ = fit_on_next_pages(training, frequencies, PATTERN)
 
     def scores(self, a, titles):
@@ -124,15 +137,17 @@ class Methods:
             model.logits_of_features(features) for model in (self.lexical, self.untrained, self.alone)
         )
         frozen = self.frozen[rows] @ self.frozen[self.row[a]]
-        vector = self.scorer.score({VECTOR: self.a[a][np.newaxis]}, {VECTOR: self.b[rows]})
+        corrected = self.fit.cosine.probabilities(frozen, self.densities[rows] + self.densities[self.row[a]])
+        vector = self.scorer.score(rows_of(self.a, [self.query[a]]), rows_of(self.b, rows))
         return {
             "TF-IDF cosine": cosine,
             "lexical features (labelled pairs)": logits,
             "lexical features (self-labelled pages)": alone,
             "frozen cosine": frozen,
             "frozen cosine and TF-IDF cosine, ranks fused": reciprocal_ranks([frozen, cosine]),
-            "frozen cosine + lexical features (self-labelled pages)": combined(
-                self.fit, True, self.fit.cosine.probabilities(frozen), own
+            "frozen cosine and densities": corrected,
+            "frozen cosine, densities and lexical features (self-labelled pages)": combined(
+                self.fit, True, corrected, own
             ),
             "vector": vector,
             "vector and TF-IDF cosine, ranks fused": reciprocal_ranks([vector, cosine]),

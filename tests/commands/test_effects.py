@@ -92,6 +92,7 @@ SOMETIMES = {
         "fail_on_warning": "--test_share 0 --fail_on_warning",
         "hybrid": "--dev_share 0 --hybrid false",
         "ensemble": "--dev_share 0 --ensemble r",
+        "partner_head": "--dev_share 0 --partner_head pair",
         "eval_steps": "--dev_share 0 --eval_steps 5",
         "keep_best": "--eval_steps 0 --keep_best last",
         "patience": "--dev_share 0 --patience 3",

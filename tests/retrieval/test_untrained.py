@@ -105,7 +105,10 @@ def test_frozen_vectors_are_centred_means_and_are_combined(indexes, tiny, corpus
     cosines = vectors @ vectors[texts.index(corpus[title])]
     fit, model = index.origin.lexical.fit, index.origin.lexical.model
     assert fit.cosine.weight > 0 and fit.pairs > 100
-    p = 1 / (1 + np.exp(-(fit.cosine.weight * cosines + fit.cosine.bias)))
+    density = np.sort(vectors @ vectors.T, axis=1)[:, -4:-1].mean(axis=1)  # of the nearest pages but the text itself
+    together = density + density[texts.index(corpus[title])]
+    assert fit.cosine.density != 0
+    p = 1 / (1 + np.exp(-(fit.cosine.weight * cosines + fit.cosine.density * together + fit.cosine.bias)))
     logits = fit.hybrid.neural * np.log(p / (1 - p)) + fit.hybrid.bias
     logits += fit.hybrid.lexical * model.logits_of_texts([corpus[title]] * len(texts), texts)
     titles = [next(t for t, text in corpus.items() if text == wanted) for wanted in texts]

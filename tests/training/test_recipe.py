@@ -17,9 +17,11 @@ from keras_negaposi.config.recipes import BEST, CHOSEN, NONE, ORIGINAL, QUICK, R
 from keras_negaposi.training.recipe import read_facts
 from tests.helpers.tiny_bert import random_tf1_variables
 
-FACTS = Facts(trained_pooler=False, layers=12, positions=512, pairs=6_000, adjacent=20_000, pieces=140)
-FEW = Facts(trained_pooler=False, layers=12, positions=512, pairs=400, adjacent=0, pieces=20)
-POOLER = Facts(trained_pooler=True, layers=12, positions=128, pairs=6_000, adjacent=20_000, pieces=140)
+FACTS = Facts(
+    trained_pooler=False, layers=12, positions=512, pairs=6_000, adjacent=20_000, pieces=140, takes_partner=True
+)
+FEW = dataclasses.replace(FACTS, pairs=400, adjacent=0, pieces=20)
+POOLER = dataclasses.replace(FACTS, trained_pooler=True, positions=128)
 
 
 def chosen(recipe, facts, head=None):
@@ -41,8 +43,11 @@ def test_a_checkpoint_without_one_gets_a_head_that_needs_none():
 @pytest.mark.parametrize("recipe", [QUICK, BEST])
 def test_settings_follow_a_given_head(recipe):
     like_vector, like_pair = chosen(recipe, FACTS), chosen(recipe, POOLER)
-    assert chosen(recipe, FACTS, "maxsim") == chosen(recipe, FACTS, "vector") == like_vector
-    assert chosen(recipe, POOLER, "dot") == {**like_vector, "head": "pair"}
+    assert chosen(recipe, FACTS, "vector") == like_vector
+    by_token = {name: value for name, value in like_vector.items() if name != "reference_pages"}
+    assert chosen(recipe, FACTS, "maxsim") == by_token
+    partner = {"partner_head": "pair"} if recipe == BEST else {}
+    assert chosen(recipe, POOLER, "dot") == {**by_token, "head": "pair", **partner}
     assert chosen(recipe, POOLER, "pair") == like_pair
     joint = chosen(recipe, FACTS, "pair_means")
     assert joint["max_seq_length"] == 160 > like_vector["max_seq_length"] and joint["learning_rate"] == 1e-4
@@ -60,6 +65,14 @@ def test_pairs_are_made_only_where_there_are_pages_to_make_them_from():
     assert "next_page_pairs" not in chosen(BEST, FEW)
 
 
+def test_a_bi_encoder_with_enough_pairs_gets_a_cross_encoder_as_its_partner():
+    assert chosen(BEST, FACTS)["partner_head"] == "pair_means"
+    assert chosen(BEST, POOLER, "vector")["partner_head"] == "pair"
+    alone = dataclasses.replace(FACTS, takes_partner=False)
+    for choices in (chosen(QUICK, FACTS), chosen(BEST, FEW), chosen(BEST, POOLER), chosen(BEST, alone)):
+        assert "partner_head" not in choices
+
+
 def test_original_is_what_run_classifier_does():
     values = chosen(ORIGINAL, POOLER)
     assert (values["head"], values["truncate_a"], values["hybrid"], values["dev_share"]) == ("pair", "end", False, 0.0)
@@ -72,7 +85,7 @@ def test_every_choice_is_an_option_with_a_reason(recipe, facts):
     TrainConfig(**{choice.option: choice.value for choice in choices})
     assert all(choice.reason for choice in choices)
     if recipe != ORIGINAL:
-        assert {choice.option for choice in choices} <= CHOSEN | {"eval_steps"}
+        assert {choice.option for choice in choices} <= CHOSEN | {"eval_steps", "partner_head", "reference_pages"}
 
 
 def test_flags_that_a_recipe_would_choose_switch_it_off_unless_it_is_named():

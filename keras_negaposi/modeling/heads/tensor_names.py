@@ -7,6 +7,8 @@ from __future__ import annotations
 
 VECTOR = "vector"
 """The text's embedding, ``[batch, size]``, of length 1."""
+DENSITY = "density"
+"""How close the text is to the pages of the corpus, ``[batch, 1]``: see `serving.density`."""
 QUERY = "query"
 """A's query, ``[batch, size]``."""
 KEYS = "keys"

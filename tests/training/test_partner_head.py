@@ -1,0 +1,109 @@
+"""``--partner_head``: one command trains a second run, in the run's folder, and combines both."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from checkpoints_tools.common.errors import InputError
+from keras_negaposi.config import TrainConfig
+from keras_negaposi.config.heads import HEADS
+from keras_negaposi.data.splits import read_split
+from keras_negaposi.runtime.run_folder import RunFolder
+from keras_negaposi.runtime.saved_run import saved_options
+from keras_negaposi.serving.scorer import Scorer
+from keras_negaposi.train import main
+from keras_negaposi.training.partner import partner_config
+from tests.helpers.runs import HYBRID
+
+OPTIONS = HYBRID | {"head": "vector", "partner_head": "pair_means"}
+
+
+@pytest.fixture(scope="module")
+def together(finished_run, tmp_path_factory):
+    """A run that has trained its own partner."""
+    return RunFolder(str(finished_run(tmp_path_factory.mktemp("partner") / "run", **OPTIONS)))
+
+
+def test_the_partner_is_trained_in_the_runs_folder_and_joins_the_hybrid(together):
+    metrics = json.loads(Path(together.metrics).read_text(encoding="utf-8"))
+    assert "partner run" in metrics["contributions"]
+    assert abs(metrics["calibration"]["ensemble"]["partner"]) > 0.01
+    partner = RunFolder(together.partner)
+    assert saved_options(partner.path).head == "pair_means" and saved_options(together.path).head == "vector"
+    for part in ("dev", "test"):
+        assert read_split(partner.split)[part] == read_split(together.split)[part]
+        assert Path(partner.scores(part)).read_bytes() == Path(together.partner_scores(part)).read_bytes()
+
+
+def test_a_run_stopped_between_both_trainings_is_resumed_to_the_same_scores(together, tmp_path):
+    resumed = RunFolder(str(shutil.copytree(together.path, tmp_path / "run")))
+    for path in map(Path, (resumed.checkpoints, resumed.saved_model, resumed.tensorboard)):
+        shutil.rmtree(path)
+    for path in map(Path, (resumed.metrics, resumed.report, resumed.scores("dev"), resumed.scores("test"))):
+        path.unlink()
+    before = {path: path.stat().st_mtime_ns for path in Path(resumed.partner).rglob("*")}
+    assert main(["--resume", "--output_dir", resumed.path]) == 0
+    assert before == {path: path.stat().st_mtime_ns for path in Path(resumed.partner).rglob("*")}
+    for part in ("dev", "test"):
+        assert Path(resumed.scores(part)).read_bytes() == Path(together.scores(part)).read_bytes()
+
+
+def test_a_run_stopped_in_the_partners_training_is_resumed_to_the_same_scores(together, tmp_path):
+    resumed = RunFolder(str(tmp_path / "run"))
+    partner = RunFolder(resumed.partner)
+    shutil.copytree(together.path, resumed.path)
+    kept = {resumed.config, resumed.split, resumed.bert_config, partner.config}
+    for path in [*Path(resumed.path).rglob("*")]:
+        if path.is_file() and str(path) not in kept and "records" not in path.parts:
+            path.unlink()
+    for path in (resumed.saved_model, partner.saved_model, resumed.checkpoints, partner.checkpoints):
+        shutil.rmtree(path)
+    assert main(["--resume", "--output_dir", resumed.path]) == 0
+    for part in ("dev", "test"):
+        assert Path(resumed.scores(part)).read_bytes() == Path(together.scores(part)).read_bytes()
+        assert Path(partner.scores(part)).read_bytes() == Path(together.partner_scores(part)).read_bytes()
+
+
+def test_a_moved_run_scores_as_before(together, corpus, tmp_path):
+    moved = RunFolder(str(shutil.copytree(together.path, tmp_path / "moved")))
+    pairs = read_split(moved.split)["test"][:5]
+    text_a, text_b = ([corpus[title] for title in side] for side in zip(*((p.a, p.b) for p in pairs), strict=True))
+    scores = [Scorer(folder.path).score(text_a, text_b)[0] for folder in (together, moved)]
+    np.testing.assert_array_equal(*scores)
+
+
+def test_the_partner_gets_the_settings_that_suit_its_head(tiny, tmp_path):
+    options = tiny.flags | OPTIONS | {"head_size": 3, "frozen_layers": 1, "seed": 4, "loss": "both"}
+    config = TrainConfig(**options, output_dir=str(tmp_path / "run"))
+    partner = partner_config(config)
+    assert (partner.head, partner.partner_head, partner.output_dir) == ("pair_means", "none", config.partner)
+    assert (partner.head_size, partner.frozen_layers, partner.loss) == (None, 0, "binary")
+    assert (partner.learning_rate, partner.adam_bias_correction) == (1e-4, True)
+    same = ("seed", "split", "dev_share", "truncate_a", "num_train_epochs", "train_batch_size", "honbun")
+    assert all(getattr(partner, name) == getattr(config, name) for name in same)
+
+
+def test_what_cannot_be_combined_is_refused_before_any_work(tiny, tmp_path, capsys):
+    flags = {f"--{name}={value}" for name, value in (tiny.flags | OPTIONS).items()}
+    for more, problem in (
+        (["--ensemble=runs/a"], "--ensemble and --partner_head pair_means: a run has one partner; give one of them"),
+        (["--dev_share=auto"], "--partner_head pair_means: there is no dev part to fit the combination on"),
+        (["--partner_head=mlp"], f"choose from 'none', {', '.join(map(repr, HEADS))}"),
+    ):
+        assert main([*flags, f"--output_dir={tmp_path / 'new'}", *more]) == 2
+        assert problem in capsys.readouterr().err
+        assert not (tmp_path / "new").exists()
+
+
+def test_a_run_that_needs_mecab_cannot_have_one(tiny, tmp_path):
+    from keras_negaposi.training.partner import check_partner
+    from keras_negaposi.training.run_inputs import read_run_inputs
+
+    config = TrainConfig(**tiny.flags | OPTIONS, output_dir=str(tmp_path / "run"))
+    inputs = read_run_inputs(config).inputs
+    inputs.preprocessor.tokenizer.in_graph = False
+    with pytest.raises(InputError, match="MeCab cannot be part of a SavedModel"):
+        check_partner(inputs, config)
