@@ -93,6 +93,7 @@ SOMETIMES = {
         "hybrid": "--dev_share 0 --hybrid false",
         "ensemble": "--dev_share 0 --ensemble r",
         "partner_head": "--dev_share 0 --partner_head pair",
+        "reference_pages": "--head pair --reference_pages 5",
         "eval_steps": "--dev_share 0 --eval_steps 5",
         "keep_best": "--eval_steps 0 --keep_best last",
         "patience": "--dev_share 0 --patience 3",
