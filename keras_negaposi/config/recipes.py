@@ -18,6 +18,8 @@ QUICK_STEPS = 100
 """Steps of `QUICK`: three to six minutes for a BERT of 12 layers, 384 wide, on two cores."""
 MOST_PASSES = 5.0
 """Over the labelled pairs of a small data set; more of them are memorised rather than learned from."""
+FEWEST_FOR_PARTNER = 1_000
+"""With fewer labelled pairs, a partner learns too little to be worth its time."""
 MOST_NEXT_PAGES = 18_000
 """Self-labelled pairs of `BEST`: with as many, one pass takes about an hour on two cores."""
 SHORTEST, LONGEST_TEXT, LONGEST_PAIR = 32, 96, 160
@@ -83,6 +85,8 @@ def choose(recipe: str, facts: Facts, head: str | None = None) -> list[Choice]:
         Choice(HEAD, *(_cross_encoder(facts) if facts.trained_pooler else _bi_encoder())),
     ]
     head = head or str(chosen[-1].value)
+    if head == BI_ENCODER and not facts.trained_pooler:
+        return [*chosen, *_not_fine_tuned(facts), *(_partner(facts) if recipe == BEST else [])]
     chosen += _separate(facts) if is_cacheable(head) else _joint(facts)
     return [*chosen, *(_quick(facts) if recipe == QUICK else _best(facts, head))]
 
@@ -103,7 +107,7 @@ def _cross_encoder(facts: Facts) -> tuple[str, str]:
 
 
 def _bi_encoder() -> tuple[str, str]:
-    return BI_ENCODER, "the pooler is untrained: a bi-encoder starts from the encoder's own cosine"
+    return BI_ENCODER, "the pooler is untrained: a bi-encoder uses the encoder's own cosine"
 
 
 def _joint(facts: Facts) -> list[Choice]:
@@ -126,6 +130,18 @@ def _separate(facts: Facts) -> list[Choice]:
     ]
 
 
+def _not_fine_tuned(facts: Facts) -> list[Choice]:
+    return [
+        Choice("max_seq_length", _length(facts.pieces, LONGEST_TEXT, facts), "holds most texts, up to a limit"),
+        Choice("num_train_epochs", 0.0, "its vectors hardly gain by training, and can be weighed on all pairs without"),
+        _all_pages(),
+    ]
+
+
+def _all_pages() -> Choice:
+    return Choice("reference_pages", ALL, "more pages tell better which texts are close to many")
+
+
 def _quick(facts: Facts) -> list[Choice]:
     passes = min(MOST_PASSES, max(1.0, round(QUICK_STEPS * BATCH / facts.pairs, 1)))
     return [
@@ -140,20 +156,22 @@ def _best(facts: Facts, head: str) -> list[Choice]:
     separate = is_cacheable(head)
     chosen = [_frozen(facts)] if separate else []  # a cross-encoder learns to compare in all layers
     if head == BI_ENCODER:
-        chosen.append(Choice("reference_pages", ALL, "more pages tell better which texts are close to many"))
+        chosen.append(_all_pages())
     if facts.adjacent < facts.pairs // 2:
         return [*chosen, Choice("num_train_epochs", 3.0, "there are few adjacent pages to make more pairs from")]
     return [
         *chosen,
         Choice("next_page_pairs", MOST_NEXT_PAGES, "new pairs help more than further passes over the labelled ones"),
         Choice("num_train_epochs", 1.0, "in a second pass, pairs are memorised"),
-        *([_partner(facts)] if separate and facts.takes_partner else []),
+        *(_partner(facts) if separate else []),
     ]
 
 
-def _partner(facts: Facts) -> Choice:
+def _partner(facts: Facts) -> list[Choice]:
+    if not facts.takes_partner or facts.pairs < FEWEST_FOR_PARTNER:
+        return []
     head, _ = _cross_encoder(facts)
-    return Choice(PARTNER_HEAD, head, "a cross-encoder errs on other pairs, so both together are better than either")
+    return [Choice(PARTNER_HEAD, head, "a cross-encoder errs on other pairs, so both together are better than either")]
 
 
 def _frozen(facts: Facts) -> Choice:

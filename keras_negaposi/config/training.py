@@ -235,8 +235,9 @@ class TrainConfig(HeadConfig, DevEvaluationConfig, DataConfig, JudgingConfig, St
     )
     num_train_epochs: float = option(
         5.0,
-        "passes over the training pairs; steps = int(pairs / batch size * passes)",
-        check=above(0.0, 1e6),
+        "passes over the training pairs; steps = int(pairs / batch size * passes); 0: the encoder stays as it is, and "
+        "only the head starts from data",
+        check=between(0.0, 1e6),
         heading=TRAINING,
     )
     max_steps: int | None = option(

@@ -74,8 +74,8 @@ def _scores(assessment: Assessment) -> Iterator[Finding]:
 
 
 def _training(dev_history: DevHistory) -> Iterator[Finding]:
-    """Finds a model that is the untrained one, or hardly better."""
-    if dev_history.kept == 0:
+    """Finds a model that is the untrained one although it was trained, or hardly better."""
+    if dev_history.kept == 0 and dev_history.points[-1].step:
         yield Finding(
             "the training did not improve it",
             "The training did not improve the model on the dev part: the untrained start (step 0) was the best there, "

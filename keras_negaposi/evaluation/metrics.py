@@ -100,13 +100,6 @@ class PredictProgress(tf_keras.callbacks.Callback):
 def score_records(model: tf_keras.Model, records: Records, part: str, batch_size: int) -> Scores:
     """Scores every pair of a part exactly once, for any batch size.
 
-    Args:
-        model: returns probabilities, ``float32 [batch, 2]``, and perhaps the densities of A and B together as a third
-            column.
-        records: of the run.
-        part: of the records.
-        batch_size: pairs per step.
-
     Raises:
         RuntimeError: the scored pairs are not the pairs of the part.
     """
@@ -114,14 +107,13 @@ def score_records(model: tf_keras.Model, records: Records, part: str, batch_size
     columns = list(dataset.map(plain(lambda features: (features[INDEX], features[LABEL]))).as_numpy_iterator())
     indices, labels = (np.concatenate(column) for column in zip(*columns, strict=True))
     progress = PredictProgress(Ticker(f"scoring the {part} pairs, batches", len(columns)))
-    outputs = model.predict(dataset.map(plain(records.inputs)), verbose=0, callbacks=[progress])
+    probabilities = model.predict(dataset.map(plain(records.inputs)), verbose=0, callbacks=[progress])[:, 1]
     # Restore the part's order; pairs with a negative index only fill the last batch.
     order = np.argsort(indices)
     order = order[indices[order] >= 0]
-    if not np.array_equal(indices[order], np.arange(records.counts[part])) or len(outputs) != len(indices):
+    if not np.array_equal(indices[order], np.arange(records.counts[part])) or len(probabilities) != len(indices):
         raise RuntimeError(f"{part}: the scored pairs are not the {records.counts[part]} pairs of the records")
-    _, probabilities, *more = outputs[order].T
-    return Scores(labels[order], probabilities, batch_size=batch_size, densities=more[0] if more else None)
+    return Scores(labels[order], probabilities[order], batch_size=batch_size)
 
 
 def evaluate(scores: Scores, global_step: int) -> Evaluation:

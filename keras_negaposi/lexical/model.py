@@ -86,15 +86,65 @@ class LexicalModel:
             labels: of the training pairs.
             neighbours: pages of the corpus, with which the features were computed.
         """
+        linear = cls._fit_linear(features, labels)
+        plain = cls.fit_features(frequencies, features[:, : len(feature_names())], labels) if neighbours else None
+        return cls(frequencies, *linear, neighbours, plain)
+
+    @classmethod
+    def fit_with(
+        cls, texts: Mapping[str, str], train: Sequence[Pair], others: np.ndarray
+    ) -> tuple[LexicalModel, np.ndarray]:
+        """Fits the model to labelled pairs, together with the weights of what else is known of the pairs.
+
+        So the lexical features say what the others do not know. The sum of the model's logit and of the weighted others
+        is the logit of a pair.
+
+        Args:
+            texts: title -> text of the whole corpus.
+            train: the training pairs.
+            others: of the training pairs, ``float [pairs, others]``.
+
+        Returns:
+            The model, and the weights, ``float64 [others]``.
+        """
+        frequencies = PageFrequencies.of(texts.values())
+        neighbours = Neighbours.of(frequencies, texts.values())
+        features = features_of_pairs(frequencies, texts, train, neighbours)
+        labels = [pair.label for pair in train]
+        model, weights = cls._fit_together(frequencies, features, labels, others, neighbours)
+        # The model for other texts gets the same weighted others.
+        known = others @ weights[:, np.newaxis]
+        plain, (weight,) = cls._fit_together(frequencies, features[:, : len(feature_names())], labels, known)
+        plain = dataclasses.replace(plain, coefficients=plain.coefficients / weight, intercept=plain.intercept / weight)
+        return dataclasses.replace(model, plain=plain), weights
+
+    @classmethod
+    def _fit_together(
+        cls,
+        frequencies: PageFrequencies,
+        features: np.ndarray,
+        labels: Sequence[int],
+        others: np.ndarray,
+        neighbours: Neighbours | None = None,
+    ) -> tuple[LexicalModel, np.ndarray]:
+        """Returns a model without ``plain``, and the weights of the others."""
+        together = cls._fit_linear(np.hstack([features, others]), labels)
+        mean, scale, coefficients, intercept = together
+        count = features.shape[1]
+        weights = coefficients[count:] / scale[count:]
+        intercept -= float(mean[count:] @ weights)
+        return cls(frequencies, mean[:count], scale[:count], coefficients[:count], intercept, neighbours), weights
+
+    @staticmethod
+    def _fit_linear(features: np.ndarray, labels: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+        """Returns the numbers of a linear model, in the order of `LINEAR`."""
         from sklearn.linear_model import LogisticRegression  # slow to import, and only fitting needs it
         from sklearn.preprocessing import StandardScaler
 
         scaler = StandardScaler().fit(features)
         regression = LogisticRegression(max_iter=2000, C=INVERSE_REGULARIZATION)
         regression.fit(scaler.transform(features), labels)
-        linear = scaler.mean_, scaler.scale_, regression.coef_[0], float(regression.intercept_[0])
-        plain = cls.fit_features(frequencies, features[:, : len(feature_names())], labels) if neighbours else None
-        return cls(frequencies, *linear, neighbours, plain)
+        return scaler.mean_, scaler.scale_, regression.coef_[0], float(regression.intercept_[0])
 
     @classmethod
     def of_cosine(cls, frequencies: PageFrequencies) -> LexicalModel:

@@ -97,7 +97,12 @@ def float32_copy(model: tf_keras.Model, build: Callable[[], tf_keras.Model]) -> 
 
     A bfloat16 graph is about thirty times slower on a processor without bfloat16 instructions.
     """
-    with precision("float32"):
+    return copy_in("float32", model, build)
+
+
+def copy_in(name: str, model: tf_keras.Model, build: Callable[[], tf_keras.Model]) -> tf_keras.Model:
+    """Returns a model with the same weights that computes in ``float32`` or ``bfloat16``."""
+    with precision(name):
         copy = build()
     copy.set_weights(model.get_weights())
     return copy

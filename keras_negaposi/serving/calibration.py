@@ -139,6 +139,28 @@ def calibrate(labels: np.ndarray, probabilities: np.ndarray, densities: np.ndarr
     return Calibration(temperature, _best_threshold(labels, calibrated), "dev", density=density)
 
 
+def calibrate_density(
+    labels: np.ndarray, probabilities: np.ndarray, densities: np.ndarray, ratio: float
+) -> Calibration:
+    """Does the same as `calibrate`, for known weights of logit and density relative to each other.
+
+    Args:
+        labels: see `calibrate`; of both classes.
+        probabilities: see `calibrate`.
+        densities: see `calibrate`.
+        ratio: the densities' weight, where the logit has weight 1.
+    """
+    from sklearn.linear_model import LogisticRegression  # slow to import, and only fitting needs it
+
+    corrected = logits_of(probabilities) + ratio * densities
+    regression = LogisticRegression(max_iter=1000, C=1e3).fit(corrected[:, np.newaxis], labels)
+    scale = float(regression.coef_[0, 0])
+    density = DensityWeights(scale, scale * ratio, float(regression.intercept_[0]))
+    alone = calibrate(labels, probabilities)
+    calibrated = density.combine(probabilities, densities)
+    return dataclasses.replace(alone, threshold=_best_threshold(labels, calibrated), density=density)
+
+
 def _fit_density(labels: np.ndarray, probabilities: np.ndarray, densities: np.ndarray) -> DensityWeights | None:
     """Fits the weights by logistic regression; returns ``None`` if the labels are all equal."""
     from sklearn.linear_model import LogisticRegression  # slow to import, and only fitting needs it

@@ -7,24 +7,14 @@ cosine (Conneau et al. 2018, arXiv 1710.04087). Here, these means get a fitted w
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable
-
 import numpy as np
 import tensorflow as tf
-import tf_keras
-
-from checkpoints_tools.common.progress import Ticker
-from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS, Features, side_of
-from keras_negaposi.input_pipeline.packing import SeparatePreprocessor, trim
-from keras_negaposi.modeling.heads.bi_encoder_base import CacheableModel
-from keras_negaposi.modeling.heads.tensor_names import VECTOR
-from keras_negaposi.runtime.tf_functions import traced
 
 NEAREST = 3
 """Number of the nearest pages that count."""
 MOST_PAGES = 50_000
 """Of a larger corpus, as many pages are used, evenly spaced."""
+TEXTS_AT_ONCE = 256
 
 
 class Density(tf.Module):
@@ -50,57 +40,7 @@ class Density(tf.Module):
         nearest = tf.math.top_k(cosines, NEAREST + 1).values[:, 1:]
         return tf.reduce_mean(nearest, axis=1, keepdims=True)
 
-
-class WithDensities(tf_keras.Model):
-    """A bi-encoder that also returns the densities: ``float32 [batch, 3]``, probabilities and A's + B's density.
-
-    Args:
-        model: a bi-encoder, whose sides are one vector each.
-        density: knows the pages.
-    """
-
-    def __init__(self, model: CacheableModel, density: Density) -> None:
-        super().__init__(name="with_densities")
-        self.model, self.density = model, density
-
-    def call(self, features: Features) -> tf.Tensor:
-        """Scores pairs in the separate layout."""
-        a, b = self.model.encode_a(side_of(features, "a")), self.model.encode_b(side_of(features, "b"))
-        densities = self.density(a[VECTOR]) + self.density(b[VECTOR])
-        return tf.concat([self.model.probabilities(a, b), densities], axis=1)
-
-
-def density_of(
-    model: CacheableModel, preprocessor: SeparatePreprocessor, texts: Iterable[str], most: int, batch_size: int
-) -> Density | None:
-    """Encodes the pages of a corpus; returns ``None`` if there are too few.
-
-    Args:
-        model: a bi-encoder, whose sides are one vector each.
-        preprocessor: its tokenizer and input layout.
-        texts: of the corpus; repeated texts are encoded once.
-        most: number of texts that are used, evenly spaced.
-        batch_size: texts per step.
-    """
-    distinct = list(dict.fromkeys(texts))
-    distinct = sorted(distinct[:: max(1, -(-len(distinct) // max(1, most)))], key=len)
-    if not most or len(distinct) <= NEAREST:
-        return None
-    pack = traced(functools.partial(preprocessor.side, "b"), [tf.TensorSpec([None], tf.string)])
-    encode = _encoder(model)
-    tick = Ticker("encoding reference pages", len(distinct))
-    vectors = []
-    for start in range(0, len(distinct), batch_size):
-        packed = trim(pack(tf.constant(distinct[start : start + batch_size])))
-        vectors.append(encode({name: packed[name] for name in ENCODER_INPUTS}).numpy())
-        tick(min(start + batch_size, len(distinct)))
-    return Density(np.concatenate(vectors))
-
-
-def _encoder(model: CacheableModel) -> tf.types.experimental.PolymorphicFunction:
-    """Returns the model's encoder of B as a graph."""
-
-    def encode(inputs: Features) -> tf.Tensor:
-        return model.encode_b(inputs)[VECTOR]
-
-    return traced(encode, [{name: tf.TensorSpec([None, None], tf.int32, name) for name in ENCODER_INPUTS}])
+    def of(self, vectors: np.ndarray) -> np.ndarray:
+        """Returns the densities of any number of texts, ``float32 [texts]``; ``vectors`` as in `__call__`."""
+        parts = [vectors[start : start + TEXTS_AT_ONCE] for start in range(0, len(vectors), TEXTS_AT_ONCE)]
+        return np.concatenate([np.zeros(0, np.float32), *(self(tf.constant(part)).numpy()[:, 0] for part in parts)])

@@ -52,6 +52,33 @@ class Hybrid:
         return (1 / (1 + np.exp(-logits))).astype(np.float32)
 
 
+def fit_scale(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    lexical_logits: np.ndarray,
+    weight: float,
+    partner: np.ndarray | None = None,
+) -> Hybrid | None:
+    """Does the same as `fit_hybrid`, where the weights of model and lexical features relative to each other are known.
+
+    Args:
+        labels: ``int [pairs]``.
+        probabilities: see `Hybrid.combine`.
+        lexical_logits: see `Hybrid.combine`.
+        weight: of the logit of ``probabilities``, where ``lexical_logits`` have weight 1.
+        partner: see `Hybrid.combine`.
+    """
+    from sklearn.linear_model import LogisticRegression  # slow to import, and only fitting needs it
+
+    if len(set(labels.tolist())) < 2:
+        return None
+    together = weight * logits_of(probabilities) + lexical_logits
+    columns = np.column_stack([together, *([] if partner is None else [logits_of(partner)])])
+    regression = LogisticRegression(max_iter=1000).fit(columns, labels)
+    scale, *weights = map(float, regression.coef_[0])
+    return Hybrid(scale * weight, scale, float(regression.intercept_[0]), *weights)
+
+
 def fit_hybrid(
     labels: np.ndarray, probabilities: np.ndarray, lexical_logits: np.ndarray, partner: np.ndarray | None = None
 ) -> Hybrid | None:

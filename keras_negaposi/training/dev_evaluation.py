@@ -88,6 +88,8 @@ class DevProgress:
             kept = last
         self._history = dataclasses.replace(self._history, kept=kept)
         write_dev_history(self._setup.folder.dev_history, self._history)
+        if not self._setup.total_steps:
+            return
         say(
             f"kept: the weights of step {kept:,}"
             + (f", the best by dev {self._config.measure}" if kept != last else "")

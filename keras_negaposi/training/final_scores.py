@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -13,18 +15,19 @@ from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import write_json, write_text
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.config.data import ALL
-from keras_negaposi.config.heads import BI_ENCODER
 from keras_negaposi.evaluation.metrics import Scores, score_records
 from keras_negaposi.evaluation.score_table import scores_table
 from keras_negaposi.input_pipeline.packing import SeparatePreprocessor
 from keras_negaposi.input_pipeline.prepared_data import Inputs
 from keras_negaposi.input_pipeline.record_folder import Records
 from keras_negaposi.lexical.model import LexicalModel
+from keras_negaposi.modeling.heads.bi_encoder import BiEncoder
 from keras_negaposi.runtime.run_folder import RunFolder
-from keras_negaposi.serving.calibration import Calibration, calibrate
-from keras_negaposi.serving.density import MOST_PAGES, Density, WithDensities, density_of
-from keras_negaposi.serving.hybrid import fit_hybrid
+from keras_negaposi.serving.calibration import Calibration, calibrate, calibrate_density
+from keras_negaposi.serving.density import MOST_PAGES, Density
+from keras_negaposi.serving.hybrid import Hybrid, fit_hybrid, fit_scale, logits_of
 from keras_negaposi.training.partner import partner_scores
+from keras_negaposi.training.vector_scores import VectorScorer
 
 
 class Judged(NamedTuple):
@@ -42,18 +45,37 @@ class Judged(NamedTuple):
 
 
 def score_parts(
-    model: tf_keras.Model, records: Records, inputs: Inputs, config: TrainConfig, folder: RunFolder
+    model: tf_keras.Model,
+    fast_model: Callable[[], tf_keras.Model],
+    records: Records,
+    inputs: Inputs,
+    config: TrainConfig,
+    folder: RunFolder,
+    fine_tuned: bool,
 ) -> Judged:
     """Scores the dev and test parts, calibrates on ``dev`` if there is one, and writes the final scores.
+
+    Args:
+        model: the model, in float32.
+        fast_model: makes the same model in the precision of the training.
+        records: of the run.
+        inputs: of the run.
+        config: of the run.
+        folder: of the run.
+        fine_tuned: whether the model was trained on the training pairs, so that its scores of these look too good.
 
     Raises:
         InputError: the training has diverged.
     """
     # 1. Score both parts with the model.
     parts = [part for part in ("dev", "test") if part in records.counts]
-    density = _density(model, inputs, config) if "dev" in parts else None
-    scorer = WithDensities(model, density) if density else model
-    scores: dict[str, Scores] = {part: score_records(scorer, records, part, config.eval_batch_size) for part in parts}
+    vectors = _vector_scorer(model, fast_model, inputs, config) if "dev" in parts else None
+    scores: dict[str, Scores] = {
+        part: vectors.score(inputs.split.parts[part])
+        if vectors
+        else score_records(model, records, part, config.eval_batch_size)
+        for part in parts
+    }
     if not all(np.isfinite(of_part.probabilities).all() for of_part in scores.values()):
         raise InputError(
             f"{folder.path}: the model's probabilities are not finite: the training has diverged; start a new run with "
@@ -61,9 +83,10 @@ def score_parts(
         )
 
     # 2. Calibrate the model alone.
-    calibration = Calibration()
-    if "dev" in scores:
-        calibration = calibrate(scores["dev"].labels, scores["dev"].probabilities, scores["dev"].densities)
+    together = None
+    if config.hybrid and vectors and vectors.density and not fine_tuned:
+        together = fit_together(inputs, vectors)
+    calibration = _calibration(scores["dev"], together) if "dev" in scores else Calibration()
     scores = {part: of_part.calibrated(calibration) for part, of_part in scores.items()}
 
     # 3. Combine it with lexical features.
@@ -73,7 +96,7 @@ def score_parts(
     elif config.hybrid:
         neural_scores = scores
         partner = partner_scores(config, {part: inputs.split.parts[part] for part in scores})
-        calibration, lexical, scores = _combine(calibration, neural_scores, inputs, partner)
+        calibration, lexical, scores = _combine(calibration, neural_scores, inputs, partner, together)
         if lexical:
             lexical.save(folder.lexical_model)
             for part, of_part in neural_scores.items():
@@ -85,19 +108,67 @@ def score_parts(
     write_json(folder.calibration, dataclasses.asdict(calibration))
     for part, of_part in scores.items():
         write_text(folder.scores(part), scores_table(inputs.split.parts[part], of_part))
-    return Judged(calibration, lexical, density if calibration.density else None)
+    return Judged(calibration, lexical, vectors.density if vectors and calibration.density else None)
 
 
-def _density(model: tf_keras.Model, inputs: Inputs, config: TrainConfig) -> Density | None:
-    """Returns the pages with which the vectors of a bi-encoder are compared; ``None`` for other heads."""
-    if config.head != BI_ENCODER or not isinstance(inputs.preprocessor, SeparatePreprocessor):
+def _vector_scorer(
+    model: tf_keras.Model, fast_model: Callable[[], tf_keras.Model], inputs: Inputs, config: TrainConfig
+) -> VectorScorer | None:
+    """Returns what scores pairs by vectors and densities; ``None`` for other heads."""
+    if not (config.reference_pages and isinstance(model, BiEncoder)):
         return None
+    if not isinstance(inputs.preprocessor, SeparatePreprocessor):
+        raise TypeError(f"a bi-encoder needs a {SeparatePreprocessor.__name__}")
     most = MOST_PAGES if config.reference_pages == ALL else int(config.reference_pages)
-    return density_of(model, inputs.preprocessor, inputs.data.texts.values(), most, config.eval_batch_size)
+    return VectorScorer(model, fast_model(), inputs.preprocessor, inputs.data.texts, most, config.eval_batch_size)
+
+
+@dataclasses.dataclass(frozen=True)
+class Together:
+    """Weights that were fitted together, to training pairs that the model was not trained on.
+
+    Attributes:
+        lexical: the lexical model.
+        logit: weight of the model's logit, where the lexical logit has weight 1.
+        density: weight of the densities.
+    """
+
+    lexical: LexicalModel
+    logit: float
+    density: float
+
+
+def fit_together(inputs: Inputs, vectors: VectorScorer) -> Together | None:
+    """Fits the lexical features, the logit of the vectors' cosine and the densities in one logistic regression.
+
+    This needs thousands of pairs, and vectors that do not know their labels: those of an encoder that was not
+    fine-tuned.
+
+    Returns:
+        ``None`` if the cosine does not help, as with very few pairs.
+    """
+    texts, train = inputs.data.texts, inputs.split.parts["train"]
+    known = vectors.score(train, exactly=False)
+    if known.densities is None:
+        return None
+    others = np.column_stack([logits_of(known.probabilities), known.densities])
+    lexical, (logit, density) = LexicalModel.fit_with(texts, train, others)
+    return Together(lexical, float(logit), float(density)) if logit > 0 else None
+
+
+def _calibration(dev: Scores, together: Together | None) -> Calibration:
+    """Calibrates the model alone on the dev part."""
+    if together and dev.densities is not None and len(set(dev.labels.tolist())) > 1:
+        return calibrate_density(dev.labels, dev.probabilities, dev.densities, together.density / together.logit)
+    return calibrate(dev.labels, dev.probabilities, dev.densities)
 
 
 def _combine(
-    calibration: Calibration, scores: dict[str, Scores], inputs: Inputs, partner: dict[str, Scores]
+    calibration: Calibration,
+    scores: dict[str, Scores],
+    inputs: Inputs,
+    partner: dict[str, Scores],
+    together: Together | None,
 ) -> tuple[Calibration, LexicalModel | None, dict[str, Scores]]:
     """Combines calibrated scores with lexical features, and with the partner's scores if there is a partner.
 
@@ -108,17 +179,19 @@ def _combine(
         The calibration with the combination, the lexical model, and the combined scores; the scores as they were, and
         no lexical model, if all dev pairs have the same label.
     """
-    texts, parts = inputs.data.texts, inputs.split.parts
-    lexical = LexicalModel.fit(texts, parts["train"])
+    texts, parts, dev = inputs.data.texts, inputs.split.parts, scores["dev"]
+    lexical = together.lexical if together else LexicalModel.fit(texts, parts["train"])
     logits = {part: lexical.logits(texts, parts[part]) for part in scores}
-    dev = scores["dev"].labels, scores["dev"].probabilities, logits["dev"]
-    hybrid = fit_hybrid(*dev)
+    evidence = dev.labels, dev.probabilities, logits["dev"]
+    fit: Callable[..., Hybrid | None] = fit_hybrid
+    if together and calibration.density:  # the calibration has scaled the logit
+        fit = functools.partial(fit_scale, weight=together.logit / calibration.density.logit)
+    hybrid = fit(*evidence)
+    ensemble = fit(*evidence, partner=partner["dev"].probabilities) if partner else None
     if hybrid is None:
         return calibration, None, scores
-    calibration = dataclasses.replace(calibration, hybrid=hybrid)
-    if partner:
-        calibration = dataclasses.replace(calibration, ensemble=fit_hybrid(*dev, partner["dev"].probabilities))
-    combination = calibration.combination or hybrid
+    calibration = dataclasses.replace(calibration, hybrid=hybrid, ensemble=ensemble)
+    combination = ensemble or hybrid
     combined = {
         part: dataclasses.replace(
             of_part,

@@ -42,7 +42,8 @@ def build_for_training(
 ) -> tf_keras.Model:
     """Returns a compiled model with the checkpoint's weights, created in the strategy's scope with its optimizer."""
     name = choose_precision(config.precision)
-    say(f"training in {name}, {total_steps:,} steps of {config.train_batch_size} pairs")
+    if total_steps:
+        say(f"training in {name}, {total_steps:,} steps of {config.train_batch_size} pairs")
     with strategy.scope():
         with precision(name), resumable_dropout():
             model = build_model()
@@ -103,6 +104,9 @@ def fit(model: tf_keras.Model, setup: TrainingSetup) -> None:
             model.fit(batches, steps_per_epoch=setup.total_steps - done, verbose=0, callbacks=callbacks)
         if stop.received:
             raise Stopped(f"stopped at step {_step(model):,}, checkpoint saved", stop.received)
+
+    elif dev and not setup.total_steps and is_chief(setup.strategy):
+        dev.evaluate(0, lambda step: None)
 
     # 3. Keep the weights that were the best on the dev part.
     if dev and is_chief(setup.strategy):

@@ -19,13 +19,15 @@ from checkpoints_tools.common.progress import duration
 from checkpoints_tools.common.schema import read_as
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.config.saved import FIX, as_saved
+from keras_negaposi.evaluation.dev_history import read_dev_history
 from keras_negaposi.evaluation.metrics import chance_loss
 from keras_negaposi.evaluation.run_evaluation import RunEvaluation
 from keras_negaposi.evaluation.same_inputs import check_same_checkpoint
 from keras_negaposi.input_pipeline.record_folder import Records, find_records, metadata_file
 from keras_negaposi.input_pipeline.tfrecords import prepare
-from keras_negaposi.modeling.common import Classifier, float32_copy
+from keras_negaposi.modeling.common import Classifier, copy_in, float32_copy
 from keras_negaposi.modeling.heads import build
+from keras_negaposi.modeling.precision import choose_precision
 from keras_negaposi.readers.pair_source import write_source
 from keras_negaposi.reporting.evaluate_run import evaluate_finished_run
 from keras_negaposi.runtime.folder_lock import locked
@@ -206,7 +208,20 @@ def _train(job: _Run) -> tuple[tf_keras.Model, Records]:
 def _export(job: _Run, model: tf_keras.Model, records: Records) -> None:
     """Scores and calibrates a float32 copy of the model, and exports it as a SavedModel."""
     trained = float32_copy(model, job.build_model)
+    name = "float32" if is_tpu(job.strategy) else choose_precision(job.config.precision)  # this machine's processor
+
+    def fast_model() -> tf_keras.Model:
+        return trained if name == "float32" else copy_in(name, model, job.build_model)
+
     inputs = job.read.inputs
-    calibration, lexical, density = score_parts(trained, records, inputs, job.config, job.folder)
+    calibration, lexical, density = score_parts(
+        trained, fast_model, records, inputs, job.config, job.folder, _is_fine_tuned(job)
+    )
     partner = Partner(job.config.partner) if job.config.partner and calibration.ensemble else None
     export(trained, inputs.preprocessor, calibration, job.folder.saved_model, lexical, partner, density)
+
+
+def _is_fine_tuned(job: _Run) -> bool:
+    """Returns whether the weights are others than at the start."""
+    kept = read_dev_history(job.folder.dev_history).kept
+    return bool(job.read.total_steps if kept is None else kept)

@@ -69,7 +69,7 @@ def _count_steps(inputs: Inputs, config: TrainConfig) -> int:
         raise InputError(
             f"--num_train_epochs {config.num_train_epochs}: would take {steps:.3g} steps; give fewer epochs"
         )
-    if not int(steps):
+    if not int(steps) and config.num_train_epochs:
         raise InputError(
             f"--train_batch_size {config.train_batch_size}: {pairs} training pairs and {config.num_train_epochs} "
             "epochs are less than one step; give a smaller batch or more epochs"
