@@ -297,8 +297,8 @@ class TrainConfig(HeadConfig, DevEvaluationConfig, DataConfig, JudgingConfig, St
         words=(ALL,),
         check=at_least(0),
         needs=Needs(
-            lambda c: c.head == BI_ENCODER and c.dev_share,
-            f"has an effect only with --head {BI_ENCODER}, and not with --dev_share 0",
+            lambda c: c.head == BI_ENCODER and (c.dev_share or not c.num_train_epochs),
+            f"has an effect only with --head {BI_ENCODER}, and not with --dev_share 0 if it is fine-tuned",
         ),
     )
     ensemble: str | None = path_option(

@@ -197,8 +197,9 @@ def assess(run: FinishedRun) -> Assessment:
 def saved_lexical_model(run: FinishedRun) -> LexicalModel | None:
     """Returns the lexical model of a hybrid run; ``None`` if the run has none, or its file is gone.
 
-    It equals what the baseline would fit: a run fits it to the part ``train`` of ``split.json``, self-labelled pairs
-    included and pairs that only a teacher labels excluded, and to the texts, which `read_finished_run` found unchanged.
+    If it was fitted alone, it equals what the baseline would fit: a run fits it to the part ``train`` of ``split.json``,
+    self-labelled pairs included and pairs that only a teacher labels excluded, and to the texts, which
+    `read_finished_run` found unchanged.
     """
     path = run.folder.lexical_model
     return LexicalModel.load(path) if run.calibration.hybrid and exists(path) else None

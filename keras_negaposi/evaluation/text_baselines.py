@@ -99,15 +99,15 @@ def score_lexical(
         train: pairs to train on.
         test: pairs to score.
         chosen: numbers of the training pairs whose features are returned, ``int [chosen pairs]``.
-        fitted: the lexical model, if it has been fitted to the same texts and training pairs; the other training
-            pairs' features are not computed then.
+        fitted: a lexical model that has been fitted to the same texts and training pairs. If it was fitted alone, the
+            other training pairs' features are not computed; if not, only its pages are used again.
     """
-    if fitted:
+    if fitted and fitted.alone:
         model, some = fitted, [train[row] for row in chosen]
         train_features = features_of_pairs(model.frequencies, texts, some, model.neighbours)
     else:
-        frequencies = PageFrequencies.of(texts.values())
-        neighbours = Neighbours.of(frequencies, texts.values())
+        frequencies = fitted.frequencies if fitted else PageFrequencies.of(texts.values())
+        neighbours = (fitted and fitted.neighbours) or Neighbours.of(frequencies, texts.values())
         every = features_of_pairs(frequencies, texts, train, neighbours)
         model = LexicalModel.fit_features(frequencies, every, [pair.label for pair in train], neighbours)
         train_features = every[chosen]

@@ -39,6 +39,7 @@ class LexicalModel:
         intercept: logit where all features have their mean.
         neighbours: pages of the corpus, with which pairs are compared; ``None`` if no feature does that.
         plain: the model without neighbours, for texts that are no pages of the corpus.
+        alone: whether it was fitted alone; otherwise together with what else is known of a pair (`fit_with`).
     """
 
     frequencies: PageFrequencies
@@ -48,6 +49,7 @@ class LexicalModel:
     intercept: float
     neighbours: Neighbours | None = None
     plain: LexicalModel | None = None
+    alone: bool = True
 
     @classmethod
     def fit(
@@ -93,11 +95,11 @@ class LexicalModel:
     @classmethod
     def fit_with(
         cls, texts: Mapping[str, str], train: Sequence[Pair], others: np.ndarray
-    ) -> tuple[LexicalModel, np.ndarray]:
+    ) -> tuple[LexicalModel, np.ndarray, float]:
         """Fits the model to labelled pairs, together with the weights of what else is known of the pairs.
 
-        So the lexical features say what the others do not know. The sum of the model's logit and of the weighted others
-        is the logit of a pair.
+        So the lexical features say what the others do not know. The logit of a pair is the sum of the model's logit, of
+        the weighted others and of a constant.
 
         Args:
             texts: title -> text of the whole corpus.
@@ -105,18 +107,19 @@ class LexicalModel:
             others: of the training pairs, ``float [pairs, others]``.
 
         Returns:
-            The model, and the weights, ``float64 [others]``.
+            The model, the weights, ``float64 [others]``, and the constant, with which the weighted others are 0 in the
+            mean.
         """
         frequencies = PageFrequencies.of(texts.values())
         neighbours = Neighbours.of(frequencies, texts.values())
         features = features_of_pairs(frequencies, texts, train, neighbours)
         labels = [pair.label for pair in train]
-        model, weights = cls._fit_together(frequencies, features, labels, others, neighbours)
+        model, weights, constant = cls._fit_together(frequencies, features, labels, others, neighbours)
         # The model for other texts gets the same weighted others.
-        known = others @ weights[:, np.newaxis]
-        plain, (weight,) = cls._fit_together(frequencies, features[:, : len(feature_names())], labels, known)
+        known = (others @ weights + constant)[:, np.newaxis]
+        plain, (weight,), _ = cls._fit_together(frequencies, features[:, : len(feature_names())], labels, known)
         plain = dataclasses.replace(plain, coefficients=plain.coefficients / weight, intercept=plain.intercept / weight)
-        return dataclasses.replace(model, plain=plain), weights
+        return dataclasses.replace(model, plain=plain), weights, constant
 
     @classmethod
     def _fit_together(
@@ -126,14 +129,13 @@ class LexicalModel:
         labels: Sequence[int],
         others: np.ndarray,
         neighbours: Neighbours | None = None,
-    ) -> tuple[LexicalModel, np.ndarray]:
-        """Returns a model without ``plain``, and the weights of the others."""
-        together = cls._fit_linear(np.hstack([features, others]), labels)
-        mean, scale, coefficients, intercept = together
+    ) -> tuple[LexicalModel, np.ndarray, float]:
+        """Returns a model without ``plain``, the weights of the others, and the constant; see `fit_with`."""
+        mean, scale, coefficients, intercept = cls._fit_linear(np.hstack([features, others]), labels)
         count = features.shape[1]
+        linear = mean[:count], scale[:count], coefficients[:count], intercept
         weights = coefficients[count:] / scale[count:]
-        intercept -= float(mean[count:] @ weights)
-        return cls(frequencies, mean[:count], scale[:count], coefficients[:count], intercept, neighbours), weights
+        return cls(frequencies, *linear, neighbours, alone=False), weights, -float(mean[count:] @ weights)
 
     @staticmethod
     def _fit_linear(features: np.ndarray, labels: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
@@ -190,6 +192,7 @@ class LexicalModel:
         arrays: dict[str, np.ndarray] = {
             "features": np.array(feature_names(self.neighbours is not None)),
             "pages": np.array(self.frequencies.pages),
+            "alone": np.array(self.alone),
             **self._linear(),
         }
         for number, kind in enumerate(KINDS):
@@ -240,7 +243,8 @@ class LexicalModel:
             frequencies = PageFrequencies(int(arrays["pages"]), counts)
             neighbours = Neighbours.from_arrays(arrays) if has_neighbours else None
             plain = cls(frequencies, *_linear_of(arrays, PLAIN)) if has_neighbours else None
-            model = cls(frequencies, *_linear_of(arrays), neighbours, plain)
+            alone = bool(arrays.get("alone", True))  # older versions did not write it
+            model = cls(frequencies, *_linear_of(arrays), neighbours, plain, alone)
         except Exception as error:  # a damaged .npz can raise anything
             raise InputError(f"{path}: damaged ({type(error).__name__}); {fix}") from None
         known = names == feature_names(has_neighbours)

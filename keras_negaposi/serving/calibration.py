@@ -84,7 +84,7 @@ class _Saved:
 
     temperature: Annotated[float, Meta(ge=0.01, le=100.0)]
     threshold: Annotated[float, Meta(ge=0.0, le=1.0)]
-    chosen_on: Literal["dev"] | None
+    chosen_on: Literal["dev", "train"] | None
     hybrid: Hybrid | None = None
     ensemble: Hybrid | None = None
     density: DensityWeights | None = None
@@ -140,7 +140,7 @@ def calibrate(labels: np.ndarray, probabilities: np.ndarray, densities: np.ndarr
 
 
 def calibrate_density(
-    labels: np.ndarray, probabilities: np.ndarray, densities: np.ndarray, ratio: float
+    labels: np.ndarray, probabilities: np.ndarray, densities: np.ndarray | None, ratio: float
 ) -> Calibration:
     """Does the same as `calibrate`, for known weights of logit and density relative to each other.
 
@@ -152,6 +152,8 @@ def calibrate_density(
     """
     from sklearn.linear_model import LogisticRegression  # slow to import, and only fitting needs it
 
+    if densities is None:
+        return calibrate(labels, probabilities)
     corrected = logits_of(probabilities) + ratio * densities
     regression = LogisticRegression(max_iter=1000, C=1e3).fit(corrected[:, np.newaxis], labels)
     scale = float(regression.coef_[0, 0])

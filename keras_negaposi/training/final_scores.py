@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -69,7 +69,8 @@ def score_parts(
     """
     # 1. Score both parts with the model.
     parts = [part for part in ("dev", "test") if part in records.counts]
-    vectors = _vector_scorer(model, fast_model, inputs, config) if "dev" in parts else None
+    has_weights = "dev" in parts or (config.hybrid and not fine_tuned)  # something to fit the weights of densities on
+    vectors = _vector_scorer(model, fast_model, inputs, config) if has_weights else None
     scores: dict[str, Scores] = {
         part: vectors.score(inputs.split.parts[part])
         if vectors
@@ -83,15 +84,13 @@ def score_parts(
         )
 
     # 2. Calibrate the model alone.
-    together = None
-    if config.hybrid and vectors and vectors.density and not fine_tuned:
-        together = fit_together(inputs, vectors)
-    calibration = _calibration(scores["dev"], together) if "dev" in scores else Calibration()
+    together = fit_together(inputs, vectors) if config.hybrid and vectors and not fine_tuned else None
+    calibration = _calibration(scores.get("dev"), together)
     scores = {part: of_part.calibrated(calibration) for part, of_part in scores.items()}
 
     # 3. Combine it with lexical features.
     lexical = None
-    if config.hybrid and "dev" not in scores:
+    if config.hybrid and "dev" not in scores and not together:
         say("not hybrid: there is no dev part to fit the combination with lexical features on (--dev_share)")
     elif config.hybrid:
         neural_scores = scores
@@ -131,11 +130,21 @@ class Together:
         lexical: the lexical model.
         logit: weight of the model's logit, where the lexical logit has weight 1.
         density: weight of the densities.
+        constant: added to the weighted logit and densities.
+        train: the scores of the training pairs.
     """
 
     lexical: LexicalModel
     logit: float
     density: float
+    constant: float
+    train: Scores
+
+    def weight(self, calibration: Calibration) -> float:
+        """Returns the weight of the model's calibrated logit."""
+        if not calibration.density:
+            raise ValueError("the calibration knows no densities")
+        return self.logit / calibration.density.logit
 
 
 def fit_together(inputs: Inputs, vectors: VectorScorer) -> Together | None:
@@ -152,15 +161,22 @@ def fit_together(inputs: Inputs, vectors: VectorScorer) -> Together | None:
     if known.densities is None:
         return None
     others = np.column_stack([logits_of(known.probabilities), known.densities])
-    lexical, (logit, density) = LexicalModel.fit_with(texts, train, others)
-    return Together(lexical, float(logit), float(density)) if logit > 0 else None
+    lexical, (logit, density), constant = LexicalModel.fit_with(texts, train, others)
+    return Together(lexical, float(logit), float(density), constant, known) if logit > 0 else None
 
 
-def _calibration(dev: Scores, together: Together | None) -> Calibration:
-    """Calibrates the model alone on the dev part."""
-    if together and dev.densities is not None and len(set(dev.labels.tolist())) > 1:
-        return calibrate_density(dev.labels, dev.probabilities, dev.densities, together.density / together.logit)
-    return calibrate(dev.labels, dev.probabilities, dev.densities)
+def _calibration(dev: Scores | None, together: Together | None) -> Calibration:
+    """Calibrates the model alone on the dev part; without one, on training pairs that the model has not learned from.
+
+    Returns:
+        The defaults if there is neither.
+    """
+    if together is None:
+        return calibrate(dev.labels, dev.probabilities, dev.densities) if dev else Calibration()
+    ratio = together.density / together.logit
+    known, part = (dev, "dev") if dev and len(set(dev.labels.tolist())) > 1 else (together.train, "train")
+    calibration = calibrate_density(known.labels, known.probabilities, known.densities, ratio)
+    return dataclasses.replace(calibration, chosen_on=part)
 
 
 def _combine(
@@ -179,15 +195,10 @@ def _combine(
         The calibration with the combination, the lexical model, and the combined scores; the scores as they were, and
         no lexical model, if all dev pairs have the same label.
     """
-    texts, parts, dev = inputs.data.texts, inputs.split.parts, scores["dev"]
+    texts, parts = inputs.data.texts, inputs.split.parts
     lexical = together.lexical if together else LexicalModel.fit(texts, parts["train"])
     logits = {part: lexical.logits(texts, parts[part]) for part in scores}
-    evidence = dev.labels, dev.probabilities, logits["dev"]
-    fit: Callable[..., Hybrid | None] = fit_hybrid
-    if together and calibration.density:  # the calibration has scaled the logit
-        fit = functools.partial(fit_scale, weight=together.logit / calibration.density.logit)
-    hybrid = fit(*evidence)
-    ensemble = fit(*evidence, partner=partner["dev"].probabilities) if partner else None
+    hybrid, ensemble = _weights(calibration, scores.get("dev"), logits, partner, together)
     if hybrid is None:
         return calibration, None, scores
     calibration = dataclasses.replace(calibration, hybrid=hybrid, ensemble=ensemble)
@@ -203,3 +214,23 @@ def _combine(
         for part, of_part in scores.items()
     }
     return calibration, lexical, combined
+
+
+def _weights(
+    calibration: Calibration,
+    dev: Scores | None,
+    logits: Mapping[str, np.ndarray],
+    partner: Mapping[str, Scores],
+    together: Together | None,
+) -> tuple[Hybrid | None, Hybrid | None]:
+    """Returns the weights without and with the partner; the arguments are those of `_combine`."""
+    if dev is None:
+        if not (together and calibration.density):
+            return None, None
+        weight = together.weight(calibration)
+        return Hybrid(weight, 1.0, together.constant - weight * calibration.density.bias), None
+    evidence = dev.labels, dev.probabilities, logits["dev"]
+    fit: Callable[..., Hybrid | None] = fit_hybrid
+    if together:
+        fit = functools.partial(fit_scale, weight=together.weight(calibration))
+    return fit(*evidence), fit(*evidence, partner=partner["dev"].probabilities) if partner else None

@@ -80,7 +80,7 @@ def test_the_partner_gets_the_settings_that_suit_its_head(tiny, tmp_path):
     partner = partner_config(config)
     assert (partner.head, partner.partner_head, partner.output_dir) == ("pair_means", "none", config.partner)
     assert (partner.head_size, partner.frozen_layers, partner.loss) == (None, 0, "binary")
-    assert partner.max_seq_length % 32 == 0 < config.max_seq_length % 32  # the recipe's, for both texts in one input
+    assert partner.max_seq_length == tiny.config["max_position_embeddings"] > config.max_seq_length  # for both texts
     same = ("seed", "split", "dev_share", "truncate_a", "num_train_epochs", "train_batch_size", "honbun")
     assert all(getattr(partner, name) == getattr(config, name) for name in same)
 

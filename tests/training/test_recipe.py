@@ -42,27 +42,34 @@ def test_a_checkpoint_without_one_gets_a_head_that_needs_none():
 
 @pytest.mark.parametrize("recipe", [QUICK, BEST])
 def test_settings_follow_a_given_head(recipe):
-    like_vector, like_pair = chosen(recipe, FACTS), chosen(recipe, POOLER)
-    assert chosen(recipe, FACTS, "vector") == like_vector
-    by_token = {name: value for name, value in like_vector.items() if name != "reference_pages"}
+    by_token, like_pair = chosen(recipe, FACTS, "dot"), chosen(recipe, POOLER)
+    assert by_token["learning_rate"] == 3e-5 and by_token["frozen_layers"] == 8
     assert chosen(recipe, FACTS, "maxsim") == by_token
     partner = {"partner_head": "pair"} if recipe == BEST else {}
     assert chosen(recipe, POOLER, "dot") == {**by_token, "head": "pair", **partner}
     assert chosen(recipe, POOLER, "pair") == like_pair
     joint = chosen(recipe, FACTS, "pair_means")
-    assert joint["max_seq_length"] == 160 > like_vector["max_seq_length"] and joint["learning_rate"] == 1e-4
+    assert joint["max_seq_length"] == 160 > by_token["max_seq_length"] and joint["learning_rate"] == 1e-4
     assert "learning_rate" not in like_pair  # a trained pooler keeps the original's
 
 
+@pytest.mark.parametrize("recipe", [QUICK, BEST])
+def test_a_bi_encoder_is_fine_tuned_only_if_it_was_pre_trained_for_something_else(recipe):
+    for choices in (chosen(recipe, FACTS), chosen(recipe, FACTS, "vector")):
+        assert (choices["num_train_epochs"], choices["reference_pages"]) == (0.0, "all")
+        assert "learning_rate" not in choices
+    assert chosen(recipe, POOLER, "vector")["num_train_epochs"] > 0
+
+
 def test_few_pairs_are_passed_more_often_and_steps_stay_limited():
-    assert chosen(QUICK, FACTS)["num_train_epochs"] == 1.0
-    assert chosen(QUICK, FEW)["num_train_epochs"] == 5.0
-    assert chosen(QUICK, FEW)["max_steps"] == chosen(QUICK, FACTS)["max_steps"]
+    assert chosen(QUICK, FACTS, "dot")["num_train_epochs"] == 1.0
+    assert chosen(QUICK, FEW, "dot")["num_train_epochs"] == 5.0
+    assert chosen(QUICK, FEW, "dot")["max_steps"] == chosen(QUICK, FACTS, "dot")["max_steps"]
 
 
 def test_pairs_are_made_only_where_there_are_pages_to_make_them_from():
-    assert chosen(BEST, FACTS)["next_page_pairs"] > 0
-    assert "next_page_pairs" not in chosen(BEST, FEW)
+    assert chosen(BEST, FACTS, "pair_means")["next_page_pairs"] > 0
+    assert "next_page_pairs" not in chosen(BEST, FEW, "pair_means")
 
 
 def test_a_bi_encoder_with_enough_pairs_gets_a_cross_encoder_as_its_partner():
