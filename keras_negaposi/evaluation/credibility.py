@@ -46,7 +46,7 @@ from keras_negaposi.serving.scorer import Scorer
 HYBRID = "hybrid"
 """Key of all parts together in the ``contributions`` of ``metrics.json``; the others are those of the parts."""
 PARTNER = "partner run"
-"""Key of the run that ``--ensemble`` names."""
+"""Key of the partner run (``--ensemble``, ``--partner_head``)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,8 +197,8 @@ def assess(run: FinishedRun) -> Assessment:
 def saved_lexical_model(run: FinishedRun) -> LexicalModel | None:
     """Returns the lexical model of a hybrid run; ``None`` if the run has none, or its file is gone.
 
-    If it was fitted alone, it equals what the baseline would fit: a run fits it to the part ``train`` of ``split.json``,
-    self-labelled pairs included and pairs that only a teacher labels excluded, and to the texts, which
+    If it was fitted alone, it equals what the baseline would fit: a run fits it to the part ``train`` of
+    ``split.json``, self-labelled pairs included and pairs that only a teacher labels excluded, and to the texts, which
     `read_finished_run` found unchanged.
     """
     path = run.folder.lexical_model

@@ -84,7 +84,7 @@ class FinishedModel:
         if self.calibration.hybrid:
             yield "lexical features (--hybrid) are not exported: the scores are those of the model alone"
         if self.calibration.ensemble:
-            yield "the partner run (--ensemble) is not exported"
+            yield "the partner run is not exported"
         for side, prefix in (("A", self.config.prefix_a), ("B", self.config.prefix_b)):
             if prefix:
                 yield f"the prefix is not exported: put {quoted(prefix)} before every {side} yourself"

@@ -33,7 +33,7 @@ METRICS = {
 _PARTS = {
     MODEL_ALONE: "trained model alone",
     LEXICAL: "lexical features alone",
-    PARTNER: "partner run alone (--ensemble)",
+    PARTNER: "partner run alone",
 }
 _KNOWLEDGE = {
     "majority": "always predicts the more frequent class of the training pairs",

@@ -89,7 +89,7 @@ def _score_in_int8(run: str) -> Score:
 
     calibration, _ = saved_combination(RunFolder(run))
     if calibration.ensemble:
-        raise InputError(f"--precision int8: {run} also scores with another run (--ensemble); use float32")
+        raise InputError(f"--precision int8: {run} also scores with a partner run; use float32")
     return score_by_ids(run, Quantized(run, SCORE_IDS))
 
 

@@ -26,8 +26,8 @@ from keras_negaposi.serving.partner import Partner
 from keras_negaposi.training.recipe import read_facts
 
 PARTS = ("dev", "test")
-WITHOUT = {"loss": BINARY, "teacher": None, "distill_pairs": 0, "resume": False}
-"""Options that a run does not pass on to its partner."""
+WITHOUT = {"loss": BINARY, "teacher": None, "distill_pairs": 0, "resume": False, "hybrid": False}
+"""Options that a run does not pass on to its partner. The lexical features are the run's own part of the hybrid."""
 
 
 def check_partner(inputs: Inputs, config: TrainConfig) -> None:

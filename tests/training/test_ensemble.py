@@ -71,7 +71,7 @@ def test_the_exported_model_contains_the_partner(runs, corpus):
     text_a, text_b = ([corpus[title] for title in side] for side in zip(*((p.a, p.b) for p in pairs), strict=True))
     probabilities, _ = Scorer(together.path).score(text_a, text_b)
     np.testing.assert_allclose(probabilities, probabilities_in(together.scores("test")), atol=1e-5)
-    with pytest.raises(InputError, match=r"int8: .*together also scores with another run \(--ensemble\)"):
+    with pytest.raises(InputError, match=r"int8: .*together also scores with a partner run"):
         Scorer(together.path, "int8")
 
 
