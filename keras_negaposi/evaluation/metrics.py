@@ -49,7 +49,7 @@ class Scores(Predictions):
     def calibrated(self, calibration: Calibration) -> Scores:
         """Returns the calibrated scores, with the calibration's threshold."""
         probabilities = calibration.apply(self.probabilities, self.densities)
-        return dataclasses.replace(self, probabilities=probabilities, threshold=calibration.threshold)
+        return dataclasses.replace(self, probabilities=probabilities, threshold=calibration.threshold_alone)
 
     @property
     def losses(self) -> np.ndarray:

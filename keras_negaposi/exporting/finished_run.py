@@ -83,6 +83,8 @@ class FinishedModel:
         """Yields what of the run an export of the model alone leaves out."""
         if self.calibration.hybrid:
             yield "lexical features (--hybrid) are not exported: the scores are those of the model alone"
+        if self.calibration.density:
+            yield "densities (--reference_pages) are not exported: the scores are those of the cosine alone"
         if self.calibration.ensemble:
             yield "the partner run is not exported"
         for side, prefix in (("A", self.config.prefix_a), ("B", self.config.prefix_b)):

@@ -19,7 +19,7 @@ from keras_negaposi.retrieval.self_labelled import Fit, combined
 from keras_negaposi.retrieval.store import Store
 from keras_negaposi.retrieval.vectors import Vectors
 from keras_negaposi.runtime.run_folder import RunFolder
-from keras_negaposi.serving.calibration import HYBRID_THRESHOLD, saved_combination
+from keras_negaposi.serving.calibration import FITTED_THRESHOLD, saved_combination
 from keras_negaposi.serving.hybrid import Hybrid
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def origin_without_run(
         part,
         functools.partial(combined, fit, about.bert is not None),
         about.group_pattern,
-        HYBRID_THRESHOLD if fit.pairs else 0.0,
+        FITTED_THRESHOLD if fit.pairs else 0.0,
         vectors,
         note=_note(fit, about.bert),
         weights=fit.hybrid,

@@ -14,7 +14,7 @@ from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.serving.hybrid import Hybrid, Weight, logits_of
 
-HYBRID_THRESHOLD = 0.5
+FITTED_THRESHOLD = 0.5
 _LOG_RANGE = (-3.0, 3.0)
 """Range of the logarithm of the temperature."""
 
@@ -39,9 +39,10 @@ class Calibration:
 
     Attributes:
         temperature: divides the logits (temperature scaling; Guo et al. 2017, arXiv 1706.04599).
-        threshold: B is predicted to come next where the calibrated probability is above it.
-        chosen_on: the part on which both were chosen; ``None`` for the defaults.
-        density: replaces the temperature where the densities of A and B are known; ``None`` if they never are.
+        threshold: B is predicted to come next where the probability after temperature scaling is above it.
+        chosen_on: the part on which all of this was chosen; ``None`` for the defaults.
+        density: takes the place of temperature and threshold where the densities of A and B are known; ``None`` if they
+            never are.
         hybrid: how the calibrated probabilities are combined with the lexical features; ``None`` if they are not.
         ensemble: how both are combined with a partner run as well. An index, which caches what this run's model says of
             each page, still uses ``hybrid``.
@@ -60,9 +61,14 @@ class Calibration:
         return self.ensemble or self.hybrid
 
     @property
+    def threshold_alone(self) -> float:
+        """The threshold for the model alone: ``threshold``, or 0.5 with densities, whose bias was fitted."""
+        return FITTED_THRESHOLD if self.density else self.threshold
+
+    @property
     def decision_threshold(self) -> float:
-        """The threshold for the run's scores: ``threshold``, or 0.5 for a hybrid, whose bias was fitted."""
-        return HYBRID_THRESHOLD if self.hybrid else self.threshold
+        """The threshold for the run's scores: that of the model alone, or 0.5 for a hybrid, whose bias was fitted."""
+        return FITTED_THRESHOLD if self.hybrid else self.threshold_alone
 
     def apply(self, probabilities: np.ndarray, densities: np.ndarray | None = None) -> np.ndarray:
         """Returns the calibrated probabilities, ``float32 [pairs]``.
@@ -135,7 +141,7 @@ def calibrate(labels: np.ndarray, probabilities: np.ndarray, densities: np.ndarr
     best = minimize_scalar(loss, bounds=_LOG_RANGE, method="bounded")
     temperature = float(np.exp(best.x)) if loss(best.x) < loss(0.0) else 1.0
     density = None if densities is None else _fit_density(labels, probabilities, densities)
-    calibrated = Calibration(temperature, density=density).apply(probabilities, densities)
+    calibrated = Calibration(temperature).apply(probabilities)
     return Calibration(temperature, _best_threshold(labels, calibrated), "dev", density=density)
 
 
@@ -158,9 +164,7 @@ def calibrate_density(
     regression = LogisticRegression(max_iter=1000, C=1e3).fit(corrected[:, np.newaxis], labels)
     scale = float(regression.coef_[0, 0])
     density = DensityWeights(scale, scale * ratio, float(regression.intercept_[0]))
-    alone = calibrate(labels, probabilities)
-    calibrated = density.combine(probabilities, densities)
-    return dataclasses.replace(alone, threshold=_best_threshold(labels, calibrated), density=density)
+    return dataclasses.replace(calibrate(labels, probabilities), density=density)
 
 
 def _fit_density(labels: np.ndarray, probabilities: np.ndarray, densities: np.ndarray) -> DensityWeights | None:

@@ -129,7 +129,7 @@ class PairScorer(tf.Module):
             probabilities = tf.stack([tf.sigmoid(-logit), tf.sigmoid(logit)], 1)
         elif self._calibration.temperature != 1.0:
             probabilities = tf.nn.softmax(logits / self._calibration.temperature)
-        label = tf.cast(probabilities[:, 1] > self._calibration.threshold, tf.int32)
+        label = tf.cast(probabilities[:, 1] > self._calibration.threshold_alone, tf.int32)
         return {PROBABILITIES: probabilities, LABEL: label}
 
 

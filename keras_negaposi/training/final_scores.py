@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -23,9 +22,9 @@ from keras_negaposi.input_pipeline.record_folder import Records
 from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.modeling.heads.bi_encoder import BiEncoder
 from keras_negaposi.runtime.run_folder import RunFolder
-from keras_negaposi.serving.calibration import Calibration, calibrate, calibrate_density
+from keras_negaposi.serving.calibration import Calibration
 from keras_negaposi.serving.density import MOST_PAGES, Density
-from keras_negaposi.serving.hybrid import Hybrid, fit_hybrid, fit_scale, logits_of
+from keras_negaposi.training.combination import Together, fit_calibration, fit_together, fit_weights
 from keras_negaposi.training.partner import partner_scores
 from keras_negaposi.training.vector_scores import VectorScorer
 
@@ -85,7 +84,7 @@ def score_parts(
 
     # 2. Calibrate the model alone.
     together = fit_together(inputs, vectors) if config.hybrid and vectors and not fine_tuned else None
-    calibration = _calibration(scores.get("dev"), together)
+    calibration = fit_calibration(scores.get("dev"), together)
     scores = {part: of_part.calibrated(calibration) for part, of_part in scores.items()}
 
     # 3. Combine it with lexical features.
@@ -122,63 +121,6 @@ def _vector_scorer(
     return VectorScorer(model, fast_model(), inputs.preprocessor, inputs.data.texts, most, config.eval_batch_size)
 
 
-@dataclasses.dataclass(frozen=True)
-class Together:
-    """Weights that were fitted together, to training pairs that the model was not trained on.
-
-    Attributes:
-        lexical: the lexical model.
-        logit: weight of the model's logit, where the lexical logit has weight 1.
-        density: weight of the densities.
-        constant: added to the weighted logit and densities.
-        train: the scores of the training pairs.
-    """
-
-    lexical: LexicalModel
-    logit: float
-    density: float
-    constant: float
-    train: Scores
-
-    def weight(self, calibration: Calibration) -> float:
-        """Returns the weight of the model's calibrated logit."""
-        if not calibration.density:
-            raise ValueError("the calibration knows no densities")
-        return self.logit / calibration.density.logit
-
-
-def fit_together(inputs: Inputs, vectors: VectorScorer) -> Together | None:
-    """Fits the lexical features, the logit of the vectors' cosine and the densities in one logistic regression.
-
-    This needs thousands of pairs, and vectors that do not know their labels: those of an encoder that was not
-    fine-tuned.
-
-    Returns:
-        ``None`` if the cosine does not help, as with very few pairs.
-    """
-    texts, train = inputs.data.texts, inputs.split.parts["train"]
-    known = vectors.score(train, exactly=False)
-    if known.densities is None:
-        return None
-    others = np.column_stack([logits_of(known.probabilities), known.densities])
-    lexical, (logit, density), constant = LexicalModel.fit_with(texts, train, others)
-    return Together(lexical, float(logit), float(density), constant, known) if logit > 0 else None
-
-
-def _calibration(dev: Scores | None, together: Together | None) -> Calibration:
-    """Calibrates the model alone on the dev part; without one, on training pairs that the model has not learned from.
-
-    Returns:
-        The defaults if there is neither.
-    """
-    if together is None:
-        return calibrate(dev.labels, dev.probabilities, dev.densities) if dev else Calibration()
-    ratio = together.density / together.logit
-    known, part = (dev, "dev") if dev and len(set(dev.labels.tolist())) > 1 else (together.train, "train")
-    calibration = calibrate_density(known.labels, known.probabilities, known.densities, ratio)
-    return dataclasses.replace(calibration, chosen_on=part)
-
-
 def _combine(
     calibration: Calibration,
     scores: dict[str, Scores],
@@ -198,7 +140,7 @@ def _combine(
     texts, parts = inputs.data.texts, inputs.split.parts
     lexical = together.lexical if together else LexicalModel.fit(texts, parts["train"])
     logits = {part: lexical.logits(texts, parts[part]) for part in scores}
-    hybrid, ensemble = _weights(calibration, scores.get("dev"), logits, partner, together)
+    hybrid, ensemble = fit_weights(calibration, scores.get("dev"), logits, partner, together)
     if hybrid is None:
         return calibration, None, scores
     calibration = dataclasses.replace(calibration, hybrid=hybrid, ensemble=ensemble)
@@ -214,23 +156,3 @@ def _combine(
         for part, of_part in scores.items()
     }
     return calibration, lexical, combined
-
-
-def _weights(
-    calibration: Calibration,
-    dev: Scores | None,
-    logits: Mapping[str, np.ndarray],
-    partner: Mapping[str, Scores],
-    together: Together | None,
-) -> tuple[Hybrid | None, Hybrid | None]:
-    """Returns the weights without and with the partner; the arguments are those of `_combine`."""
-    if dev is None:
-        if not (together and calibration.density):
-            return None, None
-        weight = together.weight(calibration)
-        return Hybrid(weight, 1.0, together.constant - weight * calibration.density.bias), None
-    evidence = dev.labels, dev.probabilities, logits["dev"]
-    fit: Callable[..., Hybrid | None] = fit_hybrid
-    if together:
-        fit = functools.partial(fit_scale, weight=together.weight(calibration))
-    return fit(*evidence), fit(*evidence, partner=partner["dev"].probabilities) if partner else None

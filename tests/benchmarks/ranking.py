@@ -113,7 +113,10 @@ class Methods:
         self.scorer, self.b = scorer, encode(scorer, "b", in_order)
         self.a = encode(scorer, "a", [texts[title] for title in queries])
         self.query = {title: row for row, title in enumerate(queries)}
-        self.lexical = LexicalModel.load(run.lexical_model)
+        self.of_run = self.lexical = LexicalModel.load(run.lexical_model)
+        if not self.lexical.alone:
+            frequencies, neighbours = self.lexical.frequencies, self.lexical.neighbours
+            self.lexical = LexicalModel.fit(texts, list(read_split(run.split)["train"]), frequencies, neighbours)
 
         # Without a run: vectors of the BERT, and weights fitted on training documents.
         vectors, densities = frozen_index(texts, bert, scorer.config["max_seq_length"])
@@ -131,10 +134,10 @@ class Methods:
         texts = [self.texts[a], *(self.texts[title] for title in titles)]
         ends = np.zeros(len(titles), np.int64), np.arange(1, len(texts))
         cosine = np.asarray((self.tfidf[rows] @ self.tfidf[self.row[a]].T).todense()).ravel()
-        lexical = self.lexical  # the three models have the same features
+        lexical = self.lexical  # the models have the same features
         _, features = lexical_features(lexical.frequencies, texts, *ends, lexical.neighbours)
-        logits, own, alone = (
-            model.logits_of_features(features) for model in (self.lexical, self.untrained, self.alone)
+        logits, of_run, own, alone = (
+            model.logits_of_features(features) for model in (lexical, self.of_run, self.untrained, self.alone)
         )
         frozen = self.frozen[rows] @ self.frozen[self.row[a]]
         corrected = self.fit.cosine.probabilities(frozen, self.densities[rows] + self.densities[self.row[a]])
@@ -151,7 +154,7 @@ class Methods:
             ),
             "vector": vector,
             "vector and TF-IDF cosine, ranks fused": reciprocal_ranks([vector, cosine]),
-            "hybrid of vector": self.calibration.hybrid.combine(vector, logits),
+            "hybrid of vector": self.calibration.hybrid.combine(vector, of_run),
         }
 
 

@@ -47,7 +47,7 @@ def test_weights_of_densities_are_fitted_and_help_where_hubs_mislead():
     probabilities = 1 / (1 + np.exp(-logits))
     alone, corrected = calibrate(labels, probabilities), calibrate(labels, probabilities, hubs)
     assert corrected.density.logit > 0 > corrected.density.density
-    accuracy = [((c.apply(probabilities, hubs) > c.threshold) == labels).mean() for c in (alone, corrected)]
+    accuracy = [((c.apply(probabilities, hubs) > c.threshold_alone) == labels).mean() for c in (alone, corrected)]
     assert accuracy[1] > accuracy[0] + 0.1
     assert calibrate(np.ones(10), probabilities[:10], hubs[:10]).density is None
 
@@ -72,7 +72,7 @@ def test_scores_come_from_cosines_and_densities(run, loaded, corpus):
     densities = sum(tensors["density"].numpy()[:, 0] for tensors in sides.values())
     neural = json.loads(Path(run.calibration).read_text())["density"]
     scored = loaded.signatures["score"](**join_sides(sides))["probabilities"].numpy()[:, 1]
-    saved = read_scores(run.neural_scores("test"), pairs, calibration.threshold, 32).probabilities
+    saved = read_scores(run.neural_scores("test"), pairs, calibration.threshold_alone, 32).probabilities
     np.testing.assert_allclose(scored, saved, atol=1e-5)
     cosine_logit = (np.log(scored / (1 - scored)) - neural["density"] * densities - neural["bias"]) / neural["logit"]
     cosines = (vectors["a"] * vectors["b"]).sum(axis=1)
