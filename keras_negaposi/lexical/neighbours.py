@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from keras_negaposi.data.reference_pages import MOST_PAGES, evenly_spaced
 from keras_negaposi.lexical.code_points import code_points
 from keras_negaposi.lexical.ngrams import BUCKETS
 from keras_negaposi.lexical.page_vectors import ARRAYS, Near, NearOfOne, PageVectors, stacked
@@ -21,8 +22,6 @@ from keras_negaposi.lexical.vocabulary import GRAMS, KINDS, PAGES_AT_ONCE, WORDS
 
 SHARED_BY = {GRAMS: 100, WORDS: 1000}
 """By kind of term: terms that more pages have are left out."""
-MOST_PAGES = 50_000
-"""Of a larger corpus, as many pages are used, evenly spaced."""
 COUNTED = 10
 """Number of the closest pages that the features describe."""
 SMALL = {"cosine": 0.02, "page": 0.01, "pages": 0.003}
@@ -63,8 +62,7 @@ class Neighbours:
     @classmethod
     def of(cls, frequencies: PageFrequencies, texts: Iterable[str]) -> Neighbours:
         """Computes the vectors of a corpus's texts, each once."""
-        distinct = list(dict.fromkeys(texts))
-        distinct = distinct[:: max(1, -(-len(distinct) // MOST_PAGES))]
+        distinct = evenly_spaced(list(dict.fromkeys(texts)), MOST_PAGES)
         rows = {kind: [csr_matrix((0, BUCKETS), dtype=np.float32)] for kind in SHARED_BY}
         for start in range(0, len(distinct), PAGES_AT_ONCE):
             points = code_points(distinct[start : start + PAGES_AT_ONCE])

@@ -1,4 +1,4 @@
-"""How densely the pages of an index without a run surround a text; `serving.density` does the same for a run."""
+"""The density of pages around a text in an index without a run; `serving.density` computes it for a run."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from keras_negaposi.data.reference_pages import MOST_PAGES, densities_by, evenly_spaced
 from keras_negaposi.retrieval.vectors import Vectors
 
-NEAREST = 3
-"""Number of the nearest pages that count."""
-MOST_PAGES = 50_000
-"""Of a larger index, as many pages are used, evenly spaced."""
 QUERIES_AT_ONCE = 256
 
 
@@ -24,8 +21,7 @@ class PageDensity:
     """
 
     def __init__(self, vectors: Vectors) -> None:
-        rows = np.flatnonzero(vectors.used)
-        self._rows = rows[:: max(1, -(-len(rows) // MOST_PAGES))]
+        self._rows = np.array(evenly_spaced(np.flatnonzero(vectors.used).tolist(), MOST_PAGES), np.int64)
         self._vectors = vectors
 
     @functools.cached_property
@@ -34,20 +30,15 @@ class PageDensity:
         return self._vectors.read(self._rows)
 
     def of(self, vectors: np.ndarray) -> np.ndarray:
-        """Returns the mean cosine of each text with its nearest pages but one, ``float32 [texts]``.
-
-        The very nearest page does not count: for a page of the index, it is the page itself.
+        """Returns the density of each text, ``float32 [texts]``; 0 if there is but one page.
 
         Args:
             vectors: of the texts, of length 1, ``float32 [texts, dim]``.
         """
         densities = np.zeros(len(vectors), np.float32)
-        pages = self._pages
-        count = min(NEAREST + 1, len(pages))
-        for start in range(0, len(vectors) if count > 1 else 0, QUERIES_AT_ONCE):
-            cosines = vectors[start : start + QUERIES_AT_ONCE] @ pages.T
-            nearest = -np.partition(-cosines, count - 1, axis=1)[:, :count]
-            densities[start : start + QUERIES_AT_ONCE] = (nearest.sum(axis=1) - nearest.max(axis=1)) / (count - 1)
+        for start in range(0, len(vectors) if len(self._pages) > 1 else 0, QUERIES_AT_ONCE):
+            some = slice(start, start + QUERIES_AT_ONCE)
+            densities[some] = densities_by(vectors[some] @ self._pages.T)
         return densities
 
 

@@ -1,19 +1,12 @@
-"""How densely the pages of a corpus surround a text, by the vectors of a bi-encoder.
-
-Some texts are close to many pages, because they say what many pages say, so their cosine with one page means little
-(hubness; Radovanovic et al. 2010). CSLS therefore subtracts each text's mean cosine with its nearest neighbours from a
-cosine (Conneau et al. 2018, arXiv 1710.04087). Here, these means get a fitted weight; see `calibration`.
-"""
+"""The density of pages around a text as graph ops, by the vectors of a bi-encoder; see `data.reference_pages`."""
 
 from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
 
-NEAREST = 3
-"""Number of the nearest pages that count."""
-MOST_PAGES = 50_000
-"""Of a larger corpus, as many pages are used, evenly spaced."""
+from keras_negaposi.data.reference_pages import NEAREST
+
 TEXTS_AT_ONCE = 256
 
 
@@ -29,9 +22,7 @@ class Density(tf.Module):
         self.pages = tf.Variable(pages.astype(np.float16), trainable=False, name="pages")
 
     def __call__(self, vectors: tf.Tensor) -> tf.Tensor:
-        """Returns the mean cosine of each text with its nearest pages, ``float32 [texts, 1]``.
-
-        The very nearest page does not count: for a page of the corpus, it is the page itself.
+        """Returns the density of each text, ``float32 [texts, 1]``, as `densities_by` does.
 
         Args:
             vectors: of the texts, of length 1, ``float32 [texts, size]``.

@@ -14,6 +14,7 @@ from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import write_json, write_text
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.config.data import ALL
+from keras_negaposi.data.reference_pages import MOST_PAGES
 from keras_negaposi.evaluation.metrics import Scores, score_records
 from keras_negaposi.evaluation.score_table import scores_table
 from keras_negaposi.input_pipeline.packing import SeparatePreprocessor
@@ -23,7 +24,7 @@ from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.modeling.heads.bi_encoder import BiEncoder
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.serving.calibration import Calibration
-from keras_negaposi.serving.density import MOST_PAGES, Density
+from keras_negaposi.serving.density import Density
 from keras_negaposi.training.combination import Together, fit_calibration, fit_together, fit_weights
 from keras_negaposi.training.partner import partner_scores
 from keras_negaposi.training.vector_scores import VectorScorer

@@ -8,11 +8,12 @@ import numpy as np
 import tensorflow as tf
 
 from keras_negaposi.data.pairs import Pair
+from keras_negaposi.data.reference_pages import NEAREST, evenly_spaced
 from keras_negaposi.evaluation.metrics import Scores
 from keras_negaposi.input_pipeline.packing import SeparatePreprocessor
 from keras_negaposi.modeling.heads.bi_encoder import BiEncoder
 from keras_negaposi.modeling.heads.tensor_names import VECTOR
-from keras_negaposi.serving.density import NEAREST, Density
+from keras_negaposi.serving.density import Density
 from keras_negaposi.training.text_vectors import TextVectors
 
 
@@ -43,8 +44,7 @@ class VectorScorer:
         self._model, self._texts, self._batch_size = model, texts, batch_size
         self._exact = TextVectors(model, preprocessor, batch_size)
         self._fast = self._exact if fast_model is model else TextVectors(fast_model, preprocessor, batch_size)
-        distinct = list(dict.fromkeys(texts.values()))
-        pages = distinct[:: max(1, -(-len(distinct) // most))]
+        pages = evenly_spaced(list(dict.fromkeys(texts.values())), most)
         self.density = Density(self._fast.of("b", pages)) if len(pages) > NEAREST else None
 
     def score(self, pairs: Sequence[Pair], exactly: bool = True) -> Scores:

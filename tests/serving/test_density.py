@@ -9,12 +9,13 @@ import pytest
 import tensorflow as tf
 import tensorflow_text  # noqa: F401 - the SavedModel needs its op
 
+from keras_negaposi.data.reference_pages import NEAREST, densities_by
 from keras_negaposi.data.splits import read_split
 from keras_negaposi.evaluation.score_table import read_scores
 from keras_negaposi.retrieval.search import Index
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.serving.calibration import Calibration, calibrate, saved_calibration
-from keras_negaposi.serving.density import NEAREST, Density
+from keras_negaposi.serving.density import Density
 from keras_negaposi.serving.scorer import Scorer
 from keras_negaposi.serving.signatures import join_sides
 from tests.helpers.runs import HYBRID
@@ -38,6 +39,8 @@ def test_a_texts_density_is_its_mean_cosine_with_the_nearest_pages_but_one():
     found = Density(pages)(tf.constant(pages)).numpy()
     cosines = np.sort(pages @ pages.T, axis=1)[:, ::-1]
     np.testing.assert_allclose(found[:, 0], cosines[:, 1 : NEAREST + 1].mean(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(densities_by(pages @ pages.T), found[:, 0], rtol=1e-5)
+    np.testing.assert_allclose(densities_by(np.array([[0.2, 0.9]])), [0.2])  # a corpus of two pages
 
 
 def test_weights_of_densities_are_fitted_and_help_where_hubs_mislead():
