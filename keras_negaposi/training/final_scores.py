@@ -127,7 +127,7 @@ def _combine(
     scores: dict[str, Scores],
     inputs: Inputs,
     partner: dict[str, Scores],
-    together: Together | None,
+    together: Together | None = None,
 ) -> tuple[Calibration, LexicalModel | None, dict[str, Scores]]:
     """Combines calibrated scores with lexical features, and with the partner's scores if there is a partner.
 

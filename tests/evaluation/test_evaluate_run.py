@@ -196,6 +196,7 @@ def test_the_threshold_never_comes_from_the_test_part(plain, random_split):
         "chosen_on": None,
         "hybrid": None,
         "ensemble": None,
+        "density": None,
     }
 
 

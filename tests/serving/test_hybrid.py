@@ -38,7 +38,7 @@ ODD = ["", "\u3000", "ﾀﾜｰ", "\ufeffabc", "\0x", "𠮷野家", "e\u0301", "
 @pytest.fixture(scope="module", params=["pair", "vector"])
 def finished(request, finished_run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("hybrid") / "run"
-    return RunFolder(str(finished_run(folder, **HYBRID, head=request.param)))
+    return RunFolder(str(finished_run(folder, **HYBRID, head=request.param, keep_best="last")))
 
 
 @pytest.fixture(scope="module")
