@@ -237,7 +237,7 @@ class TrainConfig(HeadConfig, DevEvaluationConfig, DataConfig, JudgingConfig, St
         5.0,
         "passes over the training pairs; steps = int(pairs / batch size * passes); 0: the encoder stays as it is, and "
         "only the head starts from data",
-        check=between(0.0, 1e6),
+        check=at_least(0.0, 1e6),
         heading=TRAINING,
     )
     max_steps: int | None = option(

@@ -120,7 +120,7 @@ def _check_head(model: FinishedModel, to: str) -> None:
 def _notes(model: FinishedModel, to: str) -> Iterator[str]:
     """Yields what the exported folder leaves out."""
     if not _FORMATS[to].is_whole:
-        yield from model.notes()
+        yield from model.notes(has_densities=to == ONNX)
     if not model.config.test_share:
         yield "no model card: the run has no test part (--test_share 0)"
     elif not exists(model.folder.card):

@@ -79,11 +79,15 @@ class FinishedModel:
             "threshold": self.calibration.threshold,
         }
 
-    def notes(self) -> Iterator[str]:
-        """Yields what of the run an export of the model alone leaves out."""
+    def notes(self, has_densities: bool) -> Iterator[str]:
+        """Yields what of the run an export of the model alone leaves out.
+
+        Args:
+            has_densities: whether the export contains the pages by which densities are computed.
+        """
         if self.calibration.hybrid:
             yield "lexical features (--hybrid) are not exported: the scores are those of the model alone"
-        if self.calibration.density:
+        if self.calibration.density and not has_densities:
             yield "densities (--reference_pages) are not exported: the scores are those of the cosine alone"
         if self.calibration.ensemble:
             yield "the partner run is not exported"

@@ -131,8 +131,9 @@ def _combine(
 ) -> tuple[Calibration, LexicalModel | None, dict[str, Scores]]:
     """Combines calibrated scores with lexical features, and with the partner's scores if there is a partner.
 
-    The lexical model is fitted on the training pairs, the combination on the dev pairs. Neither the model nor the
-    lexical model nor the partner was trained on these, and the test part is not looked at.
+    The lexical model is fitted on the training pairs, the combination on the dev pairs; of what was fitted together on
+    training pairs, only the scale. Neither the model nor the lexical model nor the partner was trained on the dev
+    pairs, and the test part is not looked at.
 
     Returns:
         The calibration with the combination, the lexical model, and the combined scores; the scores as they were, and

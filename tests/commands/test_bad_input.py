@@ -131,7 +131,7 @@ flag_case("batch beyond the data", "train_batch_size", "100000", "less than one 
 flag_case("rate zero", "learning_rate", "0", "above 0")
 flag_case("rate infinite", "learning_rate", "inf", "above 0")
 flag_case("rate no number", "learning_rate", "nan", "above 0")
-flag_case("epochs negative", "num_train_epochs", "-1", "above 0")
+flag_case("epochs negative", "num_train_epochs", "-1", "at least 0")
 flag_case("epochs beyond counting", "num_train_epochs", "1e308")
 flag_case("split seed too large", "split_seed", str(2**32), "below")
 flag_case("warm-up beyond one", "warmup_proportion", "1.5", "below 1")
