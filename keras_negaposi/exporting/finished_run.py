@@ -79,7 +79,7 @@ class FinishedModel:
             "threshold": self.calibration.threshold,
         }
 
-    def notes(self, has_densities: bool) -> Iterator[str]:
+    def notes(self, has_densities: bool = False) -> Iterator[str]:
         """Yields what of the run an export of the model alone leaves out.
 
         Args:
