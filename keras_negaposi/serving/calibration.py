@@ -15,6 +15,8 @@ from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.serving.hybrid import Hybrid, Weight, logits_of
 
 FITTED_THRESHOLD = 0.5
+FOLDS = 10
+"""Of the cross-validation that decides whether densities get a weight."""
 _LOG_RANGE = (-3.0, 3.0)
 """Range of the logarithm of the temperature."""
 
@@ -168,15 +170,30 @@ def calibrate_density(
 
 
 def _fit_density(labels: np.ndarray, probabilities: np.ndarray, densities: np.ndarray) -> DensityWeights | None:
-    """Fits the weights by logistic regression; returns ``None`` if the labels are all equal."""
+    """Fits the weights by logistic regression.
+
+    Returns:
+        ``None`` if densities do not lower the loss in a cross-validation, as with few pairs, or it is not possible.
+    """
     from sklearn.linear_model import LogisticRegression  # slow to import, and only fitting needs it
+    from sklearn.model_selection import StratifiedKFold, cross_val_score
+    from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    if len(set(labels.tolist())) < 2:
+    folds = min(FOLDS, *np.bincount(labels.astype(int), minlength=2))
+    if folds < 2:
         return None
     columns = np.column_stack([logits_of(probabilities), densities])
-    scaler = StandardScaler().fit(columns)  # otherwise the penalty would hold the densities' weight near 0
-    regression = LogisticRegression(max_iter=1000).fit(scaler.transform(columns), labels)
+    # Without the scaler, the penalty would hold the densities' weight near 0.
+    pipeline = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    parts = StratifiedKFold(folds, shuffle=True, random_state=0)
+    alone, together = (
+        cross_val_score(pipeline, some, labels, cv=parts, scoring="neg_log_loss").mean()
+        for some in (columns[:, :1], columns)
+    )
+    if together <= alone:
+        return None
+    scaler, regression = pipeline.fit(columns, labels)
     logit, density = regression.coef_[0] / scaler.scale_
     bias = regression.intercept_[0] - np.dot([logit, density], scaler.mean_)
     return DensityWeights(float(logit), float(density), float(bias))

@@ -108,3 +108,10 @@ def test_a_calibration_without_densities_is_the_temperature():
     without = dataclasses.replace(with_weights, density=None)
     np.testing.assert_array_equal(with_weights.apply(probabilities), without.apply(probabilities))
     assert Calibration().apply(probabilities) is probabilities
+
+
+def test_densities_get_no_weight_where_they_do_not_help():
+    rng = np.random.default_rng(0)
+    labels = np.tile([0, 1], 40)
+    probabilities = 1 / (1 + np.exp(-(2 * labels - 1 + rng.normal(size=80))))
+    assert calibrate(labels, probabilities, rng.normal(size=80)).density is None
