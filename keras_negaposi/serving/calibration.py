@@ -173,7 +173,8 @@ def _fit_density(labels: np.ndarray, probabilities: np.ndarray, densities: np.nd
     """Fits the weights by logistic regression.
 
     Returns:
-        ``None`` if densities do not lower the loss in a cross-validation, as with few pairs, or it is not possible.
+        ``None`` if densities do not lower the loss in a cross-validation, as with few pairs; if a text that is close to
+            many pages would count more, which would be chance; or if there are too few pairs of a class.
     """
     from sklearn.linear_model import LogisticRegression  # slow to import, and only fitting needs it
     from sklearn.model_selection import StratifiedKFold, cross_val_score
@@ -195,6 +196,8 @@ def _fit_density(labels: np.ndarray, probabilities: np.ndarray, densities: np.nd
         return None
     scaler, regression = pipeline.fit(columns, labels)
     logit, density = regression.coef_[0] / scaler.scale_
+    if density >= 0:
+        return None
     bias = regression.intercept_[0] - np.dot([logit, density], scaler.mean_)
     return DensityWeights(float(logit), float(density), float(bias))
 

@@ -110,8 +110,9 @@ def test_a_calibration_without_densities_is_the_temperature():
     assert Calibration().apply(probabilities) is probabilities
 
 
-def test_densities_get_no_weight_where_they_do_not_help():
-    rng = np.random.default_rng(0)
-    labels = np.tile([0, 1], 40)
-    probabilities = 1 / (1 + np.exp(-(2 * labels - 1 + rng.normal(size=80))))
-    assert calibrate(labels, probabilities, rng.normal(size=80)).density is None
+def test_densities_mostly_get_no_weight_where_they_say_nothing():
+    rng, labels = np.random.default_rng(0), np.tile([0, 1], 40)
+    probabilities = 1 / (1 + np.exp(-(2 * labels - 1 + rng.normal(size=(30, 80)))))
+    found = [calibrate(labels, each, rng.normal(size=80)).density for each in probabilities]
+    assert sum(density is not None for density in found) <= 6
+    assert all(density.density < 0 for density in found if density)  # a text close to many pages never counts more
