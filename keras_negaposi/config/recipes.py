@@ -82,7 +82,7 @@ def choose(recipe: str, facts: Facts, head: str | None = None) -> list[Choice]:
         return _original()
     chosen = [
         Choice("truncate_a", "start", "B comes next to A's end"),
-        Choice(HEAD, *(_cross_encoder(facts) if facts.trained_pooler else _bi_encoder())),
+        _head(facts),
     ]
     head = head or str(chosen[-1].value)
     if head == BI_ENCODER and not facts.trained_pooler:
@@ -99,15 +99,10 @@ def _original() -> list[Choice]:
     return [Choice(name, value, as_there) for name, value in values.items()]
 
 
-def _cross_encoder(facts: Facts) -> tuple[str, str]:
-    """Returns a head that sees A and B in one input, and why it suits the checkpoint."""
+def _head(facts: Facts) -> Choice:
     if facts.trained_pooler:
-        return "pair", "the checkpoint's pooler is trained, as by next sentence prediction"
-    return "pair_means", "the pooler is untrained"
-
-
-def _bi_encoder() -> tuple[str, str]:
-    return BI_ENCODER, "the pooler is untrained: a bi-encoder uses the encoder's own cosine"
+        return Choice(HEAD, "pair", "the checkpoint's pooler is trained, as by next sentence prediction")
+    return Choice(HEAD, BI_ENCODER, "the pooler is untrained: a bi-encoder uses the encoder's own cosine")
 
 
 def _joint(facts: Facts) -> list[Choice]:
@@ -170,7 +165,7 @@ def _best(facts: Facts, head: str) -> list[Choice]:
 def _partner(facts: Facts) -> list[Choice]:
     if not facts.takes_partner or facts.pairs < FEWEST_FOR_PARTNER:
         return []
-    head, _ = _cross_encoder(facts)
+    head = "pair" if facts.trained_pooler else "pair_means"
     return [Choice(PARTNER_HEAD, head, "a cross-encoder errs on other pairs, so both together are better than either")]
 
 

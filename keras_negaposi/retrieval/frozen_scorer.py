@@ -22,6 +22,7 @@ from keras_negaposi.retrieval.page_density import PageDensity
 from keras_negaposi.retrieval.segment import Rows
 from keras_negaposi.retrieval.self_labelled import CosineLogit
 from keras_negaposi.retrieval.vectors import Vectors, unit
+from keras_negaposi.serving.signatures import split_rows, stack_rows
 
 if TYPE_CHECKING:
     from keras_negaposi.modeling.frozen_encoder import FrozenEncoder
@@ -85,12 +86,12 @@ class FrozenScorer:
         known: dict[str, Rows] = {}
         if (pages := self._known) is not None:
             rows = {text: pages.row(key) for text, key in keys.items() if key in pages}
-            known = _each(list(rows), pages.tensors(np.array(list(rows.values()), np.int64)))
+            known = split_rows(list(rows), pages.tensors(np.array(list(rows.values()), np.int64)))
         if new := [text for text in keys if text not in known]:
             vectors = unit(self._encode(new) - self._center)
             densities = {DENSITY: self._density.of(vectors)[:, np.newaxis]} if self._density else {}
-            known |= _each(new, {VECTOR: vectors} | densities)
-        return {name: np.stack([known[text][name] for text in texts]).astype(np.float32) for name in known[texts[0]]}
+            known |= split_rows(new, {VECTOR: vectors} | densities)
+        return stack_rows([known[text] for text in texts])
 
     def encode_candidates(self, texts: Sequence[str]) -> Rows:
         """Returns the vectors of texts as B that `score` takes: centred, and of length 1."""
@@ -111,11 +112,6 @@ class FrozenScorer:
         from keras_negaposi.modeling.frozen_encoder import POOLINGS
 
         return self._encoder.encode(texts, len(texts))[:, POOLINGS.index("mean")]
-
-
-def _each(texts: Sequence[str], tensors: Rows) -> dict[str, Rows]:
-    """Returns the tensors of each text, ``[dim]`` each."""
-    return {text: {name: values[i] for name, values in tensors.items()} for i, text in enumerate(texts)}
 
 
 def _loaded(config: PretrainedConfig, expected: str | None) -> FrozenEncoder:

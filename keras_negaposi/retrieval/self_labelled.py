@@ -18,7 +18,7 @@ from keras_negaposi.data.pairs import Pair
 from keras_negaposi.data.texts import text_key
 from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.lexical.vocabulary import PageFrequencies
-from keras_negaposi.serving.hybrid import Hybrid, Weight, fit_hybrid
+from keras_negaposi.serving.hybrid import Hybrid, Weight, fit_hybrid, probabilities_of
 
 MOST_PAIRS = 3000
 """More self-labelled pairs cost time and do not make the few weights better."""
@@ -41,8 +41,7 @@ class CosineLogit:
             cosines: of A's and B's vectors, ``float [pairs]``.
             densities: of A and B together, ``float [pairs]`` (see `page_density`).
         """
-        logits = self.weight * cosines + self.density * densities + self.bias
-        return (1 / (1 + np.exp(-logits))).astype(np.float32)
+        return probabilities_of(self.weight * cosines + self.density * densities + self.bias)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -48,14 +48,14 @@ class Vectors(Mapping[str, np.ndarray]):
         stored = itertools.chain.from_iterable(segment.keys for segment in self._segments)
         self._rows = {key: row for row, key in enumerate(stored) if key in keys}
         self.used = np.zeros(self._bounds[-1], bool)
-        self.used[np.fromiter(self._rows.values(), np.int64, len(self._rows))] = True
+        rows = np.fromiter(self._rows.values(), np.int64, len(self._rows))
+        self.used[rows] = True
         self._layout = self._segments[0].layout() if self._segments else {VECTOR: ("float32", 0)}
         self.dim = self._layout[VECTOR][1]
         self._densities: np.ndarray | None = None
         if densities is not None:
             self._densities = np.zeros((self._bounds[-1], 1), np.float32)
-            for key, row in self._rows.items():
-                self._densities[row] = densities[key]
+            self._densities[rows, 0] = [densities[key] for key in self._rows]
         self.center: np.ndarray | None = None
         if centred:
             total = sum(block.sum(axis=0, dtype=np.float64) for block in self.blocks(np.flatnonzero(self.used)))

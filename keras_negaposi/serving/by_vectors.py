@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
 import tensorflow as tf
 
 from checkpoints_tools.saved_model import find_signature
 from keras_negaposi.config.heads import SIDES
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.serving.by_ids import EncodeSide, Outputs, Score, load_side, with_lexical
-from keras_negaposi.serving.signatures import SCORE_SIDES, join_sides
+from keras_negaposi.serving.signatures import SCORE_SIDES, join_sides, split_rows, stack_rows
 
 
 def score_by_vectors(run: str, loaded: tf.Module) -> Score:
@@ -46,8 +45,7 @@ def _remembering(encode: EncodeSide) -> Callable[[Sequence[bytes]], Outputs]:
     def vectors(texts: Sequence[bytes]) -> Outputs:
         new = [text for text in dict.fromkeys(texts) if text not in known]
         if new:
-            tensors = encode(tf.constant(new))
-            known.update((text, {name: of[i] for name, of in tensors.items()}) for i, text in enumerate(new))
-        return {name: np.stack([known[text][name] for text in texts]) for name in known[texts[0]]}
+            known.update(split_rows(new, encode(tf.constant(new))))
+        return stack_rows([known[text] for text in texts])
 
     return vectors

@@ -12,7 +12,7 @@ from checkpoints_tools.common.files import exists
 from checkpoints_tools.common.schema import read_as
 from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.runtime.run_folder import RunFolder
-from keras_negaposi.serving.hybrid import Hybrid, Weight, logits_of
+from keras_negaposi.serving.hybrid import Hybrid, Weight, logits_of, probabilities_of
 
 FITTED_THRESHOLD = 0.5
 FOLDS = 10
@@ -32,7 +32,7 @@ class DensityWeights:
     def combine(self, probabilities: np.ndarray, densities: np.ndarray) -> np.ndarray:
         """Returns the calibrated probabilities, ``float32 [pairs]``; the arguments are those of `Calibration.apply`."""
         logits = self.logit * logits_of(probabilities) + self.density * densities.astype(np.float64) + self.bias
-        return (1 / (1 + np.exp(-logits))).astype(np.float32)
+        return probabilities_of(logits)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Calibration:
             return self.density.combine(probabilities, densities)
         if self.temperature == 1.0:
             return probabilities
-        return (1 / (1 + np.exp(-logits_of(probabilities) / self.temperature))).astype(np.float32)
+        return probabilities_of(logits_of(probabilities) / self.temperature)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +120,12 @@ def saved_combination(folder: RunFolder) -> tuple[Calibration, LexicalModel | No
     return calibration, LexicalModel.load(folder.lexical_model) if calibration.hybrid else None
 
 
-def calibrate(labels: np.ndarray, probabilities: np.ndarray, densities: np.ndarray | None = None) -> Calibration:
+def calibrate(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    densities: np.ndarray | None = None,
+    ratio: float | None = None,
+) -> Calibration:
     """Chooses temperature and threshold, and the weights of densities, on the dev part.
 
     The temperature minimizes the cross-entropy. The threshold maximizes the accuracy; of equally good thresholds, the
@@ -131,6 +136,8 @@ def calibrate(labels: np.ndarray, probabilities: np.ndarray, densities: np.ndarr
         labels: ``int [pairs]`` of the dev part.
         probabilities: ``float [pairs]``, as the model returns them.
         densities: of A and B together, ``float [pairs]``; ``None`` if the model knows none.
+        ratio: the weight of the densities, where the model's logit has weight 1, if that is known already; the labels
+            must then be of both classes.
     """
     from scipy.optimize import minimize_scalar  # slow to import, and only fitting needs it
 
@@ -142,31 +149,25 @@ def calibrate(labels: np.ndarray, probabilities: np.ndarray, densities: np.ndarr
 
     best = minimize_scalar(loss, bounds=_LOG_RANGE, method="bounded")
     temperature = float(np.exp(best.x)) if loss(best.x) < loss(0.0) else 1.0
-    density = None if densities is None else _fit_density(labels, probabilities, densities)
+    density = None
+    if densities is not None and ratio is not None:
+        density = _scaled_density(labels, probabilities, densities, ratio)
+    elif densities is not None:
+        density = _fit_density(labels, probabilities, densities)
     calibrated = Calibration(temperature).apply(probabilities)
     return Calibration(temperature, _best_threshold(labels, calibrated), "dev", density=density)
 
 
-def calibrate_density(
-    labels: np.ndarray, probabilities: np.ndarray, densities: np.ndarray | None, ratio: float
-) -> Calibration:
-    """Does the same as `calibrate`, for known weights of logit and density relative to each other.
-
-    Args:
-        labels: see `calibrate`; of both classes.
-        probabilities: see `calibrate`.
-        densities: see `calibrate`.
-        ratio: the densities' weight, where the logit has weight 1.
-    """
+def _scaled_density(
+    labels: np.ndarray, probabilities: np.ndarray, densities: np.ndarray, ratio: float
+) -> DensityWeights:
+    """Fits scale and bias where the weights' ratio is known; the arguments are those of `calibrate`."""
     from sklearn.linear_model import LogisticRegression  # slow to import, and only fitting needs it
 
-    if densities is None:
-        return calibrate(labels, probabilities)
     corrected = logits_of(probabilities) + ratio * densities
     regression = LogisticRegression(max_iter=1000, C=1e3).fit(corrected[:, np.newaxis], labels)
     scale = float(regression.coef_[0, 0])
-    density = DensityWeights(scale, scale * ratio, float(regression.intercept_[0]))
-    return dataclasses.replace(calibrate(labels, probabilities), density=density)
+    return DensityWeights(scale, scale * ratio, float(regression.intercept_[0]))
 
 
 def _fit_density(labels: np.ndarray, probabilities: np.ndarray, densities: np.ndarray) -> DensityWeights | None:

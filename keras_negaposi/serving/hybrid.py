@@ -49,40 +49,24 @@ class Hybrid:
         logits = self.neural * logits_of(probabilities) + self.lexical * lexical_logits + self.bias
         if partner is not None:
             logits += self.partner * logits_of(partner)
-        return (1 / (1 + np.exp(-logits))).astype(np.float32)
+        return probabilities_of(logits)
 
 
-def fit_scale(
+def fit_hybrid(
     labels: np.ndarray,
     probabilities: np.ndarray,
     lexical_logits: np.ndarray,
-    weight: float,
     partner: np.ndarray | None = None,
+    weight: float | None = None,
 ) -> Hybrid | None:
-    """Does the same as `fit_hybrid`, where the weights of model and lexical features relative to each other are known.
+    """Fits the combination to pairs that no part was trained on.
 
     Args:
         labels: ``int [pairs]``.
         probabilities: see `Hybrid.combine`.
         lexical_logits: see `Hybrid.combine`.
-        weight: of the logit of ``probabilities``, where ``lexical_logits`` have weight 1.
         partner: see `Hybrid.combine`.
-    """
-    from sklearn.linear_model import LogisticRegression  # slow to import, and only fitting needs it
-
-    if len(set(labels.tolist())) < 2:
-        return None
-    together = weight * logits_of(probabilities) + lexical_logits
-    columns = np.column_stack([together, *([] if partner is None else [logits_of(partner)])])
-    regression = LogisticRegression(max_iter=1000).fit(columns, labels)
-    scale, *weights = map(float, regression.coef_[0])
-    return Hybrid(scale * weight, scale, float(regression.intercept_[0]), *weights)
-
-
-def fit_hybrid(
-    labels: np.ndarray, probabilities: np.ndarray, lexical_logits: np.ndarray, partner: np.ndarray | None = None
-) -> Hybrid | None:
-    """Fits the combination to pairs that no part was trained on; the arguments are those of `Hybrid.combine`.
+        weight: of the logit of ``probabilities``, where ``lexical_logits`` have weight 1, if that is known already.
 
     Returns:
         ``None`` if the labels are all equal, so that nothing can be fitted.
@@ -91,14 +75,21 @@ def fit_hybrid(
 
     if len(set(labels.tolist())) < 2:
         return None
+    logits = logits_of(probabilities)
+    own = [logits, lexical_logits] if weight is None else [weight * logits + lexical_logits]
     others = [] if partner is None else [logits_of(partner)]
-    columns = np.column_stack([logits_of(probabilities), lexical_logits, *others])
-    regression = LogisticRegression(max_iter=1000).fit(columns, labels)
-    neural, lexical, *weights = map(float, regression.coef_[0])
-    return Hybrid(neural, lexical, float(regression.intercept_[0]), *weights)
+    regression = LogisticRegression(max_iter=1000).fit(np.column_stack([*own, *others]), labels)
+    fitted = list(map(float, regression.coef_[0]))
+    neural, lexical = (fitted[0], fitted[1]) if weight is None else (weight * fitted[0], fitted[0])
+    return Hybrid(neural, lexical, float(regression.intercept_[0]), *fitted[len(own) :])
 
 
 def logits_of(probabilities: np.ndarray) -> np.ndarray:
     """Returns the logits of probabilities, ``float64 [pairs]``."""
     p = np.clip(probabilities.astype(np.float64), SMALLEST, 1 - SMALLEST)
     return np.log(p) - np.log1p(-p)
+
+
+def probabilities_of(logits: np.ndarray) -> np.ndarray:
+    """Returns the probabilities of logits, ``float32 [pairs]``."""
+    return (1 / (1 + np.exp(-logits))).astype(np.float32)

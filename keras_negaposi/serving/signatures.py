@@ -5,11 +5,14 @@ Exported models contain these names, so they are a contract: a changed value mak
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
+
+import numpy as np
 
 from keras_negaposi.config.heads import SIDES
 
+Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 SCORE_TEXTS = "serving_default"
@@ -34,6 +37,16 @@ def takes_texts(loaded: object) -> bool:
 def join_sides(sides: Mapping[str, Mapping[str, Value]]) -> dict[str, Value]:
     """Returns the tensors of both sides, named as `SCORE_SIDES` takes them: ``a_vector``, ``b_vector``."""
     return {f"{side}_{name}": value for side, tensors in sides.items() for name, value in tensors.items()}
+
+
+def split_rows(keys: Sequence[Key], tensors: Mapping[str, np.ndarray]) -> dict[Key, dict[str, np.ndarray]]:
+    """Returns the tensors of each row by its key: ``[rows, ...]`` each -> ``[...]`` each."""
+    return {key: {name: values[row] for name, values in tensors.items()} for row, key in enumerate(keys)}
+
+
+def stack_rows(rows: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Returns the tensors of rows, at least one, together; the inverse of `split_rows`."""
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 
 def split_sides(tensors: Mapping[str, Value]) -> dict[str, dict[str, Value]]:

@@ -7,16 +7,15 @@ all, the training pairs.
 from __future__ import annotations
 
 import dataclasses
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
 from keras_negaposi.evaluation.metrics import Scores
 from keras_negaposi.input_pipeline.prepared_data import Inputs
 from keras_negaposi.lexical.model import LexicalModel
-from keras_negaposi.serving.calibration import Calibration, calibrate, calibrate_density
-from keras_negaposi.serving.hybrid import Hybrid, fit_hybrid, fit_scale, logits_of
+from keras_negaposi.serving.calibration import Calibration, calibrate
+from keras_negaposi.serving.hybrid import Hybrid, fit_hybrid, logits_of
 from keras_negaposi.training.vector_scores import VectorScorer
 
 
@@ -37,12 +36,6 @@ class Together:
     density: float
     constant: float
     train: Scores
-
-    def weight(self, calibration: Calibration) -> float:
-        """Returns the weight of the model's calibrated logit."""
-        if not calibration.density:
-            raise ValueError("the calibration knows no densities")
-        return self.logit / calibration.density.logit
 
 
 def fit_together(inputs: Inputs, vectors: VectorScorer) -> Together | None:
@@ -75,9 +68,9 @@ def fit_calibration(dev: Scores | None, together: Together | None) -> Calibratio
     """
     if together is None:
         return calibrate(dev.labels, dev.probabilities, dev.densities) if dev else Calibration()
-    ratio = together.density / together.logit
     known, part = (dev, "dev") if dev and len(set(dev.labels.tolist())) > 1 else (together.train, "train")
-    calibration = calibrate_density(known.labels, known.probabilities, known.densities, ratio)
+    ratio = together.density / together.logit
+    calibration = calibrate(known.labels, known.probabilities, known.densities, ratio)
     return dataclasses.replace(calibration, chosen_on=part)
 
 
@@ -100,13 +93,13 @@ def fit_weights(
     Returns:
         The weights without and with the partner; ``None`` if there is nothing to fit them to, or no partner.
     """
+    weight = None
+    if together and calibration.density:  # the calibration has scaled the model's logit
+        weight = together.logit / calibration.density.logit
+        if dev is None:
+            return Hybrid(weight, 1.0, together.constant - weight * calibration.density.bias), None
     if dev is None:
-        if not (together and calibration.density):
-            return None, None
-        weight = together.weight(calibration)
-        return Hybrid(weight, 1.0, together.constant - weight * calibration.density.bias), None
+        return None, None
     evidence = dev.labels, dev.probabilities, logits["dev"]
-    fit: Callable[..., Hybrid | None] = fit_hybrid
-    if together:
-        fit = functools.partial(fit_scale, weight=together.weight(calibration))
-    return fit(*evidence), fit(*evidence, partner=partner["dev"].probabilities) if partner else None
+    alone = fit_hybrid(*evidence, weight=weight)
+    return alone, fit_hybrid(*evidence, partner["dev"].probabilities, weight) if partner else None
