@@ -187,7 +187,7 @@ def _meaning(assessment: Assessment) -> Iterator[Finding]:
         )
     error = assessment.figures["ece"].value
     if error > POORLY_CALIBRATED:
-        has_dev = assessment.calibration.chosen_on is not None
+        has_dev = assessment.calibration.chosen_on == "dev"
         yield Finding(
             "its probabilities are off",
             f"Predicted probabilities are off by {percent(error)} on average.",

@@ -19,6 +19,7 @@ from keras_negaposi.evaluation.credibility import HYBRID, PARTNER, Assessment
 from keras_negaposi.evaluation.dev_history import DevHistory
 from keras_negaposi.evaluation.verdict import percent
 from keras_negaposi.reporting.forest import Entry
+from keras_negaposi.serving.calibration import Calibration
 
 METRICS = {
     "precision": ("precision", "share of label 1 among the pairs predicted 1"),
@@ -167,9 +168,17 @@ def controls(assessment: Assessment) -> list[tuple[str, str]]:
         (f"predictions that stay the same with A and B swapped, of {swapped.pairs:,}", percent(swapped.answer_stays)),
         ("predictions of 1 that stay the same with A and B swapped", percent(swapped.yes_stays)),
         ("distinct scores", f"{assessment.degenerate.distinct_scores:,}"),
-        ("temperature of the model", f"{calibration.temperature:.3f} ({origin})"),
+        _scaling(calibration, origin),
         ("decision threshold", f"{calibration.decision_threshold:.3f} ({origin})"),
     ]
+
+
+def _scaling(calibration: Calibration, origin: str) -> tuple[str, str]:
+    """Returns what calibrates the model alone: the weights of its logit and of the densities, or the temperature."""
+    if weights := calibration.density:
+        name = "weights of the model's logit and of the densities of A and B"
+        return name, f"{weights.logit:.3f} and {weights.density:.3f} ({origin})"
+    return "temperature of the model", f"{calibration.temperature:.3f} ({origin})"
 
 
 def coverage(assessment: Assessment) -> list[tuple[str, str, str]]:

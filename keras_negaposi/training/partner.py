@@ -19,6 +19,7 @@ from keras_negaposi.data.splits import read_split
 from keras_negaposi.evaluation.metrics import Scores
 from keras_negaposi.evaluation.score_table import read_scores
 from keras_negaposi.input_pipeline.prepared_data import Inputs
+from keras_negaposi.runtime.resume import MOVABLE
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import check_finished, saved_options
 from keras_negaposi.serving.calibration import saved_calibration
@@ -75,7 +76,8 @@ def partner_config(config: TrainConfig) -> TrainConfig:
     """
     path = str(config.partner)
     if exists(RunFolder(path).config):
-        return dataclasses.replace(saved_options(path), resume=True)
+        places = {name: getattr(config, name) for name in MOVABLE}  # the user may have named new ones
+        return dataclasses.replace(saved_options(path), **places, resume=True)
     facts = read_facts(dataclasses.asdict(config))
     for_partner, for_other = (choose(BEST, facts, head) for head in (config.partner_head, config.head))
     changed: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(HeadConfig)}
