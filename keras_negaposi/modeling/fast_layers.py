@@ -137,6 +137,8 @@ def _attention(
 
 def _activate(width: int, layer: tf_keras.layers.Activation, inputs: tf.Tensor) -> tf.Tensor:
     """Replaces `Activation.call`; computes in the layer's own precision, which is float32 also under bfloat16."""
+    if not _call_context().training:
+        return layer.activation(inputs)
     inputs = tf.cast(inputs, layer.compute_dtype)
     activation = xla_ops.activation(layer.activation) if _compiles(width) else layer.activation
     return activation(inputs)

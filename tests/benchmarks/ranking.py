@@ -154,8 +154,23 @@ class Methods:
             ),
             "vector": vector,
             "vector and TF-IDF cosine, ranks fused": reciprocal_ranks([vector, cosine]),
+            "lexical logit of the run": of_run,
             "hybrid of vector": self.calibration.hybrid.combine(vector, of_run),
         }
+
+
+def reranked(reranker, calibration, scores, text, candidates):
+    """Method -> scores, above 0 for the best candidates of the run's hybrid only: those that are scored again."""
+    best = np.argsort(-scores["hybrid of vector"], kind="stable")[:RERANKED]
+    again = np.array([score for score, _ in reranker.stream([(text, candidates[i]) for i in best], BATCH)])
+    of_methods = {f"the first {RERANKED} of it, reranked by the cross-encoder alone": again}
+    if calibration.ensemble:
+        parts = (scores[name][best] for name in ("vector", "lexical logit of the run"))
+        of_methods[f"the first {RERANKED}, reranked by all three"] = calibration.combination.combine(*parts, again)
+    rows = {name: np.full(len(candidates), -1.0) for name in of_methods}
+    for name, values in of_methods.items():
+        rows[name][best] = values
+    return rows
 
 
 def main():
@@ -164,7 +179,9 @@ def main():
     parser.add_argument("bert", help="folder of the checkpoint")
     parser.add_argument("run", help="folder of the run")
     parser.add_argument("--queries", type=int, default=400)
-    parser.add_argument("--reranker", help="folder of a run with a cross-encoder")
+    parser.add_argument(
+        "--reranker", help="folder of a run with a cross-encoder; for the last row, RUN's partner"
+    )
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     texts, run = json.loads((arguments.data / "honbun_data.json").read_text()), RunFolder(arguments.run)
@@ -186,10 +203,7 @@ def main():
         titles = [pair.b, *rest]
         scores = methods.scores(pair.a, titles)
         if reranker:
-            best = np.argsort(-scores["hybrid of vector"], kind="stable")[:RERANKED]
-            again = [(texts[pair.a], texts[titles[i]]) for i in best]
-            scores["reranked"] = np.full(len(titles), -1.0)
-            scores["reranked"][best] = [score for score, _ in reranker.stream(again, BATCH)]
+            scores |= reranked(reranker, methods.calibration, scores, texts[pair.a], [texts[title] for title in titles])
         for name, values in scores.items():
             ranks.setdefault(name, []).append(rank_of_true(np.asarray(values)))
     print(f"{len(drawn)} queries, {time.perf_counter() - started:.0f} s")
