@@ -136,7 +136,11 @@ def _attention(
 
 
 def _activate(width: int, layer: tf_keras.layers.Activation, inputs: tf.Tensor) -> tf.Tensor:
-    """Replaces `Activation.call`; computes in the layer's own precision, which is float32 also under bfloat16."""
+    """Replaces `Activation.call`; a training computes in the layer's own precision, float32 also under bfloat16.
+
+    Inference computes in that of its inputs, because oneDNN fuses the gelu only with a product of the same type: it
+    then rounds to bfloat16 after the gelu, not before it.
+    """
     if not _call_context().training:
         return layer.activation(inputs)
     inputs = tf.cast(inputs, layer.compute_dtype)

@@ -179,9 +179,7 @@ def main():
     parser.add_argument("bert", help="folder of the checkpoint")
     parser.add_argument("run", help="folder of the run")
     parser.add_argument("--queries", type=int, default=400)
-    parser.add_argument(
-        "--reranker", help="folder of a run with a cross-encoder; for the last row, RUN's partner"
-    )
+    parser.add_argument("--reranker", help="folder of a run with a cross-encoder; for the last row, RUN's partner")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     texts, run = json.loads((arguments.data / "honbun_data.json").read_text()), RunFolder(arguments.run)

@@ -96,6 +96,25 @@ def test_the_same_in_bfloat16():
     assert np.abs(ours - right).max() <= 2 * np.abs(theirs - right).max() < 0.2
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_inference_in_bfloat16_keeps_the_gelu_next_to_its_product(training):
+    with precision("bfloat16"):
+        encoder = accelerate(build_encoder(BertConfig.from_values(TINY, "test")))
+    encoder(inputs())
+    dense, states = encoder.transformer_layers[0]._intermediate_dense, []
+
+    def observed(call):
+        def observe(values):
+            states.append(call(values))
+            return states[-1]
+
+        return observe
+
+    dense.call = observed(dense.call)
+    encoder(inputs(), training=training)
+    assert states[-1].dtype == (tf.float32 if training else tf.bfloat16)
+
+
 @pytest.mark.parametrize("compiled", [True, False])
 def test_dropout_keeps_the_mean_and_differs_between_calls(compiled, monkeypatch):
     monkeypatch.setattr(fast_layers, "COMPILED_FROM", 1 if compiled else 1000)
