@@ -292,7 +292,7 @@ class TrainConfig(HeadConfig, DevEvaluationConfig, DataConfig, JudgingConfig, St
         10_000,
         "head vector: number of pages with which both texts of a pair are compared, evenly spaced in the corpus, or "
         "all: being close to a text that is close to many pages means less. Encoding them takes a minute or two at the "
-        "end of the training; 0: no comparison",
+        "end of the training, which an index of the run then saves; 0: no comparison",
         kind=int,
         words=(ALL,),
         check=at_least(0),

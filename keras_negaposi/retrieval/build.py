@@ -127,7 +127,9 @@ def _update(
     # 1. Encode the texts that are not encoded yet.
     stored = store.keys()
     missing = _by_length((key for key in texts if key not in stored), texts) if scorer else []
-    say(f"{len(pages):,} pages, {len(texts):,} different texts, {len(missing):,} of them to encode")
+    known = scorer.count_known(missing) if scorer else 0
+    from_run = f", {known:,} are encoded in the run" if known else ""
+    say(f"{len(pages):,} pages, {len(texts):,} different texts{from_run}, {len(missing) - known:,} of them to encode")
     if scorer and missing:
         _encode_missing(store, scorer, run, config, {key: texts[key] for key in missing})
 

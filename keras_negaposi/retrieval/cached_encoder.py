@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -20,12 +20,15 @@ from keras_negaposi.retrieval.segment import Rows
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import read_saved, saved_config, saved_options
 from keras_negaposi.serving.by_ids import EncodeSide, encode_by_ids, load_side
+from keras_negaposi.serving.known_pages import KnownPages
 from keras_negaposi.serving.signatures import (
     ENCODE_IDS,
     PROBABILITIES,
     SCORE_SIDES,
     SCORE_SIDES_HALF,
     join_sides,
+    split_rows,
+    stack_rows,
 )
 from keras_negaposi.tokenizers.opening import open_tokenizer, with_copies
 
@@ -75,6 +78,15 @@ class CachedScorer:
             self._encoders[side] = _load_in_int8(self.run, side) if in_int8 else load_side(self.run, self._loaded, side)
         return self._encoders[side]
 
+    @functools.cached_property
+    def _known(self) -> KnownPages | None:
+        """The pages that the run has encoded, if there are any."""
+        return (self._precision == "float32" and KnownPages(self.run, self._loaded)) or None
+
+    def count_known(self, keys: Iterable[str]) -> int:
+        """Returns how many of the texts with these keys `encode` need not compute as B."""
+        return self._known.count(keys) if self._known else 0
+
     def fingerprint(self, dtype: str, precision: str = "float32") -> dict[str, str]:
         """Returns everything on which the tensors in an index depend, by the name to print where it differs."""
         folder = RunFolder(self.run)
@@ -90,7 +102,12 @@ class CachedScorer:
 
     def encode(self, side: str, texts: Sequence[str]) -> Rows:
         """Returns the tensors of texts as side ``"a"`` or ``"b"``, which depend on the head (see `bi_encoder_base`)."""
-        return self.prepare(side)(tf.constant(list(texts)))
+        if side == "a" or not self._known:
+            return self.prepare(side)(tf.constant(list(texts)))
+        known = self._known.of(texts)
+        if new := [text for text in dict.fromkeys(texts) if text not in known]:
+            known |= split_rows(new, self.prepare(side)(tf.constant(new)))
+        return stack_rows([known[text] for text in texts])
 
     def encode_candidates(self, texts: Sequence[str]) -> Rows:
         """Returns the tensors of texts as B that `score` takes."""

@@ -8,7 +8,7 @@ Viswanath 2018, arXiv 1702.01417). An index stores the vectors as they are, beca
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -73,6 +73,10 @@ class FrozenScorer:
         """
         if side == "b":
             _ = self._encoder
+
+    def count_known(self, keys: Iterable[str]) -> int:
+        """Returns 0: of texts that an index does not contain yet, none is encoded."""
+        return 0
 
     def fingerprint(self, dtype: str, precision: str = PRECISION) -> dict[str, str]:
         """Returns everything on which the vectors in an index depend, by the name to print where it differs."""

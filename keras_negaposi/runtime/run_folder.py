@@ -105,6 +105,11 @@ class RunFolder:
         return join(self.path, "int8")
 
     @property
+    def reference_pages(self) -> str:
+        """Keys of the texts whose vectors the SavedModel contains, of a bi-encoder with densities."""
+        return join(self.path, "reference_pages.json")
+
+    @property
     def calibration(self) -> str:
         """Temperature and threshold, and the weights of hybrid scoring."""
         return join(self.path, "calibration.json")

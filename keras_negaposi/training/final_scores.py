@@ -107,7 +107,10 @@ def score_parts(
     write_json(folder.calibration, dataclasses.asdict(calibration))
     for part, of_part in scores.items():
         write_text(folder.scores(part), scores_table(inputs.split.parts[part], of_part))
-    return Judged(calibration, lexical, vectors.density if vectors and calibration.density else None)
+    if vectors and calibration.density:
+        write_json(folder.reference_pages, vectors.page_keys)
+        return Judged(calibration, lexical, vectors.density)
+    return Judged(calibration, lexical)
 
 
 def _vector_scorer(

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from keras_negaposi.data.pairs import Pair
 from keras_negaposi.data.reference_pages import NEAREST, evenly_spaced
+from keras_negaposi.data.texts import text_key
 from keras_negaposi.evaluation.metrics import Scores
 from keras_negaposi.input_pipeline.packing import SeparatePreprocessor
 from keras_negaposi.modeling.heads.bi_encoder import BiEncoder
@@ -29,6 +30,7 @@ class VectorScorer:
         batch_size: texts per step, and of the scores.
 
     Attributes:
+        page_keys: of the texts of these pages.
         density: knows the vectors of these pages; ``None`` if there are too few.
     """
 
@@ -45,6 +47,7 @@ class VectorScorer:
         self._exact = TextVectors(model, preprocessor, batch_size)
         self._fast = self._exact if fast_model is model else TextVectors(fast_model, preprocessor, batch_size)
         pages = evenly_spaced(list(dict.fromkeys(texts.values())), most)
+        self.page_keys = list(map(text_key, pages))
         self.density = Density(self._fast.of("b", pages)) if len(pages) > NEAREST else None
 
     def score(self, pairs: Sequence[Pair], exactly: bool = True) -> Scores:

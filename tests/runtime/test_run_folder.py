@@ -10,7 +10,7 @@ FILES = {
     *("metrics.json", "eval_results.txt", "classification_report.txt", "report.html", "README.md"),
     *("scores_dev.tsv", "scores_test.tsv", "lexical.npz", "scores_dev_neural.tsv", "scores_test_neural.tsv"),
     *("honbun_data.json", "negaposi.json"),
-    *("partner", "scores_dev_partner.tsv", "scores_test_partner.tsv"),
+    *("partner", "scores_dev_partner.tsv", "scores_test_partner.tsv", "reference_pages.json"),
 }
 
 
