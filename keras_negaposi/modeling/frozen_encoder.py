@@ -99,12 +99,16 @@ class FrozenEncoder:
                 tick(start + len(rows))
         return states
 
-    def fingerprint(self) -> str:
-        """Returns a hash of everything that an embedding depends on in addition to its text."""
+    def fingerprint(self, precision: str | None = None) -> str:
+        """Returns a hash of everything that an embedding depends on in addition to its text.
+
+        Args:
+            precision: hashed in place of the encoder's own.
+        """
         tokenizer, source = self._pretrained.tokenizer, self._pretrained.source
         digest = hashlib.sha256(tokenizer.digest)
         digest.update(f"{source.config} {source.weights.fingerprint()}".encode())
-        options = (POOLINGS, tokenizer.do_lower_case, self._max_seq_length, self._precision)
+        options = (POOLINGS, tokenizer.do_lower_case, self._max_seq_length, precision or self._precision)
         digest.update(repr(options).encode())
         return digest.hexdigest()
 

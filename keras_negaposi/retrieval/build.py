@@ -100,7 +100,7 @@ def _make_scorer(run: str | None, config: IndexConfig) -> Scorer | None:
         from keras_negaposi.retrieval.cached_encoder import CachedScorer  # with TensorFlow
 
         return CachedScorer(run, config.precision)
-    return FrozenScorer(config.pretrained) if config.init_checkpoint else None
+    return FrozenScorer(config.pretrained, precision="auto") if config.init_checkpoint else None
 
 
 def _update(

@@ -37,14 +37,20 @@ class FrozenScorer:
         config: the pre-trained BERT, which is loaded when it is first needed.
         expected: fingerprint of the BERT that made the index; ``None`` while it is being made.
         load: of another scorer with the same BERT, which then loads it for both.
+        precision: arithmetic of the encoder. ``auto`` is faster for many texts; for one at a time, as in queries, the
+            conversion of all weights would take longer than bfloat16 saves.
     """
 
     head = BI_ENCODER
 
     def __init__(
-        self, config: PretrainedConfig, expected: str | None = None, load: Callable[[], FrozenEncoder] | None = None
+        self,
+        config: PretrainedConfig,
+        expected: str | None = None,
+        load: Callable[[], FrozenEncoder] | None = None,
+        precision: str = PRECISION,
     ) -> None:
-        self.load = load or functools.cache(lambda: _loaded(config, expected))
+        self.load = load or functools.cache(lambda: _loaded(config, expected, precision))
         self._center: np.ndarray | float = 0.0
         self._known: Vectors | None = None
         self._density: PageDensity | None = None
@@ -79,8 +85,11 @@ class FrozenScorer:
         return 0
 
     def fingerprint(self, dtype: str, precision: str = PRECISION) -> dict[str, str]:
-        """Returns everything on which the vectors in an index depend, by the name to print where it differs."""
-        return {"BERT": self._encoder.fingerprint(), "dtype": dtype, "precision": precision}
+        """Returns everything on which the vectors in an index depend, by the name to print where it differs.
+
+        The encoder's precision is left out: an index that a machine with bfloat16 has built is used on any other.
+        """
+        return {"BERT": self._encoder.fingerprint(PRECISION), "dtype": dtype, "precision": precision}
 
     def encode(self, side: str, texts: Sequence[str]) -> Rows:
         """Returns the vectors ``float32 [texts, hidden]``: as B to be stored, as A to be compared with stored ones."""
@@ -118,13 +127,13 @@ class FrozenScorer:
         return self._encoder.encode(texts, len(texts))[:, POOLINGS.index("mean")]
 
 
-def _loaded(config: PretrainedConfig, expected: str | None) -> FrozenEncoder:
+def _loaded(config: PretrainedConfig, expected: str | None, precision: str) -> FrozenEncoder:
     """Loads a BERT; raises an `InputError` if it cannot be loaded, or is not the one that is expected."""
     from keras_negaposi.modeling.frozen_encoder import FrozenEncoder  # with TensorFlow
     from keras_negaposi.modeling.pretrained import read_pretrained
 
-    encoder = FrozenEncoder(read_pretrained(config), config.max_seq_length, PRECISION)
-    if expected not in (None, encoder.fingerprint()):
+    encoder = FrozenEncoder(read_pretrained(config), config.max_seq_length, precision)
+    if expected not in (None, encoder.fingerprint(PRECISION)):
         raise InputError(
             f"{config.init_checkpoint}: not the BERT that made the index; build the index again with another --output"
         )

@@ -99,9 +99,12 @@ def test_a_title_is_answered_without_the_packages_that_take_seconds_to_import(in
 def test_frozen_vectors_are_centred_means_and_are_combined(indexes, tiny, corpus):
     index, title = Index(str(indexes / "frozen")), "doc05,003"
     texts = list(dict.fromkeys(corpus.values()))
-    vectors = means(tiny, texts)
-    vectors -= vectors.mean(axis=0)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    expected = means(tiny, texts)
+    expected -= expected.mean(axis=0)
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    known = index.origin.vectors
+    vectors = known.read(np.array([known.row(text_key(text)) for text in texts])).astype(np.float32)
+    assert np.sum(vectors * expected, axis=1).min() > 0.999  # perhaps computed in bfloat16
     cosines = vectors @ vectors[texts.index(corpus[title])]
     fit, model = index.origin.lexical.fit, index.origin.lexical.model
     assert fit.cosine.weight > 0 and fit.pairs > 100
