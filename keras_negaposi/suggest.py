@@ -33,8 +33,6 @@ def suggest(arguments: argparse.Namespace) -> int:
         raise InputError("--title and --text: give one of the two")
     if not config.has_query and config.html is None:
         raise InputError("--title is missing; give a page's title, or --text, or --html for all pages")
-    if config.rerank and not config.reranker:
-        raise InputError("--reranker is missing; give the folder of a run that sorts the best --rerank pages")
     check_effects(config, given)
     if config.html is None:
         standard_output("--html")

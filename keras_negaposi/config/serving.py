@@ -93,8 +93,8 @@ class ServeConfig:
     )
     reranker: str | None = path_option(
         None,
-        "folder of a finished run with a cross-encoder (--head pair or pair_means), or a SavedModel, that sorts the "
-        "best pages where a request asks for it",
+        "folder of a finished run, or a SavedModel, that scores and sorts the best pages again where a request asks "
+        "for it. A run with a partner, as --recipe best makes it, ranks better than a cross-encoder alone",
         heading=MODEL,
         needs=_HTTP,
     )

@@ -160,10 +160,13 @@ class SuggestConfig:
     )
     text: str | None = option(None, "any text, instead of --title", heading=QUERY)
     top: int = option(10, "number of pages to suggest", check=at_least(1), heading=OUTPUT)
-    rerank: int = option(0, "number of the best pages that --reranker sorts", check=at_least(0), heading=MODEL)
+    rerank: int = option(
+        0, "number of the best pages that --reranker scores again and sorts", check=at_least(0), heading=MODEL
+    )
     reranker: str | None = path_option(
         None,
-        "folder of a finished run with a cross-encoder (--head pair or pair_means), or a SavedModel",
+        "folder of a finished run, or a SavedModel (default: the index's run, if it has a partner, which an index "
+        "leaves out). A run with a partner, as --recipe best makes it, ranks better than a cross-encoder alone",
         heading=MODEL,
         needs=Needs(lambda c: c.rerank, "has no effect without --rerank, the number of pages to sort"),
     )

@@ -24,6 +24,8 @@ from keras_negaposi.retrieval.note_links import NoteLinks, page_data
 from keras_negaposi.retrieval.queries import Query, make_queries, make_skips
 from keras_negaposi.retrieval.search import Index, Suggestion
 from keras_negaposi.retrieval.text_formats import FORMATS
+from keras_negaposi.runtime.run_folder import RunFolder
+from keras_negaposi.serving.calibration import saved_calibration
 from keras_negaposi.serving.scorer import Scorer
 
 logger = logging.getLogger(__name__)
@@ -99,23 +101,42 @@ def resolve(index: Index, config: SuggestConfig) -> Request:
     Raises:
         InputError: one of them cannot be used.
     """
-    reranker = Scorer(config.reranker) if config.rerank and config.reranker else None
+    reranker = _reranker(index, config)
     links = _links(index, config)
     documents = Documents(index.origin.group_pattern)
     least = config.min_probability
     if least is None:
         least = index.origin.threshold if config.format in LINKS else 0.0
-    judged = (config.rerank and config.reranker) or index.origin.run
+    judged = reranker or index.origin.run
     return Request(
         make_queries(index.store.pages, documents, config),
         links,
         documents,
         least,
-        reranker,
+        Scorer(reranker) if reranker else None,
         judged,
         unbeaten_warning(judged),
         index.origin.note,
     )
+
+
+def _reranker(index: Index, config: SuggestConfig) -> str | None:
+    """Returns the run that scores the best pages again; ``None`` if none is to.
+
+    Raises:
+        InputError: the options name none, and the index's run has nothing to add.
+    """
+    if not config.rerank:
+        return None
+    if config.reranker:
+        return config.reranker
+    run = index.origin.run
+    if not run or not saved_calibration(RunFolder(run)).ensemble:
+        raise InputError(
+            "--reranker is missing; give the folder of a run that sorts the best --rerank pages: one with a partner, "
+            "as --recipe best makes it"
+        )
+    return run
 
 
 def unbeaten_warning(run: str | None) -> Message | None:

@@ -10,9 +10,11 @@ import pytest
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.data.splits import read_split
+from keras_negaposi.retrieval.search import Index
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import saved_options
 from keras_negaposi.serving.scorer import Scorer
+from keras_negaposi.suggest import main as suggest_main
 from keras_negaposi.train import main
 from keras_negaposi.training.partner import partner_config
 from tests.helpers.runs import HYBRID
@@ -36,6 +38,23 @@ def test_the_partner_is_trained_in_the_runs_folder_and_joins_the_hybrid(together
     for part in ("dev", "test"):
         assert read_split(partner.split)[part] == read_split(together.split)[part]
         assert Path(partner.scores(part)).read_bytes() == Path(together.partner_scores(part)).read_bytes()
+
+
+def test_an_index_of_it_is_reranked_by_its_own_final_scores(together, corpus, tmp_path, capsys):
+    Index.build(together.path, corpus, str(tmp_path / "index"))
+
+    def suggested(*options):
+        capsys.readouterr()
+        text = "りんごを読む。ねこと話す。"
+        assert suggest_main([str(tmp_path / "index"), "--text", text, "--top", "6", "--format", "json", *options]) == 0
+        found = json.loads(capsys.readouterr().out)
+        expected, _ = Scorer(together.path).score([text] * 6, [corpus[each["title"]] for each in found])
+        return found, np.abs([each["score"] - score for each, score in zip(found, expected, strict=True)]).max()
+
+    (plain, away), (again, near) = suggested(), suggested("--rerank", "6")
+    assert again == suggested("--rerank", "6", "--reranker", together.path)[0]
+    assert {each["title"] for each in again} == {each["title"] for each in plain}
+    assert near < 1e-6 < 1e-5 < away  # without the partner, and from numbers in half precision
 
 
 def test_a_run_stopped_between_both_trainings_is_resumed_to_the_same_scores(together, tmp_path):
