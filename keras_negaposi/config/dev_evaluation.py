@@ -15,7 +15,7 @@ LAST = "last"
 AUTO_EVALUATIONS = 5
 """Number of evaluations after the start for ``--eval_steps auto``."""
 
-HAS_DEV_PART = Needs(lambda c: c.dev_share, "has no effect without a dev part (--dev_share 0)")
+_HAS_DEV_PART = Needs(lambda c: c.dev_share, "has no effect without a dev part (--dev_share 0)")
 _EVALUATES = Needs(
     lambda c: c.dev_share and c.eval_steps,
     "has no effect without evaluations on a dev part (--eval_steps, --dev_share)",
@@ -34,7 +34,7 @@ class DevEvaluationConfig:
         words=(AUTO,),
         check=at_least(0),
         heading=TRAINING,
-        needs=HAS_DEV_PART,
+        needs=_HAS_DEV_PART,
     )
     keep_best: str = option(
         "loss",

@@ -9,7 +9,7 @@ from checkpoints_tools.common.cli import above, at_least, between, option, path_
 from checkpoints_tools.common.files import join
 from checkpoints_tools.common.options import Needs, with_needs, without_effect
 from keras_negaposi.config.data import ALL, BOTH, LARGEST_BATCH, SEEDS, SPLITS, DataConfig
-from keras_negaposi.config.dev_evaluation import HAS_DEV_PART, DevEvaluationConfig
+from keras_negaposi.config.dev_evaluation import DevEvaluationConfig
 from keras_negaposi.config.devices import StrategyConfig
 from keras_negaposi.config.engine import EngineConfig
 from keras_negaposi.config.headings import (
@@ -285,8 +285,11 @@ class TrainConfig(HeadConfig, DevEvaluationConfig, DataConfig, JudgingConfig, St
     hybrid: bool = option(
         True,
         "combine the model with lexical features (shared n-grams, style, lengths), where there is a dev part "
-        "(--dev_share) to fit the combination on",
-        needs=HAS_DEV_PART,
+        "(--dev_share) to fit the combination on, or a bi-encoder that is not fine-tuned (--num_train_epochs 0)",
+        needs=Needs(
+            lambda c: c.dev_share or (c.head == BI_ENCODER and c.reference_pages and not c.num_train_epochs),
+            "has no effect without a dev part (--dev_share 0) if the model is fine-tuned",
+        ),
     )
     reference_pages: int | Literal["all"] = option(
         10_000,

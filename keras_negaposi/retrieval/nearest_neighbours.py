@@ -17,7 +17,7 @@ Near = tuple[np.ndarray, np.ndarray]
 """Rows of `Vectors`, nearest first, ``int64 [found]``; and their cosines with the query, ``float32 [found]``."""
 
 
-class Neighbours(Protocol):
+class VectorSearch(Protocol):
     """Searches the vectors of an index."""
 
     def nearest(self, queries: np.ndarray, count: int) -> Sequence[Near]:

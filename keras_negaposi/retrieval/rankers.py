@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from keras_negaposi.modeling.heads.tensor_names import VECTOR
-from keras_negaposi.retrieval.nearest_neighbours import Neighbours
+from keras_negaposi.retrieval.nearest_neighbours import VectorSearch
 from keras_negaposi.retrieval.segment import Rows
 from keras_negaposi.retrieval.store import Store
 from keras_negaposi.retrieval.vectors import Vectors
@@ -98,7 +98,7 @@ class NearestNeighbourRanker:
         neighbours: searches them.
     """
 
-    def __init__(self, scorer: SideScorer, vectors: Vectors, neighbours: Neighbours) -> None:
+    def __init__(self, scorer: SideScorer, vectors: Vectors, neighbours: VectorSearch) -> None:
         self._scorer, self._vectors, self._neighbours = scorer, vectors, neighbours
 
     def best(self, queries: Sequence[Query], count: int) -> Iterator[Ranked]:

@@ -21,7 +21,7 @@ import numpy as np
 from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.retrieval.checked_files import FIX, file_checksum, read_json
-from keras_negaposi.retrieval.nearest_neighbours import EXACT_BELOW, Exact, Hnsw, Near, Neighbours, nearer
+from keras_negaposi.retrieval.nearest_neighbours import EXACT_BELOW, Exact, Hnsw, Near, VectorSearch, nearer
 from keras_negaposi.retrieval.segment import KEYS
 from keras_negaposi.retrieval.store import Store
 from keras_negaposi.retrieval.vectors import Vectors, unit
@@ -88,7 +88,7 @@ class Shards:
         return nearest
 
 
-def open_neighbours(store: Store, vectors: Vectors, approximate: bool | None) -> Neighbours:
+def open_neighbours(store: Store, vectors: Vectors, approximate: bool | None) -> VectorSearch:
     """Opens what searches the vectors of an index.
 
     Args:

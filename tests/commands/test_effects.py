@@ -253,6 +253,7 @@ def test_a_detected_format_counts_like_a_given_one(tmp_path, capsys):
     "command, flags",
     [
         ("train", {"head": "vector", "head_size": 3, "tie_projections": True}),
+        ("train", {"head": "vector", "num_train_epochs": 0.0, "dev_share": 0.0, "hybrid": False}),
         ("train", {"head": "reduced", "dimension_dropout": 0.1, "inference_masks": 3}),
         ("train", {"head": "midfusion", "separate_layers": 3}),
         ("train", {"tpu": "name", "tpu_zone": "z", "gcp_project": "p"}),
