@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 _RUN = "saved_model"
 """The folder of a training run that holds its SavedModel."""
 _PROGRAM = "saved_model.pb"
-_TORCH = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,28 +76,24 @@ def open_weights(path: str, config: BertConfig | None = None) -> Weights:
 
     Args:
         path: prefix, file or folder of a TF1 or TF2 checkpoint; folder of a SavedModel or of a training run; Hugging
-            Face folder or safetensors file; Keras weight file.
+            Face folder or file of weights; Keras weight file.
         config: the config, if known; only ``.weights.h5`` files need it.
 
     Raises:
         InputError: there is no checkpoint, or it is damaged.
     """
     # Keras and Hugging Face: recognised by file name.
-    if path.endswith((".h5", ".hdf5", ".safetensors")) and not is_remote(path) and os.path.exists(path):
+    if path.endswith((".h5", ".hdf5", ".safetensors", ".bin")) and not is_remote(path) and os.path.exists(path):
         if not os.path.isfile(path) and not _is_folder(path):
             raise InputError(f"{path}: not a regular file; give a checkpoint's file or folder")
     if path.endswith((".h5", ".hdf5")):
         from checkpoints_tools.formats.keras_weights import open_keras
 
         return open_keras(path, config)
-    if path.endswith(".safetensors") or _is_huggingface(path):
+    if path.endswith((".safetensors", ".bin")) or _is_huggingface(path):
         from checkpoints_tools.formats.huggingface import HuggingFaceWeights
 
         return HuggingFaceWeights(path)
-    if not _checkpoints_in(path) and any(exists(join(path, name)) for name in _TORCH):
-        raise InputError(
-            f"{path}: only {_TORCH[0]}, a pickle, which is never loaded; save it as safetensors (save_pretrained)"
-        )
     # TensorFlow: recognised by content.
     from checkpoints_tools.formats.tf1 import Reader, Tf1Weights, resolve_prefix
     from checkpoints_tools.formats.tf2 import OBJECT_GRAPH, Tf2Weights
@@ -156,10 +151,10 @@ def infer_values(weights: Weights) -> dict[str, object]:
 
 
 def _is_huggingface(path: str) -> bool:
-    """Returns whether a folder holds safetensors and no TensorFlow checkpoint."""
-    from checkpoints_tools.formats.huggingface import FILE, INDEX
+    """Returns whether a folder holds a file of Hugging Face's and no TensorFlow checkpoint."""
+    from checkpoints_tools.formats.huggingface import NAMES
 
-    return any(exists(join(path, name)) for name in (FILE, INDEX)) and not _checkpoints_in(path)
+    return any(exists(join(path, name)) for name in NAMES) and not _checkpoints_in(path)
 
 
 def _checkpoints_in(path: str) -> bool:

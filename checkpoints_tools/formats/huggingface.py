@@ -1,14 +1,14 @@
 """Reads and writes Hugging Face BERTs: ``config.json`` and ``model.safetensors``, in one file or in shards.
 
-The encoder's variables have the names of ``BertModel``; in a BERT with an output head, ``bert.`` precedes them.
-Requires the extra ``huggingface`` (safetensors).
+Where there are no safetensors, ``pytorch_model.bin`` is read (`torch_file`). The encoder's variables have the names of
+``BertModel``; in a BERT with an output head, ``bert.`` precedes them. Safetensors require the extra ``huggingface``.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -16,11 +16,15 @@ from checkpoints_tools import name_map
 from checkpoints_tools.common.errors import InputError, quoted
 from checkpoints_tools.common.files import join, read_json
 from checkpoints_tools.formats.base import Variable, Weights, reason_of, shown
+from checkpoints_tools.formats.torch_file import TorchFile
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 FILE, INDEX = "model.safetensors", "model.safetensors.index.json"
+NAMES = (INDEX, FILE, "pytorch_model.bin.index.json", "pytorch_model.bin")
+"""Files of weights; the first that a folder has is read."""
+TORCH = ".bin"
 _SCOPE = "bert."
 _ALL_ROWS: tuple[name_map.Row | name_map.HeadRow, ...] = (*name_map.ENCODER_ROWS, *name_map.HEAD_ROWS)
 _BY_HUGGINGFACE = {row.huggingface: row for row in _ALL_ROWS}
@@ -38,7 +42,7 @@ _DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat
 
 
 class HuggingFaceWeights(Weights):
-    """The weights in a folder or in one safetensors file.
+    """The weights in a folder or in one file.
 
     Args:
         path: the folder or file.
@@ -53,8 +57,7 @@ class HuggingFaceWeights(Weights):
         self._files = {file: _open(file) for file in _files(path)}  # opened once: opening a file parses all its names
         found: dict[str, Variable] = {}
         for file, tensors in self._files.items():
-            for own in tensors.keys():  # noqa: SIM118 - not a dict
-                part = tensors.get_slice(own)
+            for own, variable in tensors.variables.items():
                 name, transposed = _tf1_name(own)
                 if name is None:
                     continue
@@ -62,18 +65,14 @@ class HuggingFaceWeights(Weights):
                     raise InputError(
                         f"{path}: two tensors {shown(own)}; remove one of {self._places[name][0]} and {file}"
                     )
-                shape = tuple(part.get_shape())
-                dtype = part.get_dtype()
-                found[name] = Variable(shape[::-1] if transposed else shape, _DTYPES.get(dtype, dtype))
+                shape = variable.shape
+                found[name] = Variable(shape[::-1] if transposed else shape, variable.dtype)
                 self._places[name] = (file, own)
         self.variables = dict(sorted(found.items()))
 
     def _read(self, name: str) -> np.ndarray:
         file, own = self._places[name]
-        try:
-            value = self._files[file].get_tensor(own)
-        except (_safetensors().SafetensorError, OSError, TypeError, ValueError) as error:
-            raise InputError(f"{file}: {shown(own)} cannot be read; copy it again: {reason_of(error)}") from None
+        value = self._files[file].read(own)
         return value.T if _tf1_name(own)[1] else value
 
 
@@ -120,7 +119,7 @@ def _tf1_name(own: str) -> tuple[str | None, bool]:
 
 
 def _files(path: str) -> list[str]:
-    """Returns the safetensors files of a folder, or ``path`` itself if it is not a folder.
+    """Returns the files of a folder's weights, or ``path`` itself if it is not a folder.
 
     The index is not trusted: it may name only files in the same folder.
 
@@ -129,9 +128,10 @@ def _files(path: str) -> list[str]:
     """
     if not os.path.isdir(path):
         return [path]
-    index = join(path, INDEX)
-    if not os.path.exists(index):
-        return [join(path, FILE)]
+    name = next((name for name in NAMES if os.path.exists(join(path, name))), FILE)
+    index = join(path, name)
+    if not index.endswith(".json"):
+        return [index]
     content = read_json(index)
     weight_map = content.get("weight_map") if isinstance(content, dict) else None
     if not isinstance(weight_map, dict) or not weight_map:
@@ -143,22 +143,56 @@ def _files(path: str) -> list[str]:
     for name in names:
         if not os.path.exists(join(path, name)):
             raise InputError(
-                f"{join(path, shown(name))}: the shard that {INDEX} names is missing; copy it next to the others"
+                f"{join(path, shown(name))}: the shard that {os.path.basename(index)} names is missing; copy it next "
+                "to the others"
             )
     return [join(path, name) for name in names]
 
 
-def _open(file: str):  # noqa: ANN202 - safetensors' handle has no public type
-    """Opens a safetensors file."""
-    module = _safetensors()
+class _TensorFile(Protocol):
+    """A file of tensors: `_Safetensors` or `TorchFile`."""
+
+    @property
+    def variables(self) -> dict[str, Variable]:
+        """Shape and element type by the file's own names."""
+
+    def read(self, name: str) -> np.ndarray:
+        """Returns a tensor; raises an `InputError` if its numbers are missing or damaged."""
+
+
+class _Safetensors:
+    """A safetensors file."""
+
+    def __init__(self, path: str) -> None:
+        self._path, self._module = path, _safetensors()
+        try:
+            self._file = self._module.safe_open(path, framework="numpy")
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such file; give a Hugging Face folder with safetensors in it") from None
+        except (self._module.SafetensorError, OSError, ValueError) as error:  # OSError: for example a folder
+            raise InputError(f"{path}: not a readable safetensors file; copy it again: {reason_of(error)}") from None
+
+    @property
+    def variables(self) -> dict[str, Variable]:
+        parts = {name: self._file.get_slice(name) for name in self._file.keys()}  # noqa: SIM118 - not a dict
+        types = {name: part.get_dtype() for name, part in parts.items()}
+        return {
+            name: Variable(tuple(part.get_shape()), _DTYPES.get(types[name], types[name]))
+            for name, part in parts.items()
+        }
+
+    def read(self, name: str) -> np.ndarray:
+        try:
+            return self._file.get_tensor(name)
+        except (self._module.SafetensorError, OSError, TypeError, ValueError) as error:
+            raise InputError(f"{self._path}: {shown(name)} cannot be read; copy it again: {reason_of(error)}") from None
+
+
+def _open(file: str) -> _TensorFile:
+    """Opens a file of tensors."""
     if os.path.exists(file) and not os.path.isfile(file):
         raise InputError(f"{file}: not a file; give a Hugging Face folder with safetensors in it")
-    try:
-        return module.safe_open(file, framework="numpy")
-    except FileNotFoundError:
-        raise InputError(f"{file}: no such file; give a Hugging Face folder with safetensors in it") from None
-    except (module.SafetensorError, OSError, ValueError) as error:  # OSError: for example a folder
-        raise InputError(f"{file}: not a readable safetensors file; copy it again: {reason_of(error)}") from None
+    return TorchFile(file) if file.endswith(TORCH) else _Safetensors(file)
 
 
 def _safetensors() -> ModuleType:

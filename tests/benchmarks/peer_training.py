@@ -84,7 +84,7 @@ class BiEncoder:
         from sentence_transformers import SentenceTransformer, models
 
         transformer = models.Transformer(str(folder), max_seq_length=LENGTH["bi-encoder"])
-        pooling = models.Pooling(transformer.get_word_embedding_dimension(), pooling_mode="mean")
+        pooling = models.Pooling(transformer.get_embedding_dimension(), pooling_mode="mean")
         self.model = SentenceTransformer(modules=[transformer, pooling], device="cpu")
         self.vectors = {}
 
@@ -185,7 +185,7 @@ def main():
             print("untrained")
             measure(arguments.kind, model, measured, texts, arguments.seed)
         pairs = [(texts[pair.a][-END:], texts[pair.b], pair.label) for pair in parts["train"]]
-        train(arguments.kind, model, model.columns(pairs), arguments.minutes)
+        train(arguments.kind, model.model, model.columns(pairs), arguments.minutes)
         model.forget()
         print("trained")
         measure(arguments.kind, model, measured, texts, arguments.seed)

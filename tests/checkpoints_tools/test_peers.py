@@ -64,6 +64,23 @@ def test_from_transformers(tmp_path, act, kind):
         np.testing.assert_array_equal(source.weights["output_weights"], model.classifier.weight.detach().numpy())
 
 
+@pytest.mark.parametrize("is_zip", [True, False])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_files_that_torch_saves(tmp_path, dtype, is_zip):
+    import torch
+    import transformers
+
+    torch.manual_seed(0)
+    model = transformers.BertForPreTraining(transformers.BertConfig(**TINY)).to(getattr(torch, dtype))
+    model.save_pretrained(tmp_path)
+    expected = open_source(str(tmp_path)).weights
+    (tmp_path / "model.safetensors").unlink()
+    torch.save(model.state_dict(), tmp_path / "pytorch_model.bin", _use_new_zipfile_serialization=is_zip)
+    found = open_source(str(tmp_path)).weights
+    assert found.kind == expected.kind and len(found.heads()) == 7
+    np.testing.assert_equal(dict(found), dict(expected))
+
+
 @pytest.mark.parametrize("heads", [False, True])
 def test_to_transformers(tmp_path, heads):
     import transformers
