@@ -40,7 +40,7 @@ from keras_negaposi.modeling.pretrained import read_pretrained
 from keras_negaposi.readers.pair_source import read_source
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import check_single, saved_options
-from keras_negaposi.serving.calibration import FITTED_THRESHOLD, Calibration, saved_calibration
+from keras_negaposi.serving.calibration import Calibration, saved_calibration
 from keras_negaposi.serving.scorer import Scorer
 
 HYBRID = "hybrid"
@@ -154,7 +154,7 @@ def read_finished_run(path: str) -> FinishedRun:
         neural = read_scores(path_of_scores, parts["test"], calibration.threshold_alone, config.eval_batch_size)
     if calibration.ensemble and "test" in parts:
         path_of_scores = folder.partner_scores("test")
-        partner = read_scores(path_of_scores, parts["test"], FITTED_THRESHOLD, config.eval_batch_size)
+        partner = read_scores(path_of_scores, parts["test"], None, config.eval_batch_size)  # its run may have moved
     test = parts.get("test", [])
     return FinishedRun(folder, config, texts, parts["train"], test, scores, calibration, neural, partner)
 

@@ -24,8 +24,14 @@ def scores_table(pairs: Sequence[Pair], scores: Scores) -> str:
     return write_rows(rows)
 
 
-def read_scores(path: str, pairs: Sequence[Pair], threshold: float, batch_size: int) -> Scores:
+def read_scores(path: str, pairs: Sequence[Pair], threshold: float | None, batch_size: int) -> Scores:
     """Reads a table that `scores_table` made for these pairs.
+
+    Args:
+        path: the table.
+        pairs: of the part, in its order.
+        threshold: above which the model predicts 1; ``None`` if only the table's predictions tell.
+        batch_size: see `Scores`.
 
     Raises:
         InputError: the file is missing, is not a score table, or is for other pairs; the message names the line.
@@ -45,8 +51,10 @@ def read_scores(path: str, pairs: Sequence[Pair], threshold: float, batch_size: 
         _probability(row, pair, f"{path}: line {number}")
         for number, (row, pair) in enumerate(zip(rows, pairs, strict=True), 2)
     ]
-    labels = np.array([pair.label for pair in pairs], np.int32)
-    return Scores(labels, np.array(probabilities, np.float32), threshold, batch_size)
+    labels, scores = np.array([pair.label for pair in pairs], np.int32), np.array(probabilities, np.float32)
+    if threshold is None:
+        threshold = float(max((score for score, row in zip(scores, rows, strict=True) if row[4] == "0"), default=-1))
+    return Scores(labels, scores, threshold, batch_size)
 
 
 def _probability(row: list[str], pair: Pair, place: str) -> float:

@@ -1,5 +1,7 @@
 """Tests of score tables: any title can be written and is read back exactly."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -27,6 +29,14 @@ def test_titles_come_back_exactly(tmp_path):
     found = read_scores(str(tmp_path / "scores.tsv"), PAIRS, 0.4, 7)
     np.testing.assert_array_equal(found.probabilities, SCORES.probabilities)
     np.testing.assert_array_equal(found.predictions, SCORES.predictions)
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 0.0, 0.1, 0.3, 0.62, 1.0])
+def test_predictions_tell_a_threshold(tmp_path, threshold):
+    scores = dataclasses.replace(SCORES, threshold=threshold)
+    (tmp_path / "scores.tsv").write_text(scores_table(PAIRS, scores), encoding="utf-8")
+    found = read_scores(str(tmp_path / "scores.tsv"), PAIRS, None, 32)
+    np.testing.assert_array_equal(found.predictions, scores.predictions)
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])

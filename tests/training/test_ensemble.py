@@ -89,9 +89,11 @@ def test_the_own_weights_are_read_and_not_the_partners(runs, tmp_path):
 
 
 def test_the_report_shows_what_the_partner_contributes(runs):
-    _, together = runs
+    partner, together = runs
     before = json.loads(open(together.metrics, encoding="utf-8").read())
     assert before["contributions"].keys() == {"trained model", "lexical features", "partner run", "hybrid"}
+    alone = json.loads(open(partner.metrics, encoding="utf-8").read())["eval_accuracy"]
+    assert before["contributions"]["partner run"]["accuracy"]["value"] == pytest.approx(alone)
     assert "for the partner run" in open(together.report, encoding="utf-8").read()
     evaluate_finished_run(together.path)  # without the partner's folder
     assert json.loads(open(together.metrics, encoding="utf-8").read()) == before
