@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import InputError
-from checkpoints_tools.common.files import read_json, write_text
+from checkpoints_tools.common.files import read_json, write_json, write_text
 from checkpoints_tools.common.schema import checked
 from keras_negaposi.config.saved import FIX
 from keras_negaposi.evaluation.baseline_comparison import MODEL_ALONE, display_name
@@ -58,11 +59,21 @@ def evaluate_finished_run(path: str) -> RunEvaluation | None:
     more = dataclasses.asdict(assessment) | {"verdict": result.verdict, "warnings": result.warnings}
     more |= {"status": dataclasses.asdict(result.status), "dev_history": dev_history.figures()}
     write_evaluation(run.folder, evaluations, more)
+    if assessment.contributions:
+        write_json(run.folder.config, saved | {"hybrid": _parts(assessment)})
     write_text(run.folder.report, render_report(result))
     write_card(run.folder.card, render_card(result))
     write_tensorboard(result)
     say(describe(assessment, result.verdict, result.warnings))
     return result
+
+
+def _parts(assessment: Assessment) -> dict[str, dict[str, Any]]:
+    """Returns the weights of a hybrid's parts, and the test accuracy of each part and of all together."""
+    calibration, contributions = assessment.calibration, assessment.contributions or {}
+    fitted = {"weights": calibration.combination, "densities": calibration.density}
+    weights = {name: dataclasses.asdict(values) for name, values in fitted.items() if values}
+    return weights | {"accuracy": {name: part.accuracy.value for name, part in contributions.items()}}
 
 
 def exit_code(accuracy: float, warnings: Sequence[str], require_accuracy: float, fail_on_warning: bool) -> int:

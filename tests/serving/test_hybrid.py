@@ -135,6 +135,9 @@ def test_the_report_names_what_each_part_contributes(finished):
     assert metrics["contributions"].keys() == {"trained model", "lexical features", "hybrid"}
     assert metrics["contributions"]["hybrid"]["accuracy"]["value"] == metrics["eval_accuracy"]
     assert metrics["calibration"]["hybrid"].keys() == {"neural", "lexical", "bias", "partner"}
+    parts = json.loads(open(finished.config, encoding="utf-8").read())["hybrid"]
+    assert parts["weights"] == metrics["calibration"]["hybrid"]
+    assert parts["accuracy"] == {name: part["accuracy"]["value"] for name, part in metrics["contributions"].items()}
     assert "hybrid; the model alone" in metrics["verdict"]
     report = open(finished.report, encoding="utf-8").read()
     assert "The score combines the parts by weights" in report
