@@ -30,6 +30,14 @@ def test_tables(table):
     assert labelled_rows(table) == ROWS
 
 
+@pytest.mark.peers
+def test_a_real_dataset_of_hugging_face():
+    datasets = pytest.importorskip("datasets", reason="needs datasets; pip install -e '.[peers]'")
+    table = datasets.Dataset.from_dict(COLUMNS)
+    assert text_pairs(table) == PAIRS
+    assert labelled_rows(table) == ROWS
+
+
 @pytest.mark.parametrize("pairs", [PAIRS, np.array(PAIRS), [["あ", "い"], ["う", "え"]], iter(PAIRS)])
 def test_sequences(pairs):
     rows = labelled_rows(pairs, [1, 0], ["x", "y"])
