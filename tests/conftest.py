@@ -20,7 +20,7 @@ from tests.helpers.tiny_bert import TINY, random_tf1_variables
 
 PEERS = (
     *("torch", "transformers", "all_minilm_l6_v2", "sentence_transformers", "onnxruntime", "tf2onnx"),
-    "tensorflow_serving",
+    *("tensorflow_serving", "datasets"),
 )
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 LONGEST = (
