@@ -80,8 +80,8 @@ class CachedScorer:
 
     @functools.cached_property
     def _known(self) -> KnownPages | None:
-        """The pages that the run has encoded, if there are any."""
-        return (self._precision == "float32" and KnownPages(self.run, self._loaded)) or None
+        """The pages that the run has encoded; ``None`` with 8 bits, whose vectors are others."""
+        return KnownPages(self.run, self._loaded) if self._precision == "float32" else None
 
     def count_known(self, keys: Iterable[str]) -> int:
         """Returns how many of the texts with these keys `encode` need not compute as B."""
