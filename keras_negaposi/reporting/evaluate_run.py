@@ -25,6 +25,8 @@ from keras_negaposi.reporting.unmeasured_run import write_unmeasured
 from keras_negaposi.runtime.saved_run import read_saved
 
 EXIT_REQUIREMENT_FAILED = 1
+_HYBRID = "hybrid"
+"""Key in ``config.json`` of what the parts of a hybrid contribute."""
 
 
 def evaluate_finished_run(path: str) -> RunEvaluation | None:
@@ -44,6 +46,7 @@ def evaluate_finished_run(path: str) -> RunEvaluation | None:
         raise InputError(f"{run.folder.config}: total_steps is missing; {FIX}")
     history, dev_history = read_history(run.folder.history), read_dev_history(run.folder.dev_history)
     saved = checked(dict[str, object], read_json(run.folder.config), run.folder.config, FIX)
+    saved.pop(_HYBRID, None)  # of an earlier evaluation
 
     # 2. Compute.
     step = total_steps if dev_history.kept is None else dev_history.kept
@@ -60,7 +63,7 @@ def evaluate_finished_run(path: str) -> RunEvaluation | None:
     more |= {"status": dataclasses.asdict(result.status), "dev_history": dev_history.figures()}
     write_evaluation(run.folder, evaluations, more)
     if assessment.contributions:
-        write_json(run.folder.config, saved | {"hybrid": _parts(assessment)})
+        write_json(run.folder.config, saved | {_HYBRID: _parts(assessment)})
     write_text(run.folder.report, render_report(result))
     write_card(run.folder.card, render_card(result))
     write_tensorboard(result)

@@ -25,7 +25,7 @@ from keras_negaposi.input_pipeline.prepared_data import read_inputs
 from keras_negaposi.modeling.pretrained import read_pretrained
 from keras_negaposi.runtime.saved_run import saved_options
 
-BATCH, TIMED_STEPS, QUERIES, FITTED = 32, 4, 400, 1500
+BATCH, TIMED_STEPS, QUERIES, FITTED = 32, 12, 400, 1500
 LENGTH = {"bi-encoder": 96, "cross-encoder": 160}
 RATE = {"bi-encoder": 2e-5, "cross-encoder": 1e-4}
 END = 220
