@@ -32,7 +32,6 @@ _DTYPES = {
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
 _LITERALS = ("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE")
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-_MARK = object()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,11 +104,12 @@ class Interpreter:
             ValueError: it is damaged, or holds an instruction that is not interpreted. Damage can raise other types.
         """
         stack: list[Any] = []
+        marks: list[int] = []
         memo: dict[int, object] = {}
 
         def since_mark() -> list[Any]:
-            start = len(stack) - 1 - stack[::-1].index(_MARK)
-            items = stack[start + 1 :]
+            start = marks.pop()
+            items = stack[start:]
             del stack[start:]
             return items
 
@@ -126,7 +126,7 @@ class Interpreter:
             elif name in ("BINGET", "LONG_BINGET"):
                 stack.append(memo[given])
             elif name == "MARK":
-                stack.append(_MARK)
+                marks.append(len(stack))
             elif name == "TUPLE":
                 stack.append(tuple(since_mark()))
             elif name == "EMPTY_LIST":
@@ -138,6 +138,8 @@ class Interpreter:
                 stack[-1].extend(items)
             elif name in ("SETITEM", "SETITEMS"):
                 items = since_mark() if name == "SETITEMS" else [stack.pop(-2), stack.pop()]
+                if not all(isinstance(key, str) for key in items[::2]):  # a nested tuple could take years to hash
+                    raise ValueError("a key that is no name")
                 stack[-1].update(zip(items[::2], items[1::2], strict=True))
             elif name == "GLOBAL":
                 stack.append(_stand_in(*given.split(" ", 1)))

@@ -106,6 +106,7 @@ HOSTILE = {
     "a negative step": state_dict({"t": tensor(FLOATS, "0", strides=(-1,))}),
     "a storage of no size": state_dict({"t": tensor(FLOATS, "0", count=-1)}),
     "no dict": value((1, 2)),
+    "a key that takes years to hash": b"}(" + value("x") + b"q\x01" + b"h\x01h\x01\x86q\x01" * 60 + b"Nu",
     "a memo that is not there": b"h\x05",
     "a mark that is not there": b"t",
     "an empty stack": b"R",
