@@ -42,13 +42,14 @@ def test_the_partner_is_trained_in_the_runs_folder_and_joins_the_hybrid(together
 
 def test_an_index_of_it_is_reranked_by_its_own_final_scores(together, corpus, tmp_path, capsys):
     Index.build(together.path, corpus, str(tmp_path / "index"))
+    scorer = Scorer(together.path)
 
     def suggested(*options):
         capsys.readouterr()
         text = "りんごを読む。ねこと話す。"
         assert suggest_main([str(tmp_path / "index"), "--text", text, "--top", "6", "--format", "json", *options]) == 0
         found = json.loads(capsys.readouterr().out)
-        expected, _ = Scorer(together.path).score([text] * 6, [corpus[each["title"]] for each in found])
+        expected, _ = scorer.score([text] * 6, [corpus[each["title"]] for each in found])
         return found, np.abs([each["score"] - score for each, score in zip(found, expected, strict=True)]).max()
 
     (plain, away), (again, near) = suggested(), suggested("--rerank", "6")
