@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FILE, INDEX = "model.safetensors", "model.safetensors.index.json"
 NAMES = (INDEX, FILE, "pytorch_model.bin.index.json", "pytorch_model.bin")
 """Files of weights; the first that a folder has is read."""
-TORCH = ".bin"
+_TORCH = ".bin"
 _SCOPE = "bert."
 _ALL_ROWS: tuple[name_map.Row | name_map.HeadRow, ...] = (*name_map.ENCODER_ROWS, *name_map.HEAD_ROWS)
 _BY_HUGGINGFACE = {row.huggingface: row for row in _ALL_ROWS}
@@ -192,7 +192,7 @@ def _open(file: str) -> _TensorFile:
     """Opens a file of tensors."""
     if os.path.exists(file) and not os.path.isfile(file):
         raise InputError(f"{file}: not a file; give a Hugging Face folder with safetensors in it")
-    return TorchFile(file) if file.endswith(TORCH) else _Safetensors(file)
+    return TorchFile(file) if file.endswith(_TORCH) else _Safetensors(file)
 
 
 def _safetensors() -> ModuleType:

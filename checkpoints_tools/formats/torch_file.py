@@ -41,8 +41,6 @@ class TorchFile:
                 content = self._zipped(file) if zipfile.is_zipfile(file) else self._sequential(file)
         except FileNotFoundError:
             raise InputError(f"{path}: no such file; give a Hugging Face folder") from None
-        except InputError:
-            raise
         except Exception as error:  # damage can raise anything
             reason = reason_of(error) or type(error).__name__
             raise InputError(

@@ -27,8 +27,7 @@ from keras_negaposi.serving.signatures import (
     SCORE_SIDES,
     SCORE_SIDES_HALF,
     join_sides,
-    split_rows,
-    stack_rows,
+    stack_known,
 )
 from keras_negaposi.tokenizers.opening import open_tokenizer, with_copies
 
@@ -104,10 +103,7 @@ class CachedScorer:
         """Returns the tensors of texts as side ``"a"`` or ``"b"``, which depend on the head (see `bi_encoder_base`)."""
         if side == "a" or not self._known:
             return self.prepare(side)(tf.constant(list(texts)))
-        known = self._known.of(texts)
-        if new := [text for text in dict.fromkeys(texts) if text not in known]:
-            known |= split_rows(new, self.prepare(side)(tf.constant(new)))
-        return stack_rows([known[text] for text in texts])
+        return stack_known(texts, self._known.of(texts), lambda new: self.prepare(side)(tf.constant(new)))
 
     def encode_candidates(self, texts: Sequence[str]) -> Rows:
         """Returns the tensors of texts as B that `score` takes."""

@@ -22,7 +22,7 @@ from keras_negaposi.retrieval.page_density import PageDensity
 from keras_negaposi.retrieval.segment import Rows
 from keras_negaposi.retrieval.self_labelled import CosineLogit
 from keras_negaposi.retrieval.vectors import Vectors, unit
-from keras_negaposi.serving.signatures import split_rows, stack_rows
+from keras_negaposi.serving.signatures import split_rows, stack_known
 
 if TYPE_CHECKING:
     from keras_negaposi.modeling.frozen_encoder import FrozenEncoder
@@ -100,11 +100,13 @@ class FrozenScorer:
         if (pages := self._known) is not None:
             rows = {text: pages.row(key) for text, key in keys.items() if key in pages}
             known = split_rows(list(rows), pages.tensors(np.array(list(rows.values()), np.int64)))
-        if new := [text for text in keys if text not in known]:
+
+        def centred(new: list[str]) -> Rows:
             vectors = unit(self._encode(new) - self._center)
             densities = {DENSITY: self._density.of(vectors)[:, np.newaxis]} if self._density else {}
-            known |= split_rows(new, {VECTOR: vectors} | densities)
-        return stack_rows([known[text] for text in texts])
+            return {VECTOR: vectors} | densities
+
+        return stack_known(texts, known, centred)
 
     def encode_candidates(self, texts: Sequence[str]) -> Rows:
         """Returns the vectors of texts as B that `score` takes: centred, and of length 1."""

@@ -13,7 +13,7 @@ from checkpoints_tools.saved_model import find_signature
 from keras_negaposi.config.heads import SIDES
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.serving.by_ids import EncodeSide, Outputs, Score, load_side, with_lexical
-from keras_negaposi.serving.signatures import SCORE_SIDES, join_sides, split_rows, stack_rows
+from keras_negaposi.serving.signatures import SCORE_SIDES, join_sides, stack_known
 
 
 def score_by_vectors(run: str, loaded: tf.Module) -> Score:
@@ -42,10 +42,4 @@ def _remembering(encode: EncodeSide) -> Callable[[Sequence[bytes]], Outputs]:
     """Returns a function that maps texts to a side's tensors, ``float32 [texts, ...]`` each, and encodes new texts."""
     known: dict[bytes, Outputs] = {}
 
-    def vectors(texts: Sequence[bytes]) -> Outputs:
-        new = [text for text in dict.fromkeys(texts) if text not in known]
-        if new:
-            known.update(split_rows(new, encode(tf.constant(new))))
-        return stack_rows([known[text] for text in texts])
-
-    return vectors
+    return lambda texts: stack_known(texts, known, lambda new: encode(tf.constant(new)))

@@ -39,11 +39,10 @@ class KnownPages:
         self._rows: dict[str, int] = {}
         if density is None or not exists(path):
             return
-        self._vectors: np.ndarray = density.pages.numpy()
-        self._density = Density(self._vectors)
-        keys = read_as(list[str], path, _FIX)
-        if len(keys) != len(self._vectors):
-            raise InputError(f"{path}: {len(keys):,} keys of the SavedModel's {len(self._vectors):,} pages; {_FIX}")
+        self._density = Density(density.pages.numpy())
+        keys, count = read_as(list[str], path, _FIX), self._density.pages.shape[0]
+        if len(keys) != count:
+            raise InputError(f"{path}: {len(keys):,} keys of the SavedModel's {count:,} pages; {_FIX}")
         self._rows = {key: row for row, key in enumerate(keys)}
 
     def __bool__(self) -> bool:
@@ -58,5 +57,5 @@ class KnownPages:
         rows = {text: row for text in texts if (row := self._rows.get(text_key(text))) is not None}
         if not rows:
             return {}
-        vectors = self._vectors[list(rows.values())].astype(np.float32)
+        vectors = tf.gather(self._density.pages, list(rows.values())).numpy().astype(np.float32)
         return split_rows(list(rows), {VECTOR: vectors, DENSITY: self._density.of(vectors)[:, np.newaxis]})

@@ -5,7 +5,7 @@ Exported models contain these names, so they are a contract: a changed value mak
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -47,6 +47,17 @@ def split_rows(keys: Sequence[Key], tensors: Mapping[str, np.ndarray]) -> dict[K
 def stack_rows(rows: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Returns the tensors of rows, at least one, together; the inverse of `split_rows`."""
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def stack_known(
+    keys: Sequence[Key],
+    known: dict[Key, dict[str, np.ndarray]],
+    compute: Callable[[list[Key]], Mapping[str, np.ndarray]],
+) -> dict[str, np.ndarray]:
+    """Returns the tensors of rows together; those that are not known are computed, once each, and then are known."""
+    if new := [key for key in dict.fromkeys(keys) if key not in known]:
+        known.update(split_rows(new, compute(new)))
+    return stack_rows([known[key] for key in keys])
 
 
 def split_sides(tensors: Mapping[str, Value]) -> dict[str, dict[str, Value]]:

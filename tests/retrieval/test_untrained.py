@@ -100,6 +100,7 @@ def test_frozen_vectors_are_centred_means_and_are_combined(indexes, tiny, corpus
     index, title = Index(str(indexes / "frozen")), "doc05,003"
     texts = list(dict.fromkeys(corpus.values()))
     expected = means(tiny, texts)
+    np.testing.assert_allclose(index.origin.scorer.encode("b", texts)["vector"], expected, atol=1e-5)  # in float32
     expected -= expected.mean(axis=0)
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     known = index.origin.vectors
