@@ -30,7 +30,7 @@ from keras_negaposi.config.recipes import NONE, RECIPES
 LARGEST_SIZE = 1 << 16
 """Dimensions of an embedding; no BERT is as wide."""
 MOST_LAYERS = 1000
-BINARY, BINARY_AND_IN_BATCH = "binary", "both"
+BINARY, IN_BATCH, BINARY_AND_IN_BATCH = "binary", "contrastive", "both"
 """Values of ``--loss``."""
 NO_PARTNER = "none"
 """Value of ``--partner_head``."""
@@ -213,7 +213,7 @@ class TrainConfig(HeadConfig, DevEvaluationConfig, DataConfig, JudgingConfig, St
         "--train_batch_size is then the mean number of pairs",
         needs=Needs(
             lambda c: c.has_buckets and c.loss == BINARY,
-            "has no effect with one length bucket (--length_buckets 1, or a TPU), or with --loss both",
+            "has no effect with one length bucket (--length_buckets 1, or a TPU), or with --loss contrastive or both",
         ),
     )
     eval_batch_size: int = option(32, "pairs per evaluation step", check=at_least(1, LARGEST_BATCH))
@@ -227,9 +227,9 @@ class TrainConfig(HeadConfig, DevEvaluationConfig, DataConfig, JudgingConfig, St
     )
     loss: str = option(
         BINARY,
-        "binary: cross-entropy of the labels; both: also the in-batch loss, by which A's next page has to score higher "
-        "than the other pages of a batch of similar documents; for ranking",
-        choices=(BINARY, BINARY_AND_IN_BATCH),
+        "binary: cross-entropy of the labels; contrastive: the in-batch loss, by which A's next page has to score "
+        "higher than the other pages of a batch of similar documents, for ranking; both: the sum of these",
+        choices=(BINARY, IN_BATCH, BINARY_AND_IN_BATCH),
         heading=TRAINING,
         needs=_IN_BATCH_HEAD,
     )
@@ -266,6 +266,7 @@ class TrainConfig(HeadConfig, DevEvaluationConfig, DataConfig, JudgingConfig, St
         None,
         "folder of a finished run; its probabilities are training targets in addition to the labels",
         heading=DISTILLATION,
+        needs=Needs(lambda c: c.loss != IN_BATCH, "has no effect with --loss contrastive, which uses no labels"),
     )
     teacher_weight: float = option(
         0.5,

@@ -11,7 +11,7 @@ from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import Stopped
 from checkpoints_tools.encoder import assign_encoder
 from keras_negaposi.config import TrainConfig
-from keras_negaposi.config.training import BINARY
+from keras_negaposi.config.training import BINARY, IN_BATCH
 from keras_negaposi.input_pipeline.datasets import BatchOptions, train_dataset
 from keras_negaposi.modeling.common import encoder_of, random_generators, resumable_dropout
 from keras_negaposi.modeling.precision import choose_precision, precision
@@ -60,6 +60,7 @@ def build_for_training(
         model.compile(
             optimizer=choose_optimizer(config, model, total_steps),
             loss=tf_keras.losses.CategoricalCrossentropy() if soft else tf_keras.losses.SparseCategoricalCrossentropy(),
+            loss_weights=[0.0 if config.loss == IN_BATCH else 1.0],
             metrics=metrics,
             steps_per_execution=config.steps_per_execution or (TPU_STEPS_PER_EXECUTION if is_tpu(strategy) else 1),
             jit_compile=config.jit_compile or None,

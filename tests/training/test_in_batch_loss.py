@@ -121,9 +121,11 @@ def test_the_log_odds_of_every_pair_are_those_of_the_pairs_alone(tiny, made, hea
         np.testing.assert_allclose(odds[row], np.log(scored[:, 1] / scored[:, 0]), atol=1e-4)
 
 
+@pytest.mark.parametrize("loss", ["both", "contrastive"])
 @pytest.mark.parametrize("head", ["vector", "maxsim"])
-def test_training_lowers_it_and_reports_the_labels_loss_apart(tiny, made, head):
-    config = TrainConfig(**tiny.flags | FLAGS | {"head": head, "learning_rate": 1e-3, "output_dir": "unused"})
+def test_training_lowers_it_and_reports_the_labels_loss_apart(tiny, made, head, loss):
+    more = {"head": head, "loss": loss, "learning_rate": 1e-3, "output_dir": "unused"}
+    config = TrainConfig(**tiny.flags | FLAGS | more)
     pretrained = read_pretrained(config)
     build_model = partial(build, config, pretrained.bert_config)
     model = build_for_training(config, pretrained, 40, build_model, tf.distribute.get_strategy())
@@ -132,6 +134,19 @@ def test_training_lowers_it_and_reports_the_labels_loss_apart(tiny, made, head):
     again = dataclasses.replace(chosen, rows=np.repeat(chosen.rows, 40, axis=0))
     batches = train_dataset(records, BatchOptions(8), chosen=again)
     losses = model.fit(batches, epochs=2, steps_per_epoch=20, verbose=0).history
-    in_batch = np.subtract(losses["loss"], losses["pair_loss"])
+    in_batch = np.subtract(losses["loss"], losses["pair_loss"]) if loss == "both" else losses["loss"]
     assert 0 < in_batch[1] < in_batch[0] - 0.1
-    assert losses["pair_loss"][0] < 1.0
+    assert losses["pair_loss"][0] < (1.0 if loss == "both" else 5.0)
+
+
+def test_labels_do_not_count_in_the_contrastive_loss(tiny, made):
+    """Without a positive pair in the batch there is nothing to learn, whatever the labels' loss."""
+    config = TrainConfig(**tiny.flags | FLAGS | {"head": "vector", "loss": "contrastive", "output_dir": "unused"})
+    pretrained = read_pretrained(config)
+    build_model = partial(build, config, pretrained.bert_config)
+    model = build_for_training(config, pretrained, 2, build_model, tf.distribute.get_strategy())
+    _, inputs, records = made
+    features, labels = next(iter(train_dataset(records, BatchOptions(8), chosen=choose_batches(inputs, config, 1))))
+    without = tf.zeros_like(labels)
+    result = model.train_on_batch(features | {LABEL: without}, without, return_dict=True)
+    assert result["loss"] == 0 < result["pair_loss"]
