@@ -24,14 +24,13 @@ from keras_negaposi.config.headings import (
 )
 from keras_negaposi.config.heads import BI_ENCODER, HEADS, LATE_INTERACTION, SEPARATE
 from keras_negaposi.config.judging import TESTED, JudgingConfig
+from keras_negaposi.config.losses import BINARY, IN_BATCH
 from keras_negaposi.config.model import LONGEST_INPUT, ModelFiles
 from keras_negaposi.config.recipes import NONE, RECIPES
 
 LARGEST_SIZE = 1 << 16
 """Dimensions of an embedding; no BERT is as wide."""
 MOST_LAYERS = 1000
-BINARY, IN_BATCH, BINARY_AND_IN_BATCH = "binary", "contrastive", "both"
-"""Values of ``--loss``."""
 NO_PARTNER = "none"
 """Value of ``--partner_head``."""
 PARTNER = "partner"
@@ -48,10 +47,6 @@ _REDUCED_HEAD = Needs(lambda c: c.head == "reduced", "has an effect with --head 
 _MID_FUSION_HEAD = Needs(lambda c: c.head == "midfusion", "has an effect with --head midfusion only")
 _COMBINES = Needs(lambda c: c.hybrid and c.dev_share, "has no effect with --hybrid false or --dev_share 0")
 _TEACHER = Needs(lambda c: c.teacher, "has no effect without --teacher")
-_IN_BATCH_HEAD = Needs(
-    lambda c: HEADS[c.head].in_batch,
-    "has an effect only with these heads: " + ", ".join(name for name, head in HEADS.items() if head.in_batch),
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -224,14 +219,6 @@ class TrainConfig(HeadConfig, DevEvaluationConfig, DataConfig, JudgingConfig, St
         "input each 1e-3, and a tenth of that for their projections)",
         kind=float,
         check=above(0.0, 100.0),
-    )
-    loss: str = option(
-        BINARY,
-        "binary: cross-entropy of the labels; contrastive: the in-batch loss, by which A's next page has to score "
-        "higher than the other pages of a batch of similar documents, for ranking; both: the sum of these",
-        choices=(BINARY, IN_BATCH, BINARY_AND_IN_BATCH),
-        heading=TRAINING,
-        needs=_IN_BATCH_HEAD,
     )
     num_train_epochs: float = option(
         5.0,

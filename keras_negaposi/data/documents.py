@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import numpy as np
+
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.data.pairs import Pair
 
@@ -34,3 +36,9 @@ def documents_of(pairs: Sequence[Pair], group_pattern: str) -> list[tuple[str, s
     """Returns the documents of A and of B for each pair."""
     documents = Documents(group_pattern)
     return [(documents(pair.a), documents(pair.b)) for pair in pairs]
+
+
+def numbered(documents: Sequence[tuple[str, str]]) -> np.ndarray:
+    """Returns a number for each document, ``int32 [pairs, 2]``: equal documents have equal numbers."""
+    _, numbers = np.unique(np.array(documents, dtype=object).ravel(), return_inverse=True)
+    return numbers.reshape(-1, 2).astype(np.int32)

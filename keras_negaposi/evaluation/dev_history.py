@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 from msgspec import Meta
 
 from checkpoints_tools.common.files import exists
 from checkpoints_tools.common.schema import read_as
+from keras_negaposi.config.dev_evaluation import Measure
 from keras_negaposi.evaluation.baseline_comparison import is_beaten
 from keras_negaposi.evaluation.bootstrap import McNemar, mcnemar
 from keras_negaposi.evaluation.figures_json import HISTORY_FIX, write_figures
 
-Measure = Literal["loss", "accuracy"]
 Step = Annotated[int, Meta(ge=0, le=2**31)]
 
 
@@ -27,13 +27,15 @@ class DevPoint:
         loss: mean cross-entropy in nats; ``None`` if it was not finite.
         accuracy: share of the pairs that are predicted correctly.
         against_start: test of this evaluation, the first of the two, against that of the start; ``None`` if the start
-            was not evaluated, or by an older version.
+            was not evaluated, or by an older version, or if the training is not for probabilities.
+        recall: share of the positive pairs whose B is found (`training.dev_recall`); ``None`` if it was not measured.
     """
 
     step: Step
     loss: Annotated[float, Meta(ge=0)] | None
     accuracy: Annotated[float, Meta(ge=0, le=1)]
     against_start: McNemar | None = None
+    recall: Annotated[float, Meta(ge=0, le=1)] | None = None
 
     def is_better(self, other: DevPoint | None, measure: Measure) -> bool:
         """Returns whether this evaluation is strictly better; without a finite loss, it is better than none."""
@@ -41,6 +43,8 @@ class DevPoint:
             return False
         if other is None or other.loss is None:
             return True
+        if measure == "recall":
+            return (self.recall or 0.0) > (other.recall or 0.0)
         return self.loss < other.loss if measure == "loss" else self.accuracy > other.accuracy
 
 
@@ -63,18 +67,22 @@ class DevHistory:
         points = tuple(point for point in self.points if point.step <= step)
         return dataclasses.replace(self, points=points, kept=None)
 
-    def with_point(self, step: int, loss: float | None, correct: np.ndarray) -> DevHistory:
+    def with_point(
+        self, step: int, loss: float | None, correct: np.ndarray, recall: float | None = None, compares: bool = True
+    ) -> DevHistory:
         """Returns the history with one more evaluation, after those of earlier steps.
 
         Args:
             step: after which the dev part was evaluated.
             loss: as in `DevPoint`.
             correct: whether each dev pair is predicted correctly, ``bool [pairs]``, always in the same order.
+            recall: as in `DevPoint`.
+            compares: whether the evaluation is tested against that of the start.
         """
         earlier = self.up_to(step - 1)
         start = self.start_correct if step else "".join("01"[int(hit)] for hit in correct)
-        test = mcnemar(correct, np.array([hit == "1" for hit in start])) if step and start else None
-        point = DevPoint(step, loss, float(correct.mean()), test)
+        test = mcnemar(correct, np.array([hit == "1" for hit in start])) if step and start and compares else None
+        point = DevPoint(step, loss, float(correct.mean()), test, recall)
         return DevHistory((*earlier.points, point), start_correct=start)
 
     def at(self, step: int | None) -> DevPoint | None:

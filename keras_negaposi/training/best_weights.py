@@ -15,6 +15,7 @@ from checkpoints_tools.common.files import join, list_folder, remove
 from keras_negaposi.evaluation.metrics import Scores, score_records
 from keras_negaposi.modeling.common import float32_copy
 from keras_negaposi.training.checkpoints import problem_of
+from keras_negaposi.training.dev_recall import DevRecall
 from keras_negaposi.training.training_setup import TrainingSetup
 
 ResultT = TypeVar("ResultT")
@@ -43,6 +44,7 @@ class BestWeights:
         self._setup = setup
         self._copy = float32_copy(model, setup.build_model)
         self._checkpoint = tf.train.Checkpoint(model=self._copy)
+        self._recall = None if setup.dev_documents is None else DevRecall(self._copy, setup)
 
     def score(self) -> Scores:
         """Scores the dev part with the current weights, as the finished model is scored: in float32, no dropout."""
@@ -52,6 +54,10 @@ class BestWeights:
             return score_records(self._copy, self._setup.records, "dev", self._setup.config.eval_batch_size)
 
         return outside_scope(work)
+
+    def recall(self) -> float | None:
+        """Returns the recall of the weights that were scored last; ``None`` if it is not wanted."""
+        return outside_scope(self._recall) if self._recall else None
 
     def save(self, step: int) -> None:
         """Saves the current weights, those after ``step``; then deletes all others."""

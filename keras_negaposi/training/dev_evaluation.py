@@ -12,7 +12,8 @@ import tf_keras
 
 from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.files import join
-from keras_negaposi.config.dev_evaluation import LAST
+from keras_negaposi.config.dev_evaluation import LAST, RECALL_AT
+from keras_negaposi.config.losses import IN_BATCH
 from keras_negaposi.evaluation.dev_history import DevPoint, read_dev_history, write_dev_history
 from keras_negaposi.training.best_weights import BestWeights
 from keras_negaposi.training.multi_worker import chiefs_answer, is_chief
@@ -58,14 +59,17 @@ class DevProgress:
             step: the current one.
             save_checkpoint: saves the checkpoint of the step from which the run can be resumed.
         """
-        scores = self._weights.score()
+        scores, recall = self._weights.score(), self._weights.recall()
         loss = float(scores.losses.mean())
-        self._history = self._history.with_point(step, loss if math.isfinite(loss) else None, scores.correct)
+        finite = loss if math.isfinite(loss) else None
+        compares = self._config.loss != IN_BATCH  # otherwise its logits move away from the threshold
+        self._history = self._history.with_point(step, finite, scores.correct, recall, compares)
         point = self._history.points[-1]
         write_dev_history(self._setup.folder.dev_history, self._history)
         is_best = self._history.best(self._config.measure) == point
         say(
             f"step {step:,}/{self._setup.total_steps:,}  dev loss {loss:.4f}  dev accuracy {point.accuracy:.3f}"
+            + ("" if recall is None else f"  dev R@{RECALL_AT} {recall:.3f}")
             + ("  (best so far)" if is_best else "")
         )
         if is_best and self._saves_best:
@@ -171,4 +175,6 @@ class EvaluateDev(tf_keras.callbacks.Callback):
         with self._writer.as_default(step=self._step):
             tf.summary.scalar("loss", math.nan if point.loss is None else point.loss)
             tf.summary.scalar("accuracy", point.accuracy)
+            if point.recall is not None:
+                tf.summary.scalar("recall", point.recall)
         self._leave_out(time.perf_counter() - started)

@@ -11,7 +11,7 @@ from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import Stopped
 from checkpoints_tools.encoder import assign_encoder
 from keras_negaposi.config import TrainConfig
-from keras_negaposi.config.training import BINARY, IN_BATCH
+from keras_negaposi.config.losses import BINARY, IN_BATCH
 from keras_negaposi.input_pipeline.datasets import BatchOptions, train_dataset
 from keras_negaposi.modeling.common import encoder_of, random_generators, resumable_dropout
 from keras_negaposi.modeling.precision import choose_precision, precision

@@ -12,8 +12,9 @@ from typing import Any
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import exists
 from keras_negaposi.config import HeadConfig, TrainConfig
+from keras_negaposi.config.losses import BINARY
 from keras_negaposi.config.recipes import BEST, choose
-from keras_negaposi.config.training import BINARY, NO_PARTNER
+from keras_negaposi.config.training import NO_PARTNER
 from keras_negaposi.data.pairs import Pair
 from keras_negaposi.data.splits import read_split
 from keras_negaposi.evaluation.metrics import Scores
@@ -83,6 +84,8 @@ def partner_config(config: TrainConfig) -> TrainConfig:
     changed: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(HeadConfig)}
     changed |= {choice.option: choice.value for choice in for_partner if choice not in for_other}
     changed |= WITHOUT | {"head": config.partner_head, "partner_head": NO_PARTNER, "output_dir": path, "records": None}
+    if config.measure == "recall":  # the partner joins by its probabilities
+        changed["keep_best"] = "loss"
     return dataclasses.replace(config, **changed)
 
 

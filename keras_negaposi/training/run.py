@@ -19,6 +19,7 @@ from checkpoints_tools.common.progress import duration
 from checkpoints_tools.common.schema import read_as
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.config.saved import FIX, as_saved
+from keras_negaposi.data.documents import documents_of
 from keras_negaposi.evaluation.dev_history import read_dev_history
 from keras_negaposi.evaluation.metrics import chance_loss
 from keras_negaposi.evaluation.run_evaluation import RunEvaluation
@@ -198,8 +199,12 @@ def _train(job: _Run) -> tuple[tf_keras.Model, Records]:
         start_from_data(model, job.config, job.read.pretrained, inputs, job.strategy)
     chance = chance_loss(inputs.split.parts["train"])
     chosen = choose_batches(inputs, job.config, total_steps)
+    dev_documents = None
+    if job.config.measure == "recall" and "dev" in inputs.split.parts:
+        dev_documents = documents_of(inputs.split.parts["dev"], job.config.group_pattern)
     setup = TrainingSetup(
-        job.config, records, job.folder, total_steps, chance, job.strategy, job.build_model, targets, chosen
+        *(job.config, records, job.folder, total_steps, chance, job.strategy, job.build_model),
+        *(targets, chosen, dev_documents),
     )
     fit(model, setup)
     return model, records

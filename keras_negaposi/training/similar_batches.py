@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from keras_negaposi.config import TrainConfig
-from keras_negaposi.config.training import BINARY
-from keras_negaposi.data.documents import Documents
+from keras_negaposi.config.losses import BINARY
+from keras_negaposi.data.documents import Documents, documents_of, numbered
 from keras_negaposi.data.hard_negatives import nearest_documents
 from keras_negaposi.data.pairs import Pair
 from keras_negaposi.input_pipeline.datasets import ChosenBatches
@@ -31,14 +31,12 @@ def choose_batches(inputs: Inputs, config: TrainConfig, total_steps: int) -> Cho
         return None
     parts = inputs.split.parts
     pairs: list[Pair] = [*parts["train"], *parts.get(UNLABELLED, [])]
-    document = Documents(config.group_pattern)
-    of_pairs = [(document(pair.a), document(pair.b)) for pair in pairs]
+    of_pairs = documents_of(pairs, config.group_pattern)
     texts = {title: inputs.data.texts[title] for pair in pairs for title in (pair.a, pair.b)}
-    near = nearest_documents({a for a, _ in of_pairs}, texts, document)
+    near = nearest_documents({a for a, _ in of_pairs}, texts, Documents(config.group_pattern))
     batches = similar_batches([a for a, _ in of_pairs], near, config.train_batch_size, config.seed)
     rows = np.array(list(itertools.islice(batches, total_steps)), np.int64)
-    _, numbers = np.unique(np.array(of_pairs, dtype=object).ravel(), return_inverse=True)
-    return ChosenBatches(rows, numbers.reshape(-1, 2).astype(np.int32))
+    return ChosenBatches(rows, numbered(of_pairs))
 
 
 def similar_batches(

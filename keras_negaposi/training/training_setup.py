@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -29,6 +29,7 @@ class TrainingSetup:
         build_model: builds the model, for a float32 copy that evaluates the dev part.
         targets: ``float32 [pairs, 2]``, used instead of the labels; see `datasets.train_dataset`.
         chosen: the batches, if they are chosen pair by pair; see there.
+        dev_documents: the documents of A and B of each dev pair, if its recall is measured.
     """
 
     config: TrainConfig
@@ -40,3 +41,4 @@ class TrainingSetup:
     build_model: Callable[[], tf_keras.Model]
     targets: np.ndarray | None = None
     chosen: ChosenBatches | None = None
+    dev_documents: Sequence[tuple[str, str]] | None = None

@@ -31,7 +31,7 @@ ALWAYS = {
         *("records", "train_batch_size", "length_buckets", "eval_batch_size", "learning_rate", "head_learning_rate"),
         "recipe",
         *("num_train_epochs", "max_steps", "warmup_proportion", "adam_bias_correction", "precision"),
-        *("save_checkpoints_steps", "log_every_steps", "teacher"),
+        *("save_checkpoints_steps", "log_every_steps"),
         *("output_dir", "resume"),
     ),
     "prepare": (
@@ -199,6 +199,7 @@ MORE = [
     ("train", "--augment 5", "distill_pairs"),
     ("train", "--test_share 0 --rank_candidates 5", "rank_candidates"),
     ("train", "--dev_share 0 --keep_best accuracy", "keep_best"),
+    ("train", "--head dot --keep_best recall", "keep_best"),
     ("train", "--eval_steps 0 --patience 3", "patience"),
     ("serve", "--mcp --token a-secret-of-20-chars", "token"),
 ]
@@ -262,6 +263,7 @@ def test_a_detected_format_counts_like_a_given_one(tmp_path, capsys):
         ("train", {"teacher": "t", "teacher_weight": 0.7, "distill_pairs": 5}),
         ("train", {"length_buckets": 8, "constant_tokens": True}),
         ("train", {"eval_steps": 7, "keep_best": "accuracy", "patience": 2, "max_steps": 50}),
+        ("train", {"head": "maxsim", "loss": "contrastive", "keep_best": "recall"}),
         ("evaluate", {"precision": "int8", "output_dir": "o", "eval_batch_size": 3}),
         ("evaluate", {"fail_on_warning": True}),
         ("evaluate", {"compare": "c.html"}),

@@ -111,11 +111,11 @@ def test_a_moved_run_scores_as_before(together, corpus, tmp_path):
 
 
 def test_the_partner_gets_the_settings_that_suit_its_head(tiny, tmp_path):
-    options = tiny.flags | OPTIONS | {"head_size": 3, "frozen_layers": 1, "seed": 4, "loss": "both"}
+    options = tiny.flags | OPTIONS | {"head_size": 3, "frozen_layers": 1, "seed": 4, "loss": "both", "keep_best": "recall"}
     config = TrainConfig(**options, output_dir=str(tmp_path / "run"))
     partner = partner_config(config)
     assert (partner.head, partner.partner_head, partner.output_dir) == ("pair_means", "none", config.partner)
-    assert (partner.head_size, partner.frozen_layers, partner.loss) == (None, 0, "binary")
+    assert (partner.head_size, partner.frozen_layers, partner.loss, partner.keep_best) == (None, 0, "binary", "loss")
     assert partner.max_seq_length == tiny.config["max_position_embeddings"] > config.max_seq_length  # for both texts
     same = ("seed", "split", "dev_share", "truncate_a", "num_train_epochs", "train_batch_size", "honbun")
     assert all(getattr(partner, name) == getattr(config, name) for name in same)
