@@ -111,7 +111,8 @@ def test_a_moved_run_scores_as_before(together, corpus, tmp_path):
 
 
 def test_the_partner_gets_the_settings_that_suit_its_head(tiny, tmp_path):
-    options = tiny.flags | OPTIONS | {"head_size": 3, "frozen_layers": 1, "seed": 4, "loss": "both", "keep_best": "recall"}
+    options = tiny.flags | OPTIONS | {"head_size": 3, "frozen_layers": 1, "seed": 4}
+    options |= {"loss": "both", "keep_best": "recall"}
     config = TrainConfig(**options, output_dir=str(tmp_path / "run"))
     partner = partner_config(config)
     assert (partner.head, partner.partner_head, partner.output_dir) == ("pair_means", "none", config.partner)
