@@ -94,7 +94,8 @@ class ServeConfig:
     reranker: str | None = path_option(
         None,
         "folder of a finished run, or a SavedModel, that scores and sorts the best pages again where a request asks "
-        "for it. A run with a partner, as --recipe best makes it, ranks better than a cross-encoder alone",
+        "for it (default: the index's own run, if it has a partner, as --recipe best makes it). A run with a partner "
+        "ranks better than a cross-encoder alone",
         heading=MODEL,
         needs=_HTTP,
     )

@@ -24,6 +24,7 @@ SHARED_BY = {GRAMS: 100, WORDS: 1000}
 """By kind of term: terms that more pages have are left out."""
 COUNTED = 10
 """Number of the closest pages that the features describe."""
+ROWS_AT_ONCE = 4096
 SMALL = {"cosine": 0.02, "page": 0.01, "pages": 0.003}
 """Added to values before taking logarithms."""
 
@@ -147,14 +148,25 @@ def _columns(a: Near, b: Near) -> list[np.ndarray]:
 
 
 def largest(matrix: csr_matrix, count: int) -> np.ndarray:
-    """Returns the largest values of each row in descending order, padded with 0, ``float [rows, count]``."""
-    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    order = np.lexsort((-matrix.data, rows))
-    rank = np.arange(len(rows)) - matrix.indptr[rows]
-    chosen = rank < count
-    values = np.zeros((matrix.shape[0], count), matrix.dtype)
-    values[rows[chosen], rank[chosen]] = matrix.data[order[chosen]]
-    return values
+    """Returns the largest values of each row in descending order, padded with 0, ``float [rows, count]``.
+
+    Args:
+        matrix: without negative values.
+        count: values per row.
+    """
+    blocks = [
+        _largest(matrix[start : start + ROWS_AT_ONCE], count) for start in range(0, matrix.shape[0], ROWS_AT_ONCE)
+    ]
+    return np.concatenate(blocks) if blocks else np.zeros((0, count), matrix.dtype)
+
+
+def _largest(matrix: csr_matrix, count: int) -> np.ndarray:
+    lengths = np.diff(matrix.indptr)
+    width = max(count, lengths.max())
+    padded = np.zeros((len(lengths), width), matrix.dtype)
+    padded[np.arange(width) < lengths[:, np.newaxis]] = matrix.data
+    best = np.partition(padded, width - count, axis=1)[:, width - count :]
+    return np.sort(best, axis=1)[:, ::-1]
 
 
 def _without(matrix: csr_matrix, removed: csr_matrix) -> csr_matrix:

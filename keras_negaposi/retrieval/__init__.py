@@ -9,6 +9,7 @@
 """
 
 from keras_negaposi.retrieval.build import build_index
-from keras_negaposi.retrieval.search import Index, Suggestion
+from keras_negaposi.retrieval.search import Index
+from keras_negaposi.retrieval.suggestions import Suggestion
 
 __all__ = ["Index", "Suggestion", "build_index"]

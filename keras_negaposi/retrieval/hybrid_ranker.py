@@ -60,6 +60,10 @@ class HybridRanker:
         (logits,) = self._lexical_logits([query], [list(scores)])
         return self._combined(scores, logits)
 
+    def preparing(self) -> Iterator[int]:
+        """Computes ahead what queries need of the texts; yields how many are ready, after a few each time."""
+        return self._features.preparing(self._texts.values())
+
     def _nearest(self, queries: Sequence[Query], count: int) -> list[list[str]]:
         """Returns the keys of the nearest texts by TF-IDF for each query."""
         if self._lexical.index is None:

@@ -13,7 +13,7 @@ from checkpoints_tools.common.errors import quoted
 from keras_negaposi.data.documents import Documents
 from keras_negaposi.readers.note_files import note_file
 from keras_negaposi.readers.scrapbox_notation import is_link
-from keras_negaposi.retrieval.search import Suggestion
+from keras_negaposi.retrieval.suggestions import Suggestion
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 _SPECIAL = re.compile(r"[\\`*_\[\]<>|&~$^=%#]")

@@ -11,7 +11,8 @@ from keras_negaposi.data.documents import Documents
 from keras_negaposi.links_page.message import Message
 from keras_negaposi.links_page.page_data import Link, Note, PageData
 from keras_negaposi.retrieval.link_formats import scrapbox_link
-from keras_negaposi.retrieval.search import Index, Suggestion
+from keras_negaposi.retrieval.search import Index
+from keras_negaposi.retrieval.suggestions import Suggestion
 from keras_negaposi.serving.hybrid import logits_of
 
 PARTS = ("lexical", "model", "base")

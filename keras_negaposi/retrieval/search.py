@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, cast
@@ -31,6 +30,7 @@ from keras_negaposi.retrieval.rankers import (
 )
 from keras_negaposi.retrieval.segment import Rows, is_by_token
 from keras_negaposi.retrieval.store import Store
+from keras_negaposi.retrieval.suggestions import Suggestion, reranked
 from keras_negaposi.retrieval.titles import find_page, unknown_title
 from keras_negaposi.retrieval.vector_shards import open_neighbours
 from keras_negaposi.retrieval.vectors import Vectors
@@ -40,25 +40,7 @@ from keras_negaposi.serving.scorer import Scorer
 if TYPE_CHECKING:
     from keras_negaposi.retrieval.cached_encoder import CachedScorer
 
-RERANK_BATCH = 32
 QUERY_BATCH = 32
-
-
-@dataclasses.dataclass(frozen=True)
-class Suggestion:
-    """A page to link to, with the probability that it comes next.
-
-    Attributes:
-        title: of the page.
-        text: of the page.
-        score: of the pair.
-        parts: what the parts of the score contribute, if `note_links.parts_of` has computed it.
-    """
-
-    title: str
-    text: str
-    score: float
-    parts: tuple[float, ...] = ()
 
 
 class TrainedModel(Protocol):
@@ -186,6 +168,14 @@ class Index:
                 "out"
             )
         return FullRanker(scorer, self.store, self._titles)
+
+    def preparing(self) -> Iterator[int]:
+        """Computes ahead what queries need of the pages, so that the first ones are as fast as later ones.
+
+        Yields:
+            The number of texts that are ready, after a few each time; nothing if there is nothing to compute.
+        """
+        return self._ranker.preparing() if isinstance(self._ranker, HybridRanker) else iter(())
 
     def title(self, name: str) -> str:
         """Returns a page's title as the index has it, which may be another Unicode form (macOS decomposes file names).
@@ -334,11 +324,3 @@ def _unpadded(rows: Rows) -> Rows:
         return rows
     length = int(rows[MASK].sum())
     return {name: value[:, :length] if is_by_token(name, value) else value for name, value in rows.items()}
-
-
-def reranked(found: Sequence[Suggestion], text: str, count: int, reranker: Scorer) -> list[Suggestion]:
-    """Sorts the first ``count`` suggestions by the reranker's probabilities; the others follow as they are."""
-    best, rest = found[:count], found[count:]
-    scored = reranker.stream(((text, suggestion.text) for suggestion in best), RERANK_BATCH)
-    best = [dataclasses.replace(s, score=p) for s, (p, _) in zip(best, scored, strict=True)]
-    return [*sorted(best, key=lambda suggestion: -suggestion.score), *rest]

@@ -22,10 +22,9 @@ from keras_negaposi.links_page.page_data import likely_from
 from keras_negaposi.retrieval.link_formats import LINKS, one_line
 from keras_negaposi.retrieval.note_links import NoteLinks, page_data
 from keras_negaposi.retrieval.queries import Query, make_queries, make_skips
-from keras_negaposi.retrieval.search import Index, Suggestion
+from keras_negaposi.retrieval.search import Index
+from keras_negaposi.retrieval.suggestions import Suggestion, reranks_itself
 from keras_negaposi.retrieval.text_formats import FORMATS
-from keras_negaposi.runtime.run_folder import RunFolder
-from keras_negaposi.serving.calibration import saved_calibration
 from keras_negaposi.serving.scorer import Scorer
 
 logger = logging.getLogger(__name__)
@@ -131,7 +130,7 @@ def _reranker(index: Index, config: SuggestConfig) -> str | None:
     if config.reranker:
         return config.reranker
     run = index.origin.run
-    if not run or not saved_calibration(RunFolder(run)).ensemble:
+    if not reranks_itself(run):
         raise InputError(
             "--reranker is missing; give the folder of a run that sorts the best --rerank pages: one with a partner, "
             "as --recipe best makes it"

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from keras_negaposi.retrieval.link_formats import one_line
-from keras_negaposi.retrieval.search import Suggestion
+from keras_negaposi.retrieval.suggestions import Suggestion
 
 EXCERPT = 60
 """Characters of a text in a table."""

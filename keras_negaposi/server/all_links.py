@@ -16,7 +16,8 @@ from keras_negaposi.data.documents import Documents
 from keras_negaposi.links_page.message import Message
 from keras_negaposi.links_page.page_data import data_files, likely_from
 from keras_negaposi.retrieval.note_links import PARTS, NoteLinks, page_data, parts_of
-from keras_negaposi.retrieval.search import Index, Suggestion
+from keras_negaposi.retrieval.search import Index
+from keras_negaposi.retrieval.suggestions import Suggestion
 from keras_negaposi.server.live_index import Opened
 
 PAGES_PER_STEP = 1

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.texts import text_key
-from keras_negaposi.retrieval.search import Index, Suggestion
+from keras_negaposi.retrieval.search import Index
+from keras_negaposi.retrieval.suggestions import Suggestion
 from keras_negaposi.retrieval.titles import find_page, no_such_title
 from keras_negaposi.server.live_index import LiveIndex, Opened
 from keras_negaposi.server.measures import Measures

@@ -27,6 +27,7 @@ class Measures:
         self.suggested = Gauge(
             "negaposi_suggested", "Pages whose links are known for the page at /.", registry=registry
         )
+        self.prepared = Gauge("negaposi_prepared", "Pages of which everything is computed ahead.", registry=registry)
 
     def text(self) -> bytes:
         """Returns all values in Prometheus' text format."""

@@ -15,18 +15,20 @@ from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import ServeConfig
 from keras_negaposi.data.pairs import read_links
 from keras_negaposi.retrieval.matched_tokens import TokenMatch
-from keras_negaposi.retrieval.search import Index, Suggestion, reranked
+from keras_negaposi.retrieval.search import Index
 from keras_negaposi.retrieval.suggest import unbeaten_warning
+from keras_negaposi.retrieval.suggestions import Suggestion
 from keras_negaposi.server.all_links import AllLinks, public_note
 from keras_negaposi.server.answering import Answering, Question, Suggested, page_title
 from keras_negaposi.server.decision_log import DecisionLog
 from keras_negaposi.server.live_index import LiveIndex, Opened
 from keras_negaposi.server.measures import Measures
 from keras_negaposi.server.page_search import PageSearch
+from keras_negaposi.server.preparation import Preparation
 from keras_negaposi.server.requests import RequestError
+from keras_negaposi.server.reranking import Reranking
 from keras_negaposi.server.watching import Watcher
 from keras_negaposi.server.worker import Worker
-from keras_negaposi.serving.scorer import Scorer
 
 logger = logging.getLogger(__name__)
 
@@ -72,15 +74,15 @@ class Service:
         base = os.path.normpath(path)
         self.log = DecisionLog(config.decisions or f"{base}.decisions.sqlite")
         self._live = LiveIndex(path, lambda: Index(path, config.run, config.approximate), self._swapped)
-        self._reranker = Scorer(config.reranker) if config.reranker else None
+        self._reranking = Reranking(config.reranker)
         self.links = AllLinks(
             f"{base}.suggestions.sqlite", self._known_links(), unbeaten_warning(self.opened.index.origin.run)
         )
         self._answering = Answering(self._live, self.measures)
         self._search: tuple[str, PageSearch] | None = None
-        background = (lambda: self.links.step(self.opened)) if config.all_pages else None
-        self._worker = Worker("suggest", self._work, background)
-        self._rerank_worker = Worker("rerank", self._rerank) if self._reranker else None
+        self._preparation = Preparation()
+        self._worker = Worker("suggest", self._work, self._in_background)
+        self._rerank_worker = Worker("rerank", self._reranking.rerank)
         self._live.follow()
 
     @property
@@ -99,8 +101,8 @@ class Service:
         Raises:
             RequestError: the question cannot be answered, or not in time.
         """
-        if rerank and self._rerank_worker is None:
-            raise RequestError(400, "rerank: the server was started without --reranker")
+        if rerank:
+            self._reranking.check(self.opened.index.origin)
         if rerank <= question.top:
             return (await self._asked(question, rerank))[: question.top]
         more = dataclasses.replace(question, top=rerank)
@@ -108,8 +110,9 @@ class Service:
 
     async def _asked(self, question: Question, rerank: int) -> list[Suggestion]:
         answer: Suggested = await self._in_time(self._worker.submit(question))
-        if rerank and self._rerank_worker:
-            return await self._in_time(self._rerank_worker.submit((answer.suggestions, answer.text, rerank)))
+        if rerank:
+            item = answer.suggestions, answer.text, rerank, answer.opened.index.origin
+            return await self._in_time(self._rerank_worker.submit(item))
         return answer.suggestions
 
     async def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
@@ -155,6 +158,7 @@ class Service:
         self.measures.waiting.set(self._worker.waiting)
         self.measures.pages.set(len(self.opened.index.store.pages))
         self.measures.suggested.set(self.links.done(self.opened))
+        self.measures.prepared.set(self._preparation.done)
         return self.measures.text()
 
     def note(self) -> str:
@@ -166,8 +170,7 @@ class Service:
         """Ends the threads after the work that waits, and closes the files."""
         self._live.close()
         self._worker.close()
-        if self._rerank_worker:
-            self._rerank_worker.close()
+        self._rerank_worker.close()
         self.links.close()
         self.log.close()
 
@@ -182,9 +185,9 @@ class Service:
         answers = iter(self._answering.suggest(questions) if questions else [])
         return [next(answers) if isinstance(item, Question) else item.answer() for item in items]
 
-    def _rerank(self, items: Sequence[tuple[list[Suggestion], str, int]]) -> list[list[Suggestion]]:
-        assert self._reranker
-        return [reranked(found, text, count, self._reranker) for found, text, count in items]
+    def _in_background(self) -> bool:
+        """Does a short piece of work while nobody waits; returns whether there was any."""
+        return self._preparation.step(self.opened) or (self.config.all_pages and self.links.step(self.opened))
 
     def _swapped(self) -> None:
         self.measures.swaps.inc()

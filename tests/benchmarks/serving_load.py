@@ -3,19 +3,21 @@
 python tests/benchmarks/serving_load.py INDEX [--seconds 10] [--concurrency 1 4 16 32]
 
 Each request has another text: the first half of a page of the index and a number, so that nothing is answered from
-memory. The first seconds warm up and do not count. Latencies include HTTP; client and server share the machine.
+memory. It starts when the server has prepared its pages. Latencies include HTTP; client and server share the machine.
 """
 
 import argparse
 import asyncio
 import json
 import random
+import re
 import time
 from pathlib import Path
 
 import httpx
 import numpy as np
 
+from keras_negaposi.lexical.kept_features import MOST_PAGES
 from tests.helpers.servers import served
 
 WARM_UP = 40
@@ -47,9 +49,18 @@ async def ask_for(seconds, clients, address, texts):
     return np.array(latencies)
 
 
+def pages_of(index):
+    return json.loads(sorted(Path(index).glob("pages-*.json"))[-1].read_text(encoding="utf-8"))
+
+
+def prepared(address):
+    """Number of pages whose features the server has computed."""
+    metrics = httpx.get(f"{address}/metrics").text
+    return float(re.search(r"^negaposi_prepared (\S+)$", metrics, re.MULTILINE)[1])
+
+
 def different_texts(index, seed):
-    pages = json.loads(sorted(Path(index).glob("pages-*.json"))[-1].read_text(encoding="utf-8"))
-    texts, rng, number = list(pages.values()), random.Random(seed), 0
+    texts, rng, number = list(pages_of(index).values()), random.Random(seed), 0
     while True:
         text, number = rng.choice(texts), number + 1
         yield f"{text[: len(text) // 2 + 1]}{number}"
@@ -62,12 +73,16 @@ def main():
     parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 4, 16, 32])
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    texts, started = different_texts(arguments.index, arguments.seed), time.perf_counter()
+    texts, pages = different_texts(arguments.index, arguments.seed), min(len(set(pages_of(arguments.index).values())), MOST_PAGES)
+    started = time.perf_counter()
     with served(arguments.index, "--rate", "0", "--all_pages", "false", "--timeout", "60") as server:
         print(
             f"cold start: {time.perf_counter() - started:.1f} s until the address is printed, "
             f"{cpu_seconds(server.process):.1f} s of CPU, {resident_megabytes(server.process):,.0f} MB"
         )
+        while prepared(server.address) < pages:
+            time.sleep(0.5)
+        print(f"prepared after {time.perf_counter() - started:.0f} s, {resident_megabytes(server.process):,.0f} MB")
         for _ in range(WARM_UP):
             httpx.post(f"{server.address}/suggest", json={"text": next(texts)}, timeout=60).raise_for_status()
         print("| clients | requests/s | p50 | p99 | CPU per request |\n|---|---|---|---|---|")

@@ -6,6 +6,7 @@ import random
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.sparse import random as sparse_random
 
 from keras_negaposi.lexical import neighbours as module
 from keras_negaposi.lexical import page_vectors
@@ -188,3 +189,13 @@ def test_single_texts_joined_again(frequencies, texts, neighbours):
     for one, other in zip(neighbours.near(vectors), again, strict=True):
         for field in dataclasses.fields(one):
             assert (getattr(one, field.name) != getattr(other, field.name)).sum() == 0
+
+
+@pytest.mark.parametrize("shape, share", [((9, 40), 0.5), ((6, 3), 0.5), ((5, 30), 0.0), ((0, 4), 0.5), ((9, 40), 1.0)])
+def test_the_largest_values_of_each_row(shape, share, monkeypatch):
+    monkeypatch.setattr(module, "ROWS_AT_ONCE", 4)
+    matrix = sparse_random(*shape, share, "csr", np.float32, np.random.default_rng(0))
+    found = module.largest(matrix, 5)
+    assert found.shape == (shape[0], 5) and found.dtype == np.float32
+    for row, values in zip(matrix.toarray(), found, strict=True):
+        np.testing.assert_array_equal(values, sorted([*row, *[0] * 5], reverse=True)[:5])

@@ -28,3 +28,16 @@ def test_they_are_equal_also_when_they_are_used_again_or_forgotten(corpus, monke
         check(kept, frequencies, queries[:2], [texts[:30], texts[-9:]])
     assert len(kept._pages) == 7
     assert list(kept._pages) == list(dict.fromkeys([*texts[:30], *texts[-9:]]))[-7:]
+
+
+def test_pages_can_be_computed_ahead(corpus, monkeypatch):
+    texts = list(dict.fromkeys(corpus.values()))
+    frequencies = PageFrequencies.of(texts)
+    kept = KeptFeatures(frequencies)
+    monkeypatch.setattr(kept_features, "PAGES_PER_STEP", 50)
+    assert list(kept.preparing([*texts, *texts])) == [*range(50, len(texts), 50), len(texts)]
+    monkeypatch.setattr(kept_features, "_pages_of", None)  # nothing is computed again
+    check(kept, frequencies, ["りんごを買う。電車で話す。"], [texts])
+    monkeypatch.undo()
+    monkeypatch.setattr(kept_features, "MOST_PAGES", 7)
+    assert list(KeptFeatures(frequencies).preparing(texts)) == [7]

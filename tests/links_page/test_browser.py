@@ -13,7 +13,7 @@ from keras_negaposi.links_page.html_page import server_page, static_page
 from keras_negaposi.links_page.message import Message
 from keras_negaposi.links_page.page_data import Link, Note, PageData, data_files
 from keras_negaposi.retrieval.link_formats import as_markdown
-from keras_negaposi.retrieval.search import Suggestion
+from keras_negaposi.retrieval.suggestions import Suggestion
 from tests.helpers.browser import NARROW, opened, overflow, serious_findings
 
 pytestmark = pytest.mark.browser

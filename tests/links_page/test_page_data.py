@@ -11,7 +11,7 @@ from keras_negaposi.links_page.html_page import SCRIPTS, security_policy, server
 from keras_negaposi.links_page.message import Message
 from keras_negaposi.links_page.page_data import Link, Note, PageData, data_files
 from keras_negaposi.retrieval.note_links import NoteLinks
-from keras_negaposi.retrieval.search import Suggestion
+from keras_negaposi.retrieval.suggestions import Suggestion
 
 DOCUMENTS = Documents(r"^(.*),")
 EVIL = "</script><b>&amp;\u202e\u2028\U000e0001'\""

@@ -16,7 +16,7 @@ from keras_negaposi.pair_generation.generate import make_pairs
 from keras_negaposi.readers.note_files import NAME, read_exceptions
 from keras_negaposi.readers.scrapbox import parse_lines
 from keras_negaposi.retrieval.link_formats import as_markdown, as_scrapbox
-from keras_negaposi.retrieval.search import Suggestion
+from keras_negaposi.retrieval.suggestions import Suggestion
 from keras_negaposi.retrieval.text_formats import as_json, as_table, as_tsv
 from tests.helpers.properties import bounded, json_mutations, succeeds_or_explains
 

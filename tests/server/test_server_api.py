@@ -176,7 +176,7 @@ def test_too_much_is_refused(client):
     assert "20000 characters" in error_of(ask.post("/suggest", json={"text": "あ" * 20_001}), 422)
     assert error_of(ask.post("/suggest", json={"text": "あ", "top": 101}), 422).startswith("top: ")
     assert "2,000,000 bytes" in error_of(ask.post("/suggest", content=b" " * 2_000_001), 413)
-    assert "--reranker" in error_of(ask.post("/suggest", json={"text": "あ", "rerank": 5}), 400)
+    assert "no run with a partner" in error_of(ask.post("/suggest", json={"text": "あ", "rerank": 5}), 400)
     assert error_of(ask.post("/suggest", json={"text": "a", "title": "b"}), 422).endswith("give either text or title")
     limited = client(rate=1)
     assert {limited.get("/healthz").status_code for _ in range(8)} == {200, 429}
@@ -199,6 +199,21 @@ def test_all_links_are_computed_while_nobody_asks_and_resumed(client, monkeypatc
     service = client.services[0]
     service.links._begin(service.opened)
     assert again.get("/healthz").json()["suggested"] == 144
+
+
+def test_pages_are_prepared_while_nobody_asks(client, corpus, monkeypatch):
+    monkeypatch.setattr("keras_negaposi.server.worker.QUIET_SECONDS", 0.0)
+    monkeypatch.setattr("keras_negaposi.lexical.kept_features.PAGES_PER_STEP", 10)
+    ask, end = client(), time.monotonic() + 60
+    before = ask.post("/suggest", json={"title": "doc03,002"}).json()
+    while f"negaposi_prepared {len(set(corpus.values()))}.0" not in ask.get("/metrics").text:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    monkeypatch.setattr("keras_negaposi.lexical.kept_features._pages_of", None)  # nothing is computed again
+    assert (
+        ask.post("/suggest", json={"title": "doc03,002", "top": 9}).json()["suggestions"][:5]
+        == (before["suggestions"][:5])
+    )
 
 
 def test_the_folder_of_a_bert_is_not_shown_and_its_vectors_are_used(client, index_copy, tiny, corpus):

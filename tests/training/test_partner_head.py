@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 
@@ -18,6 +19,7 @@ from keras_negaposi.suggest import main as suggest_main
 from keras_negaposi.train import main
 from keras_negaposi.training.partner import partner_config
 from tests.helpers.runs import HYBRID
+from tests.helpers.servers import served
 
 OPTIONS = HYBRID | {"head": "vector", "partner_head": "pair_means"}
 
@@ -56,6 +58,16 @@ def test_an_index_of_it_is_reranked_by_its_own_final_scores(together, corpus, tm
     assert again == suggested("--rerank", "6", "--reranker", together.path)[0]
     assert {each["title"] for each in again} == {each["title"] for each in plain}
     assert near < 1e-6 < 1e-5 < away  # without the partner, and from numbers in half precision
+
+
+def test_a_server_reranks_by_the_indexs_own_run(together, corpus, tmp_path):
+    index = Index.build(together.path, corpus, str(tmp_path / "index"))
+    expected = index.suggest("りんごを読む。", 4, rerank=6, reranker=Scorer(together.path))
+    with served(tmp_path / "index", "--timeout", "60") as server:
+        asked = {"text": "りんごを読む。", "top": 4, "rerank": 6}
+        answer = httpx.post(f"{server.address}/suggest", json=asked, timeout=60)
+        found = [(page["title"], page["score"]) for page in answer.json()["suggestions"]]
+    assert found == [(page.title, pytest.approx(page.score, abs=1e-5)) for page in expected]
 
 
 def test_a_run_stopped_between_both_trainings_is_resumed_to_the_same_scores(together, tmp_path):
