@@ -73,7 +73,8 @@ def main():
     parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 4, 16, 32])
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    texts, pages = different_texts(arguments.index, arguments.seed), min(len(set(pages_of(arguments.index).values())), MOST_PAGES)
+    texts = different_texts(arguments.index, arguments.seed)
+    pages = min(len(set(pages_of(arguments.index).values())), MOST_PAGES)
     started = time.perf_counter()
     with served(arguments.index, "--rate", "0", "--all_pages", "false", "--timeout", "60") as server:
         print(
