@@ -26,7 +26,7 @@ from keras_negaposi.lexical.features import (
     rarity_of_shared,
     style_columns,
 )
-from keras_negaposi.lexical.neighbours import Neighbours, neighbour_columns
+from keras_negaposi.lexical.neighbours import Neighbours, neighbour_columns, take
 from keras_negaposi.lexical.ngrams import BUCKETS
 from keras_negaposi.lexical.page_vectors import NearOfOne
 from keras_negaposi.lexical.vocabulary import PageFrequencies
@@ -126,8 +126,8 @@ class KeptFeatures:
         )
         columns = [*(cosines[name] for name in COSINES), *rarity.T, *styles.values()]
         if self._neighbours:
-            rows = [near] * len(pages), [page.near for page in pages]
-            columns.append(neighbour_columns(*map(self._neighbours.of_rows, rows)))
+            near_a = take(self._neighbours.of_rows([near]), np.zeros(len(pages), np.int64))
+            columns.append(neighbour_columns(near_a, self._neighbours.of_rows([page.near for page in pages])))
         return np.column_stack(columns).astype(np.float32)
 
     def _rarity(self, buckets: np.ndarray, _: np.ndarray, owners: np.ndarray, count: int) -> np.ndarray:

@@ -80,11 +80,12 @@ class LexicalIndex:
         rarest = np.argsort(lengths, kind="stable")
         rarest = rarest[np.cumsum(lengths[rarest]) <= MOST_POSTINGS]
         cosines = np.zeros(self.size, np.float32)
+        texts, weights_of_texts = np.asarray(self.texts), np.asarray(self.weights)  # slicing a memory map takes longer
         for start, length, weight in zip(
             self.starts[buckets[rarest]].tolist(), lengths[rarest].tolist(), weights[rarest], strict=True
         ):
             postings = slice(start, start + length)
-            cosines[self.texts[postings]] += weight * self.weights[postings]  # An n-gram has each text once.
+            cosines[texts[postings]] += weight * weights_of_texts[postings]  # An n-gram has each text once.
         for array in (self.texts, self.weights):
             release(array)
         return cosines
