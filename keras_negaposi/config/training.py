@@ -195,6 +195,15 @@ class TrainConfig(HeadConfig, DevEvaluationConfig, DataConfig, JudgingConfig, St
     train_batch_size: int = option(
         32, "pairs per training step, over all devices", check=at_least(1, LARGEST_BATCH), heading=TRAINING
     )
+    accumulate: int = option(
+        1,
+        "parts in which the pairs of a step are computed, one after the other, with the same result but less memory",
+        check=at_least(1, LARGEST_BATCH),
+        heading=TRAINING,
+        needs=Needs(
+            lambda c: c.loss == BINARY, "cannot be combined with --loss contrastive or both, which compares all pairs"
+        ),
+    )
     length_buckets: int | None = option(
         None,
         "number of lengths to which inputs are padded, for batches of pairs of similar length; 1: pairs of any length "

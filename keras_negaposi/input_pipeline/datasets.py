@@ -31,7 +31,7 @@ class BatchOptions:
         length_buckets: number of length ranges that batches are taken from; with 1, lengths are mixed.
         constant_tokens: batches of short pairs hold more pairs and batches of long pairs fewer; ``batch_size`` is the
             mean.
-        devices: number of devices that share a batch evenly.
+        shares: number of equal shares into which every batch can be divided.
     """
 
     batch_size: int
@@ -39,7 +39,7 @@ class BatchOptions:
     skip_steps: int = 0
     length_buckets: int = 1
     constant_tokens: bool = False
-    devices: int = 1
+    shares: int = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +97,7 @@ def _shuffled_batches(
     dataset = serialized.shuffle(buffer, options.seed, reshuffle_each_iteration=True).repeat()
     sizes: int | Sequence[int] = options.batch_size
     if options.constant_tokens:
-        sizes = buckets.constant_tokens(records.lengths, options.batch_size, options.devices)
+        sizes = buckets.constant_tokens(records.lengths, options.batch_size, options.shares)
     return buckets.batches(dataset.map(plain(records.parse)), sizes, full=True)
 
 

@@ -8,19 +8,19 @@ from checkpoints_tools.common.errors import InputError
 from keras_negaposi.input_pipeline.feature_spec import Features
 
 
-def check_batch(strategy: tf.distribute.Strategy, batch_size: int) -> None:
-    """Checks that the global batch can be divided evenly among the devices.
+def check_batch(strategy: tf.distribute.Strategy, batch_size: int, parts: int = 1) -> None:
+    """Checks that the global batch can be divided evenly among the devices, and each device's share into parts.
 
     Raises:
         InputError: it cannot; the message suggests batch sizes that can.
     """
     devices = strategy.num_replicas_in_sync
-    if batch_size % devices:
-        less, more = batch_size // devices * devices, -(-batch_size // devices) * devices
+    shares = devices * parts
+    if batch_size % shares:
+        less, more = batch_size // shares * shares, -(-batch_size // shares) * shares
         either = f"{less} or {more}" if less else str(more)
-        raise InputError(
-            f"--train_batch_size {batch_size}: cannot be divided evenly among {devices} devices; give {either}"
-        )
+        among = f"among {devices} devices" if parts == 1 else f"into {shares} parts (devices times --accumulate)"
+        raise InputError(f"--train_batch_size {batch_size}: cannot be divided evenly {among}; give {either}")
 
 
 def distribute(

@@ -16,6 +16,7 @@ from keras_negaposi.input_pipeline.datasets import BatchOptions, train_dataset
 from keras_negaposi.modeling.common import encoder_of, random_generators, resumable_dropout
 from keras_negaposi.modeling.precision import choose_precision, precision
 from keras_negaposi.modeling.pretrained import Pretrained
+from keras_negaposi.training.accumulation import accumulate_gradients
 from keras_negaposi.training.callbacks import PAIR_LOSS, choose_callbacks, no_timing_warnings
 from keras_negaposi.training.checkpoints import restore_newest
 from keras_negaposi.training.data_distribution import distribute
@@ -65,6 +66,8 @@ def build_for_training(
             steps_per_execution=config.steps_per_execution or (TPU_STEPS_PER_EXECUTION if is_tpu(strategy) else 1),
             jit_compile=config.jit_compile or None,
         )
+        if config.accumulate > 1:
+            accumulate_gradients(model, config.accumulate)
         # Every worker computes the same metrics, but Keras would add them up.
         model.distribute_reduction_method = "first"
         model.optimizer.build(model.trainable_variables)
@@ -123,7 +126,7 @@ def _batches(setup: TrainingSetup, skip_steps: int) -> tf.data.Dataset:
         skip_steps=skip_steps,
         length_buckets=config.length_buckets or (1 if is_tpu(setup.strategy) else LENGTH_BUCKETS),
         constant_tokens=config.constant_tokens,
-        devices=setup.strategy.num_replicas_in_sync,
+        shares=setup.strategy.num_replicas_in_sync * config.accumulate,
     )
     return train_dataset(setup.records, options, setup.targets, setup.chosen)
 

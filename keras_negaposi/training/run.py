@@ -138,7 +138,7 @@ def _choose_devices(config: TrainConfig, strategy: tf.distribute.Strategy | None
     """Returns the strategy; checks the batch size and all folders before anything is read or trained."""
     check_remote_paths(config)
     strategy = strategy or choose_strategy(config)
-    check_batch(strategy, config.train_batch_size)
+    check_batch(strategy, config.train_batch_size, config.accumulate)
     if is_remote(config.output_dir):
         probe(config.output_dir)
     readers = worker_machines() if is_tpu(strategy) else []

@@ -80,6 +80,7 @@ SOMETIMES = {
         "separate_layers": "--head reduced --separate_layers 3",
         "tpu": "--tpu local --strategy mirrored",
         "constant_tokens": "--length_buckets 1 --constant_tokens",
+        "accumulate": "--head vector --loss both --accumulate 4",
         "loss": "--head dot --loss both",
         "teacher": "--head vector --loss contrastive --teacher r",
         "teacher_weight": "--teacher_weight 0.7",

@@ -46,7 +46,7 @@ def test_a_batch_is_as_long_as_its_bucket(apart):
 
 def test_constant_tokens(apart):
     _, records = apart
-    batches = train_dataset(records, BatchOptions(16, length_buckets=3, constant_tokens=True, devices=2))
+    batches = train_dataset(records, BatchOptions(16, length_buckets=3, constant_tokens=True, shares=2))
     tokens, pairs = [], []
     for features, labels in batches.take(60).as_numpy_iterator():
         tokens.append(labels.size * sum(features[f"{side}_input_mask"].shape[1] for side in "ab"))

@@ -94,6 +94,14 @@ def check_same(folder, alone):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("devices", "parts"), [(1, 4), (2, 2)])
+def test_a_step_in_parts_is_the_same_as_a_whole_one(options, alone, tmp_path, devices, parts):
+    strategy = "mirrored" if devices > 1 else "default"
+    finish(start(options, tmp_path / "run", devices, strategy=strategy, accumulate=parts))
+    check_same(tmp_path / "run", alone)
+
+
+@pytest.mark.slow
 def test_two_devices_learn_the_same_as_one(options, alone, tmp_path):
     output = finish(start(options, tmp_path / "run", 2, strategy="mirrored", steps_per_execution=3))
     assert "training on 2 devices" in output
@@ -201,14 +209,17 @@ def test_a_batch_that_cannot_be_divided_is_rejected():
     for batch_size, fix in ((7, "give 6 or 9"), (2, "give 3")):
         with pytest.raises(InputError, match=f"--train_batch_size {batch_size}: .* among 3 devices; {fix}$"):
             check_batch(SimpleNamespace(num_replicas_in_sync=3), batch_size)
+    check_batch(SimpleNamespace(num_replicas_in_sync=3), 12, 4)
+    with pytest.raises(InputError, match=r"into 12 parts \(devices times --accumulate\); give 12 or 24$"):
+        check_batch(SimpleNamespace(num_replicas_in_sync=3), 15, 4)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("length_buckets", [1, 8])
-def test_the_whole_step_compiles_for_every_shape(options, alone, tmp_path, length_buckets):
+@pytest.mark.parametrize(("length_buckets", "parts"), [(1, 1), (8, 1), (1, 4)])
+def test_the_whole_step_compiles_for_every_shape(options, alone, tmp_path, length_buckets, parts):
     """Compiles the step as a TPU does, including optimizer and dropout; with one length, all shapes are static."""
     records = read_records(str(alone / "records"))
-    config = TrainConfig(**options, jit_compile=True, output_dir=str(tmp_path))
+    config = TrainConfig(**options, jit_compile=True, accumulate=parts, output_dir=str(tmp_path))
     pretrained = read_pretrained(config)
     batches = train_dataset(records, BatchOptions(16, length_buckets=length_buckets))
     shape = batches.element_spec[0]["input_word_ids"].shape
