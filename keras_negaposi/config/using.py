@@ -7,13 +7,15 @@ from collections.abc import Sequence
 
 from checkpoints_tools.common.cli import at_least, between, option, path_option, required_path
 from checkpoints_tools.common.options import Needs, with_needs
-from keras_negaposi.config.data import LARGEST_BATCH, pattern_problem
+from keras_negaposi.config.data import AUTO, LARGEST_BATCH, pattern_problem
 from keras_negaposi.config.engine import EngineConfig
 from keras_negaposi.config.headings import DATA, MODEL, OUTPUT, QUERY, SCRIPTS
 from keras_negaposi.config.model import PretrainedConfig
 from keras_negaposi.config.pair_source import PAIR_SOURCES, PairSource, has_columns
 from keras_negaposi.config.training import Requirements
 
+FLOAT32, BFLOAT16, INT8 = "float32", "bfloat16", "int8"
+"""The arithmetic of a finished model."""
 LINK_FORMATS = ("scrapbox", "markdown")
 """Formats of ``suggest`` that are links to paste, without the pages that are linked already."""
 
@@ -23,10 +25,11 @@ class ArithmeticConfig:
     """The arithmetic of a finished model."""
 
     precision: str = option(
-        "float32",
-        "int8: 8-bit weights and activations, faster on a CPU, with slightly different results. The int8 model is "
-        "made from the run at its first use, which takes a minute, and is kept in the run's folder",
-        choices=("float32", "int8"),
+        FLOAT32,
+        "bfloat16: faster where the hardware supports it, with results that differ in the third digit; auto: bfloat16 "
+        "there, otherwise float32. int8: 8-bit weights and activations, faster on any CPU, and less exact; the int8 "
+        "model is made from the run at its first use, which takes a minute, and is kept in the run's folder",
+        choices=(AUTO, FLOAT32, BFLOAT16, INT8),
         heading=MODEL,
     )
 
@@ -55,7 +58,7 @@ class EvaluateConfig(ArithmeticConfig, PairSource, Requirements):
         None,
         "file for a web page that compares several RUNs with the first one, on the test pairs that all of them have",
         heading=OUTPUT,
-        needs=Needs(lambda c: c.is_of_run, "has no effect with other pairs or --precision int8"),
+        needs=Needs(lambda c: c.is_of_run, "has no effect with other pairs or another --precision"),
     )
     require_accuracy: float = with_needs(
         Requirements, "require_accuracy", Needs(lambda c: not c.compare, "has no effect with --compare")
@@ -66,14 +69,14 @@ class EvaluateConfig(ArithmeticConfig, PairSource, Requirements):
         heading=SCRIPTS,
         needs=Needs(
             lambda c: c.is_of_run and not c.compare,
-            "has no effect with --compare, other pairs or --precision int8, which give no warnings",
+            "has no effect with --compare, other pairs or another --precision, which give no warnings",
         ),
     )
 
     @property
     def is_of_run(self) -> bool:
         """Whether the run's own test pairs are evaluated, with the model as it was trained."""
-        return self.precision == "float32" and not any(getattr(self, name) for name in PAIR_SOURCES)
+        return self.precision == FLOAT32 and not any(getattr(self, name) for name in PAIR_SOURCES)
 
 
 @dataclasses.dataclass(frozen=True)

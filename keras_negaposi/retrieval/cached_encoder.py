@@ -14,11 +14,13 @@ from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import read_bytes, read_digest
 from checkpoints_tools.saved_model import find_signature, load_saved_model
 from keras_negaposi.config.tokenizer_files import SENTENCEPIECE
+from keras_negaposi.config.using import FLOAT32, INT8
 from keras_negaposi.modeling.heads import HEADS, is_cacheable
 from keras_negaposi.modeling.heads.tensor_names import MASK
 from keras_negaposi.retrieval.segment import Rows
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import read_saved, saved_config, saved_options
+from keras_negaposi.serving.arithmetic import chosen_arithmetic, in_arithmetic
 from keras_negaposi.serving.by_ids import EncodeSide, encode_by_ids, load_side
 from keras_negaposi.serving.known_pages import KnownPages
 from keras_negaposi.serving.signatures import (
@@ -41,7 +43,7 @@ class CachedScorer:
 
     Args:
         run: folder of a finished run.
-        precision: arithmetic of `encode`: ``float32`` or ``int8``.
+        precision: arithmetic of `encode`: ``auto``, ``float32``, ``bfloat16`` or ``int8``.
 
     Raises:
         InputError: ``run`` is not the folder of a finished run, or its head does not encode B separately.
@@ -56,7 +58,7 @@ class CachedScorer:
             raise InputError(
                 f"{run}: its head {self.head} does not encode B separately; train with --head and one of {heads}"
             )
-        self._precision = precision
+        self._precision = chosen_arithmetic(precision)
         self._encoders: dict[str, EncodeSide] = {}
 
     @functools.cached_property
@@ -73,21 +75,28 @@ class CachedScorer:
             InputError: it cannot be loaded.
         """
         if side not in self._encoders:
-            in_int8 = self._precision == "int8"
-            self._encoders[side] = _load_in_int8(self.run, side) if in_int8 else load_side(self.run, self._loaded, side)
+            self._encoders[side] = self._encoder(side)
         return self._encoders[side]
+
+    def _encoder(self, side: str) -> EncodeSide:
+        if self._precision == FLOAT32:
+            return load_side(self.run, self._loaded, side)
+        return encode_by_ids(self.run, side, in_arithmetic(self._precision, self.run, ENCODE_IDS[side]))
 
     @functools.cached_property
     def _known(self) -> KnownPages | None:
         """The pages that the run has encoded; ``None`` with 8 bits, whose vectors are others."""
-        return KnownPages(self.run, self._loaded) if self._precision == "float32" else None
+        return KnownPages(self.run, self._loaded) if self._precision != INT8 else None
 
     def count_known(self, keys: Iterable[str]) -> int:
         """Returns how many of the texts with these keys `encode` need not compute as B."""
         return self._known.count(keys) if self._known else 0
 
     def fingerprint(self, dtype: str, precision: str = "float32") -> dict[str, str]:
-        """Returns everything on which the tensors in an index depend, by the name to print where it differs."""
+        """Returns everything on which the tensors in an index depend, by the name to print where it differs.
+
+        ``bfloat16`` counts as ``float32``: an index that a machine with bfloat16 has built is used on any other.
+        """
         folder = RunFolder(self.run)
         # Options that the run's version did not have yet count as None, not as today's defaults.
         saved = read_saved(self.run).config
@@ -96,7 +105,7 @@ class CachedScorer:
             "weights": read_digest(folder.weights).hex()[:16],
             "tokenizer": _tokenizer_digest(self.run),
             "dtype": dtype,
-            "precision": precision,
+            "precision": INT8 if precision == INT8 else FLOAT32,
         } | options
 
     def encode(self, side: str, texts: Sequence[str]) -> Rows:
@@ -130,9 +139,3 @@ def _tokenizer_digest(run: str) -> str:
     else:
         content = open_tokenizer(copied).digest
     return hashlib.sha256(content).hexdigest()[:16]
-
-
-def _load_in_int8(run: str, side: str) -> EncodeSide:
-    from keras_negaposi.serving.int8 import Quantized
-
-    return encode_by_ids(run, side, Quantized(run, ENCODE_IDS[side]))

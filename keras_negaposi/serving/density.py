@@ -10,6 +10,12 @@ from keras_negaposi.data.reference_pages import NEAREST
 TEXTS_AT_ONCE = 256
 
 
+def density_of(loaded: tf.Module) -> Density | None:
+    """Returns the density of a loaded SavedModel, if it has one."""
+    density = getattr(loaded, "_density", None)
+    return None if density is None else Density(density.pages.numpy())
+
+
 class Density(tf.Module):
     """The pages of a corpus, with which texts are compared.
 

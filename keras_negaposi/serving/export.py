@@ -199,14 +199,15 @@ class CacheableScorer(PairScorer):
         return self._calibrated(self.model.score(sides["a"], sides["b"]), densities)
 
 
-def _scorer(
+def make_scorer(
     model: tf_keras.Model,
     preprocessor: PairPreprocessor,
     calibration: Calibration,
-    lexical: LexicalModel | None,
-    partner: Partner | None,
-    density: Density | None,
+    lexical: LexicalModel | None = None,
+    partner: Partner | None = None,
+    density: Density | None = None,
 ) -> PairScorer:
+    """Returns the model with the functions that `export` writes."""
     if not isinstance(model, CacheableModel):
         return PairScorer(model, preprocessor, calibration, lexical, partner)
     if not isinstance(preprocessor, SeparatePreprocessor):
@@ -256,6 +257,6 @@ def export(
     """
     if not preprocessor.tokenizer.in_graph:
         say(f"{path}: takes token ids only, because MeCab cannot be part of a SavedModel; predict and index tokenize")
-    scorer = _scorer(model, preprocessor, calibration, lexical, partner, density)
+    scorer = make_scorer(model, preprocessor, calibration, lexical, partner, density)
     with staged_tree(path) as staging:
         tf.saved_model.save(scorer, staging, signatures=scorer.signatures())

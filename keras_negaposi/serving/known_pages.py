@@ -17,7 +17,7 @@ from keras_negaposi.data.texts import text_key
 from keras_negaposi.modeling.heads.tensor_names import DENSITY, VECTOR
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.serving.by_ids import Outputs
-from keras_negaposi.serving.density import Density
+from keras_negaposi.serving.density import density_of
 from keras_negaposi.serving.signatures import split_rows
 
 _FIX = "remove it: an index then encodes all pages"
@@ -35,11 +35,11 @@ class KnownPages:
     """
 
     def __init__(self, run: str, loaded: tf.Module) -> None:
-        path, density = RunFolder(run).reference_pages, getattr(loaded, "_density", None)
+        path, density = RunFolder(run).reference_pages, density_of(loaded)
         self._rows: dict[str, int] = {}
         if density is None or not exists(path):
             return
-        self._density = Density(density.pages.numpy())
+        self._density = density
         keys, count = read_as(list[str], path, _FIX), self._density.pages.shape[0]
         if len(keys) != count:
             raise InputError(f"{path}: {len(keys):,} keys of the SavedModel's {count:,} pages; {_FIX}")

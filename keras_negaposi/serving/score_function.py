@@ -11,8 +11,10 @@ from checkpoints_tools.common.errors import InputError, quoted
 from checkpoints_tools.common.files import exists, join
 from checkpoints_tools.saved_model import PROGRAM, find_signature, load_saved_model
 from keras_negaposi.config.heads import BI_ENCODER
+from keras_negaposi.config.using import FLOAT32, INT8
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import saved_options
+from keras_negaposi.serving.arithmetic import chosen_arithmetic, in_arithmetic
 from keras_negaposi.serving.by_ids import Outputs, Score, in_float32, score_by_ids
 from keras_negaposi.serving.by_vectors import score_by_vectors
 from keras_negaposi.serving.calibration import saved_calibration, saved_combination
@@ -44,14 +46,15 @@ def open_score(path: str, precision: str = "float32", keep_vectors: bool = False
 
     Args:
         path: a run's folder, or a SavedModel that `export` wrote.
-        precision: ``float32`` or ``int8``; ``int8`` needs a run's folder.
+        precision: ``auto``, ``float32``, or ``bfloat16`` or ``int8``, which need a run's folder.
         keep_vectors: see `Scorer`.
 
     Raises:
         InputError: ``path`` is neither of these, or the SavedModel does not score pairs of texts.
     """
-    if precision == "int8":
-        return _score_in_int8(path)
+    precision = chosen_arithmetic(precision)
+    if precision != FLOAT32:
+        return _score_in(precision, path)
     folder = next((p for p in (path, RunFolder(path).saved_model) if exists(join(p, PROGRAM))), None)
     if folder is None:
         raise InputError(f"{path}: neither a run's folder nor a SavedModel (no {PROGRAM} in it)")
@@ -84,13 +87,13 @@ def _score_texts(folder: str, loaded: tf.Module) -> Score:
     }
 
 
-def _score_in_int8(run: str) -> Score:
-    from keras_negaposi.serving.int8 import Quantized
-
+def _score_in(precision: str, run: str) -> Score:
+    """Scores with a run's model in bfloat16 or with 8 bits."""
     calibration, _ = saved_combination(RunFolder(run))
-    if calibration.ensemble:
-        raise InputError(f"--precision int8: {run} also scores with a partner run; use float32")
-    return score_by_ids(run, Quantized(run, SCORE_IDS))
+    if calibration.ensemble and precision == INT8:
+        raise InputError(f"--precision int8: {run} also scores with a partner run; use bfloat16 or float32")
+    partner = open_score(str(saved_options(run).partner), precision) if calibration.ensemble else None
+    return score_by_ids(run, in_arithmetic(precision, run, SCORE_IDS), partner)
 
 
 def _score_with_own_tokenizer(run: str, folder: str, loaded: tf.Module) -> Score:

@@ -17,7 +17,7 @@ class Scorer:
 
     Args:
         path: a run's folder, or a SavedModel that `export` wrote.
-        precision: ``float32`` or ``int8``; ``int8`` needs a run's folder.
+        precision: ``auto``, ``float32``, or ``bfloat16`` or ``int8``, which need a run's folder.
         keep_vectors: keep the vectors of all texts in memory, where the head has one vector per text, so that a text is
             encoded once per side, however many pairs it is in; needs a run's folder and ``float32``.
 

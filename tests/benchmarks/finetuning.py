@@ -22,6 +22,7 @@ from sides import alternate, report
 
 BATCH = 32
 OURS, PADDED, UNFUSED = "ours", "ours, padded, float32", "ours, tf-models' own layers"
+IN_PARTS, SEPARATE = "ours, --accumulate 8", "ours, --head vector"
 PEER, ORIGINAL = "Hugging Face Trainer", "the original, padded"
 MATRIX = 2048
 TRIALS = 10
@@ -81,20 +82,28 @@ def ours(arguments, folder, **options):
     seconds = arguments.pairs / speed
     options = fit.BatchOptions(BATCH, config.seed, steps, config.length_buckets or fit.LENGTH_BUCKETS)
     batches = fit.train_dataset(records, options)
-    shapes = [features["input_word_ids"].shape for features, _ in batches.take(steps)]
+    shapes = [
+        tensor.shape
+        for features, _ in batches.take(steps)
+        for name, tensor in features.items()
+        if name.endswith("input_word_ids")
+    ]
     precision = fit.choose_precision(config.precision)
-    report(seconds, sum(operations(*shape, bert) for shape in shapes) / seconds / peak(precision))
+    counted = sum(operations(*shape, bert, pooled=config.head == "pair") for shape in shapes)
+    report(seconds, counted / seconds / peak(precision))
 
 
-def operations(rows, length, config):
+def operations(rows, length, config, pooled):
     """Counts the operations of a training step's matrix products: forward, and twice as many backward.
 
-    In the last layer all tokens have a key and a value, but only the first one a query and what follows from it.
+    If only the first token is ``pooled``, the last layer has a key and a value of each token, but only the first one
+    has a query and what follows from it.
     """
-    hidden, below = config.hidden_size, config.num_hidden_layers - 1
+    hidden, layers = config.hidden_size, config.num_hidden_layers
     keys_and_values = 2 * 2 * hidden**2
     others = keys_and_values + 2 * 2 * hidden * config.intermediate_size + 4 * length * hidden
-    return 3 * rows * ((below + 1) * length * keys_and_values + (below * length + 1) * others)
+    full = layers * length - (length - 1 if pooled else 0)
+    return 3 * rows * (layers * length * keys_and_values + full * others)
 
 
 def peak(dtype):
@@ -115,6 +124,14 @@ def peak(dtype):
 
 def padded(arguments, folder):
     ours(arguments, folder, length_buckets=1, precision="float32")
+
+
+def in_parts(arguments, folder):
+    ours(arguments, folder, accumulate=8)
+
+
+def separate(arguments, folder):
+    ours(arguments, folder, head="vector")
 
 
 def unfused(arguments, folder):
@@ -199,14 +216,17 @@ def run_classifier(arguments, folder):
 
 
 _FILES = ("bert_config_file", "model_file", "vocab_file")
-SIDES = {OURS: ours, PEER: trainer, ORIGINAL: run_classifier, PADDED: padded, UNFUSED: unfused}
+SIDES = {
+    **{OURS: ours, IN_PARTS: in_parts, SEPARATE: separate, PADDED: padded, UNFUSED: unfused},
+    **{PEER: trainer, ORIGINAL: run_classifier},
+}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder of honbun_data.json and negaposi.json")
     parser.add_argument("bert", type=Path, help="folder of the checkpoint")
-    parser.add_argument("bert_japanese", type=Path)
+    parser.add_argument("bert_japanese", type=Path, help="only for the original; otherwise any path")
     parser.add_argument("--pairs", type=int, default=320)
     parser.add_argument("--length", type=int, default=256, help="of an input, in pieces")
     parser.add_argument("--rounds", type=int, default=2)

@@ -60,6 +60,16 @@ def test_an_index_of_it_is_reranked_by_its_own_final_scores(together, corpus, tm
     assert near < 1e-6 < 1e-5 < away  # without the partner, and from numbers in half precision
 
 
+def test_both_models_compute_in_bfloat16(together, corpus):
+    pairs = read_split(together.split)["test"]
+    texts = [[corpus[title] for title in side] for side in zip(*((p.a, p.b) for p in pairs), strict=True)]
+    exact, quick, alone = (
+        Scorer(path, precision).score(*texts)[0]
+        for path, precision in ((together.path, "float32"), (together.path, "bfloat16"), (together.partner, "bfloat16"))
+    )
+    assert 0 < np.abs(quick - exact).max() < 0.02 < np.abs(alone - exact).max()
+
+
 def test_a_server_reranks_by_the_indexs_own_run(together, corpus, tmp_path):
     index = Index.build(together.path, corpus, str(tmp_path / "index"))
     expected = index.suggest("りんごを読む。", 4, rerank=6, reranker=Scorer(together.path))

@@ -1,4 +1,4 @@
-"""A run's model in int8: close to float32, converted only once, and never used for another model."""
+"""A run's model in int8 and bfloat16: close to float32; int8 is converted once, and never used for another model."""
 
 import dataclasses
 import json
@@ -12,6 +12,7 @@ from checkpoints_tools.bert_config import BertConfig
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import IndexConfig, TrainConfig
 from keras_negaposi.index import main as index
+from keras_negaposi.modeling import precision as precision_module
 from keras_negaposi.modeling.heads import build
 from keras_negaposi.predict import main as predict
 from keras_negaposi.retrieval import Index, build_index
@@ -32,6 +33,7 @@ def make_run(tiny, folder, head, seed):
     options = TrainConfig(**tiny.flags, max_seq_length=37, head=head)
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps({"config": dataclasses.asdict(options)}))
+    (folder / "bert_config.json").write_text(json.dumps(tiny.config | WIDE))
     for source, target in (("model_file", "tokenizer.model"), ("vocab_file", "tokenizer.vocab")):
         shutil.copy(tiny.flags[source], folder / target)
     model, preprocessor = build(options, BertConfig(**tiny.config | WIDE)), run_preprocessor(str(folder))
@@ -58,9 +60,11 @@ def text_pairs(corpus):
     return [*zip(texts, texts[::-1], strict=True), (texts[0] * 20, texts[1] * 20), ("", "")]
 
 
-@pytest.mark.parametrize("head", ["pair", "maxsim"])
-def test_pairs_score_nearly_the_same(runs, text_pairs, head):
-    exact, quick = (Scorer(str(runs / head), precision) for precision in ("float32", "int8"))
+@pytest.mark.parametrize(
+    ("head", "precision"), [("pair", "int8"), ("maxsim", "int8"), ("pair", "bfloat16"), ("dot", "bfloat16")]
+)
+def test_pairs_score_nearly_the_same(runs, text_pairs, head, precision):
+    exact, quick = (Scorer(str(runs / head), name) for name in ("float32", precision))
     expected, found = (np.array(list(scorer.stream(text_pairs, 7))) for scorer in (exact, quick))
     apart = np.ptp(expected[:, 0])
     assert 1e-5 * apart < np.abs(found[:, 0] - expected[:, 0]).max() < TOLERANCE * apart
@@ -69,12 +73,11 @@ def test_pairs_score_nearly_the_same(runs, text_pairs, head):
     np.testing.assert_allclose(one_by_one, found[:, 0], atol=TOLERANCE * apart)
 
 
+@pytest.mark.parametrize("precision", ["int8", "bfloat16"])
 @pytest.mark.parametrize(("head", "side"), [("vector", "b"), ("dot", "a"), ("dot", "b"), ("maxsim", "a")])
-def test_sides_are_nearly_the_same(runs, text_pairs, head, side):
+def test_sides_are_nearly_the_same(runs, text_pairs, head, side, precision):
     texts = [a for a, _ in text_pairs]
-    expected, found = (
-        CachedScorer(str(runs / head), precision).encode(side, texts) for precision in ("float32", "int8")
-    )
+    expected, found = (CachedScorer(str(runs / head), name).encode(side, texts) for name in ("float32", precision))
     assert found.keys() == expected.keys()
     mask = expected.get("mask", np.ones([len(texts), 1]))
     for name, exact in expected.items():
@@ -131,9 +134,43 @@ def test_an_index_of_8_bits_is_another(runs, tiny, tmp_path, capsys):
     assert "precision" in error and "int8" in error and "float32" in error
 
 
-def test_a_saved_model_alone_is_refused(runs):
+def test_an_index_in_bfloat16_is_updated_in_float32(runs, tiny, tmp_path, capsys):
+    exact, mixed = str(tmp_path / "exact"), str(tmp_path / "mixed")
+    honbun = json.loads(open(tiny.flags["honbun"], encoding="utf-8").read())
+    half = tmp_path / "half.json"
+    half.write_text(json.dumps(dict(list(honbun.items())[::2])))
+    build_index(str(runs / "vector"), IndexConfig(honbun=tiny.flags["honbun"], output=exact))
+    build_index(str(runs / "vector"), IndexConfig(honbun=str(half), output=mixed, precision="bfloat16"))
+    build_index(str(runs / "vector"), IndexConfig(honbun=tiny.flags["honbun"], output=mixed))
+    assert "72 of them to encode" in capsys.readouterr().out
+    text = next(iter(honbun.values()))
+    found, expected = (Index(path).score_all(text) for path in (mixed, exact))
+    differences = np.array([abs(found[key] - expected[key]) for key in expected])
+    assert 0 < differences.max() < 0.02 * np.ptp(list(expected.values()))
+
+
+@pytest.mark.parametrize("precision", ["int8", "bfloat16"])
+def test_a_saved_model_alone_is_refused(runs, precision):
     with pytest.raises(InputError, match="not the folder of a finished run"):
-        Scorer(str(runs / "pair" / "saved_model"), "int8")
+        Scorer(str(runs / "pair" / "saved_model"), precision)
+
+
+def test_a_classifier_that_was_given_as_code_is_not_built_in_bfloat16(tiny, runs, tmp_path):
+    other = shutil.copytree(runs / "pair", tmp_path / "other")
+    config = json.loads((other / "config.json").read_text())
+    config["config"]["head"] = "pair_means"
+    (other / "config.json").write_text(json.dumps(config))
+    (other / "bert_config.json").write_text(json.dumps(tiny.config))
+    with pytest.raises(InputError, match=f"{other}: its weights are not those of its options"):
+        Scorer(str(other), "bfloat16")
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_auto_is_bfloat16_where_the_hardware_has_it(runs, text_pairs, monkeypatch, has):
+    monkeypatch.setattr(precision_module, "_cpu_has_bfloat16", lambda: has)
+    texts = [list(side) for side in zip(*text_pairs, strict=True)]
+    automatic, named = (Scorer(str(runs / "pair"), name) for name in ("auto", "bfloat16" if has else "float32"))
+    np.testing.assert_array_equal(automatic.score(*texts)[0], named.score(*texts)[0])
 
 
 def test_nothing_is_written_for_a_run_without_the_signature(tiny, runs, tmp_path, capsys):

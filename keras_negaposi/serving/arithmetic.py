@@ -1,0 +1,30 @@
+"""The arithmetic of a finished model other than float32: which one, and its functions for token ids."""
+
+from __future__ import annotations
+
+from keras_negaposi.config.using import BFLOAT16, FLOAT32, INT8
+from keras_negaposi.serving.by_ids import OfIds
+
+
+def chosen_arithmetic(wanted: str) -> str:
+    """Returns the arithmetic; ``auto`` chooses bfloat16 if this machine has it, otherwise float32."""
+    if wanted in (FLOAT32, BFLOAT16, INT8):
+        return wanted
+    from keras_negaposi.modeling.precision import choose_precision  # with TensorFlow
+
+    return choose_precision(wanted)
+
+
+def in_arithmetic(name: str, run: str, signature: str) -> OfIds:
+    """Opens a signature for token ids of a run's model in bfloat16 or with 8 bits.
+
+    Raises:
+        InputError: ``run`` is not the folder of a finished run, or its model cannot compute so.
+    """
+    if name == INT8:
+        from keras_negaposi.serving.int8 import Quantized
+
+        return Quantized(run, signature)
+    from keras_negaposi.serving.bfloat16 import InBfloat16  # with tf-models
+
+    return InBfloat16(run, signature)
