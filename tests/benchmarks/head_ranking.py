@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+from sklearn.metrics import roc_auc_score
 
 from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.splits import read_split
@@ -68,13 +69,12 @@ def main():
         pairs, scores = test_scores(run)
         if pairs != test:
             raise SystemExit(f"{run}: its test pairs are not those of {arguments.runs[0]}")
-        metrics = json.loads(Path(RunFolder(run).metrics).read_text())
         ranks = ranks_of(run, texts, drawn, others, pages)
         base = ranks if base is None else base
         found, against = summarize(ranks, documents, arguments.seed), mcnemar(scores.correct, start.correct)
-        auc = "{value:.3f} ({low:.3f}-{high:.3f})".format(**metrics["figures"]["roc_auc"])
+        auc = roc_auc_score(scores.labels, scores.probabilities)
         print(
-            f"| {Path(run).name} | {metrics['eval_accuracy']:.1%} | {auc} "
+            f"| {Path(run).name} | {scores.correct.mean():.1%} | {auc:.3f} "
             f"| {against.first_alone} : {against.second_alone}, p = {against.p_value:.2g} "
             f"| {found.recall_at_10.percent()} | {found.mrr.value:.3f} | {difference(ranks, base, documents)} |",
             flush=True,

@@ -18,10 +18,12 @@ import tensorflow as tf
 from hugging_face import convert
 from sides import HEADER, alternate, measure, row
 
+from keras_negaposi.modeling.precision import choose_precision
+
 BATCH = 32
 LENGTH = 128
-OURS_INT8 = "ours, int8"
-PEER = "sentence-transformers"
+OURS_INT8, OURS_BFLOAT16 = "ours, int8", "ours, bfloat16"
+PEER, PEER_BFLOAT16 = "sentence-transformers", "sentence-transformers, bfloat16"
 
 
 def read(data, count):
@@ -42,7 +44,13 @@ def make_run(bert, folder, head):
     from keras_negaposi.serving.calibration import Calibration
     from keras_negaposi.serving.export import export
 
-    given = {"init_checkpoint": str(bert), "max_seq_length": LENGTH, "head": head, "honbun": "", "negaposi": ""}
+    given = {
+        "init_checkpoint": str(bert),
+        "max_seq_length": LENGTH,
+        "head": head,
+        "honbun": "unused",
+        "negaposi": "unused",
+    }
     config = make_config(TrainConfig, complete_model_files(given))
     pretrained = read_pretrained(config)
     model = build(config, pretrained.bert_config)
@@ -69,7 +77,10 @@ def ours_pairs(arguments, pairs):
 def peers_pairs(arguments, pairs):
     from sentence_transformers import CrossEncoder
 
-    model = CrossEncoder(str(arguments.runs / "huggingface pair"), max_length=LENGTH, device="cpu")
+    options = {"dtype": arguments.precision}
+    model = CrossEncoder(
+        str(arguments.runs / "huggingface pair"), max_length=LENGTH, device="cpu", model_kwargs=options
+    )
     model.predict(pairs[:BATCH], batch_size=BATCH)
     return lambda: model.predict(pairs, batch_size=BATCH)
 
@@ -89,7 +100,9 @@ def ours_texts(arguments, pairs):
 def peers_texts(arguments, pairs):
     from sentence_transformers import SentenceTransformer, models
 
-    transformer = models.Transformer(str(arguments.runs / "huggingface vector"), max_seq_length=LENGTH)
+    options = {"dtype": arguments.precision}
+    folder = str(arguments.runs / "huggingface vector")
+    transformer = models.Transformer(folder, max_seq_length=LENGTH, model_args=options)
     pooling = models.Pooling(transformer.get_word_embedding_dimension(), "mean")
     model = SentenceTransformer(modules=[transformer, pooling], device="cpu")
     texts = [a for a, _ in pairs]
@@ -97,18 +110,26 @@ def peers_texts(arguments, pairs):
     return lambda: model.encode(texts, batch_size=BATCH)
 
 
-def in_int8(side):
-    def ours(arguments, pairs):
-        arguments.precision = "int8"
+def using(precision, side):
+    def work(arguments, pairs):
+        arguments.precision = precision
         return side(arguments, pairs)
 
-    return ours
+    return work
 
 
 SIDES = {
-    "pairs": {"ours": ours_pairs, OURS_INT8: in_int8(ours_pairs), PEER: peers_pairs},
-    "texts": {"ours": ours_texts, OURS_INT8: in_int8(ours_texts), PEER: peers_texts},
+    work: {
+        "ours": ours,
+        OURS_INT8: using("int8", ours),
+        PEER: peer,
+        OURS_BFLOAT16: using("bfloat16", ours),
+        PEER_BFLOAT16: using("bfloat16", peer),
+    }
+    for work, ours, peer in (("pairs", ours_pairs, peers_pairs), ("texts", ours_texts, peers_texts))
 }
+COMPARED = (("ours", PEER), (OURS_INT8, PEER), (OURS_BFLOAT16, PEER_BFLOAT16), (OURS_INT8, PEER_BFLOAT16))
+"""Ours and the peer's; those in bfloat16 only where the processor has it."""
 
 
 def main():
@@ -130,11 +151,14 @@ def main():
             run = make_run(arguments.bert, runs / head, head)
             convert(run, run / "tokenizer.model", runs / f"huggingface {head}", LENGTH)
         print(HEADER.format("work", "items", PEER, "items"))
+        has_bfloat16 = choose_precision("auto") == "bfloat16"
         command = [__file__, arguments.data, arguments.bert, "--count", arguments.count, "--runs", runs, "--work"]
         for work, sides in SIDES.items():
-            found = alternate(lambda side, work=work: [*command, work, "--side", side], sides, arguments.rounds)
-            for ours in ("ours", OURS_INT8):
-                print(row(f"{work}, {ours}", arguments.count, ours, PEER, found), flush=True)
+            measured = [side for side in sides if has_bfloat16 or "bfloat16" not in side]
+            found = alternate(lambda side, work=work: [*command, work, "--side", side], measured, arguments.rounds)
+            for ours, peer in COMPARED:
+                if {ours, peer} <= set(measured):
+                    print(row(f"{work}, {ours}; {peer}", arguments.count, ours, peer, found), flush=True)
 
 
 if __name__ == "__main__":
