@@ -201,7 +201,7 @@ class TrainConfig(HeadConfig, DevEvaluationConfig, DataConfig, JudgingConfig, St
         check=at_least(1, LARGEST_BATCH),
         heading=TRAINING,
         needs=Needs(
-            lambda c: c.loss == BINARY, "cannot be combined with --loss contrastive or both, which compares all pairs"
+            lambda c: c.loss == BINARY, "has an effect with --loss binary only; the others compare all pairs of a step"
         ),
     )
     length_buckets: int | None = option(

@@ -54,6 +54,8 @@ def test_every_flag_is_one_of_ours():
     assert {"honbun", "init_checkpoint", "resume"} <= mentioned
     assert mentioned - ours <= {
         "help",
+        "beside",
+        "rounds",
         "kind",
         "minutes",
         "all",
