@@ -21,6 +21,7 @@ LEVELS = (
     ("input_pipeline",),
     ("modeling",),
     ("serving",),
+    ("index_files",),
     ("retrieval", "evaluation", "exporting", "reporting", "links_page"),
     ("training", "pair_generation"),
     ("server",),

@@ -19,19 +19,19 @@ from keras_negaposi.config import IndexConfig
 from keras_negaposi.config.heads import BI_ENCODER
 from keras_negaposi.config.saved import absolute
 from keras_negaposi.data.texts import read_texts, text_key
+from keras_negaposi.index_files.build_shards import update_shards
+from keras_negaposi.index_files.lexical_index import LexicalIndex
+from keras_negaposi.index_files.page_density import densities_of
+from keras_negaposi.index_files.segment import Rows
+from keras_negaposi.index_files.store import Store
+from keras_negaposi.index_files.vectors import Vectors
 from keras_negaposi.lexical.vocabulary import PageFrequencies
 from keras_negaposi.modeling.heads.tensor_names import MASK
 from keras_negaposi.readers.note_files import read_exceptions
-from keras_negaposi.retrieval.build_shards import update_shards
 from keras_negaposi.retrieval.frozen_scorer import PRECISION, FrozenScorer
-from keras_negaposi.retrieval.lexical_index import LexicalIndex
 from keras_negaposi.retrieval.lexical_part import LexicalPart, has_old_weights, read_lexical_part
 from keras_negaposi.retrieval.origin import KIND, LEXICAL, UNTRAINED
-from keras_negaposi.retrieval.page_density import densities_of
-from keras_negaposi.retrieval.segment import Rows
 from keras_negaposi.retrieval.self_labelled import fit_on_next_pages
-from keras_negaposi.retrieval.store import Store
-from keras_negaposi.retrieval.vectors import Vectors
 from keras_negaposi.runtime.beam import engine_of
 from keras_negaposi.runtime.executors import one_by_one
 from keras_negaposi.runtime.folder_lock import locked

@@ -15,9 +15,9 @@ from checkpoints_tools.common.files import read_bytes, read_digest
 from checkpoints_tools.saved_model import find_signature, load_saved_model
 from keras_negaposi.config.tokenizer_files import SENTENCEPIECE
 from keras_negaposi.config.using import FLOAT32, INT8
+from keras_negaposi.index_files.segment import Rows
 from keras_negaposi.modeling.heads import HEADS, is_cacheable
 from keras_negaposi.modeling.heads.tensor_names import MASK
-from keras_negaposi.retrieval.segment import Rows
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import read_saved, saved_config, saved_options
 from keras_negaposi.serving.arithmetic import chosen_arithmetic, in_arithmetic

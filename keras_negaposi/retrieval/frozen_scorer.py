@@ -17,11 +17,11 @@ from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import PretrainedConfig
 from keras_negaposi.config.heads import BI_ENCODER
 from keras_negaposi.data.texts import text_key
+from keras_negaposi.index_files.page_density import PageDensity
+from keras_negaposi.index_files.segment import Rows
+from keras_negaposi.index_files.vectors import Vectors, unit
 from keras_negaposi.modeling.heads.tensor_names import DENSITY, VECTOR
-from keras_negaposi.retrieval.page_density import PageDensity
-from keras_negaposi.retrieval.segment import Rows
 from keras_negaposi.retrieval.self_labelled import CosineLogit
-from keras_negaposi.retrieval.vectors import Vectors, unit
 from keras_negaposi.serving.signatures import split_rows, stack_known
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ import numpy as np
 
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import write_json
+from keras_negaposi.index_files.checked_files import FIX, check_array, map_array, read_checked, read_json, release
+from keras_negaposi.index_files.lexical_index import STARTS, TEXTS, WEIGHTS, LexicalIndex
 from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.lexical.neighbours import Neighbours
-from keras_negaposi.retrieval.checked_files import FIX, check_array, map_array, read_checked, read_json, release
-from keras_negaposi.retrieval.lexical_index import STARTS, TEXTS, WEIGHTS, LexicalIndex
 from keras_negaposi.retrieval.self_labelled import Fit
 
 MODEL, FIT = "model.npz", "fit.json"

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from keras_negaposi.config.heads import LATE_INTERACTION
+from keras_negaposi.index_files.segment import Rows
 from keras_negaposi.modeling.heads.tensor_names import KEYS, MASK, QUERY
-from keras_negaposi.retrieval.segment import Rows
 
 if TYPE_CHECKING:
     from keras_negaposi.retrieval.cached_encoder import CachedScorer

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_negaposi.retrieval.segment import Rows, is_by_token
+from keras_negaposi.index_files.segment import Rows, is_by_token
 
 _TINY = np.finfo(np.float32).tiny
 

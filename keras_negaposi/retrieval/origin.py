@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.schema import checked
 from keras_negaposi.config import PretrainedConfig
+from keras_negaposi.index_files.checked_files import FIX
+from keras_negaposi.index_files.store import Store
+from keras_negaposi.index_files.vectors import Vectors
 from keras_negaposi.links_page.message import Message
-from keras_negaposi.retrieval.checked_files import FIX
 from keras_negaposi.retrieval.hybrid_ranker import Combine
 from keras_negaposi.retrieval.lexical_part import LexicalPart, read_lexical_part
 from keras_negaposi.retrieval.rankers import SideScorer
 from keras_negaposi.retrieval.self_labelled import Fit, combined
-from keras_negaposi.retrieval.store import Store
-from keras_negaposi.retrieval.vectors import Vectors
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.serving.calibration import FITTED_THRESHOLD, saved_combination
 from keras_negaposi.serving.hybrid import Hybrid

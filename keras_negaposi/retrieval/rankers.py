@@ -8,11 +8,11 @@ from typing import Protocol
 
 import numpy as np
 
+from keras_negaposi.index_files.nearest_neighbours import VectorSearch
+from keras_negaposi.index_files.segment import Rows
+from keras_negaposi.index_files.store import Store
+from keras_negaposi.index_files.vectors import Vectors
 from keras_negaposi.modeling.heads.tensor_names import VECTOR
-from keras_negaposi.retrieval.nearest_neighbours import VectorSearch
-from keras_negaposi.retrieval.segment import Rows
-from keras_negaposi.retrieval.store import Store
-from keras_negaposi.retrieval.vectors import Vectors
 
 CHUNK = 256
 """Stored texts that are scored at once; the hidden states of so many take some tens of megabytes."""

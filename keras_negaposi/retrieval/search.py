@@ -13,6 +13,10 @@ from keras_negaposi.config import IndexConfig
 from keras_negaposi.config.heads import BI_ENCODER
 from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.texts import text_key
+from keras_negaposi.index_files.segment import Rows, is_by_token
+from keras_negaposi.index_files.store import Store
+from keras_negaposi.index_files.vector_shards import open_neighbours
+from keras_negaposi.index_files.vectors import Vectors
 from keras_negaposi.modeling.heads.tensor_names import MASK
 from keras_negaposi.retrieval.build import check_model, index_pages, lexical_fingerprint
 from keras_negaposi.retrieval.given_pages import given_pages
@@ -28,12 +32,8 @@ from keras_negaposi.retrieval.rankers import (
     Ranker,
     SideScorer,
 )
-from keras_negaposi.retrieval.segment import Rows, is_by_token
-from keras_negaposi.retrieval.store import Store
 from keras_negaposi.retrieval.suggestions import Suggestion, reranked
 from keras_negaposi.retrieval.titles import find_page, unknown_title
-from keras_negaposi.retrieval.vector_shards import open_neighbours
-from keras_negaposi.retrieval.vectors import Vectors
 from keras_negaposi.runtime.temporary_folder import TemporaryFolder
 from keras_negaposi.serving.scorer import Scorer
 

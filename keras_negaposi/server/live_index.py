@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from checkpoints_tools.common.errors import InputError
-from keras_negaposi.retrieval.manifest import read_manifest
+from keras_negaposi.index_files.manifest import read_manifest
 from keras_negaposi.retrieval.search import Index
 
 logger = logging.getLogger(__name__)

@@ -7,13 +7,13 @@ from typing import Any
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import IndexConfig
 from keras_negaposi.data.documents import Documents
+from keras_negaposi.index_files.store import Store
 from keras_negaposi.pair_generation.page_store import temporary_store
 from keras_negaposi.pair_generation.pages import PageFilter, Pages
 from keras_negaposi.readers import READERS, detect
 from keras_negaposi.retrieval.build import index_pages
 from keras_negaposi.retrieval.lexical_part import has_old_weights
 from keras_negaposi.retrieval.origin import is_untrained
-from keras_negaposi.retrieval.store import Store
 from keras_negaposi.runtime.saved_run import saved_config
 
 LEAST_SHARED = 0.5

@@ -22,14 +22,14 @@ from keras_negaposi.data.texts import text_key
 from keras_negaposi.data.tfidf import NGrams
 from keras_negaposi.evaluation.bootstrap import RESAMPLES
 from keras_negaposi.evaluation.ranking import hard_candidates, summarize
+from keras_negaposi.index_files.page_density import densities_of
+from keras_negaposi.index_files.segment import write_segment
+from keras_negaposi.index_files.vectors import Vectors
 from keras_negaposi.lexical.features import lexical_features
 from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.retrieval.cached_encoder import CachedScorer
 from keras_negaposi.retrieval.frozen_scorer import FrozenScorer
-from keras_negaposi.retrieval.page_density import densities_of
-from keras_negaposi.retrieval.segment import write_segment
 from keras_negaposi.retrieval.self_labelled import combined, fit_on_next_pages, reciprocal_ranks
-from keras_negaposi.retrieval.vectors import Vectors
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.serving.calibration import saved_calibration
 from keras_negaposi.serving.scorer import Scorer

@@ -8,11 +8,11 @@ from checkpoints_tools.bert_config import BertConfig
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.encoder import assign_encoder
 from keras_negaposi.config import HeadConfig, TrainConfig
+from keras_negaposi.index_files.store import Store
 from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS, side_of
 from keras_negaposi.input_pipeline.packing import SeparatePreprocessor
 from keras_negaposi.modeling.heads import HEADS, build, is_cacheable
 from keras_negaposi.modeling.heads.layers import CosineLogits
-from keras_negaposi.retrieval.store import Store
 from keras_negaposi.tokenizers.sentencepiece import Tokenizer
 from keras_negaposi.training.optimizer import learning_rate_factors
 from tests.helpers.heads import make, softmax

@@ -12,11 +12,11 @@ import tensorflow as tf
 from checkpoints_tools.common import temporary
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import PairsConfig
+from keras_negaposi.index_files.store import Store
 from keras_negaposi.pair_generation.generate import make_pairs
 from keras_negaposi.pair_generation.mined_negatives import mined_pages
 from keras_negaposi.retrieval import Index, build, build_index
 from keras_negaposi.retrieval.cached_encoder import CachedScorer
-from keras_negaposi.retrieval.store import Store
 from tests.helpers.forked import Python
 from tests.helpers.indexes import BY_RANKER, HEADS, index_config, write_pages
 

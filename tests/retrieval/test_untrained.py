@@ -18,12 +18,12 @@ from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.next_page_pairs import sample_next_pages
 from keras_negaposi.data.texts import text_key
 from keras_negaposi.index import main as index_main
+from keras_negaposi.index_files.store import Store
 from keras_negaposi.lexical.code_points import code_points
 from keras_negaposi.lexical.features import GRAMS
 from keras_negaposi.lexical.model import LexicalModel
 from keras_negaposi.lexical.vocabulary import KINDS, PageFrequencies
 from keras_negaposi.retrieval import Index, build_index, hybrid_ranker, self_labelled
-from keras_negaposi.retrieval.store import Store
 from keras_negaposi.suggest import main as suggest_main
 from keras_negaposi.tokenizers.sentencepiece import Tokenizer
 

@@ -6,9 +6,9 @@ import time
 import pytest
 
 from keras_negaposi.config import IndexConfig
+from keras_negaposi.index_files.store import Store
 from keras_negaposi.retrieval.build import index_pages
 from keras_negaposi.retrieval.lexical_part import read_fit
-from keras_negaposi.retrieval.store import Store
 from keras_negaposi.server import watching
 from keras_negaposi.server.watching import Watcher
 

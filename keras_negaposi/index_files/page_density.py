@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from keras_negaposi.data.reference_pages import MOST_PAGES, densities_by, evenly_spaced
-from keras_negaposi.retrieval.vectors import Vectors
+from keras_negaposi.index_files.vectors import Vectors
 
 QUERIES_AT_ONCE = 256
 

@@ -20,11 +20,11 @@ import numpy as np
 
 from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import InputError
-from keras_negaposi.retrieval.checked_files import FIX, file_checksum, read_json
-from keras_negaposi.retrieval.nearest_neighbours import EXACT_BELOW, Exact, Hnsw, Near, VectorSearch, nearer
-from keras_negaposi.retrieval.segment import KEYS
-from keras_negaposi.retrieval.store import Store
-from keras_negaposi.retrieval.vectors import Vectors, unit
+from keras_negaposi.index_files.checked_files import FIX, file_checksum, read_json
+from keras_negaposi.index_files.nearest_neighbours import EXACT_BELOW, Exact, Hnsw, Near, VectorSearch, nearer
+from keras_negaposi.index_files.segment import KEYS
+from keras_negaposi.index_files.store import Store
+from keras_negaposi.index_files.vectors import Vectors, unit
 
 INDEX, COVERS = "index.faiss", "covers.json"
 SHARE_PROBED = 1 / 8

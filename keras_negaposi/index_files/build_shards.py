@@ -17,9 +17,9 @@ import numpy as np
 from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.files import write_json
 from checkpoints_tools.common.progress import Ticker
-from keras_negaposi.retrieval.nearest_neighbours import EXACT_BELOW
-from keras_negaposi.retrieval.store import Store
-from keras_negaposi.retrieval.vector_shards import (
+from keras_negaposi.index_files.nearest_neighbours import EXACT_BELOW
+from keras_negaposi.index_files.store import Store
+from keras_negaposi.index_files.vector_shards import (
     COVERS,
     INDEX,
     Covered,
@@ -28,7 +28,7 @@ from keras_negaposi.retrieval.vector_shards import (
     import_faiss,
     is_current,
 )
-from keras_negaposi.retrieval.vectors import Vectors, unit
+from keras_negaposi.index_files.vectors import Vectors, unit
 
 MOST_ROWS = 1 << 20
 """Rows of a shard."""

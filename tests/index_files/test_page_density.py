@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from keras_negaposi.data.reference_pages import NEAREST
-from keras_negaposi.retrieval.page_density import PageDensity, densities_of
-from keras_negaposi.retrieval.segment import write_segment
-from keras_negaposi.retrieval.vectors import Vectors
+from keras_negaposi.index_files.page_density import PageDensity, densities_of
+from keras_negaposi.index_files.segment import write_segment
+from keras_negaposi.index_files.vectors import Vectors
 
 
 def indexed(folder, rows):

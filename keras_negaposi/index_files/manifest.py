@@ -16,7 +16,7 @@ from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import read_text, write_json
 from checkpoints_tools.common.json_text import parse_json
 from checkpoints_tools.common.schema import checked
-from keras_negaposi.retrieval.checked_files import FIX
+from keras_negaposi.index_files.checked_files import FIX
 
 T = TypeVar("T")
 

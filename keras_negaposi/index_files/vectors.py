@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 
+from keras_negaposi.index_files.segment import Rows, Segment
 from keras_negaposi.modeling.heads.tensor_names import DENSITY, VECTOR
-from keras_negaposi.retrieval.segment import Rows, Segment
 
 BLOCK = 1 << 14
 """Vectors that are read at once; so many of 384 numbers take 25 MB in float32."""

@@ -18,8 +18,8 @@ import numpy as np
 from checkpoints_tools.common import outputs, temporary
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import read_bytes, write_json
+from keras_negaposi.index_files.checked_files import FIX, check_array, checksum, map_array, read_json, release
 from keras_negaposi.modeling.heads.tensor_names import MASK
-from keras_negaposi.retrieval.checked_files import FIX, check_array, checksum, map_array, read_json, release
 
 KEYS, LENGTHS = "keys.json", "lengths.npy"
 DTYPES = ("float16", "float32")

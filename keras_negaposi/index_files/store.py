@@ -14,8 +14,8 @@ import numpy as np
 from checkpoints_tools.common import outputs, temporary
 from checkpoints_tools.common.errors import InputError, quoted
 from checkpoints_tools.common.files import is_remote, list_folder, remove_tree, write_json
-from keras_negaposi.retrieval.checked_files import FIX, checksum, file_checksum, read_json
-from keras_negaposi.retrieval.manifest import (
+from keras_negaposi.index_files.checked_files import FIX, checksum, file_checksum, read_json
+from keras_negaposi.index_files.manifest import (
     LEXICAL,
     MANIFEST,
     NEIGHBOURS,
@@ -27,7 +27,7 @@ from keras_negaposi.retrieval.manifest import (
     read_manifest,
     write_manifest,
 )
-from keras_negaposi.retrieval.segment import KEYS, Rows, Segment, unpadded, write_segment
+from keras_negaposi.index_files.segment import KEYS, Rows, Segment, unpadded, write_segment
 from keras_negaposi.runtime import folder_lock
 
 LEAST_LIVE = 0.5

@@ -10,10 +10,10 @@ import numpy as np
 from scipy.sparse import csr_matrix, vstack
 
 from checkpoints_tools.common.errors import InputError
+from keras_negaposi.index_files.checked_files import release
 from keras_negaposi.lexical.code_points import code_points
 from keras_negaposi.lexical.ngrams import BUCKETS
 from keras_negaposi.lexical.vocabulary import GRAMS, KINDS, PAGES_AT_ONCE, PageFrequencies
-from keras_negaposi.retrieval.checked_files import release
 
 STARTS, TEXTS, WEIGHTS = "starts", "texts", "weights"
 

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from checkpoints_tools.common.errors import InputError
-from keras_negaposi.retrieval.vectors import Vectors, unit
+from keras_negaposi.index_files.vectors import Vectors, unit
 
 EXACT_BELOW = 200_000
 """Fewer vectors are all compared with each query, and are kept in memory for that: 300 MB if they have 384 numbers."""

@@ -1,0 +1,1 @@
+"""The files of an index: pages, what is stored of each text, and the search for the nearest ones."""
