@@ -28,6 +28,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 
 from keras_negaposi.data.documents import Documents
+from keras_negaposi.index_files import lexical_index
 from keras_negaposi.index_files.build_shards import update_shards
 from keras_negaposi.index_files.checked_files import release
 from keras_negaposi.index_files.lexical_index import LexicalIndex
@@ -36,7 +37,6 @@ from keras_negaposi.index_files.store import Store
 from keras_negaposi.index_files.vector_shards import open_neighbours
 from keras_negaposi.index_files.vectors import Vectors, unit
 from keras_negaposi.lexical.vocabulary import PageFrequencies
-from keras_negaposi.index_files import lexical_index
 
 NEAR, BLOCK, PER_SEGMENT = 16, 4096, 20_480
 QUERIES, WARM_UP = 100, 20

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import sweep
+from keras_negaposi.index_files import manifest, segment, store
 from keras_negaposi.index_files.manifest import MANIFEST
 from keras_negaposi.index_files.store import Store
-from keras_negaposi.index_files import manifest, segment, store
 from tests.helpers.properties import bounded, json_mutations, mutations, succeeds_or_explains
 
 MODEL, ABOUT = {"dtype": "float16", "weights": "0123"}, {"run": "/runs/a", "head": "vector"}

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from checkpoints_tools.common.errors import InputError
+from keras_negaposi.index_files import build_shards, vector_shards
 from keras_negaposi.index_files.build_shards import update_shards
 from keras_negaposi.index_files.nearest_neighbours import Exact, Hnsw
 from keras_negaposi.index_files.store import Store
 from keras_negaposi.index_files.vector_shards import Shards, open_neighbours
 from keras_negaposi.index_files.vectors import Vectors, unit
-from keras_negaposi.index_files import build_shards, vector_shards
 
 pytest.importorskip("faiss")
 MODEL, ABOUT = {"dtype": "float16"}, {}
