@@ -46,7 +46,13 @@ def encode(scorer, side, texts):
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     parts = [scorer.encode(side, [texts[i] for i in order[at : at + BATCH]]) for at in range(0, len(order), BATCH)]
     back = np.argsort(order)
-    return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
+    return {name: np.concatenate(padded([part[name] for part in parts]))[back] for name in parts[0]}
+
+
+def padded(arrays):
+    """Arrays with as many tokens as the longest, if they have any."""
+    longest = max(array.shape[1] for array in arrays)
+    return [np.pad(array, [(0, 0), (0, longest - array.shape[1]), *[(0, 0)] * (array.ndim - 2)]) for array in arrays]
 
 
 def rows_of(tensors, rows):
