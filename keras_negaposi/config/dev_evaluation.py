@@ -20,7 +20,7 @@ AUTO_EVALUATIONS = 5
 """Number of evaluations after the start for ``--eval_steps auto``."""
 
 _HAS_DEV_PART = Needs(lambda c: c.dev_share, "has no effect without a dev part (--dev_share 0)")
-_EVALUATED = Needs(
+_KEEPS_SOME = Needs(
     lambda c: c.dev_share and c.eval_steps and (c.keep_best != "recall" or HEADS[c.head].in_batch),
     "has an effect only with evaluations on a dev part (--eval_steps, --dev_share), and recall only with the heads "
     "vector and maxsim",
@@ -55,11 +55,11 @@ class DevEvaluationConfig(LossConfig):
         "contrastive, which trains no probabilities, otherwise loss",
         choices=(AUTO, "loss", "accuracy", "recall", LAST),
         heading=TRAINING,
-        needs=_EVALUATED,
+        needs=_KEEPS_SOME,
     )
     patience: int = option(
         0,
-        "stop after this many evaluations in a row in which the figure of --keep_best (with last: the loss) was not "
+        "stop after this many evaluations in a row in which the figure of --keep_best (with last: of auto) was not "
         "better; 0: never",
         check=at_least(0),
         heading=TRAINING,
@@ -73,6 +73,6 @@ class DevEvaluationConfig(LossConfig):
     @property
     def measure(self) -> Measure:
         """The dev figure by which evaluations are compared."""
-        if self.keep_best in ("accuracy", "recall"):
-            return cast(Measure, self.keep_best)
-        return "recall" if self.loss == IN_BATCH and self.keep_best != "loss" else "loss"
+        if self.keep_best in (AUTO, LAST):
+            return "recall" if self.loss == IN_BATCH else "loss"
+        return cast(Measure, self.keep_best)

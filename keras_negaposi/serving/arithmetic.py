@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from keras_negaposi.config.using import BFLOAT16, FLOAT32, INT8
+from keras_negaposi.config.data import AUTO
+from keras_negaposi.config.using import INT8
 from keras_negaposi.serving.by_ids import OfIds
 
 
 def chosen_arithmetic(wanted: str) -> str:
     """Returns the arithmetic; ``auto`` chooses bfloat16 if this machine has it, otherwise float32."""
-    if wanted in (FLOAT32, BFLOAT16, INT8):
+    if wanted != AUTO:
         return wanted
-    from keras_negaposi.modeling.precision import choose_precision  # with TensorFlow
+    from keras_negaposi.modeling.precision import choose_precision  # with Keras, which float32 does not need
 
     return choose_precision(wanted)
 

@@ -35,9 +35,9 @@ class KnownPages:
     """
 
     def __init__(self, run: str, loaded: tf.Module) -> None:
-        path, density = RunFolder(run).reference_pages, density_of(loaded)
+        path = RunFolder(run).reference_pages
         self._rows: dict[str, int] = {}
-        if density is None or not exists(path):
+        if not exists(path) or (density := density_of(loaded)) is None:
             return
         self._density = density
         keys, count = read_as(list[str], path, _FIX), self._density.pages.shape[0]

@@ -42,7 +42,9 @@ def test_the_tools_answer_over_stdin_and_stdout(index_copy, corpus, tmp_path):
                 assert [(s["title"], s["score"]) for s in answer["suggestions"]] == expected
             assert len((await called("suggest", title="doc03"))["suggestions"]) == 10
             assert 'did you mean "doc' in await called("suggest", title="doc3")
-            assert "no run with a partner" in await called("suggest", title="doc03,002", rerank=5)
+            assert "without --reranker, and the index was made by no run with a partner" in await called(
+                "suggest", title="doc03,002", rerank=5
+            )
             assert "give either text or title" in await called("suggest", title="doc03", text="x")
             assert (await called("search", words="リンゴ ＤＯＣ００"))["total"] == 6
             page = {"title": "doc03,002", "text": corpus["doc03,002"]}

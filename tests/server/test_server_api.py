@@ -176,7 +176,9 @@ def test_too_much_is_refused(client):
     assert "20000 characters" in error_of(ask.post("/suggest", json={"text": "あ" * 20_001}), 422)
     assert error_of(ask.post("/suggest", json={"text": "あ", "top": 101}), 422).startswith("top: ")
     assert "2,000,000 bytes" in error_of(ask.post("/suggest", content=b" " * 2_000_001), 413)
-    assert "no run with a partner" in error_of(ask.post("/suggest", json={"text": "あ", "rerank": 5}), 400)
+    assert "without --reranker, and the index was made by no run with a partner" in error_of(
+        ask.post("/suggest", json={"text": "あ", "rerank": 5}), 400
+    )
     assert error_of(ask.post("/suggest", json={"text": "a", "title": "b"}), 422).endswith("give either text or title")
     limited = client(rate=1)
     assert {limited.get("/healthz").status_code for _ in range(8)} == {200, 429}
