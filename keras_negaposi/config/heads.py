@@ -33,6 +33,9 @@ class HeadSpec:
 HEADS = {
     "pair": HeadSpec(JOINT, "cross-encoder, pooled first token, as in run_classifier.py"),
     "pair_means": HeadSpec(JOINT, "cross-encoder, mean pooling, for a BERT with an untrained pooler"),
+    "pair_maxsim": HeadSpec(
+        JOINT, "cross-encoder, late interaction and mean pooling, for a BERT with an untrained pooler"
+    ),
     BI_ENCODER: HeadSpec(SEPARATE, "bi-encoder, cosine of one vector per text", in_batch=True),
     "dot": HeadSpec(SEPARATE, "dot-product attention over cached tokens"),
     "additive": HeadSpec(SEPARATE, "additive attention over cached tokens"),

@@ -14,6 +14,8 @@ Features = dict[str, tf.Tensor]
 
 ENCODER_INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
 """The encoder's inputs, ``int32 [batch, seq]`` each, with tf-models' names."""
+WORD_INPUT = "input_word_ids"
+"""The encoder's input of token ids."""
 MASK_INPUT = "input_mask"
 """The encoder's input that is 1 for a token and 0 for padding."""
 LABEL = "label_ids"

@@ -52,6 +52,8 @@ class PairPreprocessor:
     prefix_b: str | None = None
 
     layout: ClassVar[InputLayout]
+    special_ids: ClassVar[int]
+    """Special ids of a pair, in all its inputs."""
 
     def __getstate__(self) -> dict[str, object]:
         """Returns what another process needs: everything but the traced function."""
@@ -103,6 +105,7 @@ class JointPreprocessor(PairPreprocessor):
     """Packs ``[CLS] A [SEP] B [SEP]``; the longer text is truncated until the pair fits."""
 
     layout = LAYOUTS[JOINT]
+    special_ids = SPECIAL_IDS_OF_PAIR
 
     def cut(self, a: TokenSpans, b: TokenSpans) -> tuple[dict[str, list[Part]], tf.Tensor]:
         """Truncates the longer text until both fit into one input; see the base class."""
@@ -129,6 +132,7 @@ class SeparatePreprocessor(PairPreprocessor):
     """
 
     layout = LAYOUTS[SEPARATE]
+    special_ids = 2 * SPECIAL_IDS_OF_SINGLE
 
     def cut(self, a: TokenSpans, b: TokenSpans) -> tuple[dict[str, list[Part]], tf.Tensor]:
         """Truncates each text to fit into its own input; see the base class."""

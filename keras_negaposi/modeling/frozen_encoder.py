@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS, MASK_INPUT, Features
+from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS, MASK_INPUT, WORD_INPUT, Features
 from keras_negaposi.input_pipeline.packing import SPECIAL_IDS_OF_SINGLE, pack_singles, trim
-from keras_negaposi.modeling.heads.layers import masked_mean
+from keras_negaposi.modeling.heads.layers import masked_mean, side_masks
 from keras_negaposi.modeling.precision import choose_precision, precision
 from keras_negaposi.modeling.pretrained import Pretrained
 from keras_negaposi.runtime.tf_functions import traced
@@ -86,18 +86,53 @@ class FrozenEncoder:
         Returns:
             The last hidden states of each text without padding, ``float32 [tokens, hidden]`` each.
         """
-        order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
-        states: list[np.ndarray] = [np.zeros(0)] * len(texts)
-        for start in range(0, len(texts), batch_size):
-            rows = order[start : start + batch_size]
-            packed = trim(pack(tf.constant([texts[row] for row in rows])))
+        rows = [(text,) for text in texts]
+        encoded = self._encode_rows(rows, pack, lambda inputs: [inputs[MASK_INPUT]], batch_size, tick)
+        return [states for (states,) in encoded]
+
+    def pair_states(
+        self,
+        pairs: Sequence[tuple[str, str]],
+        pack: Callable[[tf.Tensor, tf.Tensor], Features],
+        batch_size: int,
+        tick: Callable[[int], object] | None = None,
+    ) -> list[list[np.ndarray]]:
+        """Encodes pairs in the joint layout, in batches of similar length.
+
+        Args:
+            pairs: texts of A and B.
+            pack: cuts pairs, two ``string [batch]``, and returns the encoder's inputs, such as a `JointPreprocessor`.
+            batch_size: pairs per step.
+            tick: called after each step with the number of encoded pairs.
+
+        Returns:
+            The last hidden states of A's and of B's tokens of each pair, ``float32 [tokens, hidden]`` each.
+        """
+        return self._encode_rows(
+            pairs, pack, lambda inputs: side_masks(inputs[WORD_INPUT], inputs[MASK_INPUT]), batch_size, tick
+        )
+
+    def _encode_rows(
+        self,
+        rows: Sequence[tuple[str, ...]],
+        pack: Callable[..., Features],
+        masks: Callable[[Features], Sequence[tf.Tensor]],
+        batch_size: int,
+        tick: Callable[[int], object] | None,
+    ) -> list[list[np.ndarray]]:
+        """Returns the last hidden states of each row under each of its masks, ``float32 [tokens, hidden]`` each."""
+        order = sorted(range(len(rows)), key=lambda row: sum(map(len, rows[row])))
+        encoded: list[list[np.ndarray]] = [[]] * len(rows)
+        for start in range(0, len(rows), batch_size):
+            batch = order[start : start + batch_size]
+            packed = trim(pack(*map(tf.constant, zip(*(rows[row] for row in batch), strict=True))))
             inputs = {name: packed[name] for name in ENCODER_INPUTS}
-            lengths = inputs[MASK_INPUT].numpy().sum(axis=1)
-            for row, length, values in zip(rows, lengths, self._last_states(inputs).numpy(), strict=True):
-                states[row] = values[:length].copy()  # a view would keep the whole batch in memory
+            of_masks = zip(*(mask.numpy() > 0 for mask in masks(inputs)), strict=True)
+            for row, values, chosen in zip(batch, self._last_states(inputs).numpy(), of_masks, strict=True):
+                encoded[row] = [values[mask] for mask in chosen]
             if tick:
-                tick(start + len(rows))
-        return states
+                tick(start + len(batch))
+        return encoded
 
     def fingerprint(self, precision: str | None = None) -> str:
         """Returns a hash of everything that an embedding depends on in addition to its text.

@@ -14,7 +14,7 @@ from checkpoints_tools.common.progress import Ticker, duration
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.config.heads import SIDES
 from keras_negaposi.data.pairs import Pairs
-from keras_negaposi.input_pipeline.packing import SPECIAL_IDS_OF_SINGLE, SeparatePreprocessor
+from keras_negaposi.input_pipeline.packing import PairPreprocessor, SeparatePreprocessor
 from keras_negaposi.input_pipeline.prepared_data import Inputs
 from keras_negaposi.modeling.frozen_encoder import FrozenEncoder
 from keras_negaposi.modeling.pretrained import Pretrained
@@ -26,7 +26,7 @@ MOST_PAIRS = 512
 MOST_TOKENS = 40_000
 """Limits the time: about half a minute of processor time for a 12-layer encoder of width 384."""
 BATCH = 16
-"""Texts per step: larger batches contain more padding."""
+"""Texts or pairs per step: larger batches contain more padding."""
 
 
 def start_from_data(
@@ -42,7 +42,7 @@ def start_from_data(
         strategy: all of its devices get the same values.
     """
     preprocessor = inputs.preprocessor
-    if not hasattr(model, "start") or not isinstance(preprocessor, SeparatePreprocessor):
+    if not hasattr(model, "start"):
         return
     started = time.perf_counter()
     pairs = draw_pairs(inputs, preprocessor, config.seed)
@@ -55,7 +55,7 @@ def start_from_data(
     say(f"the head starts from {len(pairs):,} training pairs as the frozen encoder sees them, in {took}")
 
 
-def draw_pairs(inputs: Inputs, preprocessor: SeparatePreprocessor, seed: int) -> Pairs:
+def draw_pairs(inputs: Inputs, preprocessor: PairPreprocessor, seed: int) -> Pairs:
     """Draws labelled training pairs of both classes: up to `MOST_PAIRS`, of up to `MOST_TOKENS` tokens together.
 
     Self-labelled pairs are left out.
@@ -72,24 +72,28 @@ def draw_pairs(inputs: Inputs, preprocessor: SeparatePreprocessor, seed: int) ->
 
 
 def encode_sample(
-    pairs: Pairs, texts: dict[str, str], preprocessor: SeparatePreprocessor, pretrained: Pretrained
+    pairs: Pairs, texts: dict[str, str], preprocessor: PairPreprocessor, pretrained: Pretrained
 ) -> Sample:
     """Encodes the pairs' texts, cut as the head's inputs are, with the frozen encoder.
 
     The arithmetic is float32, because the texts may be encoded on a processor without bfloat16 instructions.
     """
     encoder = FrozenEncoder(pretrained, preprocessor.max_seq_length, "float32")
-    states = {}
-    for side in SIDES:
-        pack = traced(functools.partial(preprocessor.side, side), [tf.TensorSpec([None], tf.string)])
-        tick = Ticker(f"the frozen encoder encodes {side.upper()} of the head's sample", len(pairs))
-        states[side] = encoder.token_states([texts[getattr(pair, side)] for pair in pairs], pack, BATCH, tick)
-    return Sample(states["a"], states["b"], pairs.labels)
+    a, b = ([texts[getattr(pair, side)] for pair in pairs] for side in SIDES)
+    if isinstance(preprocessor, SeparatePreprocessor):
+        encoded = {}
+        for side, of_side in zip(SIDES, (a, b), strict=True):
+            pack = traced(functools.partial(preprocessor.side, side), [tf.TensorSpec([None], tf.string)])
+            tick = Ticker(f"the frozen encoder encodes {side.upper()} of the head's sample", len(pairs))
+            encoded[side] = encoder.token_states(of_side, pack, BATCH, tick)
+        return Sample(encoded["a"], encoded["b"], pairs.labels)
+    tick = Ticker("the frozen encoder encodes the head's sample", len(pairs))
+    of_a, of_b = zip(*encoder.pair_states(list(zip(a, b, strict=True)), preprocessor.traced, BATCH, tick), strict=True)
+    return Sample(of_a, of_b, pairs.labels)
 
 
-def _count_tokens(pairs: Pairs, texts: dict[str, str], preprocessor: SeparatePreprocessor) -> np.ndarray:
+def _count_tokens(pairs: Pairs, texts: dict[str, str], preprocessor: PairPreprocessor) -> np.ndarray:
     """Returns the number of tokens of each pair, special ones included, after its texts are cut: ``int [pairs]``."""
     sides = ([texts[getattr(pair, side)] for pair in pairs] for side in SIDES)
-    lengths = ([len(ids) for ids in preprocessor.tokenizer.encode_arrays(of_side)] for of_side in sides)
-    longest = preprocessor.max_seq_length
-    return np.minimum(np.array(list(lengths)) + SPECIAL_IDS_OF_SINGLE, longest).sum(axis=0)
+    lengths = np.stack([[len(ids) for ids in preprocessor.tokenizer.encode_arrays(of_side)] for of_side in sides], 1)
+    return lengths.sum(axis=1) - preprocessor.pieces_cut(lengths) + preprocessor.special_ids

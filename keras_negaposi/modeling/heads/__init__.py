@@ -1,8 +1,8 @@
 """The heads: pair models that ``--head`` chooses from.
 
 Each head is a module with a function ``build(options, config)``, which returns the pair model for a `HeadConfig` and
-the encoder's `BertConfig`. The function ``build`` below says what the model's inputs and outputs are. The two
-cross-encoders also take ``head``, a `common.Classifier`. A module with options that may not fit the encoder also has
+the encoder's `BertConfig`. The function ``build`` below says what the model's inputs and outputs are. ``pair`` and
+``pair_means`` also take ``head``, a `common.Classifier`. A module with options that may not fit the encoder also has
 ``check_fits(options, config)``. A model may have a method ``start(sample)``, which returns the `start.Values` of its
 variables before the first step. The module's docstring gives its sources, and which tensors of B can be cached.
 
@@ -63,6 +63,7 @@ def _module(head: str) -> types.ModuleType:
         bi_encoder,
         cross_encoder,
         cross_encoder_means,
+        cross_encoder_tokens,
         dot_attention,
         lowrank_attention,
         maxsim,
@@ -73,6 +74,7 @@ def _module(head: str) -> types.ModuleType:
     modules = {
         "pair": cross_encoder,
         "pair_means": cross_encoder_means,
+        "pair_maxsim": cross_encoder_tokens,
         BI_ENCODER: bi_encoder,
         "dot": dot_attention,
         "additive": additive_attention,

@@ -13,10 +13,10 @@ import tf_keras
 
 from checkpoints_tools.bert_config import BertConfig
 from checkpoints_tools.encoder import build_encoder
-from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS
+from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS, MASK_INPUT, WORD_INPUT
 from keras_negaposi.modeling.common import Classifier, initializer, leave_pooler_out, pair_classifier
 from keras_negaposi.modeling.fast_layers import accelerate
-from keras_negaposi.modeling.heads.layers import compare, masked_mean
+from keras_negaposi.modeling.heads.layers import compare, masked_mean, side_masks
 
 if TYPE_CHECKING:
     from keras_negaposi.config import HeadConfig
@@ -29,10 +29,10 @@ class SideMeans(tf_keras.layers.Layer):
     ``[CLS]`` and the first ``[SEP]`` count as A, the last ``[SEP]`` as B.
     """
 
-    def call(self, states: tf.Tensor, input_mask: tf.Tensor, input_type_ids: tf.Tensor) -> tf.Tensor:
-        """Takes hidden states, ``[batch, seq, hidden]``, and mask and token types, ``int32 [batch, seq]`` each."""
-        mask_b = input_mask * input_type_ids
-        return compare(masked_mean(states, input_mask - mask_b), masked_mean(states, mask_b))
+    def call(self, states: tf.Tensor, word_ids: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+        """Takes hidden states, ``[batch, seq, hidden]``, and token ids and mask, ``int32 [batch, seq]`` each."""
+        mask_a, mask_b = side_masks(word_ids, mask)
+        return compare(masked_mean(states, mask_a), masked_mean(states, mask_b))
 
 
 def build(options: HeadConfig, config: BertConfig, head: Classifier = pair_classifier) -> tf_keras.Model:
@@ -41,7 +41,7 @@ def build(options: HeadConfig, config: BertConfig, head: Classifier = pair_class
     encoder = accelerate(build_encoder(config))
     leave_pooler_out(encoder)
     compared = SideMeans(dtype="float32", name="segment_means")(
-        encoder(inputs)["sequence_output"], inputs["input_mask"], inputs["input_type_ids"]
+        encoder(inputs)["sequence_output"], inputs[WORD_INPUT], inputs[MASK_INPUT]
     )
     pooled = tf_keras.layers.Dense(
         config.hidden_size, "tanh", kernel_initializer=initializer(config), dtype=tf.float32, name="means_pooler"

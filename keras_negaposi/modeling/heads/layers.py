@@ -19,6 +19,22 @@ def masked_mean(states: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     return tf.einsum("bs,bsd->bd", weights, states)
 
 
+def side_masks(word_ids: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns where A's and where B's tokens are in the joint layout, ``int32 [batch, seq]`` each.
+
+    The input's last token is a separator, and B follows the first one. Token types would not tell: some tokenizers know
+    only one. ``[CLS]`` and the first ``[SEP]`` count as A.
+
+    Args:
+        word_ids: ``[CLS] A [SEP] B [SEP]`` and padding, ``int32 [batch, seq]``.
+        mask: 1 for a token and 0 for padding, ``int32 [batch, seq]``.
+    """
+    last = tf.maximum(tf.reduce_sum(mask, axis=1, keepdims=True) - 1, 0)
+    separators = tf.cast(word_ids == tf.gather(word_ids, last, batch_dims=1), mask.dtype)
+    mask_b = mask * tf.minimum(tf.cumsum(separators, axis=1, exclusive=True), 1)
+    return mask - mask_b, mask_b
+
+
 def compare(u: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
     """Returns u, v, |u - v|, u * v, ``[batch, 4 * dim]``, as InferSent does (Conneau et al., arXiv 1705.02364)."""
     return tf.concat([u, v, tf.abs(u - v), u * v], axis=1)

@@ -46,16 +46,11 @@ class MaxSim(CacheableModel):
         # Its bias centres: the encoder's tokens share a large common component, which would make every cosine high.
         self.projection = Projection(size, "tokens")
         self.standardize = FixedStandardization("standardize")
-        self.classifier = tf_keras.layers.Dense(
-            CLASSES,
-            kernel_initializer=tf_keras.initializers.Constant([[-FIRST_SLOPE, FIRST_SLOPE]] * NUMBERS),
-            dtype=tf.float32,
-            name="classifier",
-        )
+        self.classifier = classifier_of_cosines()
 
     def query(self, states: tf.Tensor, mask: tf.Tensor) -> Side:
         """Returns A's projected tokens, ``keys [batch, seq, size]``, of length 1 each."""
-        return {KEYS: tf.math.l2_normalize(self.projection(states), axis=2), MASK: mask}
+        return {KEYS: unit_tokens(self.projection(states)), MASK: mask}
 
     def key(self, states: tf.Tensor, mask: tf.Tensor) -> Side:
         """Returns the same of B."""
@@ -66,27 +61,8 @@ class MaxSim(CacheableModel):
         return tf.nn.softmax(self.classifier(self.standardize(late_interaction(a, b))))
 
     def start(self, sample: Sample) -> Values:
-        """Returns the values with which the head compares as the frozen encoder does.
-
-        The projection keeps the directions in which tokens vary most; at full width it is a rotation already. The
-        classifier is a logistic regression.
-        """
-        tokens = np.concatenate([*sample.a, *sample.b])
-        kernel = self.projection.kernel.numpy()
-        hidden, size = kernel.shape
-        if size < hidden:
-            kernel = principal_components(tokens, size)
-        bias = -tokens.mean(axis=0, dtype=np.float64).astype(np.float32) @ kernel
-        sides = ([_unit_tokens(states @ kernel + bias) for states in texts] for texts in (sample.a, sample.b))
-        fit = fit_logits(np.concatenate([late_interaction(a, b) for a, b in zip(*sides, strict=True)]), sample.labels)
-        return [
-            (self.projection.kernel, kernel),
-            (self.projection.bias, bias),
-            (self.standardize.mean, fit.mean),
-            (self.standardize.deviation, fit.deviation),
-            (self.classifier.kernel, fit.kernel),
-            (self.classifier.bias, fit.bias),
-        ]
+        """Returns the values with which the head compares as the frozen encoder does."""
+        return start_of_cosines(self.projection, self.standardize, self.classifier, sample)
 
 
 def late_interaction(a: Side, b: Side) -> tf.Tensor:
@@ -110,9 +86,50 @@ def late_interaction(a: Side, b: Side) -> tf.Tensor:
     return tf.concat([*directions, tf.expand_dims(means, 1)], axis=1)
 
 
-def _unit_tokens(projected: np.ndarray) -> Side:
+def classifier_of_cosines() -> tf_keras.layers.Dense:
+    """Returns the layer that turns `late_interaction`, standardized, into the logits of both classes."""
+    return tf_keras.layers.Dense(
+        CLASSES,
+        kernel_initializer=tf_keras.initializers.Constant([[-FIRST_SLOPE, FIRST_SLOPE]] * NUMBERS),
+        dtype=tf.float32,
+        name="classifier",
+    )
+
+
+def start_of_cosines(
+    projection: Projection, standardize: FixedStandardization, classifier: tf_keras.layers.Dense, sample: Sample
+) -> Values:
+    """Returns the values with which three layers compare tokens as the frozen encoder does.
+
+    The projection keeps the directions in which tokens vary most; at full width it is a rotation already. The
+    classifier is a logistic regression.
+    """
+    tokens = np.concatenate([*sample.a, *sample.b])
+    kernel = projection.kernel.numpy()
+    hidden, size = kernel.shape
+    if size < hidden:
+        kernel = principal_components(tokens, size)
+    bias = -tokens.mean(axis=0, dtype=np.float64).astype(np.float32) @ kernel
+    sides = ([_side(states @ kernel + bias) for states in texts] for texts in (sample.a, sample.b))
+    fit = fit_logits(np.concatenate([late_interaction(a, b) for a, b in zip(*sides, strict=True)]), sample.labels)
+    return [
+        (projection.kernel, kernel),
+        (projection.bias, bias),
+        (standardize.mean, fit.mean),
+        (standardize.deviation, fit.deviation),
+        (classifier.kernel, fit.kernel),
+        (classifier.bias, fit.bias),
+    ]
+
+
+def unit_tokens(projected: tf.Tensor) -> tf.Tensor:
+    """Scales each token of ``[batch, seq, size]`` to length 1."""
+    return tf.math.l2_normalize(projected, axis=2)
+
+
+def _side(projected: np.ndarray) -> Side:
     """Returns one text, ``float32 [tokens, size]``, as a batch of one."""
-    keys = tf.math.l2_normalize(projected[np.newaxis], axis=2)
+    keys = unit_tokens(projected[np.newaxis])
     return {KEYS: keys, MASK: tf.ones(keys.shape[:2], tf.int32)}
 
 
