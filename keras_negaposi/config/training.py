@@ -37,11 +37,12 @@ PARTNER = "partner"
 """Folder of the run that ``--partner_head`` trains, in the run's folder."""
 
 _CACHEABLE_HEAD = Needs(
-    lambda c: c.layout == SEPARATE, "has no effect with --head pair or pair_means, which see A and B in one input"
+    lambda c: c.layout == SEPARATE,
+    "has no effect with --head pair, pair_means or pair_maxsim, which see A and B in one input",
 )
 _TWO_PROJECTIONS = Needs(
     lambda c: c.layout == SEPARATE and c.head != LATE_INTERACTION,
-    "has no effect with --head pair, pair_means or maxsim, which have no two projections to share",
+    "has no effect with --head pair, pair_means, pair_maxsim or maxsim, which have no two projections to share",
 )
 _REDUCED_HEAD = Needs(lambda c: c.head == "reduced", "has an effect with --head reduced only")
 _MID_FUSION_HEAD = Needs(lambda c: c.head == "midfusion", "has an effect with --head midfusion only")

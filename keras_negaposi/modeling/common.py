@@ -62,8 +62,13 @@ def freeze(encoder: tf_keras.Model, layers: int) -> None:
     names = [*EMBEDDINGS, *(f"transformer/layer_{number}" for number in range(layers))]
     for layer in [*map(encoder.get_layer, names), *filter(_is_dropout, encoder.layers)]:
         layer.trainable = False
-        for dropout in filter(_is_dropout, (layer, *layer.submodules)):
-            dropout.rate = 0.0
+        leave_dropout_out(layer)
+
+
+def leave_dropout_out(layer: tf_keras.layers.Layer) -> None:
+    """Turns off all dropout in a layer or model."""
+    for dropout in filter(_is_dropout, (layer, *layer.submodules)):
+        dropout.rate = 0.0
 
 
 def _is_dropout(layer: tf.Module) -> bool:

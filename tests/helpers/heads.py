@@ -6,6 +6,7 @@ import tensorflow as tf
 from checkpoints_tools.bert_config import BertConfig
 from checkpoints_tools.encoder import assign_encoder
 from keras_negaposi.config import HeadConfig
+from keras_negaposi.modeling.common import encoder_of
 from keras_negaposi.modeling.heads import build
 from tests.helpers.tiny_bert import random_tf1_variables
 
@@ -17,7 +18,7 @@ def make(tiny, head, **options):
     config = BertConfig(**tiny.config)
     tf.keras.utils.set_random_seed(0)
     model = build(HeadConfig(head=head, **OPTIONS.get(head, {}) | options), config)
-    assign_encoder(model.encoder, random_tf1_variables(config), config)
+    assign_encoder(encoder_of(model), random_tf1_variables(config), config)
     rng = np.random.default_rng(0)
     for variable in model.variables:
         if any(part in variable.name for part in ("classifier/kernel", "comparison/kernel", "energy", "pooler/kernel")):

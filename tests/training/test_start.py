@@ -88,6 +88,34 @@ def test_maxsim_starts_as_the_frozen_encoder_compares_tokens(tiny):
     assert np.ptp(expected) > 0.01
 
 
+def test_pair_maxsim_starts_as_the_frozen_encoder_compares_tokens_of_one_input(tiny):
+    config = configured(tiny, "pair_maxsim", max_seq_length=40)
+    read = read_run_inputs(config)
+    model = started(config, read)
+    model.comparison.kernel.assign(tf.zeros_like(model.comparison.kernel))  # what starts at random
+    sample = start.draw_pairs(read.inputs, read.inputs.preprocessor, config.seed)
+    others = read.inputs.split.parts["test"]
+    packed = [pack(read, pairs) for pairs in (sample, others)]
+    bert_config, states = read.pretrained.bert_config, []
+    for x in packed:
+        ids, mask, types = (x[name].numpy() for name in ENCODER_INPUTS)
+        rows = bert(random_tf1_variables(bert_config), bert_config, ids, mask, types)[0][-1]
+        pairs = [[row[m > t], row[t > 0]] for row, m, t in zip(rows, mask, types, strict=True)]
+        states.append([list(side) for side in zip(*pairs, strict=True)])
+    mean = np.concatenate(sum(states[0], [])).mean(axis=0)
+
+    def compare(a, b):
+        a, b = ((side - mean) / np.linalg.norm(side - mean, axis=1, keepdims=True) for side in (a, b))
+        cosines = a @ b.T
+        return cosines.max(axis=1).mean(), cosines.max(axis=0).mean(), cosine(a.mean(axis=0), b.mean(axis=0))
+
+    numbers = [np.array([compare(a, b) for a, b in zip(*sides, strict=True)]) for sides in states]
+    expected = regression(numbers[0], sample.labels, numbers[1])
+    found = model({name: packed[1][name] for name in ENCODER_INPUTS}).numpy()[:, 1]
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    assert np.ptp(expected) > 0.01
+
+
 @pytest.mark.parametrize("tied", [False, True])
 def test_vector_starts_as_the_frozen_cosine(tiny, tied):
     config = configured(tiny, "vector", tie_projections=tied)
@@ -139,7 +167,7 @@ def test_token_attention_starts_centred(tiny):
     np.testing.assert_allclose(center.moving_variance.numpy(), np.var(means, axis=0), atol=1e-5)
 
 
-def test_a_cross_encoder_starts_at_random(tiny, monkeypatch):
+def test_other_cross_encoders_start_at_random(tiny, monkeypatch):
     config = configured(tiny, "pair_means")
     read = read_run_inputs(config)
     monkeypatch.setattr(start, "encode_sample", lambda *_: pytest.fail("encodes for nothing"))

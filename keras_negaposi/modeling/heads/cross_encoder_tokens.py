@@ -17,7 +17,7 @@ from checkpoints_tools.bert_config import BertConfig
 from checkpoints_tools.encoder import build_encoder
 from keras_negaposi.config.heads import JOINT
 from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS, LAYOUTS, MASK_INPUT, WORD_INPUT, Features
-from keras_negaposi.modeling.common import CLASSES, HEAD_DROPOUT, initializer, leave_pooler_out
+from keras_negaposi.modeling.common import CLASSES, HEAD_DROPOUT, initializer, leave_dropout_out, leave_pooler_out
 from keras_negaposi.modeling.fast_layers import accelerate
 from keras_negaposi.modeling.heads.layers import FixedStandardization, Projection, compare, masked_mean, side_masks
 from keras_negaposi.modeling.heads.maxsim import classifier_of_cosines, late_interaction, start_of_cosines, unit_tokens
@@ -40,6 +40,7 @@ class PairMaxSim(tf_keras.Model):
         super().__init__(name=name)
         self.encoder = accelerate(build_encoder(config))
         leave_pooler_out(self.encoder)
+        leave_dropout_out(self.encoder)  # it lowers cosines, so that inference would see others than training
         self.projection = Projection(config.hidden_size, "tokens")
         self.standardize = FixedStandardization("standardize")
         self.classifier = classifier_of_cosines()
