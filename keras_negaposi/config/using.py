@@ -20,23 +20,28 @@ LINK_FORMATS = ("scrapbox", "markdown")
 """Formats of ``suggest`` that are links to paste, without the pages that are linked already."""
 
 
-@dataclasses.dataclass(frozen=True)
-class ArithmeticConfig:
-    """The arithmetic of a finished model."""
+MANY = 1_000
+"""Texts or pairs from which ``auto`` considers bfloat16: loading it takes longer, which so many repay."""
 
-    precision: str = option(
-        FLOAT32,
-        "bfloat16: faster where the hardware supports it, with results that differ in the third digit; auto: bfloat16 "
-        "there, otherwise float32. int8: 8-bit weights and activations, faster on any CPU, and less exact; the int8 "
-        "model is made from the run at its first use, which takes a minute, and is kept in the run's folder",
+
+def _precision(default: str, more: str, needs: Needs | None = None) -> str:
+    """Returns the option ``precision``: the arithmetic of a finished model."""
+    return option(
+        default,
+        f"bfloat16: faster where the hardware supports it, with results that differ in the third digit. {more}int8: "
+        "8-bit weights and activations, faster on any CPU, and less exact; the int8 model is made from the run at its "
+        "first use, which takes a minute, and is kept in the run's folder",
         choices=(AUTO, FLOAT32, BFLOAT16, INT8),
         heading=MODEL,
+        needs=needs,
     )
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluateConfig(ArithmeticConfig, PairSource, Requirements):
+class EvaluateConfig(PairSource, Requirements):
     """Options of ``keras_negaposi.evaluate``."""
+
+    precision: str = _precision(FLOAT32, "auto: bfloat16 there, otherwise float32. ")
 
     honbun: str = required_path("JSON object title -> text, for the pairs of --negaposi", heading=DATA)
     negaposi: str = required_path("JSON labelled pairs of titles (default: the test pairs of the run)", heading=DATA)
@@ -80,8 +85,10 @@ class EvaluateConfig(ArithmeticConfig, PairSource, Requirements):
 
 
 @dataclasses.dataclass(frozen=True)
-class PredictConfig(ArithmeticConfig):
+class PredictConfig:
     """Options of ``keras_negaposi.predict``."""
+
+    precision: str = _precision(AUTO, f"auto: bfloat16 there for a file of {MANY:,} pairs or more, otherwise float32. ")
 
     input: str = path_option("-", "file of pairs, one per line; - for stdin", heading=DATA)
     columns: str | None = option(
@@ -102,7 +109,7 @@ _VECTORS = Needs(
 
 
 @dataclasses.dataclass(frozen=True)
-class IndexConfig(ArithmeticConfig, EngineConfig, PretrainedConfig):
+class IndexConfig(EngineConfig, PretrainedConfig):
     """Options of ``keras_negaposi.index``."""
 
     run: str | None = path_option(None, "folder of a finished run; the same as RUN", heading=MODEL)
@@ -119,7 +126,11 @@ class IndexConfig(ArithmeticConfig, EngineConfig, PretrainedConfig):
         heading=DATA,
         needs=_NO_RUN,
     )
-    precision: str = with_needs(ArithmeticConfig, "precision", Needs(lambda c: c.run, "has an effect with a RUN only"))
+    precision: str = _precision(
+        AUTO,
+        f"auto: bfloat16 there for {MANY:,} new texts or more, otherwise float32. ",
+        Needs(lambda c: c.run, "has an effect with a RUN only"),
+    )
     runner: str | None = with_needs(EngineConfig, "runner", _VECTORS)
     init_checkpoint: str | None = path_option(  # type: ignore[assignment]
         None,

@@ -86,10 +86,11 @@ def index_pages(
         InputError: as `build_index`.
     """
     # Everything that can be wrong is checked before anything is written.
-    Store(config.output)
+    new = {text_key(text) for text in pages.values()} - Store(config.output).keys()
     scorer = _make_scorer(run, config)
     if scorer:
-        scorer.prepare("b")
+        precision = scorer.prepare_for(new)
+        config = dataclasses.replace(config, precision=precision)  # for workers, too
     with locked(config.output):
         return _update(Store(config.output), scorer, run, config, dict(pages), dict(files or {}), keep_weights)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -20,7 +20,7 @@ from keras_negaposi.modeling.heads import HEADS, is_cacheable
 from keras_negaposi.modeling.heads.tensor_names import MASK
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.runtime.saved_run import read_saved, saved_config, saved_options
-from keras_negaposi.serving.arithmetic import chosen_arithmetic, in_arithmetic
+from keras_negaposi.serving.arithmetic import arithmetic_for, chosen_arithmetic, in_arithmetic
 from keras_negaposi.serving.by_ids import EncodeSide, encode_by_ids, load_side
 from keras_negaposi.serving.known_pages import KnownPages
 from keras_negaposi.serving.signatures import (
@@ -58,7 +58,7 @@ class CachedScorer:
             raise InputError(
                 f"{run}: its head {self.head} does not encode B separately; train with --head and one of {heads}"
             )
-        self._precision = chosen_arithmetic(precision)
+        self._precision = precision
         self._encoders: dict[str, EncodeSide] = {}
 
     @functools.cached_property
@@ -67,6 +67,19 @@ class CachedScorer:
 
     def _signature(self, name: str) -> Callable[..., dict[str, tf.Tensor]]:
         return find_signature(self._loaded, name, RunFolder(self.run).saved_model)
+
+    def prepare_for(self, keys: Collection[str]) -> str:
+        """Prepares to encode the texts with these keys as B; ``auto`` chooses the arithmetic by their number.
+
+        Returns:
+            The arithmetic.
+
+        Raises:
+            InputError: the model cannot be loaded.
+        """
+        self._precision = chosen_arithmetic(arithmetic_for(self._precision, len(keys) - self.count_known(keys)))
+        self.prepare("b")
+        return self._precision
 
     def prepare(self, side: str) -> EncodeSide:
         """Loads the function that encodes a side; later calls return the same function.
@@ -79,9 +92,10 @@ class CachedScorer:
         return self._encoders[side]
 
     def _encoder(self, side: str) -> EncodeSide:
-        if self._precision == FLOAT32:
+        arithmetic = chosen_arithmetic(self._precision)
+        if arithmetic == FLOAT32:
             return load_side(self.run, self._loaded, side)
-        return encode_by_ids(self.run, side, in_arithmetic(self._precision, self.run, ENCODE_IDS[side]))
+        return encode_by_ids(self.run, side, in_arithmetic(arithmetic, self.run, ENCODE_IDS[side]))
 
     @functools.cached_property
     def _known(self) -> KnownPages | None:

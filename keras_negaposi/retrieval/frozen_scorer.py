@@ -8,7 +8,7 @@ Viswanath 2018, arXiv 1702.01417). An index stores the vectors as they are, beca
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -71,14 +71,13 @@ class FrozenScorer:
     def _encoder(self) -> FrozenEncoder:
         return self.load()
 
-    def prepare(self, side: str) -> None:
-        """Loads the encoder if texts are going to be encoded as B.
+    def prepare_for(self, keys: Collection[str]) -> str:
+        """Loads the encoder, and returns its arithmetic.
 
         Raises:
             InputError: it cannot be loaded.
         """
-        if side == "b":
-            _ = self._encoder
+        return self._encoder.precision
 
     def count_known(self, keys: Iterable[str]) -> int:
         """Returns 0: of texts that an index does not contain yet, none is encoded."""

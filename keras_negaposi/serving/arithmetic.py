@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from keras_negaposi.config.data import AUTO
-from keras_negaposi.config.using import INT8
+from keras_negaposi.config.using import FLOAT32, INT8, MANY
 from keras_negaposi.serving.by_ids import OfIds
 
 
@@ -14,6 +14,11 @@ def chosen_arithmetic(wanted: str) -> str:
     from keras_negaposi.modeling.precision import choose_precision  # with Keras, which float32 does not need
 
     return choose_precision(wanted)
+
+
+def arithmetic_for(wanted: str, count: int) -> str:
+    """Returns the arithmetic for so many texts or pairs; ``auto`` chooses float32 if they are not `MANY`."""
+    return FLOAT32 if wanted == AUTO and count < MANY else wanted
 
 
 def in_arithmetic(name: str, run: str, signature: str) -> OfIds:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import sys
@@ -14,8 +15,10 @@ from checkpoints_tools.common.files import opened, replaced
 from checkpoints_tools.common.streams import standard_input, standard_output
 from keras_negaposi.config import PredictConfig
 from keras_negaposi.config.pair_source import column_names
+from keras_negaposi.config.using import MANY
 from keras_negaposi.readers.table import read_pairs
 from keras_negaposi.runtime.run_folder import RUN_FILES
+from keras_negaposi.serving.arithmetic import arithmetic_for
 
 STDIN = "-"
 MODEL_FILES = {
@@ -80,10 +83,14 @@ def score_file(model: str, config: PredictConfig) -> None:
         name = "stdin" if from_stdin else config.input
         json_lines, pairs = read_pairs(file, name, config.input, column_names(config.columns))
 
-        # 2. The model is loaded and scores the pairs as they are read.
+        # 2. How many there are decides the arithmetic. What comes from stdin is scored at once.
+        first = [] if from_stdin else list(itertools.islice(pairs, MANY))
+        precision, pairs = arithmetic_for(config.precision, len(first)), itertools.chain(first, pairs)
+
+        # 3. The model is loaded and scores the pairs as they are read.
         from keras_negaposi.serving.scorer import WINDOW, Scorer
 
-        scored = Scorer(model, config.precision).stream(pairs, config.batch_size, 1 if from_stdin else WINDOW)
+        scored = Scorer(model, precision).stream(pairs, config.batch_size, 1 if from_stdin else WINDOW)
         with open_output(config.output) as output:
             for count, (probability, label) in enumerate(scored, 1):
                 if json_lines:

@@ -10,6 +10,7 @@ import tensorflow_text  # noqa: F401 - registers the SavedModel's SentencePiece 
 from checkpoints_tools.common.errors import InputError, quoted
 from checkpoints_tools.common.files import exists, join
 from checkpoints_tools.saved_model import PROGRAM, find_signature, load_saved_model
+from keras_negaposi.config.data import AUTO
 from keras_negaposi.config.heads import BI_ENCODER
 from keras_negaposi.config.using import FLOAT32, INT8
 from keras_negaposi.runtime.run_folder import RunFolder
@@ -52,9 +53,13 @@ def open_score(path: str, precision: str = "float32", keep_vectors: bool = False
     Raises:
         InputError: ``path`` is neither of these, or the SavedModel does not score pairs of texts.
     """
-    precision = chosen_arithmetic(precision)
-    if precision != FLOAT32:
-        return _score_in(precision, path)
+    arithmetic = chosen_arithmetic(precision)
+    if arithmetic != FLOAT32:
+        try:
+            return _score_in(arithmetic, path)
+        except InputError:
+            if precision != AUTO:  # not every model can compute in bfloat16
+                raise
     folder = next((p for p in (path, RunFolder(path).saved_model) if exists(join(p, PROGRAM))), None)
     if folder is None:
         raise InputError(f"{path}: neither a run's folder nor a SavedModel (no {PROGRAM} in it)")

@@ -11,12 +11,15 @@ import tensorflow as tf
 from checkpoints_tools.bert_config import BertConfig
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import IndexConfig, TrainConfig
+from keras_negaposi.data.texts import text_key
 from keras_negaposi.index import main as index
+from keras_negaposi.index_files.store import Store
 from keras_negaposi.modeling import precision as precision_module
 from keras_negaposi.modeling.heads import build
 from keras_negaposi.predict import main as predict
 from keras_negaposi.retrieval import Index, build_index
 from keras_negaposi.retrieval.cached_encoder import CachedScorer
+from keras_negaposi.serving import arithmetic, score_file
 from keras_negaposi.serving.by_ids import run_preprocessor
 from keras_negaposi.serving.calibration import Calibration
 from keras_negaposi.serving.export import export
@@ -171,6 +174,41 @@ def test_auto_is_bfloat16_where_the_hardware_has_it(runs, text_pairs, monkeypatc
     texts = [list(side) for side in zip(*text_pairs, strict=True)]
     automatic, named = (Scorer(str(runs / "pair"), name) for name in ("auto", "bfloat16" if has else "float32"))
     np.testing.assert_array_equal(automatic.score(*texts)[0], named.score(*texts)[0])
+
+
+def test_auto_is_float32_for_a_model_that_bfloat16_cannot_have(runs, text_pairs, monkeypatch):
+    monkeypatch.setattr(precision_module, "_cpu_has_bfloat16", lambda: True)
+    texts = [list(side) for side in zip(*text_pairs[:9], strict=True)]
+    automatic, exact = Scorer(str(runs / "pair" / "saved_model"), "auto"), Scorer(str(runs / "pair"))
+    np.testing.assert_array_equal(automatic.score(*texts)[0], exact.score(*texts)[0])
+
+
+@pytest.mark.parametrize("many", [20, 21])
+def test_many_pairs_are_predicted_in_bfloat16_and_few_in_float32(runs, text_pairs, tmp_path, monkeypatch, many):
+    monkeypatch.setattr(precision_module, "_cpu_has_bfloat16", lambda: True)
+    for module in (score_file, arithmetic):
+        monkeypatch.setattr(module, "MANY", many)
+    pairs = text_pairs[:20]
+    (tmp_path / "in").write_text("".join(f"{a}\t{b}\n" for a, b in pairs), encoding="utf-8")
+    assert predict([str(runs / "pair"), "--input", str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 0
+    found = [float(line.split("\t")[0]) for line in (tmp_path / "out").read_text().splitlines()]
+    scorers = {name: Scorer(str(runs / "pair"), name) for name in ("float32", "bfloat16")}
+    expected = {name: [round(p, 6) for p, _ in scorer.stream(pairs, 32)] for name, scorer in scorers.items()}
+    assert expected["float32"] != expected["bfloat16"] == found if many == 20 else found == expected["float32"]
+
+
+@pytest.mark.parametrize("many", [144, 145])
+def test_many_new_texts_are_encoded_in_bfloat16_and_few_in_float32(runs, tiny, tmp_path, monkeypatch, many):
+    monkeypatch.setattr(precision_module, "_cpu_has_bfloat16", lambda: True)
+    monkeypatch.setattr(arithmetic, "MANY", many)
+    build_index(str(runs / "vector"), IndexConfig(honbun=tiny.flags["honbun"], output=str(tmp_path), dtype="float32"))
+    ((keys, rows),) = Store(str(tmp_path)).chunks(1000)
+    texts = {text_key(text): text for text in json.loads(open(tiny.flags["honbun"], encoding="utf-8").read()).values()}
+    assert len(keys) == len(texts) == 144
+    encoders = (CachedScorer(str(runs / "vector"), name) for name in ("float32", "bfloat16"))
+    exact, quick = (scorer.encode("b", [texts[key] for key in keys])["vector"] for scorer in encoders)
+    near, far = (quick, exact) if many == 144 else (exact, quick)
+    assert np.abs(rows["vector"] - near).max() < 1e-6 < np.abs(rows["vector"] - far).max()
 
 
 def test_nothing_is_written_for_a_run_without_the_signature(tiny, runs, tmp_path, capsys):
