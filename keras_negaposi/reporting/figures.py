@@ -32,7 +32,7 @@ METRICS = {
 }
 """Displayed name and meaning by the metric's name in `bootstrap.METRICS`; the accuracy is the page's large figure."""
 _PARTS = {
-    MODEL_ALONE: "trained model alone",
+    MODEL_ALONE: "model alone",
     LEXICAL: "lexical features alone",
     PARTNER: "partner run alone",
 }

@@ -66,7 +66,7 @@ def test_the_chart_has_the_run_its_parts_and_all_baselines(hybrid):
     metrics, page = read(hybrid)
     chart = page[page.index('class="forest"') : page.index("</table>")]
     assert chart.count('class="dot"') == len(metrics["baselines"]) + 2  # and the run, and the model alone
-    for name in ("this run", "trained model alone", "linear probe", "majority"):
+    for name in ("this run", "model alone", "linear probe", "majority"):
         assert f'<th scope="row">{name}</th>' in chart
 
 
