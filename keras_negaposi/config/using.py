@@ -80,7 +80,7 @@ class EvaluateConfig(ArithmeticConfig, PairSource, Requirements):
 
 
 @dataclasses.dataclass(frozen=True)
-class PredictConfig(ArithmeticConfig):
+class PredictConfig(ArithmeticConfig, EngineConfig):
     """Options of ``keras_negaposi.predict``."""
 
     input: str = path_option("-", "file of pairs, one per line; - for stdin", heading=DATA)
