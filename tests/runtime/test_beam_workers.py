@@ -123,6 +123,7 @@ def watched(dask_cluster, tmp_path, monkeypatch):
     return begin
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MAIN)
 def test_other_processes_make_the_same_files_even_if_one_is_killed(name, start, watched, on_dask, tmp_path):
     assert start(name, "here") == start(name, "direct", DIRECT) == 0
