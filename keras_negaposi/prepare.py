@@ -8,6 +8,7 @@ import sys
 from checkpoints_tools.common.cli import make_config, make_parser, run_command, say
 from keras_negaposi.config import PrepareConfig, check_complete, check_pairs_given, complete_model_files
 from keras_negaposi.config.given import add_options, given_options
+from keras_negaposi.config.saved import absolute
 
 
 def prepare(arguments: argparse.Namespace) -> None:
@@ -17,6 +18,8 @@ def prepare(arguments: argparse.Namespace) -> None:
     values = complete_model_files(given)
     check_pairs_given(values)
     check_complete(values, ("output_dir",))
+    if given.get("runner"):
+        values = absolute(values)  # its workers may be in another folder
     config = make_config(PrepareConfig, values, given.keys() - {"init_checkpoint"})
     from keras_negaposi.input_pipeline import tfrecords
     from keras_negaposi.input_pipeline.prepared_data import read_inputs

@@ -67,13 +67,13 @@ def opened(path: str, once: bool = False) -> Iterator[BinaryIO]:
                 raise InputError(f"{named}: is a pipe or a device; save its content in a file and give that")
             with open(path, "rb") as file:
                 yield file
-    except FileNotFoundError:
-        raise InputError(f"{named}: no such file; check the path") from None
-    except IsADirectoryError:
-        raise InputError(f"{named}: is a folder; give a file in it") from None
     except OSError as error:
         if error.filename not in (None, path) or error.errno in WRITING_FAILS:  # an error of the caller, in the block
             raise
+        if isinstance(error, FileNotFoundError):
+            raise InputError(f"{named}: no such file; check the path") from None
+        if isinstance(error, IsADirectoryError):
+            raise InputError(f"{named}: is a folder; give a file in it") from None
         raise InputError(f"{named}: cannot be read: {error.strerror}") from None
 
 

@@ -18,7 +18,8 @@ class EngineConfig:
 
     runner: str | None = option(
         None,
-        "Apache Beam runner that does the work (extra beam): DirectRunner, DataflowRunner, FlinkRunner, SparkRunner "
+        "Apache Beam runner that does the work (extra beam): DirectRunner, DaskRunner, DataflowRunner, "
+        "FlinkRunner, SparkRunner "
         "(default: this process does it)",
         heading=HARDWARE,
     )

@@ -85,7 +85,7 @@ class EvaluateConfig(PairSource, Requirements):
 
 
 @dataclasses.dataclass(frozen=True)
-class PredictConfig:
+class PredictConfig(EngineConfig):
     """Options of ``keras_negaposi.predict``."""
 
     precision: str = _precision(AUTO, f"auto: bfloat16 there for a file of {MANY:,} pairs or more, otherwise float32. ")

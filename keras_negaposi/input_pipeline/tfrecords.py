@@ -10,7 +10,7 @@ import numpy as np
 from checkpoints_tools.common import outputs
 from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.errors import InputError
-from checkpoints_tools.common.files import join, list_folder, remove, write_json
+from checkpoints_tools.common.files import join, list_folder, remove, sweep, write_json
 from checkpoints_tools.common.progress import Ticker
 from keras_negaposi.config import PAIR_SOURCES
 from keras_negaposi.input_pipeline.prepared_data import UNLABELLED, Inputs
@@ -55,6 +55,7 @@ def prepare(inputs: Inputs, folder: str, engine: Engine = in_threads) -> Records
             say(f"{folder}: its records have other data, tokenizer or options; they are created again")
         _begin(inputs, folder)
         records = _write(inputs, folder, engine)
+        sweep(folder)  # what a worker of a runner that was killed left
     say(records.describe())
     return records
 

@@ -32,7 +32,7 @@ from keras_negaposi.retrieval.frozen_scorer import PRECISION, FrozenScorer
 from keras_negaposi.retrieval.lexical_part import LexicalPart, has_old_weights, read_lexical_part
 from keras_negaposi.retrieval.origin import KIND, LEXICAL, UNTRAINED
 from keras_negaposi.retrieval.self_labelled import fit_on_next_pages
-from keras_negaposi.runtime.beam import engine_of
+from keras_negaposi.runtime.beam import engine_of, for_workers
 from keras_negaposi.runtime.executors import one_by_one
 from keras_negaposi.runtime.folder_lock import locked
 from keras_negaposi.runtime.run_folder import RunFolder
@@ -184,7 +184,8 @@ def _encode_missing(
     size = max(TEXTS_PER_SEGMENT, math.ceil(len(order) / MOST_SEGMENTS))
     segments = [order[start : start + size] for start in range(0, len(order), size)]
     engine = engine_of(config, config.output, one_by_one)
-    make_work = functools.partial(_encoder, None if config.runner else scorer, run, config)
+    seen = run and for_workers(config, run)
+    make_work = functools.partial(_encoder, None if config.runner else scorer, seen, config)
     encoded = engine(make_work, ([missing[key] for key in keys] for keys in segments))
     done = 0
     for keys, rows in zip(segments, encoded, strict=True):

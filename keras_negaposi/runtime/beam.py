@@ -1,19 +1,24 @@
-"""The executor for several machines: Apache Beam, whose runner may be Dataflow, Flink, Spark, or this process.
+"""The executor for several machines: Apache Beam, whose runner may be Dask, Dataflow, Flink, Spark, or this process.
 
 Items and results are exchanged as files in a folder that all machines can reach, so the pipeline itself stays small.
 The files contain data only (`value_bytes`), so nobody who can write to the folder can make a worker run code. Beam's
 own collections would pickle the items into the pipeline, and yield the results in any order.
+
+Bad input comes back as a file too: a runner would print its traceback, add to its message, or try the item again.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import io
+import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from checkpoints_tools.common import outputs, temporary
-from checkpoints_tools.common.errors import InputError
+from checkpoints_tools.common.errors import RUN_AGAIN, InputError
 from checkpoints_tools.common.files import (
     exists,
     is_remote,
@@ -33,6 +38,9 @@ if TYPE_CHECKING:
 
 Classes = Mapping[str, type]
 NO_CLASSES: Classes = {}
+DASK = "DaskRunner"
+FULL_NAMES = {DASK: "apache_beam.runners.dask.dask_runner.DaskRunner"}
+"""Runners that Beam does not know by their short names."""
 
 
 def engine_of(config: EngineConfig, folder: str, here: Engine, classes: Classes = NO_CLASSES) -> Engine:
@@ -52,6 +60,15 @@ def engine_of(config: EngineConfig, folder: str, here: Engine, classes: Classes 
     return Beam(config.runner, config.runner_options or (), config.runner_folder or folder, classes)
 
 
+def for_workers(config: EngineConfig, path: str) -> str:
+    """Returns a path that means the same to a runner's workers, whose working directory may be another one."""
+    return _absolute(path) if config.runner else path
+
+
+def _absolute(path: str) -> str:
+    return path if is_remote(path) else os.path.abspath(path)
+
+
 class Beam:
     """An executor that runs the work as an Apache Beam pipeline.
 
@@ -62,7 +79,7 @@ class Beam:
         classes: as in `engine_of`.
 
     Raises:
-        InputError: Beam is not installed, or the runner does not exist.
+        InputError: Beam or the runner is not installed, the runner does not exist, or an option has a bad value.
     """
 
     def __init__(self, runner: str, options: Sequence[str], folder: str, classes: Classes = NO_CLASSES) -> None:
@@ -72,17 +89,29 @@ class Beam:
         except ImportError:
             raise InputError(f"--runner {runner}: Apache Beam is missing; pip install 'keras_negaposi[beam]'") from None
         try:
-            self._runner = apache_beam.runners.create_runner(runner)
-        except (ValueError, ImportError) as error:
-            raise InputError(f"--runner {runner}: {error}") from None
-        self._options = PipelineOptions([f"--{option.removeprefix('--')}" for option in options])
-        self._folder = folder
+            self._runner = apache_beam.runners.create_runner(FULL_NAMES.get(runner, runner))
+        except (ValueError, ImportError, AttributeError) as error:
+            fix = "; pip install 'apache-beam[dask]'" if runner == DASK else ""
+            raise InputError(f"--runner {runner}: {error}{fix}") from None
+        if runner == DASK and not any("partition" in option for option in options):
+            options = [*options, "dask_partition_size=1"]  # its default gives up to 128 items to one worker
+        try:
+            with contextlib.redirect_stderr(io.StringIO()) as refusal:
+                self._options = PipelineOptions([f"--{option.removeprefix('--')}" for option in options])
+                self._options.get_all_options()
+        except SystemExit:  # of argparse, after it has printed all flags of Beam and then the problem
+            problem = refusal.getvalue().strip().rpartition("error: ")[2]
+            raise InputError(f"--runner_options: {problem}; give options that {runner} has") from None
+        self._name = runner
+        self._folder = _absolute(folder)
         self._classes = classes
 
     def __call__(self, make_work: MakeWork[ItemT, ResultT], items: Iterable[ItemT]) -> Iterator[ResultT]:
-        """Yields the results in the order of the items, after all items have been processed."""
-        import apache_beam
+        """Yields the results in the order of the items, after all items have been processed.
 
+        Raises:
+            InputError: of the work; or the runner cannot be reached, or its workers died.
+        """
         with _exchange(self._folder) as folder:
             # Write the items
             count = 0
@@ -90,12 +119,36 @@ class Beam:
                 write_bytes(_item(folder, count), encode(item, self._classes))
                 count += 1
             # Let the workers read them and write the results
-            with apache_beam.Pipeline(runner=self._runner, options=self._options) as pipeline:
-                numbers = pipeline | apache_beam.Create(range(count)) | apache_beam.Reshuffle()
-                numbers | apache_beam.ParDo(_do(make_work, folder, self._classes))
+            try:
+                self._run(_do(make_work, folder, self._classes), count)
+            except Exception as error:
+                if not _is_of_runner(error):
+                    raise
+                problem = str(error).rstrip(".")
+                raise InputError(f"--runner {self._name}: {problem}; check its workers, then {RUN_AGAIN}") from error
+            if exists(_problem(folder)):
+                raise InputError(read_bytes(_problem(folder)).decode())
             # Read the results
             for number in range(count):
                 yield decode(read_bytes(_result(folder, number)), _result(folder, number), self._classes)
+
+    def _run(self, do: apache_beam.DoFn, count: int) -> None:
+        import apache_beam
+
+        pipeline = apache_beam.Pipeline(runner=self._runner, options=self._options)
+        try:
+            with pipeline:
+                pipeline | apache_beam.Create(range(count)) | apache_beam.Reshuffle() | apache_beam.ParDo(do)
+        finally:
+            # Beam leaves the connection to Dask open, and with it the workers, if it started them itself.
+            if client := getattr(getattr(pipeline, "result", None), "client", None):
+                client.close()
+
+
+def _is_of_runner(error: Exception) -> bool:
+    """Returns whether Dask gave up: it lost a worker too often (`KilledWorker`), or cannot be reached."""
+    refused = isinstance(error, OSError) and error.errno is None
+    return refused or type(error).__module__.partition(".")[0] == "distributed"
 
 
 @contextlib.contextmanager
@@ -124,12 +177,16 @@ def _do(make_work: MakeWork[ItemT, ResultT], folder: str, classes: Classes) -> a
 
     class Do(apache_beam.DoFn):
         def setup(self) -> None:
-            self._work = make_work()
+            self._work = functools.cache(make_work)
 
         def process(self, number: int) -> None:
-            if not exists(_result(folder, number)):  # Beam may process an item twice
+            if exists(_result(folder, number)) or exists(_problem(folder)):  # Beam may process an item twice
+                return
+            try:
                 item = decode(read_bytes(_item(folder, number)), _item(folder, number), classes)
-                write_bytes(_result(folder, number), encode(self._work(item), classes))
+                write_bytes(_result(folder, number), encode(self._work()(item), classes))
+            except InputError as error:
+                write_bytes(_problem(folder), str(error).encode())
 
     return Do()
 
@@ -140,3 +197,7 @@ def _item(folder: str, number: int) -> str:
 
 def _result(folder: str, number: int) -> str:
     return join(folder, f"result-{number:06d}")
+
+
+def _problem(folder: str) -> str:
+    return join(folder, "problem")

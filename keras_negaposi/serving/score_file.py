@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
 import itertools
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, TextIO
 
 from checkpoints_tools.common.errors import InputError
@@ -17,6 +19,8 @@ from keras_negaposi.config import PredictConfig
 from keras_negaposi.config.pair_source import column_names
 from keras_negaposi.config.using import MANY
 from keras_negaposi.readers.table import read_pairs
+from keras_negaposi.runtime.beam import engine_of, for_workers
+from keras_negaposi.runtime.executors import one_by_one
 from keras_negaposi.runtime.run_folder import RUN_FILES
 from keras_negaposi.serving.arithmetic import arithmetic_for
 
@@ -84,13 +88,19 @@ def score_file(model: str, config: PredictConfig) -> None:
         json_lines, pairs = read_pairs(file, name, config.input, column_names(config.columns))
 
         # 2. How many there are decides the arithmetic. What comes from stdin is scored at once.
-        first = [] if from_stdin else list(itertools.islice(pairs, MANY))
-        precision, pairs = arithmetic_for(config.precision, len(first)), itertools.chain(first, pairs)
+        at_once = from_stdin and not config.runner
+        first = [] if at_once else list(itertools.islice(pairs, MANY))
+        config = dataclasses.replace(config, precision=arithmetic_for(config.precision, len(first)))
+        pairs = itertools.chain(first, pairs)
 
-        # 3. The model is loaded and scores the pairs as they are read.
-        from keras_negaposi.serving.scorer import WINDOW, Scorer
+        # 3. The model is loaded and scores windows of pairs as they are read.
+        from keras_negaposi.serving.scorer import WINDOW
 
-        scored = Scorer(model, precision).stream(pairs, config.batch_size, 1 if from_stdin else WINDOW)
+        size = config.batch_size * (1 if at_once else WINDOW)
+        windows = iter(lambda: list(itertools.islice(pairs, size)), [])
+        engine = engine_of(config, os.path.dirname(config.output), one_by_one)
+        make_work = functools.partial(_scorer, for_workers(config, model), config)
+        scored = itertools.chain.from_iterable(engine(make_work, windows))
         with open_output(config.output) as output:
             for count, (probability, label) in enumerate(scored, 1):
                 if json_lines:
@@ -99,3 +109,11 @@ def score_file(model: str, config: PredictConfig) -> None:
                     output.write(f"{probability:.6f}\t{label}\n")
                 if count % config.batch_size == 0:
                     output.flush()
+
+
+def _scorer(model: str, config: PredictConfig) -> Callable[[list[tuple[str, str]]], list[tuple[float, int]]]:
+    """Returns a function that scores pairs as `Scorer.stream` does in one window."""
+    from keras_negaposi.serving.scorer import WINDOW, Scorer
+
+    scorer = Scorer(model, config.precision)
+    return lambda pairs: list(scorer.stream(pairs, config.batch_size, WINDOW))

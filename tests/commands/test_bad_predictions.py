@@ -47,6 +47,13 @@ def test_predict_refuses_a_missing_file(scorer_folder, capsys):
     check_refused(predict.main, [scorer_folder, "--input", "absent.tsv"], ["absent.tsv"], capsys)
 
 
+def test_predict_names_the_output_whose_folder_is_missing(scorer_folder, tmp_path, capsys):
+    (tmp_path / "in").write_text("a\tb\n")
+    output = str(tmp_path / "absent/out")
+    flags = ["--input", str(tmp_path / "in"), "--output", output]
+    check_refused(predict.main, [scorer_folder, *flags], [f"{output}: No such file or directory"], capsys)
+
+
 def test_predict_refuses_another_saved_model(tmp_path, capsys):
     import tensorflow as tf
 

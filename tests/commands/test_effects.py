@@ -46,7 +46,7 @@ ALWAYS = {
     ),
     "evaluate": ("honbun", "negaposi", "precision"),
     "export": ("to", "output"),
-    "predict": ("input", "columns", "output", "batch_size", "precision"),
+    "predict": ("input", "columns", "output", "batch_size", "precision", "runner"),
     "index": ("run", "honbun", "output"),
     "suggest": ("title", "text", "top", "rerank", "min_probability", "html", "run", "approximate", "fail_on_warning"),
     "pairs": (
@@ -134,7 +134,7 @@ SOMETIMES = {
         "require_accuracy": "r2 --compare c.html --require_accuracy 0.5",
     },
     "export": {},
-    "predict": {},
+    "predict": ENGINE,
     "index": {name: f"--run r --output o {flags}" for name, flags in ENGINE.items()}
     | {
         "dtype": "--output o --dtype float32",

@@ -55,7 +55,7 @@ HEADINGS = {
     "baseline": ["data", "model", "output", "train/test split", "advanced options"],
     "evaluate": ["data", "model", "output", "exit code, for scripts", "advanced options"],
     "export": ["output"],
-    "predict": ["data", "model", "output", "advanced options"],
+    "predict": ["data", "model", "output", "devices and workers", "advanced options"],
     "index": ["data", "model", "output", "devices and workers", "advanced options"],
     "suggest": ["query", "model", "output", "exit code, for scripts", "advanced options"],
     "pairs": ["data", "output", "advanced options"],

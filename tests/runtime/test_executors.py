@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from checkpoints_tools.common.errors import InputError
-from keras_negaposi import prepare
 from keras_negaposi.runtime.beam import Beam
 from keras_negaposi.runtime.executors import in_threads, one_by_one
 
@@ -38,17 +37,3 @@ def test_what_cannot_be_run_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "apache_beam", None)
     with pytest.raises(InputError, match="Apache Beam is missing; pip install"):
         Beam("DirectRunner", [], str(tmp_path))
-
-
-def files(folder):
-    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def test_beam_writes_the_same_records(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr("keras_negaposi.input_pipeline.record_folder.PAIRS_A_SHARD", 50)
-    names = ("honbun", "negaposi", "model_file", "vocab_file")
-    flags = ["--max_seq_length=37", *(f"--{name}={tiny.flags[name]}" for name in names)]
-    for name, more in {"here": [], "beam": ["--runner=DirectRunner"]}.items():
-        assert prepare.main([*flags, *more, f"--output_dir={tmp_path / name}"]) == 0
-    assert files(tmp_path / "here") == files(tmp_path / "beam")
-    assert len(files(tmp_path / "here")) > 5
