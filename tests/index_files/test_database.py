@@ -97,6 +97,9 @@ def test_what_a_database_must_not_have_is_refused(postgres, machine, tmp_path):
         "UPDATE negaposi_index SET manifest = "
         "replace(manifest::text, 'pages-000001.json\": ', '../../x.json\": ')::json WHERE name = 'damaged'"
     )
+    with pytest.raises(InputError, match="does not fit its state"):
+        local_folder(url)
+    postgres.query("UPDATE negaposi_index SET state = encode(sha256(convert_to(manifest::text, 'UTF8')), 'hex')")
     with pytest.raises(InputError, match=r'names "\.\./\.\./x\.json"'):
         local_folder(url)
     assert not list(tmp_path.rglob("x.json")) and not list(tmp_path.glob("second/**/pages*"))
@@ -142,7 +145,9 @@ def test_a_second_writer_waits(postgres, machine, capsys):
         machine("third")
         second = threading.Thread(target=put, args=(url, NEW))
         second.start()
+        end = time.monotonic() + 120
         while "waiting until" not in capsys.readouterr().out:
+            assert time.monotonic() < end
             time.sleep(0.02)
         assert pages_of(url) == FEW and second.is_alive()
     second.join()
