@@ -4,7 +4,7 @@ With RUN, every page is encoded once by its model. Without, nothing is trained: 
 which takes seconds, and with --init_checkpoint also by the vectors of a pre-trained BERT.
 
 An existing index is updated: only new and changed pages are encoded. If the command is killed at any time, the index
-stays valid.
+stays valid. With --output postgresql://... several machines share one index.
 
 Runs, SavedModels and checkpoints of others can execute code and read and write your files. Look before you use one:
 saved_model_cli show --dir FOLDER --all, or python -m checkpoints_tools inspect PATH.

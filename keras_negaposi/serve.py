@@ -16,11 +16,12 @@ import importlib.util
 import os
 import sys
 
-from checkpoints_tools.common.cli import a_path, make_config, make_parser, run_command
+from checkpoints_tools.common.cli import make_config, make_parser, run_command
 from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.files import read_text
 from keras_negaposi.config import ServeConfig
 from keras_negaposi.config.given import add_options, given_options
+from keras_negaposi.config.index_path import an_index
 from keras_negaposi.config.serving import LEAST_TOKEN
 
 TOKEN_VARIABLE = "KERAS_NEGAPOSI_TOKEN"
@@ -72,7 +73,9 @@ def _token(config: ServeConfig) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
     parser = make_parser("keras_negaposi.serve", __doc__, "INDEX [--FLAG VALUE ...]")
-    parser.add_argument("index", metavar="INDEX", type=a_path, help="folder that keras_negaposi.index wrote")
+    parser.add_argument(
+        "index", metavar="INDEX", type=an_index, help="what keras_negaposi.index wrote: folder, or postgresql://"
+    )
     add_options(parser, ServeConfig)
     return run_command(parser, serve, argv)
 

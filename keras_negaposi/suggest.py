@@ -12,7 +12,6 @@ import argparse
 import sys
 
 from checkpoints_tools.common.cli import (
-    a_path,
     check_effects,
     make_config,
     make_parser,
@@ -23,6 +22,7 @@ from checkpoints_tools.common.errors import InputError
 from checkpoints_tools.common.streams import standard_output
 from keras_negaposi.config import SuggestConfig
 from keras_negaposi.config.given import add_options, given_options
+from keras_negaposi.config.index_path import an_index
 
 
 def suggest(arguments: argparse.Namespace) -> int:
@@ -49,7 +49,9 @@ def suggest(arguments: argparse.Namespace) -> int:
 def main(argv: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
     parser = make_parser("keras_negaposi.suggest", __doc__, "INDEX [--FLAG VALUE ...]")
-    parser.add_argument("index", metavar="INDEX", type=a_path, help="folder that keras_negaposi.index wrote")
+    parser.add_argument(
+        "index", metavar="INDEX", type=an_index, help="what keras_negaposi.index wrote: folder, or postgresql://"
+    )
     add_options(parser, SuggestConfig)
     return run_command(parser, suggest, argv)
 

@@ -24,6 +24,7 @@ from checkpoints_tools.common.errors import (
     InputError,
     Stopped,
     did_you_mean,
+    masked,
     shortened,
 )
 from checkpoints_tools.common.flag_values import a_path, above, at_least, between, parser_of
@@ -107,7 +108,7 @@ class _OneLineParser(argparse.ArgumentParser):
         return arguments
 
     def error(self, message: str) -> NoReturn:
-        words = " ".join(shortened(word, LONGEST_VALUE) for word in message.split())
+        words = " ".join(shortened(word, LONGEST_VALUE) for word in masked(message).split())
         self.exit(EXIT_BAD_INPUT, f"{self.prog}: error: {shortened(words, LONGEST_MESSAGE)} (--help lists the flags)\n")
 
 
@@ -213,7 +214,7 @@ def run_command(
         if line is None:
             raise
         line = explain_error(error, _with_file(line, arguments))
-        line = shortened(" ".join(line.split()), LONGEST_MESSAGE)
+        line = shortened(masked(" ".join(line.split())), LONGEST_MESSAGE)
         sys.stderr.write(f"{parser.prog}: error: {line}\n")
         return EXIT_BAD_INPUT
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import reprlib
 from collections.abc import Iterable
 
@@ -41,8 +42,14 @@ class Stopped(Exception):
 def quoted(value: object) -> str:
     """Formats a value for a message: on one line, shortened, and in quotation marks if it is a string."""
     if isinstance(value, str):
-        return json.dumps(shortened(value, LONGEST_VALUE), ensure_ascii=False)
+        return json.dumps(shortened(masked(value), LONGEST_VALUE), ensure_ascii=False)
     return shortened(_REPR.repr(value), LONGEST_VALUE)
+
+
+def masked(text: str) -> str:
+    """Returns the text with ``***`` in place of the passwords in its URLs."""
+    text = re.sub(r"(://[^/\s:@]*:)\S*@", r"\1***@", text)
+    return re.sub(r"([?&]\w*password=)[^&\s\"']*", r"\1***", text)
 
 
 def shortened(text: str, longest: int) -> str:

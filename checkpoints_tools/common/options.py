@@ -83,7 +83,7 @@ def option(
 
 def path_option(default: str | None, text: str, **more: Any) -> Any:  # noqa: ANN401
     """Returns an `option` that names a file or folder; ``more`` is passed on."""
-    return option(default, text, check=path_problem, **more)
+    return option(default, text, **{"check": path_problem} | more)
 
 
 def required_path(text: str, **more: Any) -> Any:  # noqa: ANN401

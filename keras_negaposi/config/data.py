@@ -9,6 +9,7 @@ from typing import Literal
 from checkpoints_tools.common.cli import at_least, between, option, path_option, required_path
 from checkpoints_tools.common.options import Needs, without_effect
 from keras_negaposi.config.headings import DATA, MODEL, OUTPUT, SPLIT
+from keras_negaposi.config.index_path import index_problem
 from keras_negaposi.config.model import PretrainedConfig
 from keras_negaposi.config.pair_source import PairSource
 
@@ -146,7 +147,8 @@ class PairsConfig:
     )
     index: str | None = path_option(
         None,
-        "for --negative mined: folder of an index of these pages, written by keras_negaposi.index",
+        "for --negative mined: an index of these pages, written by keras_negaposi.index",
+        check=index_problem,
         needs=Needs(lambda c: c.negative == "mined", "has an effect with --negative mined only"),
     )
     decisions: str | None = path_option(

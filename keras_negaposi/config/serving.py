@@ -69,7 +69,10 @@ class ServeConfig:
         needs=_HTTP,
     )
     decisions: str | None = path_option(
-        None, "SQLite file of the decisions (default: INDEX.decisions.sqlite, next to the index)", heading=OUTPUT
+        None,
+        "SQLite file of the decisions (default: INDEX.decisions.sqlite, next to the index; in the user's cache folder "
+        "if the index is in a database)",
+        heading=OUTPUT,
     )
     watch: str | None = path_option(
         None,

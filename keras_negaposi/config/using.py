@@ -10,6 +10,7 @@ from checkpoints_tools.common.options import Needs, with_needs
 from keras_negaposi.config.data import AUTO, LARGEST_BATCH, pattern_problem
 from keras_negaposi.config.engine import EngineConfig
 from keras_negaposi.config.headings import DATA, MODEL, OUTPUT, QUERY, SCRIPTS
+from keras_negaposi.config.index_path import index_problem
 from keras_negaposi.config.model import PretrainedConfig
 from keras_negaposi.config.pair_source import PAIR_SOURCES, PairSource, has_columns
 from keras_negaposi.config.training import Requirements
@@ -114,7 +115,12 @@ class IndexConfig(EngineConfig, PretrainedConfig):
 
     run: str | None = path_option(None, "folder of a finished run; the same as RUN", heading=MODEL)
     honbun: str = required_path("JSON object title -> text of all pages (default: the texts of the run)", heading=DATA)
-    output: str = required_path("folder of the index, local; an existing index is updated", heading=OUTPUT)
+    output: str = required_path(
+        "folder of the index, local, or a PostgreSQL database (extra postgres): "
+        "postgresql://USER@HOST:PORT/DATABASE?index=NAME; an existing index is updated",
+        check=index_problem,
+        heading=OUTPUT,
+    )
     dtype: str = option(
         "float16", "type of the numbers that are stored", choices=("float16", "float32"), needs=_VECTORS
     )

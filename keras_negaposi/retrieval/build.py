@@ -20,6 +20,7 @@ from keras_negaposi.config.heads import BI_ENCODER
 from keras_negaposi.config.saved import absolute
 from keras_negaposi.data.texts import read_texts, text_key
 from keras_negaposi.index_files.build_shards import update_shards
+from keras_negaposi.index_files.database_update import keys_before, updating
 from keras_negaposi.index_files.lexical_index import LexicalIndex
 from keras_negaposi.index_files.page_density import densities_of
 from keras_negaposi.index_files.segment import Rows
@@ -34,7 +35,6 @@ from keras_negaposi.retrieval.origin import KIND, LEXICAL, UNTRAINED
 from keras_negaposi.retrieval.self_labelled import fit_on_next_pages
 from keras_negaposi.runtime.beam import engine_of, for_workers
 from keras_negaposi.runtime.executors import one_by_one
-from keras_negaposi.runtime.folder_lock import locked
 from keras_negaposi.runtime.run_folder import RunFolder
 from keras_negaposi.serving.calibration import saved_calibration, saved_combination
 
@@ -86,13 +86,14 @@ def index_pages(
         InputError: as `build_index`.
     """
     # Everything that can be wrong is checked before anything is written.
-    new = {text_key(text) for text in pages.values()} - Store(config.output).keys()
+    new = {text_key(text) for text in pages.values()} - keys_before(config.output)
     scorer = _make_scorer(run, config)
     if scorer:
         precision = scorer.prepare_for(new)
         config = dataclasses.replace(config, precision=precision)  # for workers, too
-    with locked(config.output):
-        return _update(Store(config.output), scorer, run, config, dict(pages), dict(files or {}), keep_weights)
+    with updating(config.output) as folder:
+        config = dataclasses.replace(config, output=folder)
+        return _update(Store(folder), scorer, run, config, dict(pages), dict(files or {}), keep_weights)
 
 
 def _make_scorer(run: str | None, config: IndexConfig) -> Scorer | None:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
-from checkpoints_tools.common.errors import InputError
+from checkpoints_tools.common.errors import InputError, masked
 from keras_negaposi.config import IndexConfig
 from keras_negaposi.config.heads import BI_ENCODER
 from keras_negaposi.data.documents import Documents
 from keras_negaposi.data.texts import text_key
+from keras_negaposi.index_files.database_copy import local_folder
 from keras_negaposi.index_files.segment import Rows, is_by_token
 from keras_negaposi.index_files.store import Store
 from keras_negaposi.index_files.vector_shards import open_neighbours
@@ -55,7 +56,7 @@ class Index:
     """An index and the model that made it, if any.
 
     Args:
-        path: folder of the index, written by `build.build_index`.
+        path: folder of the index, written by `build.build_index`, or ``postgresql://`` URL.
         run: folder of the run that made it; if ``None``, where the run was at that time.
         approximate: search the nearest vectors by faiss (``True``), or compare all of them (``False``); ``None``: by
             faiss if there are so many that `build` has prepared that.
@@ -69,7 +70,7 @@ class Index:
         self, path: str, run: str | None = None, approximate: bool | None = None, before: Index | None = None
     ) -> None:
         self._options = path, run, approximate
-        self.store = Store(path)
+        self.store = Store(local_folder(path))
         same = before is not None and before.store.model == self.store.model
         loaded = before.origin.scorer if before and same else None
         if not self.store.exists():
@@ -82,7 +83,9 @@ class Index:
         # Open what the index ranks with.
         if is_untrained(self.store):
             if run is not None:
-                raise InputError(f"--run {run}: has no effect on {path}, which was made without a run; leave it out")
+                raise InputError(
+                    f"--run {run}: has no effect on {masked(path)}, which was made without a run; leave it out"
+                )
             self.origin: Origin = origin_without_run(self.store, list(texts), list(texts.values()), loaded)
         else:
             self.origin = origin_of_run(self.store, self._checked_scorer(run, loaded), list(texts.values()))
@@ -99,7 +102,8 @@ class Index:
             model: a trained model, or the folder of its run, whose head encodes A and B separately (``vector``, ...);
                 ``None`` to rank without training, by lexical features.
             texts: title -> text; or texts alone, whose titles are then their positions, "0", "1", ...
-            path: folder of the index; if ``None``, a temporary one that is removed with the returned object.
+            path: folder of the index, or ``postgresql://`` URL; if ``None``, a temporary folder that is removed with
+                the returned object.
 
         Raises:
             InputError: the texts or the model cannot be used, or ``path`` is the index of another model.

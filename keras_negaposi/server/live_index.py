@@ -1,4 +1,4 @@
-"""The index that is served now. When its folder changes, it is opened again in a thread and then swapped in."""
+"""The index that is served now. When it changes, it is opened again in a thread and then swapped in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from typing import Any
 
 import msgspec
 
-from checkpoints_tools.common.errors import InputError
+from checkpoints_tools.common.errors import InputError, masked
+from keras_negaposi.config.index_path import is_database
+from keras_negaposi.index_files.database_copy import SharedState, local_folder
 from keras_negaposi.index_files.manifest import read_manifest
 from keras_negaposi.retrieval.search import Index
 
@@ -62,7 +64,7 @@ class LiveIndex:
     """Keeps the newest state of an index open.
 
     Args:
-        path: folder of the index.
+        path: folder of the index, or ``postgresql://`` URL.
         first: opens it.
         swapped: called after another state has been swapped in.
 
@@ -71,10 +73,11 @@ class LiveIndex:
     """
 
     def __init__(self, path: str, first: Callable[[], Index], swapped: Callable[[], None]) -> None:
-        self._path, self._swapped = Path(path), swapped
+        self._path, self._swapped = path, swapped
+        self._shared = SharedState(path) if is_database(path) else None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="index", daemon=True)
-        state = finished_state(self._path)
+        state = self._state()
         self.now = Opened(first(), state)
         self._tried = state
 
@@ -87,21 +90,31 @@ class LiveIndex:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
+        if self._shared:
+            self._shared.close()
+
+    def _state(self) -> str:
+        return self._shared.read() if self._shared else finished_state(Path(self._path))
 
     def _follow(self) -> None:
+        last = ""
         while not self._stop.wait(POLL_SECONDS):
             try:
                 self._look()
+                last = ""
             except (InputError, OSError) as error:
-                logger.warning("the new index is not used: %s", error)
+                if str(error) != last:  # A database that cannot be reached is asked again and again.
+                    logger.warning("the new index is not used: %s", error)
+                last = str(error)
 
     def _look(self) -> None:
-        state = finished_state(self._path)
+        state = self._state()
         if state in ("", self._tried):
             return
+        local_folder(self._path)  # If it cannot be fetched now, it is tried again.
         self._tried = state
         self.now = Opened(self.now.index.reopened(), state)
-        logger.info("%s: the new index is served", self._path)
+        logger.info("%s: the new index is served", masked(self._path))
         self._swapped()
 
 

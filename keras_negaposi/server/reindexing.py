@@ -7,6 +7,7 @@ from typing import Any
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import IndexConfig
 from keras_negaposi.data.documents import Documents
+from keras_negaposi.index_files.database_copy import local_folder
 from keras_negaposi.index_files.store import Store
 from keras_negaposi.pair_generation.page_store import temporary_store
 from keras_negaposi.pair_generation.pages import PageFilter, Pages
@@ -24,7 +25,7 @@ def update_index(path: str, source: str, length: int, keep_weights: bool) -> Non
     """Reads the pages of a source, and updates the index if they have changed.
 
     Args:
-        path: folder of the index.
+        path: folder of the index, or ``postgresql://`` URL.
         source: file or folder that `keras_negaposi.pairs` reads.
         length: of a page in characters.
         keep_weights: see `build.index_pages`; if it is not set, weights that are older than the pages are fitted again.
@@ -32,8 +33,8 @@ def update_index(path: str, source: str, length: int, keep_weights: bool) -> Non
     Raises:
         InputError: the source or the index cannot be used, or the source is not the index's.
     """
-    store = Store(path)
-    config, run = _options(store)
+    store = Store(local_folder(path))
+    config, run = _options(store, path)
     with temporary_store() as texts:
         pages = Pages(texts, PageFilter())
         pages.read(READERS[detect(source)](source, Documents(config.group_pattern)), length)
@@ -51,9 +52,9 @@ def update_index(path: str, source: str, length: int, keep_weights: bool) -> Non
     index_pages(run, config, now, pages.files, keep_weights)
 
 
-def _options(store: Store) -> tuple[IndexConfig, str | None]:
+def _options(store: Store, path: str) -> tuple[IndexConfig, str | None]:
     """Returns the options with which an index was made, and its run, if it has one."""
-    model: dict[str, Any] = {"output": str(store.path), "dtype": store.model.get("dtype", "float16")}
+    model: dict[str, Any] = {"output": path, "dtype": store.model.get("dtype", "float16")}
     if not is_untrained(store):
         model["precision"] = store.model.get("precision", "float32")
         run = store.named("about", "run")

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from checkpoints_tools.common.errors import InputError
 from keras_negaposi.config import ServeConfig
 from keras_negaposi.data.pairs import read_links
+from keras_negaposi.index_files.database_copy import side_files
 from keras_negaposi.retrieval.matched_tokens import TokenMatch
 from keras_negaposi.retrieval.search import Index
 from keras_negaposi.retrieval.suggest import unbeaten_warning
@@ -62,7 +62,7 @@ class Service:
     """Answers requests.
 
     Args:
-        path: folder of the index.
+        path: folder of the index, or ``postgresql://`` URL.
         config: of the server.
 
     Raises:
@@ -71,7 +71,7 @@ class Service:
 
     def __init__(self, path: str, config: ServeConfig) -> None:
         self.config, self.measures = config, Measures()
-        base = os.path.normpath(path)
+        base = side_files(path)
         self.log = DecisionLog(config.decisions or f"{base}.decisions.sqlite")
         self._live = LiveIndex(path, lambda: Index(path, config.run, config.approximate), self._swapped)
         self._reranking = Reranking(config.reranker)

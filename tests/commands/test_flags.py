@@ -12,6 +12,7 @@ from checkpoints_tools.common.errors import InputError, shortened
 from checkpoints_tools.common.options import kind_of
 from checkpoints_tools.common.paths import path_problem
 from keras_negaposi import config, train
+from keras_negaposi.config.index_path import index_problem
 from keras_negaposi.data.documents import Documents
 from tests.helpers.commands import COMMANDS, refusal
 from tests.helpers.properties import bounded, succeeds_or_explains
@@ -30,7 +31,7 @@ def hostile(field):
         return NUMBERS
     if kind is bool or field.metadata["choices"]:
         return (*EMPTY, "nan", "-1", LONG)
-    if field.metadata["check"] is path_problem:
+    if field.metadata["check"] in (path_problem, index_problem):
         return PATHS
     return EMPTY
 
