@@ -10,11 +10,13 @@ INDEX holds real pages and their vectors. More than it has are made from them:
   n-grams of more than `MOST_REAL` pages, see `build_lexical`.
 
 Each size builds in one process and searches in another, with one thread, so that memory is that of the size alone.
+Lines on stderr are those that the work says to users.
 Times are CPU seconds, and both clocks per query. Queries are made like the data, but are not among them.
 """
 
 import argparse
 import json
+import logging
 import os
 import re
 import subprocess
@@ -255,6 +257,7 @@ def main():
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.step:
+        logging.basicConfig(level=logging.INFO, format="%(message)s")
         made = STEPS[arguments.step](Store(str(arguments.index)), arguments.folder, *arguments.sizes)
         print(json.dumps(made), flush=True)
         return
