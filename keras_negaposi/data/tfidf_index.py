@@ -9,16 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.sparse import vstack
 
+from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.progress import Ticker
-from keras_negaposi.data.tfidf import NGrams, by_cosine
+from keras_negaposi.data.tfidf import (
+    HASHED_FROM,
+    all_cosines,
+    by_cosine,
+    page_counts,
+    row_blocks,
+    sampled,
+    tfidf_rows,
+)
 
 CANDIDATES = 100
 """Number of texts whose exact cosine with a query is computed."""
-POSTINGS = 64
-"""Approximate size of the random sample of texts that the index keeps for a common n-gram."""
 _ROWS = 256
+_MEASURED, _NEAREST = 50, 10
+"""Texts for which a large index measures how many of so many nearest ones it finds."""
 
 
 class TfidfIndex:
@@ -36,13 +45,21 @@ class TfidfIndex:
             total: number of texts, for the progress line.
         """
         counting = Ticker("computing TF-IDF of the texts", total)
-        self._matrix = NGrams().fit_transform(counting.watch(texts)).astype(np.float32)
-        shape = self._matrix.shape
-        self._query = np.zeros(shape[1], np.float32)
-        frequency = np.bincount(self._matrix.indices, minlength=shape[1])
-        kept = np.random.default_rng(0).random(self._matrix.nnz) * frequency[self._matrix.indices] < POSTINGS
-        row = np.repeat(np.arange(shape[0]), np.diff(self._matrix.indptr))[kept]
-        self._postings = csr_matrix((self._matrix.data[kept], (self._matrix.indices[kept], row)), shape[::-1])
+        self._matrix = tfidf_rows(counting.watch(texts), total).astype(np.float32, copy=False)
+        self._query = np.zeros(self._matrix.shape[1], np.float32)
+        counts, rng = page_counts(row_blocks(self._matrix)), np.random.default_rng(0)
+        self._postings = vstack([sampled(block, counts, rng) for block in row_blocks(self._matrix)]).T.tocsr()
+        if total >= HASHED_FROM:
+            say(f"an index of {total:,} texts finds {self._recall():.0%} of the {_NEAREST} most similar ones")
+
+    def _recall(self) -> float:
+        """Compares some texts with all, and returns the share of the nearest ones that `nearest` finds."""
+        rows = np.random.default_rng(0).permutation(self._matrix.shape[0])[:_MEASURED]
+        cosines = np.concatenate(list(all_cosines(self._matrix[rows], self._matrix)))
+        cosines[rows, np.arange(len(rows))] = 0
+        least = np.partition(cosines, -_NEAREST, axis=0)[-_NEAREST] - 1e-6
+        found = [of_text[:_NEAREST] for _, of_text in self.nearest(rows, "measuring the index")]
+        return float(np.mean([(of_text >= low).sum() / _NEAREST for of_text, low in zip(found, least, strict=True)]))
 
     def nearest(self, rows: np.ndarray, what: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Finds the most similar other texts for some of the texts.

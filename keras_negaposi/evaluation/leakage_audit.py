@@ -7,13 +7,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from checkpoints_tools.common.cli import say
 from keras_negaposi.data.documents import documents_of
 from keras_negaposi.data.pairs import Pair
-from keras_negaposi.data.tfidf import NGrams, have_close_text
+from keras_negaposi.data.tfidf import HASHED_FROM, all_cosines, have_close_text, tfidf_rows
 from keras_negaposi.evaluation.bootstrap import Interval, Predictions, accuracy, interval
 
 NEAR = 0.8
 """Two texts are near-duplicates if the cosine of their TF-IDF character 5-grams is at least this."""
+MEASURED = 1000
+"""Texts that are also compared with all others, where these are many."""
 SAME_TEXT, NEAR_TEXT = "A's or B's text on another page", "near-duplicate of A's or B's text"
 
 
@@ -76,8 +79,16 @@ def near_duplicates(texts: Sequence[str], others: Sequence[str]) -> set[str]:
     same = set(texts) & set(others)
     if not texts or not others:
         return same
-    rows = NGrams((5, 5)).fit_transform([*texts, *others])
-    close = have_close_text(rows[: len(texts)], rows[len(texts) :], NEAR)
+    rows = tfidf_rows([*texts, *others], len(texts) + len(others), (5, 5))
+    queries, rows = rows[: len(texts)], rows[len(texts) :]
+    close = have_close_text(queries, rows, NEAR)
+    if len(texts) + len(others) >= HASHED_FROM:
+        some = np.random.default_rng(0).permutation(len(texts))[:MEASURED]
+        compared = np.max([cosines.max(axis=0) for cosines in all_cosines(queries[some], rows)], axis=0) >= NEAR
+        say(
+            f"near-duplicates are looked up by a sample of n-grams: of {len(some):,} texts compared with all "
+            f"{len(others):,}, {compared.sum():,} have one, and {(close[some] & compared).sum():,} of these are found"
+        )
     return same | {text for text, is_close in zip(texts, close, strict=True) if is_close}
 
 

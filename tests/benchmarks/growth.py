@@ -10,11 +10,13 @@ INDEX holds real pages and their vectors. More than it has are made from them:
   n-grams of more than `MOST_REAL` pages, see `build_lexical`.
 
 Each size builds in one process and searches in another, with one thread, so that memory is that of the size alone.
+Lines on stderr are those that the work says to users.
 Times are CPU seconds, and both clocks per query. Queries are made like the data, but are not among them.
 """
 
 import argparse
 import json
+import logging
 import os
 import re
 import subprocess
@@ -45,6 +47,7 @@ QUERY_BLOCK = 10**6
 PAGES_OF_DOCUMENT = 10
 MOST_REAL = 10_000
 """Real pages, drawn at random, from whose vectors or n-grams others are made."""
+PER_THOUSAND = "CPU s per 1,000 pages"
 SHARE_KEPT = 0.7
 """Share of a page's n-grams that its copy has."""
 
@@ -70,7 +73,7 @@ class MadeVectors:
     def _nearest(self, start):
         cosines = self.real[start : start + 1024] @ self.real.T
         cosines[np.arange(len(cosines)), np.arange(start, start + len(cosines))] = -2
-        return [np.argpartition(-cosines, NEAR - 1)[:, :NEAR]]
+        return [np.argpartition(-cosines, NEAR - 1)[:, :NEAR].copy()]  # not a view, which would keep all of it
 
     def block(self, number, size=BLOCK):
         random = np.random.default_rng([0, number])
@@ -193,7 +196,10 @@ def search_lexical(store, folder, count):
 
 def build_pairs(store, folder, count):
     file = os.path.join(folder, "honbun_data.json")
-    Path(file).write_text(json.dumps(dict(made_pages(store, count)), ensure_ascii=False), encoding="utf-8")
+    with open(file, "w", encoding="utf-8") as honbun:
+        for number, (title, text) in enumerate(made_pages(store, count)):
+            honbun.write(f"{',' if number else '{'}\n{json.dumps(title)}: {json.dumps(text, ensure_ascii=False)}")
+        honbun.write("}\n")
     return {}
 
 
@@ -204,7 +210,7 @@ def search_pairs(store, folder, count):
     del store
     started = cpu()
     pairs = make_pairs(os.path.join(folder, "honbun_data.json"), PairsConfig(output=os.path.join(folder, "pairs")))
-    return {"CPU": cpu() - started, "peak MB": memory("VmHWM"), "pairs": len(pairs)}
+    return {PER_THOUSAND: (cpu() - started) / count * 1e3, "peak MB": memory("VmHWM"), "pairs": len(pairs)}
 
 
 def build_duplicates(store, folder, count):
@@ -218,7 +224,8 @@ def search_duplicates(store, folder, count):
     texts = [text for _, text in made_pages(store, count)]
     made, started = memory("VmRSS"), cpu()
     found = near_duplicates(texts[: count // 5], texts[count // 5 :])
-    return {"CPU": cpu() - started, "peak MB": memory("VmHWM"), "of it texts": made, "found": len(found)}
+    spent = {PER_THOUSAND: (cpu() - started) / count * 1e3}
+    return spent | {"peak MB": memory("VmHWM"), "of it texts": made, "found": len(found)}
 
 
 def timed(answer, queries):
@@ -250,6 +257,7 @@ def main():
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.step:
+        logging.basicConfig(level=logging.INFO, format="%(message)s")
         made = STEPS[arguments.step](Store(str(arguments.index)), arguments.folder, *arguments.sizes)
         print(json.dumps(made), flush=True)
         return
