@@ -31,6 +31,7 @@ from keras_negaposi.modeling.heads import build
 from keras_negaposi.modeling.precision import choose_precision
 from keras_negaposi.readers.pair_source import write_source
 from keras_negaposi.reporting.evaluate_run import evaluate_finished_run
+from keras_negaposi.runtime import memory
 from keras_negaposi.runtime.folder_lock import locked
 from keras_negaposi.runtime.resume import MOVABLE, check_same_data, how_to_resume
 from keras_negaposi.runtime.run_folder import RunFolder
@@ -91,6 +92,7 @@ def run(
     with _alone(job):
         if not _finish(job, command):
             return None
+        memory.give_back()
         say(f"trained, scored and exported in {duration(time.perf_counter() - started)}")
         evaluation = evaluate_finished_run(job.folder.path)
     say(f"\nwall time {duration(time.perf_counter() - started)}")
@@ -126,11 +128,12 @@ def _finish(job: _Run, command: str) -> bool:
         say(f"\n== {job.folder.path}")
     # 3. Train, from the newest checkpoint if the run is resumed.
     tf.keras.utils.set_random_seed(job.config.seed)
-    model, records = _train(job)
+    trained, records = _train(job)
+    memory.give_back()
     if not is_chief(job.strategy):
         return False
     # 4. Score and calibrate the weights in float32, and export them.
-    _export(job, model, records)
+    _export(job, trained, records)
     return True
 
 
@@ -190,7 +193,10 @@ def _write_config(job: _Run, command: str) -> None:
 
 
 def _train(job: _Run) -> tuple[tf_keras.Model, Records]:
-    """Returns the trained model, and the records that it was trained on."""
+    """Returns a float32 copy of the trained model, and the records that it was trained on.
+
+    The optimizer and all else that only the training needs is freed.
+    """
     inputs, total_steps = job.read.inputs, job.read.total_steps
     targets = chief_first(job.strategy, lambda: soft_targets(inputs, job.config, job.folder.teacher))
     records = find_records(job.config.records or job.folder.records, inputs.fingerprint)
@@ -207,16 +213,15 @@ def _train(job: _Run) -> tuple[tf_keras.Model, Records]:
         *(targets, chosen, dev_documents),
     )
     fit(model, setup)
-    return model, records
+    return float32_copy(model, job.build_model), records
 
 
-def _export(job: _Run, model: tf_keras.Model, records: Records) -> None:
-    """Scores and calibrates a float32 copy of the model, and exports it as a SavedModel."""
-    trained = float32_copy(model, job.build_model)
+def _export(job: _Run, trained: tf_keras.Model, records: Records) -> None:
+    """Scores and calibrates the model, and exports it as a SavedModel."""
     name = "float32" if is_tpu(job.strategy) else choose_precision(job.config.precision)  # this machine's processor
 
     def fast_model() -> tf_keras.Model:
-        return trained if name == "float32" else copy_in(name, model, job.build_model)
+        return trained if name == "float32" else copy_in(name, trained, job.build_model)
 
     inputs = job.read.inputs
     calibration, lexical, density = score_parts(

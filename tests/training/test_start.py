@@ -1,6 +1,7 @@
 """The head of a new run starts from data: as good as the frozen encoder, and only from labelled training pairs."""
 
 import dataclasses
+import gc
 import json
 
 import numpy as np
@@ -15,9 +16,11 @@ from keras_negaposi.config import TrainConfig
 from keras_negaposi.config.model import complete_model_files
 from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS
 from keras_negaposi.modeling.heads import build
+from keras_negaposi.runtime import memory
 from keras_negaposi.train import main
 from keras_negaposi.training import start
 from keras_negaposi.training.fit import build_for_training
+from keras_negaposi.training.optimizer import BertAdam
 from keras_negaposi.training.run_inputs import read_run_inputs
 from tests.helpers.forked import Python
 from tests.helpers.numpy_bert import bert
@@ -205,8 +208,16 @@ def test_the_sample_is_small_and_has_both_classes(tiny, monkeypatch):
     assert all({label for *_, label in draw(seed)} == {0, 1} and len(draw(seed)) == 2 for seed in range(5))
 
 
-def test_only_a_new_run_starts_from_data(tiny, without_export, tmp_path, capsys):
-    folder = tmp_path / "run"
+def optimizers():
+    gc.collect()
+    return sum(type(thing) is BertAdam for thing in gc.get_objects())
+
+
+def test_only_a_new_run_starts_from_data_and_the_optimizer_is_freed(
+    tiny, without_export, tmp_path, monkeypatch, capsys
+):
+    folder, before, kept = tmp_path / "run", optimizers(), []
+    monkeypatch.setattr(memory, "give_back", lambda: kept.append(optimizers() - before))
     flags = tiny.flags | {"head": "maxsim", "max_seq_length": 20, "num_train_epochs": 0.3, "rank_queries": 0}
     assert main([f"--{name}={value}" for name, value in (flags | {"output_dir": folder}).items()]) == 0
     assert "the head starts from 180 training pairs" in capsys.readouterr().out
@@ -214,6 +225,7 @@ def test_only_a_new_run_starts_from_data(tiny, without_export, tmp_path, capsys)
     assert main(["--resume", f"--output_dir={folder}"]) == 0
     assert "the head starts" not in capsys.readouterr().out
     assert (folder / "scores_test.tsv").read_text() == scores
+    assert len(kept) == 4 and not any(kept)  # after the training and after the export, of both commands
 
 
 WEIGHTS = """
