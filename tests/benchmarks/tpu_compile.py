@@ -3,8 +3,9 @@
 python tests/benchmarks/tpu_compile.py dump FOLDER [flags of train]
 python tests/benchmarks/tpu_compile.py compile FOLDER [v5e:2x2 ...]
 
-The first writes the step as HLO, a file a shape of its inputs. The second needs ``pip install "jax[tpu]==0.6.2"`` in an
-environment without TensorFlow, with which libtpu does not get along, and compiles for each topology's first chip.
+The first writes the step as HLO, one file for each shape of its inputs: a TPU compiles once for each. The second needs
+``pip install "jax[tpu]==0.6.2"`` in an environment without TensorFlow, with which libtpu does not get along. It
+compiles for each topology's first chip, and prints a table of what the step needs there, as the compiler reports it.
 The dumped step is one device's: what several exchange is not in it.
 """
 
@@ -14,8 +15,8 @@ import functools
 import os
 import sys
 import tempfile
-import time
 from pathlib import Path
+from unittest import mock
 
 TOPOLOGIES = ("v2:2x2", "v3:2x2", "v4:2x2x1", "v5e:2x2", "v5p:2x2x1", "v6e:2x2")
 
@@ -26,13 +27,16 @@ def dump(arguments, flags):
     from checkpoints_tools.common.cli import make_parser
     from keras_negaposi import train
     from keras_negaposi.input_pipeline.datasets import BatchOptions, train_dataset
+    from keras_negaposi.input_pipeline.feature_spec import MASK_INPUT
     from keras_negaposi.input_pipeline.tfrecords import prepare
     from keras_negaposi.modeling import fast_layers
     from keras_negaposi.modeling.heads import build
     from keras_negaposi.training.fit import build_for_training
     from keras_negaposi.training.run_inputs import read_run_inputs
+    from keras_negaposi.training.similar_batches import choose_batches
 
-    fast_layers._on_one_processor = lambda: False  # what is only for processors is not in a TPU's step
+    # What is only for processors is not in a TPU's step.
+    mock.patch.object(fast_layers, "_compiles", return_value=False).start()
     parser = make_parser("tpu_compile", __doc__)
     train.add_options(parser, train.TrainConfig)
     with tempfile.TemporaryDirectory() as folder:
@@ -45,15 +49,21 @@ def dump(arguments, flags):
         steps = run_inputs.total_steps
         model = build_for_training(config, pretrained, steps, build_model, tf.distribute.get_strategy())
         options = BatchOptions(config.train_batch_size, length_buckets=config.length_buckets or 1)
-        batches = train_dataset(records, options)
+        batches = train_dataset(records, options, chosen=choose_batches(run_inputs.inputs, config, steps))
+        buckets = records.buckets(options.length_buckets)
+        masks = [prefix + MASK_INPUT for prefix in buckets.prefixes]
         arguments.folder.mkdir(parents=True, exist_ok=True)
         seen = {}
-        for features, labels in batches.take(50):
-            seen.setdefault("-".join(str(value.shape[1]) for value in features.values()), (features, labels))
+        for batch in batches.take(50):
+            shape = "-".join("x".join(map(str, batch[0][mask].shape)) for mask in masks)
+            seen.setdefault(shape, batch)
+        possible = len(buckets.boundaries) ** len(masks)
+        print(f"{len(seen)} of {possible} shapes")
+        assert len(seen) <= possible, "more shapes than buckets: a TPU would compile again and again"
         for shape, batch in seen.items():
             step = tf.function(lambda *batch: model.train_step(batch), jit_compile=True, autograph=False)
             content = step.experimental_get_compiler_ir(*batch)(stage="hlo_serialized")
-            path = arguments.folder / f"step-{config.head}-{shape}.hlo"
+            path = arguments.folder / f"{config.head}-{config.loss}-{shape}.hlo"
             path.write_bytes(content)
             print(f"{path}: {len(content):,} bytes")
 
@@ -63,17 +73,28 @@ def compile_all(arguments, topologies):
     os.environ |= {"TPU_SKIP_MDS_QUERY": "1", "JAX_PLATFORMS": "cpu", "TPU_WORKER_HOSTNAMES": "localhost"}
     from jax.experimental.topologies import get_topology_desc
 
+    print(
+        "| step | topology | GFLOP | arguments, MB | results, MB | temporary, MB | code, MB |",
+        "|---" * 7 + "|",
+        sep="\n",
+    )
     failed = 0
     for file in sorted(arguments.folder.glob("*.hlo")):
         for name in topologies or TOPOLOGIES:
-            started = time.perf_counter()
             try:
-                compile_one(get_topology_desc(name, "tpu").devices[0], file.read_bytes())
-                print(f"{file.name} {name}: compiled in {time.perf_counter() - started:.0f} s", flush=True)
+                found = needs(compile_one(get_topology_desc(name, "tpu").devices[0], file.read_bytes()))
             except Exception as error:  # whatever the compiler or a private API raises
                 failed += 1
-                print(f"{file.name} {name}: {type(error).__name__}: {str(error)[:300]}", flush=True)
+                found = [f"{type(error).__name__}: {str(error)[:300]}"]
+            print(f"| {file.stem} | {name} | {' | '.join(found)} |", flush=True)
     return 1 if failed else 0
+
+
+def needs(executable):
+    """Returns GFLOP of a step, and MB of its arguments, results, temporary values and code with its constants."""
+    memory = executable.get_compiled_memory_stats()
+    sizes = (getattr(memory, f"{part}_size_in_bytes") for part in ("argument", "output", "temp", "generated_code"))
+    return [f"{executable.cost_analysis()['flops'] / 1e9:,.0f}", *(f"{size / 1e6:,.0f}" for size in sizes)]
 
 
 def compile_one(device, hlo):
@@ -85,7 +106,7 @@ def compile_one(device, hlo):
     options = xla_client.CompileOptions()
     options.num_replicas = options.num_partitions = 1
     options.device_assignment = xla_client.DeviceAssignment.create(np.array([[device.id]]))
-    device.client.compile(program.encode(), xla_client._xla.DeviceList((device,)), options)
+    return device.client.compile(program.encode(), xla_client._xla.DeviceList((device,)), options)
 
 
 def main():
