@@ -30,15 +30,12 @@ class FrozenEncoder:
         pretrained: the encoder and its tokenizer.
         max_seq_length: length in pieces to which an input, ``[CLS] text [SEP]``, is truncated.
         precision: arithmetic: ``auto``, ``float32`` or ``bfloat16``.
-
-    Attributes:
-        precision: the arithmetic that was chosen.
     """
 
     def __init__(self, pretrained: Pretrained, max_seq_length: int, precision: str) -> None:
         self._pretrained = pretrained
         self._max_seq_length = max_seq_length
-        self.precision = choose_precision(precision)
+        self._precision = choose_precision(precision)
 
     @property
     def embedding_shape(self) -> tuple[int, int]:
@@ -146,13 +143,13 @@ class FrozenEncoder:
         tokenizer, source = self._pretrained.tokenizer, self._pretrained.source
         digest = hashlib.sha256(tokenizer.digest)
         digest.update(f"{source.config} {source.weights.fingerprint()}".encode())
-        options = (POOLINGS, tokenizer.do_lower_case, self._max_seq_length, precision or self.precision)
+        options = (POOLINGS, tokenizer.do_lower_case, self._max_seq_length, precision or self._precision)
         digest.update(repr(options).encode())
         return digest.hexdigest()
 
     @functools.cached_property
     def _encoder(self) -> tf_keras.Model:
-        with precision(self.precision):
+        with precision(self._precision):
             return self._pretrained.encoder()
 
     @functools.cached_property

@@ -72,12 +72,13 @@ class FrozenScorer:
         return self.load()
 
     def prepare_for(self, keys: Collection[str]) -> str:
-        """Loads the encoder, and returns its arithmetic.
+        """Loads the encoder to encode texts, and returns the arithmetic that an index names, whichever it is.
 
         Raises:
             InputError: it cannot be loaded.
         """
-        return self._encoder.precision
+        _ = self._encoder
+        return PRECISION
 
     def count_known(self, keys: Iterable[str]) -> int:
         """Returns 0: of texts that an index does not contain yet, none is encoded."""

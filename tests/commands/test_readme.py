@@ -68,6 +68,8 @@ def test_every_flag_is_one_of_ours():
         "inputs",
         "sizes",
         "work",
+        "nworkers",
+        "nthreads",
         "no",
     }  # other programs' flags
 

@@ -141,7 +141,7 @@ def test_the_report_names_what_each_part_contributes(finished):
     assert "hybrid; the model alone" in metrics["verdict"]
     report = open(finished.report, encoding="utf-8").read()
     assert "The score combines the parts by weights" in report
-    for part in ("trained model", "lexical features"):
+    for part in ("model", "lexical features"):
         assert f"<tr><th>{part} alone</th>" in report
 
 

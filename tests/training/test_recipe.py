@@ -12,7 +12,7 @@ from checkpoints_tools.common.cli import add_flags, make_parser
 from checkpoints_tools.formats.tf1 import write_checkpoint
 from keras_negaposi import train
 from keras_negaposi.config import TrainConfig
-from keras_negaposi.config.heads import HEADS
+from keras_negaposi.config.heads import HEADS, is_cacheable
 from keras_negaposi.config.recipes import BEST, CHOSEN, NONE, ORIGINAL, QUICK, RECIPES, Facts, choose, default_recipe
 from keras_negaposi.training.recipe import read_facts
 from tests.helpers.tiny_bert import random_tf1_variables
@@ -75,6 +75,8 @@ def test_pairs_are_made_only_where_there_are_pages_to_make_them_from():
 def test_a_bi_encoder_with_enough_pairs_gets_a_cross_encoder_as_its_partner():
     assert chosen(BEST, FACTS)["partner_head"] == "pair_means"
     assert chosen(BEST, POOLER, "vector")["partner_head"] == "pair"
+    few_pages = dataclasses.replace(FACTS, adjacent=FACTS.pairs // 2 - 1)
+    assert chosen(BEST, few_pages)["partner_head"] == "pair_maxsim"  # few steps
     alone = dataclasses.replace(FACTS, takes_partner=False)
     for choices in (chosen(QUICK, FACTS), chosen(BEST, FEW), chosen(BEST, POOLER), chosen(BEST, alone)):
         assert "partner_head" not in choices
@@ -104,7 +106,7 @@ def test_flags_that_a_recipe_would_choose_switch_it_off_unless_it_is_named():
 
 def test_a_head_with_separate_inputs_alone_does_not_switch_it_off():
     for head in HEADS:
-        assert default_recipe({"honbun": "x", "head": head}) == (NONE if head in ("pair", "pair_means") else QUICK)
+        assert default_recipe({"honbun": "x", "head": head}) == (QUICK if is_cacheable(head) else NONE)
 
 
 @pytest.fixture
