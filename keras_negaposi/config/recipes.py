@@ -152,7 +152,7 @@ def _best(facts: Facts, head: str) -> list[Choice]:
     chosen = [_frozen(facts)] if separate else []  # a cross-encoder learns to compare in all layers
     if head == BI_ENCODER:
         chosen.append(_all_pages())
-    if _has_few_pages(facts):
+    if facts.adjacent < facts.pairs // 2:
         return [*chosen, Choice("num_train_epochs", 3.0, "there are few adjacent pages to make more pairs from")]
     return [
         *chosen,
@@ -162,20 +162,11 @@ def _best(facts: Facts, head: str) -> list[Choice]:
     ]
 
 
-def _has_few_pages(facts: Facts) -> bool:
-    """Returns whether there are too few adjacent pages to make more pairs from."""
-    return facts.adjacent < facts.pairs // 2
-
-
 def _partner(facts: Facts) -> list[Choice]:
     if not facts.takes_partner or facts.pairs < FEWEST_FOR_PARTNER:
         return []
-    reason = "a cross-encoder errs on other pairs, so both together are better than either"
-    if facts.trained_pooler:
-        return [Choice(PARTNER_HEAD, "pair", reason)]
-    if _has_few_pages(facts):
-        return [Choice(PARTNER_HEAD, "pair_maxsim", f"{reason}; this one learns most in few steps")]
-    return [Choice(PARTNER_HEAD, "pair_means", reason)]
+    head = "pair" if facts.trained_pooler else "pair_means"
+    return [Choice(PARTNER_HEAD, head, "a cross-encoder errs on other pairs, so both together are better than either")]
 
 
 def _frozen(facts: Facts) -> Choice:

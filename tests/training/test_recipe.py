@@ -75,8 +75,6 @@ def test_pairs_are_made_only_where_there_are_pages_to_make_them_from():
 def test_a_bi_encoder_with_enough_pairs_gets_a_cross_encoder_as_its_partner():
     assert chosen(BEST, FACTS)["partner_head"] == "pair_means"
     assert chosen(BEST, POOLER, "vector")["partner_head"] == "pair"
-    few_pages = dataclasses.replace(FACTS, adjacent=FACTS.pairs // 2 - 1)
-    assert chosen(BEST, few_pages)["partner_head"] == "pair_maxsim"  # few steps
     alone = dataclasses.replace(FACTS, takes_partner=False)
     for choices in (chosen(QUICK, FACTS), chosen(BEST, FEW), chosen(BEST, POOLER), chosen(BEST, alone)):
         assert "partner_head" not in choices
