@@ -333,5 +333,5 @@ def test_evaluate_finished_run_returns_the_figures(plain):
     not_hybrid = dataclasses.replace(assessment, contributions=None)
     assert verdict(not_hybrid, []).endswith("test pairs of unseen documents; no warnings")
     assert "(hybrid; the model alone " in verdict(assessment, [])
-    assert "model alone" in render_report(alone) and describe(assessment, "sentence", []).endswith("sentence")
+    assert "<th>model alone</th>" in render_report(alone) and describe(assessment, "sentence", []).endswith("sentence")
     assert summarize([alone])["grouped"]["tfidf_cosine"] is None

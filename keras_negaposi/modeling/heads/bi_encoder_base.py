@@ -12,11 +12,10 @@ import tensorflow as tf
 import tf_keras
 
 from checkpoints_tools.bert_config import BertConfig
-from checkpoints_tools.encoder import build_encoder
 from keras_negaposi.config.heads import SEPARATE
 from keras_negaposi.input_pipeline.feature_spec import DOCUMENTS, LAYOUTS, MASK_INPUT, Features, side_of
-from keras_negaposi.modeling.common import CLASSES, HEAD_DROPOUT, initializer, leave_pooler_out
-from keras_negaposi.modeling.fast_layers import accelerate
+from keras_negaposi.modeling.common import CLASSES, HEAD_DROPOUT, initializer
+from keras_negaposi.modeling.heads.encoder_model import EncoderModel
 from keras_negaposi.modeling.heads.in_batch_loss import in_batch_loss
 from keras_negaposi.modeling.heads.layers import (
     CosineLogits,
@@ -38,22 +37,13 @@ LEAST_PROBABILITY = 1e-30
 """Keeps log-odds finite in float32."""
 
 
-class CacheableModel(tf_keras.Model):
+class CacheableModel(EncoderModel):
     """Base of the heads whose B can be cached. A head defines `query`, `key` and `probabilities`.
 
     Args:
         config: architecture of the encoder.
         name: name of the head.
     """
-
-    def __init__(self, config: BertConfig, name: str) -> None:
-        super().__init__(name=name)
-        self.encoder = accelerate(build_encoder(config))
-        leave_pooler_out(self.encoder)
-
-    def get_config(self) -> dict[str, object]:
-        """Returns only the name: `heads.build` creates the model, and a SavedModel is loaded as functions."""
-        return {"name": self.name}
 
     def states(self, inputs: Features) -> tf.Tensor:
         """Returns the hidden states of one text per row after the last layer, ``[batch, seq, hidden]``."""

@@ -14,11 +14,10 @@ import tensorflow as tf
 import tf_keras
 
 from checkpoints_tools.bert_config import BertConfig
-from checkpoints_tools.encoder import build_encoder
 from keras_negaposi.config.heads import JOINT
 from keras_negaposi.input_pipeline.feature_spec import ENCODER_INPUTS, LAYOUTS, MASK_INPUT, WORD_INPUT, Features
-from keras_negaposi.modeling.common import CLASSES, HEAD_DROPOUT, initializer, leave_dropout_out, leave_pooler_out
-from keras_negaposi.modeling.fast_layers import accelerate
+from keras_negaposi.modeling.common import CLASSES, HEAD_DROPOUT, initializer, leave_dropout_out
+from keras_negaposi.modeling.heads.encoder_model import EncoderModel
 from keras_negaposi.modeling.heads.layers import FixedStandardization, Projection, compare, masked_mean, side_masks
 from keras_negaposi.modeling.heads.maxsim import classifier_of_cosines, late_interaction, start_of_cosines, unit_tokens
 from keras_negaposi.modeling.heads.tensor_names import KEYS, MASK
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from keras_negaposi.config import HeadConfig
 
 
-class PairMaxSim(tf_keras.Model):
+class PairMaxSim(EncoderModel):
     """Classifies a pair by the cosines of its tokens and by the means of its texts.
 
     Args:
@@ -37,9 +36,7 @@ class PairMaxSim(tf_keras.Model):
     """
 
     def __init__(self, config: BertConfig, name: str) -> None:
-        super().__init__(name=name)
-        self.encoder = accelerate(build_encoder(config))
-        leave_pooler_out(self.encoder)
+        super().__init__(config, name)
         leave_dropout_out(self.encoder)  # it lowers cosines, so that inference would see others than training
         self.projection = Projection(config.hidden_size, "tokens")
         self.standardize = FixedStandardization("standardize")
@@ -51,10 +48,6 @@ class PairMaxSim(tf_keras.Model):
         self.comparison = tf_keras.layers.Dense(
             CLASSES, kernel_initializer=initializer(config), dtype=tf.float32, name="comparison"
         )
-
-    def get_config(self) -> dict[str, object]:
-        """Returns only the name: `heads.build` creates the model, and a SavedModel is loaded as functions."""
-        return {"name": self.name}
 
     def call(self, features: Features, training: bool | None = None) -> tf.Tensor:
         """Returns the probabilities of pairs in the joint layout, ``float32 [batch, 2]``."""
