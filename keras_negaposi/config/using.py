@@ -29,9 +29,9 @@ def _precision(default: str, more: str, needs: Needs | None = None) -> str:
     """Returns the option ``precision``: the arithmetic of a finished model."""
     return option(
         default,
-        f"bfloat16: faster where the hardware supports it, with results that differ in the third digit. {more}int8: "
-        "8-bit weights and activations, faster on any CPU, and less exact; the int8 model is made from the run at its "
-        "first use, which takes a minute, and is kept in the run's folder",
+        "bfloat16: faster where the hardware supports it, with results that differ in the second or third digit. "
+        f"{more}int8: 8-bit weights and activations, faster on any CPU, and less exact; the int8 model is made from "
+        "the run at its first use, which takes a minute, and is kept in the run's folder",
         choices=(AUTO, FLOAT32, BFLOAT16, INT8),
         heading=MODEL,
         needs=needs,
