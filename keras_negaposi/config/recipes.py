@@ -21,9 +21,11 @@ MOST_PASSES = 5.0
 FEWEST_FOR_PARTNER = 1_000
 """With fewer labelled pairs, a partner learns too little to be worth its time."""
 MOST_NEXT_PAGES = 18_000
-"""Self-labelled pairs of `BEST`: with as many, one pass takes about an hour on two cores."""
-SHORTEST, LONGEST_TEXT, LONGEST_PAIR = 32, 96, 160
-"""Limits of ``--max_seq_length``, in pieces, for one text and for a pair in one input."""
+"""Self-labelled pairs of `BEST`: with as many, one pass takes half an hour to an hour on two cores."""
+SHORTEST, LONGEST_TEXT = 32, 96
+"""Limits of ``--max_seq_length``, in pieces, for one text."""
+LONGEST_PAIR = {QUICK: 160, BEST: 256}
+"""The same for a pair in one input: a longer one takes more time, and makes a cross-encoder better."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +89,7 @@ def choose(recipe: str, facts: Facts, head: str | None = None) -> list[Choice]:
     head = head or str(chosen[-1].value)
     if head == BI_ENCODER and not facts.trained_pooler:
         return [*chosen, *_not_fine_tuned(facts), *(_partner(facts) if recipe == BEST else [])]
-    chosen += _separate(facts) if is_cacheable(head) else _joint(facts)
+    chosen += _separate(facts) if is_cacheable(head) else _joint(facts, LONGEST_PAIR[recipe])
     return [*chosen, *(_quick(facts) if recipe == QUICK else _best(facts, head))]
 
 
@@ -105,8 +107,8 @@ def _head(facts: Facts) -> Choice:
     return Choice(HEAD, BI_ENCODER, "the pooler is untrained: a bi-encoder uses the encoder's own cosine")
 
 
-def _joint(facts: Facts) -> list[Choice]:
-    length = _length(2 * facts.pieces, LONGEST_PAIR, facts)
+def _joint(facts: Facts, longest: int) -> list[Choice]:
+    length = _length(2 * facts.pieces, longest, facts)
     chosen = [Choice("max_seq_length", length, "holds most pairs, up to a limit")]
     if facts.trained_pooler:
         return chosen
