@@ -7,9 +7,10 @@ import itertools
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from scipy.sparse import csr_matrix, vstack
+from scipy.sparse import csr_matrix
 
 from checkpoints_tools.common.errors import InputError
+from keras_negaposi.data.sparse_blocks import invert, stack
 
 ROWS = 500
 """Most queries that are compared at once."""
@@ -86,7 +87,7 @@ def tfidf_rows(texts: Iterable[str], total: int, sizes: tuple[int, int] = (2, 3)
     for block in blocks:
         block.data = (1 + np.log(block.data)) * rarity[block.indices]
         normalize(block, copy=False)
-    return vstack(blocks, "csr")
+    return stack(blocks)
 
 
 def page_counts(blocks: Iterable[csr_matrix]) -> np.ndarray:
@@ -114,6 +115,13 @@ def sampled(rows: csr_matrix, counts: np.ndarray, rng: np.random.Generator) -> c
         rng: a generator that has sampled the rows before these.
     """
     return _only(rows, rng.random(rows.nnz) * counts[rows.indices] < POSTINGS)
+
+
+def inverted(blocks: list[csr_matrix]) -> csr_matrix:
+    """Returns for each n-gram the rows of all blocks that have it, ``[n-grams, rows]``; empties the list."""
+    rows = sum(block.shape[0] for block in blocks)
+    starts, numbers, values = invert(blocks, blocks[0].dtype.type)
+    return csr_matrix((values, numbers, starts), (len(starts) - 1, rows))
 
 
 def _only(rows: csr_matrix, kept: np.ndarray) -> csr_matrix:
@@ -161,7 +169,7 @@ def have_close_text(queries: csr_matrix, texts: csr_matrix, least: float) -> np.
     if texts.shape[0] >= HASHED_FROM:
         counts_of_rarest, rng = page_counts(rarest), np.random.default_rng(0)
         rarest = [sampled(block, counts_of_rarest, rng) for block in rarest]
-    columns = vstack(rarest).T.tocsr()
+    columns = inverted(rarest)
     dense = np.zeros(texts.shape[1], texts.dtype)
     close = np.zeros(queries.shape[0], bool)
     for start in range(0, len(close), ROWS):

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from scipy.sparse import vstack
 
 from checkpoints_tools.common.cli import say
 from checkpoints_tools.common.progress import Ticker
@@ -17,6 +16,7 @@ from keras_negaposi.data.tfidf import (
     HASHED_FROM,
     all_cosines,
     by_cosine,
+    inverted,
     page_counts,
     row_blocks,
     sampled,
@@ -48,7 +48,7 @@ class TfidfIndex:
         self._matrix = tfidf_rows(counting.watch(texts), total).astype(np.float32, copy=False)
         self._query = np.zeros(self._matrix.shape[1], np.float32)
         counts, rng = page_counts(row_blocks(self._matrix)), np.random.default_rng(0)
-        self._postings = vstack([sampled(block, counts, rng) for block in row_blocks(self._matrix)]).T.tocsr()
+        self._postings = inverted([sampled(block, counts, rng) for block in row_blocks(self._matrix)])
         if total >= HASHED_FROM:
             say(f"an index of {total:,} texts finds {self._recall():.0%} of the {_NEAREST} most similar ones")
 

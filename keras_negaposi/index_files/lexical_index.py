@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import numpy as np
-from scipy.sparse import csr_matrix, vstack
+from scipy.sparse import csr_matrix
 
 from checkpoints_tools.common.errors import InputError
+from keras_negaposi.data.sparse_blocks import invert
 from keras_negaposi.index_files.checked_files import release
 from keras_negaposi.lexical.code_points import code_points
 from keras_negaposi.lexical.ngrams import BUCKETS
@@ -49,9 +50,7 @@ class LexicalIndex:
         rows, stream = [csr_matrix((0, BUCKETS), dtype=np.float32)], iter(texts)
         while some := list(islice(stream, PAGES_AT_ONCE)):
             rows.append(_vectors(frequencies, some))
-        postings = vstack(rows).T.tocsr()
-        starts, numbers = postings.indptr.astype(np.int64), postings.indices.astype(np.int32)
-        return cls(frequencies, len(texts), starts, numbers, postings.data.astype(np.float16))
+        return cls(frequencies, len(texts), *invert(rows, np.float16))
 
     def nearest(self, queries: Sequence[str], count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yields the nearest texts of each query, the nearest first.
