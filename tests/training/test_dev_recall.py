@@ -35,11 +35,12 @@ def recall_alone(model, records, pairs, documents):
     a, b = ([encode(side_of(rows[row], side)) for row in range(len(pairs))] for encode, side in encoders(model))
     found = []
     for row, pair in enumerate(pairs):
-        own, better = model.score(a[row], b[row])[0, 1], 0
-        for other, candidate in enumerate(pairs):
-            if documents(candidate.b) not in (documents(pair.a), documents(pair.b)):
-                better += int(model.score(a[row], b[other])[0, 1] >= own)
-        found += [better < RECALL_AT] if pair.label else []
+        if pair.label:
+            own, better = model.score(a[row], b[row])[0, 1], 0
+            for other, candidate in enumerate(pairs):
+                if documents(candidate.b) not in (documents(pair.a), documents(pair.b)):
+                    better += int(model.score(a[row], b[other])[0, 1] >= own)
+            found.append(better < RECALL_AT)
     return np.mean(found)
 
 
