@@ -15,6 +15,8 @@ import functools
 import os
 import sys
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from unittest import mock
 
@@ -69,10 +71,6 @@ def dump(arguments, flags):
 
 
 def compile_all(arguments, topologies):
-    # Off a TPU libtpu would ask Google's metadata server who it is.
-    os.environ |= {"TPU_SKIP_MDS_QUERY": "1", "JAX_PLATFORMS": "cpu", "TPU_WORKER_HOSTNAMES": "localhost"}
-    from jax.experimental.topologies import get_topology_desc
-
     print(
         "| step | topology | GFLOP | arguments, MB | results, MB | temporary, MB | code, MB |",
         "|---" * 7 + "|",
@@ -82,7 +80,9 @@ def compile_all(arguments, topologies):
     for file in sorted(arguments.folder.glob("*.hlo")):
         for name in topologies or TOPOLOGIES:
             try:
-                found = needs(compile_one(get_topology_desc(name, "tpu").devices[0], file.read_bytes()))
+                # In a process of its own: libtpu keeps gigabytes of each compilation.
+                with ProcessPoolExecutor(1, get_context("spawn")) as process:
+                    found = process.submit(compile_one, name, file).result()
             except Exception as error:  # whatever the compiler or a private API raises
                 failed += 1
                 found = [f"{type(error).__name__}: {str(error)[:300]}"]
@@ -97,16 +97,20 @@ def needs(executable):
     return [f"{executable.cost_analysis()['flops'] / 1e9:,.0f}", *(f"{size / 1e6:,.0f}" for size in sizes)]
 
 
-def compile_one(device, hlo):
+def compile_one(topology, file):
     """By what jax itself calls: its public functions only compile programs that were written in jax."""
+    # Off a TPU libtpu would ask Google's metadata server who it is.
+    os.environ |= {"TPU_SKIP_MDS_QUERY": "1", "JAX_PLATFORMS": "cpu", "TPU_WORKER_HOSTNAMES": "localhost"}
     import numpy as np
     from jax._src.lib import xla_client
+    from jax.experimental.topologies import get_topology_desc
 
-    program = xla_client._xla.mlir.xla_computation_to_mlir_module(xla_client.XlaComputation(hlo))
+    device = get_topology_desc(topology, "tpu").devices[0]
+    program = xla_client._xla.mlir.xla_computation_to_mlir_module(xla_client.XlaComputation(file.read_bytes()))
     options = xla_client.CompileOptions()
     options.num_replicas = options.num_partitions = 1
     options.device_assignment = xla_client.DeviceAssignment.create(np.array([[device.id]]))
-    return device.client.compile(program.encode(), xla_client._xla.DeviceList((device,)), options)
+    return needs(device.client.compile(program.encode(), xla_client._xla.DeviceList((device,)), options))
 
 
 def main():
