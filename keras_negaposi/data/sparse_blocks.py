@@ -33,19 +33,21 @@ def invert(blocks: list[csr_matrix], dtype: type[np.floating]) -> tuple[np.ndarr
         Where the rows of each column start, ``int64 [columns + 1]``; their numbers, ``int32 [values]``; their values,
         ``dtype [values]``.
     """
-    columns = blocks[0].shape[1]
-    starts = np.zeros(columns + 1, np.int64)
+    # 1. Count the values of each column.
+    starts = np.zeros(blocks[0].shape[1] + 1, np.int64)
     for block in blocks:
-        starts[1:] += np.bincount(block.indices, minlength=columns)
+        np.add.at(starts[1:], block.indices, 1)
     np.cumsum(starts, out=starts)
+    # 2. Put those of each block behind those of the blocks before. The time does not depend on the number of columns.
     rows, values = np.empty(starts[-1], np.int32), np.empty(starts[-1], dtype)
     free, done = starts[:-1].copy(), 0
     while blocks:
         block = blocks.pop(0)
-        by_column = block.tocsc()
-        counts = np.diff(by_column.indptr)
-        places = np.arange(block.nnz) + np.repeat(free - by_column.indptr[:-1], counts)
-        rows[places], values[places] = by_column.indices + done, by_column.data
-        free += counts
+        order = np.argsort(block.indices, kind="stable")
+        columns, first, counts = np.unique(block.indices[order], return_index=True, return_counts=True)
+        places = np.arange(block.nnz) + np.repeat(free[columns] - first, counts)
+        rows[places] = done + np.repeat(np.arange(block.shape[0]), np.diff(block.indptr))[order]
+        values[places] = block.data[order]
+        free[columns] += counts
         done += block.shape[0]
     return starts, rows, values

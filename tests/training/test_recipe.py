@@ -13,18 +13,7 @@ from checkpoints_tools.formats.tf1 import write_checkpoint
 from keras_negaposi import train
 from keras_negaposi.config import TrainConfig
 from keras_negaposi.config.heads import HEADS, is_cacheable
-from keras_negaposi.config.recipes import (
-    BEST,
-    CHOSEN,
-    LONGEST_PAIR,
-    NONE,
-    ORIGINAL,
-    QUICK,
-    RECIPES,
-    Facts,
-    choose,
-    default_recipe,
-)
+from keras_negaposi.config.recipes import BEST, CHOSEN, NONE, ORIGINAL, QUICK, RECIPES, Facts, choose, default_recipe
 from keras_negaposi.training.recipe import read_facts
 from tests.helpers.tiny_bert import random_tf1_variables
 
@@ -60,7 +49,7 @@ def test_settings_follow_a_given_head(recipe):
     assert chosen(recipe, POOLER, "dot") == {**by_token, "head": "pair", **partner}
     assert chosen(recipe, POOLER, "pair") == like_pair
     joint = chosen(recipe, FACTS, "pair_means")
-    assert joint["max_seq_length"] == LONGEST_PAIR[recipe] > by_token["max_seq_length"]
+    assert joint["max_seq_length"] == {QUICK: 160, BEST: 256}[recipe] > by_token["max_seq_length"]
     assert joint["learning_rate"] == 1e-4
     assert "learning_rate" not in like_pair  # a trained pooler keeps the original's
 
